@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Layouts shared by the programs and userland (src/abi mirrors each; the object's BTF is compared at load). */
+#ifndef KMESH_ABI_H
+#define KMESH_ABI_H
+
+#include <linux/types.h>
+
+/* IPv6, or IPv4 as v4-mapped (::ffff:a.b.c.d), network order. */
+union km_addr {
+	__u8 b[16];
+	__u32 w[4];
+};
+
+/* ---- enrolment ---- */
+
+/* enrolled: u64 cgroup id -> */
+struct km_enrolled {
+	__u32 workload_id; /* 0: not known by name */
+	__u32 flags;
+};
+
+/* level: one entry; bit n set: some enrolled cgroup lies n levels below the root */
+struct km_level {
+	__u64 mask;
+};
+
+/* client: u32 workload id -> what a node-local workload needs as a client */
+struct km_client {
+	union km_addr addr4; /* v4-mapped; zero: none */
+	union km_addr addr6; /* zero: none */
+	__u32 namespace_id;
+	__u32 flags;
+};
+
+/* ---- services ---- */
+
+/* frontend: an address clients dial */
+struct km_frontend_key {
+	union km_addr addr;
+	__be16 port;
+	__u8 protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+	__u8 pad;
+};
+
+#define KM_BACKEND_NONE 0u
+#define KM_BACKEND_VARIANT 0xffffffffu /* ask variant with the client's namespace */
+
+/* One aligned u64, so that a reader never sees half of it; tag is km_frontend_tag(key): a slot reused at once is noticed. */
+struct km_frontend {
+	__u32 backend_id;
+	__u32 tag;
+};
+
+struct km_variant_key {
+	union km_addr addr;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	__u32 namespace_id; /* 0: every namespace without a variant of its own */
+};
+
+/* cidr: LPM trie; prefixlen counts port, protocol and pad (32 bits) before the address bits */
+struct km_cidr_key {
+	__u32 prefixlen;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+	union km_addr addr;
+};
+
+/* backend: array[backend id]; one aligned u64. first 0: no such backend */
+struct km_backend {
+	__u32 first; /* index of the header slot in endpoint */
+	__u32 generation; /* equals the header's */
+};
+
+enum km_policy {
+	KM_POLICY_RANDOM = 0,
+	KM_POLICY_ROUND_ROBIN = 1,
+	KM_POLICY_LEAST_REQUEST = 2,
+	KM_POLICY_SOURCE_HASH = 3,
+};
+
+#define KM_BACKEND_PASSTHROUGH 1u /* leave the destination alone always (ServiceEntry resolution NONE) */
+#define KM_BACKEND_EMPTY_DIRECT 2u /* leave it alone when there is no endpoint */
+
+/* endpoint[first]: immutable once a km_backend names it; the count endpoints follow at first + 1 */
+struct km_backend_header {
+	__u32 backend_id;
+	__u32 generation;
+	__u32 service_id;
+	__u32 count;
+	__u32 maglev_first; /* in maglev slots (two indexes each) */
+	__u32 maglev_size; /* prime number of indexes */
+	__u32 affinity_seconds; /* 0: none */
+	__u8 policy;
+	__u8 flags;
+	__u16 pad;
+};
+
+/* endpoint[first + 1 + i], sorted by (workload_id, addr, port) so that one is found by bisection */
+struct km_endpoint {
+	union km_addr addr;
+	__be16 port;
+	__u16 flags;
+	__u32 workload_id;
+	__u32 threshold; /* alias table: take i when random32 < threshold, else alias; least request: the weight */
+	__u32 alias;
+};
+
+struct km_maglev {
+	__u32 index[2];
+};
+
+/* ---- state that programs keep ---- */
+
+#define KM_SOCK_ENROLLED 1u
+#define KM_SOCK_TRANSLATED 2u /* orig_* and backend_* hold a rewritten destination */
+#define KM_SOCK_COUNTED 4u /* counted in active[peer_workload_id] */
+#define KM_SOCK_UDP 8u
+
+/* sock: socket storage. Grows only at its end: a new version keeps the map. */
+struct km_sock {
+	__u64 cgroup_id; /* the enrolled cgroup */
+	__u32 workload_id;
+	__u32 flags;
+	union km_addr orig_addr; /* what the application dialled */
+	union km_addr backend_addr; /* where it went */
+	__be16 orig_port;
+	__be16 backend_port;
+	__u32 backend_id;
+	__u32 peer_workload_id;
+	__u32 first; /* the range the choice was made from */
+};
+
+struct km_affinity_key {
+	__u64 client; /* workload id, or the cgroup id when it has none */
+	__u32 backend_id;
+	__u32 pad;
+};
+
+struct km_affinity {
+	__u64 used_ns; /* CLOCK_MONOTONIC of the last connection */
+	union km_addr addr;
+	__u32 workload_id;
+	__be16 port;
+	__u16 pad;
+};
+
+/* udp_flow: {socket, service} -> the endpoint its datagrams go to */
+struct km_udp_key {
+	__u64 cookie;
+	union km_addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
+};
+
+struct km_udp_flow {
+	union km_addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 backend_id;
+	__u32 first;
+	__u32 workload_id;
+};
+
+/* udp_reverse: {socket, endpoint} -> the service address its replies carry */
+struct km_udp_reverse {
+	union km_addr addr;
+	__be16 port;
+	__u16 pad;
+	__u32 pad2;
+};
+
+/* active: array[workload id] -> open connections counted here */
+struct km_active {
+	__s64 connections;
+};
+
+/* ---- names ---- */
+
+enum km_name_kind {
+	KM_NAME_WORKLOAD = 1,
+	KM_NAME_SERVICE = 2,
+	KM_NAME_BACKEND = 3,
+	KM_NAME_NAMESPACE = 4,
+};
+
+/* name: the id table. Part 0 is written last and holds the whole length in bytes. */
+struct km_name_key {
+	__u32 id;
+	__u16 kind;
+	__u16 part;
+};
+
+#define KM_NAME_PART 60
+struct km_name {
+	__u32 length;
+	__u8 text[KM_NAME_PART];
+};
+
+/* settings: one entry, written whole by the agent */
+#define KM_SETTING_CIDR 1u /* cidr holds something */
+struct km_setting {
+	__u32 abi_version;
+	__u32 flags;
+};
+
+#define KM_ABI_VERSION 1
+
+/* ---- records that iterators write ---- */
+
+struct km_sock_record {
+	__u64 cookie;
+	__u32 workload_id;
+	__u32 flags;
+	__u32 backend_id;
+	__u32 peer_workload_id;
+};
+
+struct km_old_record {
+	__u64 cookie;
+	__u64 cgroup_id;
+	union km_addr local;
+	union km_addr remote;
+	__be16 local_port;
+	__be16 remote_port;
+	__u8 protocol;
+	__u8 state; /* TCP_* */
+	__u16 pad;
+};
+
+#define KM_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "size of " #t)
+KM_SIZE(km_enrolled, 8);
+KM_SIZE(km_level, 8);
+KM_SIZE(km_client, 40);
+KM_SIZE(km_frontend_key, 20);
+KM_SIZE(km_frontend, 8);
+KM_SIZE(km_variant_key, 24);
+KM_SIZE(km_cidr_key, 24);
+KM_SIZE(km_backend, 8);
+KM_SIZE(km_backend_header, 32);
+KM_SIZE(km_endpoint, 32);
+KM_SIZE(km_maglev, 8);
+KM_SIZE(km_sock, 64);
+KM_SIZE(km_affinity_key, 16);
+KM_SIZE(km_affinity, 32);
+KM_SIZE(km_udp_key, 32);
+KM_SIZE(km_udp_flow, 32);
+KM_SIZE(km_udp_reverse, 24);
+KM_SIZE(km_active, 8);
+KM_SIZE(km_name_key, 8);
+KM_SIZE(km_name, 64);
+KM_SIZE(km_setting, 8);
+KM_SIZE(km_sock_record, 24);
+KM_SIZE(km_old_record, 56);
+
+#endif

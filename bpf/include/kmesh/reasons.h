@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Every way out of a program, counted in the map reason (src/abi/reasons.ts holds the same names in the same order). */
+#ifndef KMESH_REASONS_H
+#define KMESH_REASONS_H
+
+enum km_reason {
+	KM_REASON_NOT_ENROLLED = 0, /* the socket's cgroup is not enrolled */
+	KM_REASON_UNKNOWN_DESTINATION, /* no frontend: left alone */
+	KM_REASON_NOT_BALANCED_PROTOCOL, /* neither TCP nor UDP */
+	KM_REASON_BALANCED, /* destination rewritten */
+	KM_REASON_PASSTHROUGH, /* the service asks to be left alone */
+	KM_REASON_EMPTY_DIRECT, /* no endpoint; the service allows going direct */
+	KM_REASON_EMPTY_REFUSED, /* no endpoint: ECONNREFUSED */
+	KM_REASON_NOT_VISIBLE, /* the service is not for this client's namespace: left alone */
+	KM_REASON_TORN_FRONTEND, /* frontend kept changing while read: refused */
+	KM_REASON_TORN_BACKEND, /* backend and range disagree: refused */
+	KM_REASON_FAMILY, /* only endpoints of the family this socket cannot reach: refused */
+	KM_REASON_FRONTEND_REREAD, /* a second look-up found what the first missed */
+	KM_REASON_STORAGE_FULL, /* no socket storage: the service address would not be shown */
+	KM_REASON_AFFINITY_KEPT,
+	KM_REASON_AFFINITY_EXPIRED,
+	KM_REASON_UDP_REBALANCED, /* the endpoint of this flow is gone: another was chosen */
+	KM_REASON_UDP_FLOW_FULL, /* flow could not be recorded: replies would carry the wrong source; refused */
+	KM_REASON_UDP_DESTROYED, /* a connected UDP socket whose endpoint is gone */
+	KM_REASON_LATE_ENROLLED, /* socket made before enrolment, found on use */
+	KM_REASON_TCP_OPENED,
+	KM_REASON_TCP_CLOSED,
+	KM_REASON_TCP_FAILED, /* never established */
+	KM_REASON_MAX,
+};
+
+#endif

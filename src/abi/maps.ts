@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every map: kernel type, key, value. Source name = kernel name = pin name.
+import { type Layout, scalar, u32 } from './layout.ts';
+import * as s from './structs.ts';
+
+export type MapType = 'hash' | 'lru_hash' | 'array' | 'percpu_array' | 'lpm_trie' | 'sk_storage';
+
+export interface MapDescriptor<K, V> {
+  readonly name: string;
+  readonly type: MapType;
+  readonly key: Layout<K>;
+  readonly value: Layout<V>;
+}
+
+const map = <K, V>(name: string, type: MapType, key: Layout<K>, value: Layout<V>): MapDescriptor<K, V> => ({
+  name,
+  type,
+  key,
+  value,
+});
+
+export const maps = {
+  frontend: map('frontend', 'hash', s.frontendKey, s.frontendValue),
+  variant: map('variant', 'hash', s.variantKey, s.frontendValue),
+  cidr: map('cidr', 'lpm_trie', s.cidrKey, s.frontendValue),
+  backend: map('backend', 'array', s.u32Key, s.backendValue),
+  /** Slots hold struct km_backend_header or struct km_endpoint: read with `endpointValue` or `backendHeader`. */
+  endpoint: map('endpoint', 'array', s.u32Key, s.endpointValue),
+  maglev: map('maglev', 'array', s.u32Key, s.maglevValue),
+  setting: map('setting', 'array', s.u32Key, s.settingValue),
+  enrolled: map('enrolled', 'hash', s.u64Key, s.enrolledValue),
+  level: map('level', 'array', s.u32Key, s.levelValue),
+  client: map('client', 'hash', s.u32Key, s.clientValue),
+  sock: map('sock', 'sk_storage', scalar('int', u32), s.sockValue),
+  reason: map('reason', 'percpu_array', s.u32Key, s.u64Value),
+  active: map('active', 'array', s.u32Key, s.activeValue),
+  robin: map('robin', 'array', s.u32Key, s.u64Value),
+  affinity: map('affinity', 'lru_hash', s.affinityKey, s.affinityValue),
+  udp_flow: map('udp_flow', 'lru_hash', s.udpKey, s.udpFlowValue),
+  udp_reverse: map('udp_reverse', 'lru_hash', s.udpKey, s.udpReverseValue),
+  name: map('name', 'hash', s.nameKey, s.nameValue),
+} as const;
+
+export type MapName = keyof typeof maps;
+export type KeyOf<M extends MapName> = (typeof maps)[M] extends MapDescriptor<infer K, unknown> ? K : never;
+export type ValueOfMap<M extends MapName> = (typeof maps)[M] extends MapDescriptor<never, infer V> ? V : never;

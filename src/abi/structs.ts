@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// One table for each struct of bpf/include/kmesh/abi.h.
+import { addr, be16, bytes, pad, s64, scalar, struct, u8, u16, u32, u32s, u64 } from './layout.ts';
+
+export const enrolledValue = struct('km_enrolled', { workload_id: u32, flags: u32 });
+export const levelValue = struct('km_level', { mask: u64 });
+export const clientValue = struct('km_client', { addr4: addr, addr6: addr, namespace_id: u32, flags: u32 });
+export const frontendKey = struct('km_frontend_key', { addr, port: be16, protocol: u8, pad: pad(1) });
+export const frontendValue = struct('km_frontend', { backend_id: u32, tag: u32 });
+export const variantKey = struct('km_variant_key', { addr, port: be16, protocol: u8, pad: pad(1), namespace_id: u32 });
+export const cidrKey = struct('km_cidr_key', { prefixlen: u32, port: be16, protocol: u8, pad: pad(1), addr });
+export const backendValue = struct('km_backend', { first: u32, generation: u32 });
+export const backendHeader = struct('km_backend_header', {
+  backend_id: u32,
+  generation: u32,
+  service_id: u32,
+  count: u32,
+  maglev_first: u32,
+  maglev_size: u32,
+  affinity_seconds: u32,
+  policy: u8,
+  flags: u8,
+  pad: pad(2),
+});
+export const endpointValue = struct('km_endpoint', {
+  addr,
+  port: be16,
+  flags: u16,
+  workload_id: u32,
+  threshold: u32,
+  alias: u32,
+});
+export const maglevValue = struct('km_maglev', { index: u32s(2) });
+export const sockValue = struct('km_sock', {
+  cgroup_id: u64,
+  workload_id: u32,
+  flags: u32,
+  orig_addr: addr,
+  backend_addr: addr,
+  orig_port: be16,
+  backend_port: be16,
+  backend_id: u32,
+  peer_workload_id: u32,
+  first: u32,
+});
+export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
+export const affinityValue = struct('km_affinity', {
+  used_ns: u64,
+  addr,
+  workload_id: u32,
+  port: be16,
+  pad: pad(2),
+});
+export const udpKey = struct('km_udp_key', { cookie: u64, addr, port: be16, pad: pad(2), pad2: pad(4) });
+export const udpFlowValue = struct('km_udp_flow', {
+  addr,
+  port: be16,
+  pad: pad(2),
+  backend_id: u32,
+  first: u32,
+  workload_id: u32,
+});
+export const udpReverseValue = struct('km_udp_reverse', { addr, port: be16, pad: pad(2), pad2: pad(4) });
+export const activeValue = struct('km_active', { connections: s64 });
+export const nameKey = struct('km_name_key', { id: u32, kind: u16, part: u16 });
+export const namePartLength = 60;
+export const nameValue = struct('km_name', { length: u32, text: bytes(namePartLength) });
+export const settingValue = struct('km_setting', { abi_version: u32, flags: u32 });
+export const sockRecord = struct('km_sock_record', {
+  cookie: u64,
+  workload_id: u32,
+  flags: u32,
+  backend_id: u32,
+  peer_workload_id: u32,
+});
+export const oldRecord = struct('km_old_record', {
+  cookie: u64,
+  cgroup_id: u64,
+  local: addr,
+  remote: addr,
+  local_port: be16,
+  remote_port: be16,
+  protocol: u8,
+  state: u8,
+  pad: pad(2),
+});
+export const u32Key = scalar('__u32', u32);
+export const u64Key = scalar('__u64', u64);
+export const u64Value = scalar('__u64', u64);
+
+/** KM_ABI_VERSION: raised when programs of one version cannot use maps of another. */
+export const abiVersion = 1;
+
+/** Special backend ids of struct km_frontend. */
+export const backendNone = 0;
+export const backendVariant = 0xffffffff;
+
+/** enum km_policy */
+export const policyCode = { random: 0, 'round-robin': 1, 'least-request': 2, 'source-hash': 3 } as const;
+/** Bits of km_backend_header.flags */
+export const backendFlag = { passthrough: 1, emptyDirect: 2 } as const;
+/** Bits of km_sock.flags */
+export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8 } as const;
+/** Bits of km_setting.flags */
+export const settingFlag = { cidr: 1 } as const;
+/** enum km_name_kind */
+export const nameKind = { workload: 1, service: 2, backend: 3, namespace: 4 } as const;
+export type NameKind = keyof typeof nameKind;
+/** IPPROTO_* */
+export const protocolNumber = { tcp: 6, udp: 17 } as const;
+export type Protocol = keyof typeof protocolNumber;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ordered kernel operations: what plan returns and an executor carries out.
+import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
+import type { backendHeader } from '../abi/structs.ts';
+
+type Header = ReturnType<typeof backendHeader.decode>;
+
+/** Maps that the agent writes; `endpoint` slots may hold a header. */
+export type PlannedMap = 'name' | 'maglev' | 'endpoint' | 'backend' | 'frontend' | 'variant' | 'cidr' | 'client' | 'setting';
+
+export type PutOperation = {
+  [M in PlannedMap]: {
+    readonly kind: 'put';
+    readonly map: M;
+    readonly key: KeyOf<M>;
+    readonly value: M extends 'endpoint' ? ValueOfMap<M> | Header : ValueOfMap<M>;
+    /** For people: "backend shop/cart.shop.svc.cluster.local:80/4". */
+    readonly about: string;
+  };
+}[PlannedMap];
+
+export type DeleteOperation = {
+  [M in PlannedMap]: {
+    readonly kind: 'delete';
+    readonly map: M;
+    readonly key: KeyOf<M>;
+    readonly about: string;
+  };
+}[PlannedMap];
+
+/** Wait until every program run that began before has ended (synchronize_rcu). What follows may reuse what was read. */
+export interface GraceOperation {
+  readonly kind: 'grace';
+}
+
+export type Operation = PutOperation | DeleteOperation | GraceOperation;

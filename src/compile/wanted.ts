@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What should be in the kernel, by name: no ids, no ranges, no bytes yet. compile makes it, plan turns it into operations.
+import type { Protocol } from '../abi/structs.ts';
+import type { BalancerPolicy } from '../mesh/service.ts';
+import type { Address } from '../net/address.ts';
+
+export interface WantedEndpoint {
+  /** uid; '' is never used. */
+  readonly workload: string;
+  readonly address: Address;
+  readonly port: number;
+  /** > 0: what has weight 0 is not in the list. */
+  readonly weight: number;
+}
+
+/** One set of endpoints that one or more frontends lead to. */
+export interface WantedBackend {
+  /** "namespace/hostname:port/4" or "/6" by the frontend's family; "/4/udp" when UDP's set differs from TCP's. */
+  readonly name: string;
+  readonly service: string;
+  readonly policy: BalancerPolicy;
+  readonly affinitySeconds: number;
+  readonly passthrough: boolean;
+  readonly emptyDirect: boolean;
+  /** In any order; no two alike in {workload, address, port}. */
+  readonly endpoints: readonly WantedEndpoint[];
+}
+
+/** Key text of a frontend: "tcp/10.0.0.1:80", "udp/[2001:db8::1]:53", a range "tcp/10.1.0.0/16:80". */
+export interface WantedFrontend {
+  readonly key: string;
+  readonly protocol: Protocol;
+  readonly address: Address;
+  /** Set: a range, in bits of the address's own family. */
+  readonly length?: number;
+  readonly port: number;
+  /** Backend for every client, or by namespace of the client: '' holds for the namespaces not listed (absent: not visible to them). */
+  readonly backend: string | ReadonlyMap<string, string>;
+}
+
+/** A node-local workload as a client. */
+export interface WantedClient {
+  readonly workload: string;
+  readonly namespace: string;
+  readonly address4: Address | '';
+  readonly address6: Address | '';
+}
+
+/** All that is wanted, keyed by name, key and uid. */
+export interface Wanted {
+  readonly backends: ReadonlyMap<string, WantedBackend>;
+  readonly frontends: ReadonlyMap<string, WantedFrontend>;
+  readonly clients: ReadonlyMap<string, WantedClient>;
+}
+
+/** A part of it: undefined means "not wanted any more". What is not named stays as it is. */
+export interface WantedDelta {
+  readonly backends: ReadonlyMap<string, WantedBackend | undefined>;
+  readonly frontends: ReadonlyMap<string, WantedFrontend | undefined>;
+  readonly clients: ReadonlyMap<string, WantedClient | undefined>;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one error class and the catalogue of its codes (docs/errors.md is held equal to it by a test).
+
+/** Code -> what it means, as docs/errors.md prints it. A retired code stays listed with "retired". */
+export const errorCodes = {
+  KM_USAGE: 'the command line does not make sense',
+  KM_INTERNAL: 'a promise inside kmeshctl was broken: a bug',
+  KM_NOT_ROOT: 'touching the kernel needs root (or CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN)',
+  KM_NOT_LOADED: 'no programs are loaded under this bpffs folder',
+  KM_ALREADY_LOADED: 'programs are loaded already',
+  KM_VERSION_MISMATCH: 'the programs that are loaded are of another version',
+  KM_BUSY: 'something else holds the lock or still uses what should go',
+  KM_LAYOUT: 'a kernel struct differs from the table that describes it',
+  KM_LIBBPF: 'libbpf could not be loaded',
+  KM_LOAD: 'a program or map could not be loaded',
+  KM_ATTACH: 'a program could not be attached',
+  KM_MAP: 'a map operation failed',
+  KM_MAP_FULL: 'a map has no room left',
+  KM_PIN: 'a pin could not be made, opened or removed',
+  KM_MOUNT: 'a file system that is needed is not mounted',
+  KM_CGROUP: 'a cgroup could not be used',
+  KM_NETNS: 'a network namespace could not be used',
+  KM_NOT_ENROLLED: 'that cgroup or workload is not enrolled',
+  KM_NOT_FOUND: 'the named thing does not exist',
+  KM_CONFIG: 'configuration was refused',
+  KM_AGENT_UNREACHABLE: 'the agent does not answer on its socket',
+  KM_AGENT_RUNNING: 'an agent is running already',
+  KM_DRIFT: 'the kernel does not hold what the agent wants',
+  KM_CHECK_FAILED: 'a check failed',
+  KM_DEMO: 'the demo saw something that must not happen',
+  KM_IO: 'a file could not be read or written',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** A failure to show to a person: code, what failed and why (lowercase, no full stop), what to do about it. */
+export class KmeshError extends Error {
+  override readonly name = 'KmeshError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel as the rest of the program sees it. memory.ts and pinned.ts implement it and pass the same contract suite.
+import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
+import type { Reason } from '../abi/reasons.ts';
+import type { backendHeader, oldRecord, sockRecord } from '../abi/structs.ts';
+
+export type HeaderSlot = ReturnType<typeof backendHeader.decode>;
+export type SockRecord = ReturnType<typeof sockRecord.decode>;
+export type OldRecord = ReturnType<typeof oldRecord.decode>;
+
+/** Values that may be written: endpoint slots take a header too. */
+export type WritableValue<M extends MapName> = M extends 'endpoint' ? ValueOfMap<M> | HeaderSlot : ValueOfMap<M>;
+
+/** One map. Every failure is a KmeshError (KM_MAP, KM_MAP_FULL) naming map, operation and errno. */
+export interface MapHandle<M extends MapName> {
+  readonly name: M;
+  readonly maxEntries: number;
+  get(key: KeyOf<M>): ValueOfMap<M> | undefined;
+  /** Writes all, in order, by one batch where the kernel has it; on failure says how many were written. */
+  put(entries: readonly (readonly [KeyOf<M>, WritableValue<M>])[]): void;
+  /** Deletes those that exist; missing ones are no fault. Arrays: writes zeros. */
+  delete(keys: readonly KeyOf<M>[]): void;
+  /** Everything (arrays: only non-zero entries), read in batches; not a snapshot. */
+  entries(): IterableIterator<[KeyOf<M>, ValueOfMap<M>]>;
+  /** Number of entries (arrays: non-zero ones). */
+  count(): number;
+}
+
+export interface DataPlane {
+  map<M extends MapName>(name: M): MapHandle<M>;
+  /** An endpoint slot read as a header. */
+  header(slot: number): HeaderSlot;
+  /** Reason counters summed over CPUs. */
+  reasons(): ReadonlyMap<Reason, bigint>;
+  /** Resolves once every program run that had begun has ended. Never blocks the event loop. */
+  grace(): Promise<void>;
+  /** Socket storage of every mesh socket. */
+  sockets(): SockRecord[];
+  /** Destroys connected UDP sockets whose endpoint left its backend, in the netns of every enrolled cgroup. How many. */
+  sweepUdp(): number;
+  /** TCP connections and UDP sockets of enrolled cgroups that were made before enrolment and are not in the mesh. */
+  olderSockets(): OldRecord[];
+  /** Attaches (true) or detaches the UDP hooks (sendmsg, recvmsg): they cost every UDP sender on the node. */
+  setUdpHooks(on: boolean): void;
+  close(): void;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model: one immutable snapshot of everything the sources say. A change makes a new one that shares what did not change.
+import type { Map as Table, Set as Bag } from 'immutable';
+import type { Service } from './service.ts';
+import type { Workload } from './workload.ts';
+
+export interface Model {
+  /** uid -> workload. */
+  readonly workloads: Table<string, Workload>;
+  /** "namespace/hostname" -> service. */
+  readonly services: Table<string, Service>;
+  /** service key -> uids of workloads that name it, also while the service itself is unknown (staged). */
+  readonly members: Table<string, Bag<string>>;
+  /** Frontend address text ("10.0.0.1", "10.1.0.0/16") -> keys of the services that claim it. */
+  readonly owners: Table<string, Bag<string>>;
+  /** Workload address -> uids of workloads with it (host-network workloads own none). */
+  readonly addresses: Table<string, Bag<string>>;
+}
+
+export type Change =
+  | { readonly kind: 'put-workload'; readonly workload: Workload }
+  | { readonly kind: 'remove-workload'; readonly uid: string }
+  | { readonly kind: 'put-service'; readonly service: Service }
+  | { readonly kind: 'remove-service'; readonly key: string };
+
+/** What a batch of changes touched, so that only that is compiled again. */
+export interface Touched {
+  /** Service keys whose own fields or endpoints changed, or that came or went. */
+  readonly services: ReadonlySet<string>;
+  /** Frontend address texts whose owners changed or whose owner changed. */
+  readonly addresses: ReadonlySet<string>;
+  /** uids of workloads that changed, came or went. */
+  readonly workloads: ReadonlySet<string>;
+}
+
+/** Where this node stands: what locality, strict and local policies compare with. */
+export interface NodeView {
+  readonly node: string;
+  readonly network: string;
+  readonly clusterId: string;
+  readonly locality: { readonly region: string; readonly zone: string; readonly subzone: string };
+}

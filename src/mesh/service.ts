@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// A service: addresses and ports that clients dial. Field meanings follow istio.workload.Service.
+import type { Address } from '../net/address.ts';
+import type { GatewayAddress } from './workload.ts';
+
+export interface ServiceAddress {
+  readonly network: string;
+  readonly address: Address;
+  /** Prefix length in bits of the address's own family when this is a range of addresses. */
+  readonly length?: number;
+}
+
+export interface ServicePort {
+  readonly port: number;
+  /** 0: named; each workload's own mapping says. */
+  readonly targetPort: number;
+  /** 'any': the source does not say (xDS): TCP and UDP. */
+  readonly protocol: 'tcp' | 'udp' | 'any';
+  readonly name: string;
+  readonly appProtocol: string;
+}
+
+export type Scope = 'region' | 'zone' | 'subzone' | 'node' | 'cluster' | 'network';
+
+export interface LoadBalancing {
+  /** 'standard': all endpoints. 'strict': only those that match every scope. 'failover': the best rank that exists. 'passthrough': no balancing. */
+  readonly mode: 'standard' | 'strict' | 'failover' | 'passthrough';
+  readonly scopes: readonly Scope[];
+  readonly healthPolicy: 'only-healthy' | 'allow-all';
+}
+
+export type BalancerPolicy = 'random' | 'round-robin' | 'least-request' | 'source-hash';
+
+export interface Balancer {
+  readonly policy: BalancerPolicy;
+  /** ClientIP session affinity: seconds since the last connection; 0 is none. */
+  readonly affinitySeconds: number;
+}
+
+/** Locality settings of a DestinationRule, beyond LoadBalancing (Istio LocalityLoadBalancerSetting). */
+export interface LocalityDistribution {
+  /** From "region/zone/subzone" (with '*' wildcards) -> share in percent of each target locality. */
+  readonly distribute: readonly { readonly from: string; readonly to: ReadonlyMap<string, number> }[];
+  readonly failover: readonly { readonly from: string; readonly to: string }[];
+}
+
+export interface Service {
+  readonly name: string;
+  readonly namespace: string;
+  readonly hostname: string;
+  /** Empty: headless. */
+  readonly addresses: readonly ServiceAddress[];
+  readonly ports: readonly ServicePort[];
+  readonly loadBalancing: LoadBalancing;
+  readonly balancer: Balancer;
+  readonly locality?: LocalityDistribution;
+  readonly ipFamilies: 'automatic' | 'ipv4' | 'ipv6' | 'dual';
+  /** Preferred owner of a host name or address when the client's namespace has no service of its own there. */
+  readonly canonical: boolean;
+  readonly visibility: 'public' | 'namespace';
+  readonly subjectAltNames: readonly string[];
+  readonly waypoint?: GatewayAddress;
+  readonly weightedWaypoints: readonly { readonly destination: GatewayAddress; readonly weight: number }[];
+  /** What a client sees when no endpoint is usable. */
+  readonly onEmpty: 'refuse' | 'direct';
+}
+
+/** Key of a service in the model: "namespace/hostname". */
+export function serviceKey(s: { readonly namespace: string; readonly hostname: string }): string {
+  return `${s.namespace}/${s.hostname}`;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// A workload: something with addresses that runs a share of a service. Field meanings follow istio.workload.Workload.
+import type { Address } from '../net/address.ts';
+
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subzone: string;
+}
+
+export const noLocality: Locality = { region: '', zone: '', subzone: '' };
+
+/** service port -> port of this workload. */
+export interface PortMapping {
+  readonly servicePort: number;
+  readonly targetPort: number;
+}
+
+/** Where a waypoint or network gateway is: a service by name, or an address. */
+export type GatewayDestination =
+  | { readonly kind: 'hostname'; readonly namespace: string; readonly hostname: string }
+  | { readonly kind: 'address'; readonly network: string; readonly address: Address };
+
+export interface GatewayAddress {
+  readonly destination: GatewayDestination;
+  readonly hboneMtlsPort: number;
+}
+
+export interface Workload {
+  /** Global key, e.g. "Kubernetes//Pod/shop/cart-1". */
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Canonical, in the order given; empty when `hostname` is to be resolved or a network gateway leads there. */
+  readonly addresses: readonly Address[];
+  /** DNS name to resolve when `addresses` is empty. */
+  readonly hostname: string;
+  readonly network: string;
+  readonly clusterId: string;
+  readonly trustDomain: string;
+  readonly serviceAccount: string;
+  readonly node: string;
+  readonly workloadName: string;
+  readonly workloadType: 'deployment' | 'cronjob' | 'pod' | 'job';
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly locality: Locality;
+  readonly status: 'healthy' | 'unhealthy';
+  /** Load-balancing weight; 0 gets nothing. */
+  readonly capacity: number;
+  /** Shares the node's addresses, so owns none. */
+  readonly hostNetwork: boolean;
+  /** "namespace/hostname" of each service it belongs to -> its own ports (empty: the service's target ports). */
+  readonly services: ReadonlyMap<string, readonly PortMapping[]>;
+  readonly authorizationPolicies: readonly string[];
+  readonly waypoint?: GatewayAddress;
+  readonly networkGateway?: GatewayAddress;
+  readonly tunnelProtocol: 'none' | 'hbone';
+  readonly nativeTunnel: boolean;
+  readonly applicationTunnel?: { readonly protocol: 'none' | 'proxy'; readonly port: number };
+}
