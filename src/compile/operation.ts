@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ordered kernel operations: what plan returns and an executor carries out.
-import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
+import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import type { backendHeader } from '../abi/structs.ts';
 
 type Header = ReturnType<typeof backendHeader.decode>;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything ambient (streams, environment, clock) as one value, so that commands and tasks can be run inside a test.
+import { hostname } from 'node:os';
+import { type Readable, Writable } from 'node:stream';
+
+export interface Env {
+  readonly stdin: Readable;
+  readonly stdout: Writable & { isTTY?: boolean; columns?: number };
+  readonly stderr: Writable & { isTTY?: boolean; columns?: number };
+  getenv(name: string): string | undefined;
+  /** Milliseconds since the epoch. */
+  now(): number;
+  hostname(): string;
+  cwd(): string;
+  /** Effective user id 0. */
+  isRoot(): boolean;
+  /** Aborted by the first SIGINT or SIGTERM, when the command asked for that. */
+  readonly signal: AbortSignal;
+}
+
+/** Where this instance lives: several live side by side with different ones. */
+export interface Place {
+  /** Folder on a bpffs for pins, e.g. /sys/fs/bpf/kmesh. */
+  readonly bpffs: string;
+  /** cgroup2 directory that programs are attached to. */
+  readonly cgroupRoot: string;
+  /** Lock and agent socket, e.g. /run/kmesh. */
+  readonly runDir: string;
+}
+
+/** The process's own. */
+export function processEnv(signal: AbortSignal): Env {
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    getenv: (name) => process.env[name],
+    now: () => Date.now(),
+    hostname,
+    cwd: () => process.cwd(),
+    isRoot: () => process.geteuid?.() === 0,
+    signal,
+  };
+}
+
+/** A writable that keeps what it is given: for tests. */
+export function sink(): Writable & { text(): string } {
+  const parts: string[] = [];
+  const out = new Writable({
+    write(chunk, _encoding, done) {
+      parts.push(String(chunk));
+      done();
+    },
+  });
+  return Object.assign(out, { text: () => parts.join('') });
+}
