@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model: one immutable snapshot of everything the sources say. A change makes a new one that shares what did not change.
-import type { Map as Table, Set as Bag } from 'immutable';
+import type { Set as Bag, Map as Table } from 'immutable';
 import type { Service } from './service.ts';
 import type { Workload } from './workload.ts';
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service: addresses and ports that clients dial. Field meanings follow istio.workload.Service.
 import type { Address } from '../net/address.ts';
+import { cidrText } from '../net/cidr.ts';
 import type { GatewayAddress } from './workload.ts';
 
 export interface ServiceAddress {
@@ -37,10 +38,17 @@ export interface Balancer {
   readonly affinitySeconds: number;
 }
 
-/** Locality settings of a DestinationRule, beyond LoadBalancing (Istio LocalityLoadBalancerSetting). */
+/**
+ * Locality settings of a DestinationRule (Istio LocalityLoadBalancerSetting). Present only where they are in force: a source leaves them
+ * out when they are disabled, or when they ask for failover without outlier detection. They replace the scopes of mode 'failover'.
+ */
 export interface LocalityDistribution {
-  /** From "region/zone/subzone" (with '*' wildcards) -> share in percent of each target locality. */
+  /**
+   * From "region/zone/subzone" (with '*' wildcards) -> share in percent of each target locality. The first `from` that fits this node
+   * counts; none fits: all endpoints alike. Not empty: `failover` is not looked at.
+   */
   readonly distribute: readonly { readonly from: string; readonly to: ReadonlyMap<string, number> }[];
+  /** Region to go to when this node's region has no endpoint. Empty: nearest region, zone and subzone first. */
   readonly failover: readonly { readonly from: string; readonly to: string }[];
 }
 
@@ -68,4 +76,9 @@ export interface Service {
 /** Key of a service in the model: "namespace/hostname". */
 export function serviceKey(s: { readonly namespace: string; readonly hostname: string }): string {
   return `${s.namespace}/${s.hostname}`;
+}
+
+/** Text that names a service address in the model's owners: "10.0.0.1", or "10.1.0.0/16" with the host bits zero. Networks are not told apart by it. */
+export function addressText(a: ServiceAddress): string {
+  return cidrText(a.address, a.length);
 }

@@ -14,6 +14,8 @@ export const noLocality: Locality = { region: '', zone: '', subzone: '' };
 export interface PortMapping {
   readonly servicePort: number;
   readonly targetPort: number;
+  /** Absent: for TCP and UDP alike. */
+  readonly protocol?: 'tcp' | 'udp';
 }
 
 /** Where a waypoint or network gateway is: a service by name, or an address. */
