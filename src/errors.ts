@@ -38,10 +38,25 @@ export class KmeshError extends Error {
   override readonly name = 'KmeshError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** Long text for --verbose: a whole verifier log. */
+  readonly detail: string | undefined;
+  /** Parts of the message for programs: map, errno ("ENOSPC"), written. */
+  readonly facts: Readonly<Record<string, string | number>>;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: {
+      hint?: string;
+      cause?: unknown;
+      detail?: string;
+      facts?: Readonly<Record<string, string | number>>;
+    } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.detail = options.detail;
+    this.facts = options.facts ?? {};
   }
 }

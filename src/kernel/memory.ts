@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane without a kernel: sizes are enforced and faults can be ordered, for tests and dry runs.
+import { type KeyOf, type MapName, maps } from '../abi/maps.ts';
+import { type Reason, reasons } from '../abi/reasons.ts';
+import { backendHeader } from '../abi/structs.ts';
+import type { DataPlane, MapHandle, OldRecord, SockRecord } from './dataplane.ts';
+import type { ErrnoName } from './map-error.ts';
+import { type MemoryMap, memoryMap } from './memory-map.ts';
+import { defaultSizes, type MapSizes } from './sizes.ts';
+
+export interface MemoryDataPlane extends DataPlane {
+  /** What sockets(), olderSockets() and sweepUdp() answer from now on. */
+  setSockets(records: readonly SockRecord[]): void;
+  setOlderSockets(records: readonly OldRecord[]): void;
+  setSweep(destroyed: number): void;
+  /** The next put or delete of `map` fails with `errno` after writing `after` entries. */
+  failNext(map: MapName, errno: ErrnoName, after?: number): void;
+  readonly udpHooks: boolean;
+  /** How often grace() and sweepUdp() were called. */
+  readonly graces: number;
+  readonly sweeps: number;
+}
+
+/** An empty data plane with maps of the default sizes or of `sizes`. */
+export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
+  const held = new Map<MapName, MemoryMap<MapName>>();
+  let sockets: readonly SockRecord[] = [];
+  let older: readonly OldRecord[] = [];
+  let destroyed = 0;
+  let udpHooks = true;
+  let graces = 0;
+  let sweeps = 0;
+
+  const mapOf = <M extends MapName>(name: M): MemoryMap<M> => {
+    let found = held.get(name);
+    if (!found) {
+      found = memoryMap(name, sizes[name] ?? defaultSizes[name]) as unknown as MemoryMap<MapName>;
+      held.set(name, found);
+    }
+    return found as unknown as MemoryMap<M>;
+  };
+
+  return {
+    map: <M extends MapName>(name: M): MapHandle<M> => mapOf(name),
+    header(slot) {
+      return backendHeader.decode(mapOf('endpoint').bytes(slot) ?? new Uint8Array(backendHeader.size));
+    },
+    reasons() {
+      const counts = new Map<Reason, bigint>();
+      reasons.forEach((reason, i) => {
+        counts.set(reason, mapOf('reason').get(i as KeyOf<'reason'>) ?? 0n);
+      });
+      return counts;
+    },
+    async grace() {
+      graces++;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    },
+    sockets: () => [...sockets],
+    olderSockets: () => [...older],
+    sweepUdp() {
+      sweeps++;
+      return destroyed;
+    },
+    setUdpHooks(on) {
+      udpHooks = on;
+    },
+    close() {},
+    setSockets(records) {
+      sockets = records;
+    },
+    setOlderSockets(records) {
+      older = records;
+    },
+    setSweep(count) {
+      destroyed = count;
+    },
+    failNext: (map, errno, after = 0) => mapOf(map).failNext(errno, after),
+    get udpHooks() {
+      return udpHooks;
+    },
+    get graces() {
+      return graces;
+    },
+    get sweeps() {
+      return sweeps;
+    },
+  };
+}
+
+/** Every map's name, in the order of the table. */
+export const mapNames: readonly MapName[] = Object.keys(maps) as MapName[];
