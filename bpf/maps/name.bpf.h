@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* The id table: no program reads it; it lives in the kernel so that it cannot part from the maps that use its ids. */
+/* What no program reads but must not part from the maps that programs use: the id table, and what was enrolled as what. */
 #ifndef KMESH_MAPS_NAME_H
 #define KMESH_MAPS_NAME_H
 
@@ -14,5 +14,13 @@ struct {
 	__type(key, struct km_name_key);
 	__type(value, struct km_name);
 } name SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct km_enrolment);
+} enrolment SEC(".maps");
 
 #endif

@@ -98,7 +98,12 @@ export const pad = (n: 1 | 2 | 4): Field<never> & { pad: true } => ({
   },
 });
 
-type Fields = Readonly<Record<string, Field<never> | Field<number> | Field<bigint> | Field<string> | Field<Uint8Array> | Field<readonly number[]>>>;
+type Fields = Readonly<
+  Record<
+    string,
+    Field<never> | Field<number> | Field<bigint> | Field<string> | Field<Uint8Array> | Field<readonly number[]>
+  >
+>;
 type PadKeys<F> = { [K in keyof F]: F[K] extends { pad: true } ? K : never }[keyof F];
 export type ValueOf<F> = { readonly [K in Exclude<keyof F, PadKeys<F>>]: F[K] extends Field<infer T> ? T : never };
 

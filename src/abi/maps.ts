@@ -38,6 +38,7 @@ export const maps = {
   affinity: map('affinity', 'lru_hash', s.affinityKey, s.affinityValue),
   udp_flow: map('udp_flow', 'lru_hash', s.udpKey, s.udpFlowValue),
   udp_reverse: map('udp_reverse', 'lru_hash', s.udpKey, s.udpReverseValue),
+  enrolment: map('enrolment', 'hash', s.u64Key, s.enrolmentValue),
   name: map('name', 'hash', s.nameKey, s.nameValue),
 } as const;
 

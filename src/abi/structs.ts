@@ -5,6 +5,12 @@ import { addr, be16, bytes, pad, s64, scalar, struct, u8, u16, u32, u32s, u64 } 
 export const enrolledValue = struct('km_enrolled', { workload_id: u32, flags: u32 });
 export const levelValue = struct('km_level', { mask: u64 });
 export const clientValue = struct('km_client', { addr4: addr, addr6: addr, namespace_id: u32, flags: u32 });
+export const enrolmentNameLength = 320;
+export const enrolmentValue = struct('km_enrolment', {
+  netns: u64,
+  since_ns: u64,
+  workload: bytes(enrolmentNameLength),
+});
 export const frontendKey = struct('km_frontend_key', { addr, port: be16, protocol: u8, pad: pad(1) });
 export const frontendValue = struct('km_frontend', { backend_id: u32, tag: u32 });
 export const variantKey = struct('km_variant_key', { addr, port: be16, protocol: u8, pad: pad(1), namespace_id: u32 });

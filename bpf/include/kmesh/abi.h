@@ -32,6 +32,14 @@ struct km_client {
 	__u32 flags;
 };
 
+/* enrolment: u64 cgroup id -> what was asked for when it was enrolled; userland only */
+#define KM_ENROLMENT_NAME 320
+struct km_enrolment {
+	__u64 netns; /* inode of the network namespace, 0: not known */
+	__u64 since_ns; /* CLOCK_BOOTTIME */
+	__u8 workload[KM_ENROLMENT_NAME]; /* "namespace/name" in UTF-8, zero-filled; empty: none given */
+};
+
 /* ---- services ---- */
 
 /* frontend: an address clients dial */
@@ -235,6 +243,7 @@ struct km_old_record {
 KM_SIZE(km_enrolled, 8);
 KM_SIZE(km_level, 8);
 KM_SIZE(km_client, 40);
+KM_SIZE(km_enrolment, 336);
 KM_SIZE(km_frontend_key, 20);
 KM_SIZE(km_frontend, 8);
 KM_SIZE(km_variant_key, 24);
