@@ -9,11 +9,14 @@ export const enrolmentNameLength = 320;
 export const enrolmentValue = struct('km_enrolment', {
   netns: u64,
   since_ns: u64,
+  level: u32,
+  pad: pad(4),
   workload: bytes(enrolmentNameLength),
 });
 export const frontendKey = struct('km_frontend_key', { addr, port: be16, protocol: u8, pad: pad(1) });
 export const frontendValue = struct('km_frontend', { backend_id: u32, tag: u32 });
-export const variantKey = struct('km_variant_key', { addr, port: be16, protocol: u8, pad: pad(1), namespace_id: u32 });
+/** prefix 0: an exact address; else the bits (of 128) of the range that starts at addr. */
+export const variantKey = struct('km_variant_key', { addr, port: be16, protocol: u8, prefix: u8, namespace_id: u32 });
 export const cidrKey = struct('km_cidr_key', { prefixlen: u32, port: be16, protocol: u8, pad: pad(1), addr });
 export const backendValue = struct('km_backend', { first: u32, generation: u32 });
 export const backendHeader = struct('km_backend_header', {
@@ -47,7 +50,7 @@ export const sockValue = struct('km_sock', {
   backend_port: be16,
   backend_id: u32,
   peer_workload_id: u32,
-  first: u32,
+  generation: u32,
 });
 export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
 export const affinityValue = struct('km_affinity', {
@@ -63,7 +66,7 @@ export const udpFlowValue = struct('km_udp_flow', {
   port: be16,
   pad: pad(2),
   backend_id: u32,
-  first: u32,
+  generation: u32,
   workload_id: u32,
 });
 export const udpReverseValue = struct('km_udp_reverse', { addr, port: be16, pad: pad(2), pad2: pad(4) });
@@ -106,7 +109,7 @@ export const policyCode = { random: 0, 'round-robin': 1, 'least-request': 2, 'so
 /** Bits of km_backend_header.flags */
 export const backendFlag = { passthrough: 1, emptyDirect: 2 } as const;
 /** Bits of km_sock.flags */
-export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8 } as const;
+export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8, flows: 16 } as const;
 /** Bits of km_setting.flags */
 export const settingFlag = { cidr: 1 } as const;
 /** enum km_name_kind */

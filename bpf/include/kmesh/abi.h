@@ -36,7 +36,9 @@ struct km_client {
 #define KM_ENROLMENT_NAME 320
 struct km_enrolment {
 	__u64 netns; /* inode of the network namespace, 0: not known */
-	__u64 since_ns; /* CLOCK_BOOTTIME */
+	__u64 since_ns; /* since the epoch */
+	__u32 level; /* below the true cgroup2 root */
+	__u32 pad;
 	__u8 workload[KM_ENROLMENT_NAME]; /* "namespace/name" in UTF-8, zero-filled; empty: none given */
 };
 
@@ -63,11 +65,14 @@ struct km_variant_key {
 	union km_addr addr;
 	__be16 port;
 	__u8 protocol;
-	__u8 pad;
+	__u8 prefix; /* 0: addr is an exact address; else the bits (of 128) of the range that starts at addr */
 	__u32 namespace_id; /* 0: every namespace without a variant of its own */
 };
 
-/* cidr: LPM trie; prefixlen counts port, protocol and pad (32 bits) before the address bits */
+/*
+ * cidr: LPM trie; prefixlen counts port, protocol and pad (32 bits) before the address bits. Its struct km_frontend carries in tag
+ * the bits of the range's prefix (of 128), so that a range with variants finds them: a matched node does not tell its length.
+ */
 struct km_cidr_key {
 	__u32 prefixlen;
 	__be16 port;
@@ -126,6 +131,7 @@ struct km_maglev {
 #define KM_SOCK_TRANSLATED 2u /* orig_* and backend_* hold a rewritten destination */
 #define KM_SOCK_COUNTED 4u /* counted in active[peer_workload_id] */
 #define KM_SOCK_UDP 8u
+#define KM_SOCK_FLOWS 16u /* sent datagrams through udp_flow: replies may need udp_reverse */
 
 /* sock: socket storage. Grows only at its end: a new version keeps the map. */
 struct km_sock {
@@ -138,11 +144,11 @@ struct km_sock {
 	__be16 backend_port;
 	__u32 backend_id;
 	__u32 peer_workload_id;
-	__u32 first; /* the range the choice was made from */
+	__u32 generation; /* of the range the choice was made from: while equal, the endpoint is still a member */
 };
 
 struct km_affinity_key {
-	__u64 client; /* workload id, or the cgroup id when it has none */
+	__u64 client; /* workload id, or the cgroup id with the top bit set when it has none */
 	__u32 backend_id;
 	__u32 pad;
 };
@@ -169,7 +175,7 @@ struct km_udp_flow {
 	__be16 port;
 	__u16 pad;
 	__u32 backend_id;
-	__u32 first;
+	__u32 generation; /* as in km_sock */
 	__u32 workload_id;
 };
 
@@ -243,7 +249,7 @@ struct km_old_record {
 KM_SIZE(km_enrolled, 8);
 KM_SIZE(km_level, 8);
 KM_SIZE(km_client, 40);
-KM_SIZE(km_enrolment, 336);
+KM_SIZE(km_enrolment, 344);
 KM_SIZE(km_frontend_key, 20);
 KM_SIZE(km_frontend, 8);
 KM_SIZE(km_variant_key, 24);

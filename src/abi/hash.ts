@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two 32-bit mixes that programs compute too (bpf/lib/hash.bpf.h): the tag of a frontend entry, and the source hash.
+import { addressBytes } from '../net/address.ts';
+import type { KeyOf } from './maps.ts';
+
+type Words = readonly [number, number, number, number];
+
+/** w0..w3 are little-endian words, as the programs (little-endian machines only) read the bytes. */
+function mix([w0, w1, w2, w3]: Words, low: number, namespaceId: number): number {
+  let t =
+    Math.imul(w0, 0x9e3779b1) ^
+    Math.imul(w1, 0x85ebca77) ^
+    Math.imul(w2, 0xc2b2ae3d) ^
+    Math.imul(w3, 0x27d4eb2f) ^
+    Math.imul(low, 0x165667b1) ^
+    Math.imul(namespaceId, 0x9e3779b1);
+  t ^= t >>> 15;
+  t = Math.imul(t, 0x2c1b3c6d);
+  t ^= t >>> 12;
+  return t >>> 0;
+}
+
+function wordsOf(address: string): Words {
+  if (address === '') return [0, 0, 0, 0];
+  const view = new DataView(addressBytes(address).buffer);
+  return [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true), view.getUint32(12, true)];
+}
+
+/** The port's two network-order bytes read as a little-endian number, then protocol and prefix length above it. */
+const lowWord = (port: number, protocol: number, prefix: number): number =>
+  ((port & 0xff) << 8) | (port >>> 8) | (protocol << 16) | (prefix << 24);
+
+/** km_frontend_tag: what struct km_frontend.tag must be for an entry of the map frontend. Unsigned 32 bits. */
+export function frontendTag(key: KeyOf<'frontend'>): number {
+  return mix(wordsOf(key.addr), lowWord(key.port, key.protocol, 0), 0);
+}
+
+/** km_variant_tag: the same for an entry of the map variant. */
+export function variantTag(key: KeyOf<'variant'>): number {
+  return mix(wordsOf(key.addr), lowWord(key.port, key.protocol, key.prefix), key.namespace_id);
+}
+
+/** km_address_hash: the source hash of a client whose own address is known. Unsigned 32 bits. */
+export function addressHash(address: string): number {
+  return mix(wordsOf(address), 0, 0);
+}
+
+/** km_cgroup_hash: the source hash of a client without an address of the destination's family. */
+export function cgroupHash(cgroupId: bigint): number {
+  return mix([Number(cgroupId & 0xffffffffn), Number((cgroupId >> 32n) & 0xffffffffn), 0, 0], 0, 0);
+}
