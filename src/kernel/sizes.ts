@@ -25,6 +25,7 @@ export const defaultSizes: Readonly<Record<MapName, number>> = {
   affinity: 16384,
   udp_flow: 16384,
   udp_reverse: 16384,
+  enrolment: 16384,
   name: 524288,
 };
 
