@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The two 32-bit mixes that userland computes too (src/abi/hash.ts): change both or neither. */
+#ifndef KMESH_LIB_HASH_H
+#define KMESH_LIB_HASH_H
+
+#include "kmesh/abi.h"
+
+#define km_inline static __attribute__((always_inline)) inline
+
+km_inline __u32 km_mix(const __u32 *w, __u32 low, __u32 namespace_id)
+{
+	__u32 t = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^ low * 0x165667b1u ^
+		  namespace_id * 0x9e3779b1u;
+
+	t ^= t >> 15;
+	t *= 0x2c1b3c6du;
+	t ^= t >> 12;
+	return t;
+}
+
+/* What struct km_frontend.tag must be for this key. The port counts as it stands in memory. */
+km_inline __u32 km_frontend_tag(const struct km_frontend_key *key)
+{
+	return km_mix(key->addr.w, key->port | (__u32)key->protocol << 16, 0);
+}
+
+km_inline __u32 km_variant_tag(const struct km_variant_key *key)
+{
+	return km_mix(key->addr.w, key->port | (__u32)key->protocol << 16 | (__u32)key->prefix << 24,
+		      key->namespace_id);
+}
+
+/* Source hash of a client whose own address is known. */
+km_inline __u32 km_address_hash(const union km_addr *addr)
+{
+	return km_mix(addr->w, 0, 0);
+}
+
+/* Source hash of a client without an address of the destination's family. */
+km_inline __u32 km_cgroup_hash(__u64 cgroup_id)
+{
+	const __u32 w[4] = {(__u32)cgroup_id, (__u32)(cgroup_id >> 32), 0, 0};
+
+	return km_mix(w, 0, 0);
+}
+
+#endif
