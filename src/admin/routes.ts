@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one table of the agent's interface: server and client are both made from it.
+import type { Protocol } from '../abi/structs.ts';
+import {
+  type AgentStatus,
+  type ConfigItem,
+  type ConfigKind,
+  type Difference,
+  type LogLevel,
+  logLevels,
+  type ModelExplanation,
+  type ReadyAnswer,
+  type ReloadAnswer,
+  type VersionAnswer,
+} from './types.ts';
+
+export type Nothing = Readonly<Record<never, never>>;
+
+export interface ConfigQuery {
+  /** Absent: both. */
+  readonly kind?: ConfigKind;
+  /** Part of the name. */
+  readonly filter?: string;
+  readonly limit?: number;
+}
+
+export interface ExplainQuery {
+  /** uid of the client's workload; absent: a client that is not known by name. */
+  readonly workload?: string;
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** Calls with one answer. */
+export interface Calls {
+  readonly status: { readonly input: Nothing; readonly output: AgentStatus };
+  readonly ready: { readonly input: Nothing; readonly output: ReadyAnswer };
+  readonly version: { readonly input: Nothing; readonly output: VersionAnswer };
+  readonly explain: { readonly input: ExplainQuery; readonly output: ModelExplanation };
+  readonly log: {
+    readonly input: { readonly level: LogLevel };
+    readonly output: { readonly was: LogLevel; readonly level: LogLevel };
+  };
+  readonly reload: { readonly input: Nothing; readonly output: ReloadAnswer };
+}
+
+/** Calls whose answer is a stream of items, one JSON value a line. */
+export interface Streams {
+  readonly config: { readonly input: ConfigQuery; readonly item: ConfigItem };
+  readonly diff: { readonly input: { readonly limit?: number }; readonly item: Difference };
+}
+
+export type CallName = keyof Calls;
+export type StreamName = keyof Streams;
+export type RouteName = CallName | StreamName;
+
+/** How one input field reads: a list is the values allowed. */
+export interface InputField {
+  readonly type: 'string' | 'number' | readonly string[];
+  readonly required: boolean;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** In the query of a GET, in the JSON body of a POST. */
+  readonly input: Readonly<Record<string, InputField>>;
+  readonly stream: boolean;
+  /** How long a client waits for the answer to begin. */
+  readonly seconds: number;
+}
+
+const text: InputField = { type: 'string', required: false };
+const count: InputField = { type: 'number', required: false };
+
+export const routes: Readonly<Record<RouteName, Route>> = {
+  status: { method: 'GET', path: '/status', input: {}, stream: false, seconds: 10 },
+  ready: { method: 'GET', path: '/ready', input: {}, stream: false, seconds: 10 },
+  version: { method: 'GET', path: '/version', input: {}, stream: false, seconds: 10 },
+  explain: {
+    method: 'GET',
+    path: '/explain',
+    input: {
+      workload: text,
+      address: { type: 'string', required: true },
+      port: { type: 'number', required: true },
+      protocol: { type: ['tcp', 'udp'], required: true },
+    },
+    stream: false,
+    seconds: 10,
+  },
+  log: {
+    method: 'POST',
+    path: '/log',
+    input: { level: { type: logLevels, required: true } },
+    stream: false,
+    seconds: 10,
+  },
+  reload: { method: 'POST', path: '/reload', input: {}, stream: false, seconds: 120 },
+  config: {
+    method: 'GET',
+    path: '/config',
+    input: { kind: { type: ['service', 'workload'], required: false }, filter: text, limit: count },
+    stream: true,
+    seconds: 10,
+  },
+  diff: { method: 'GET', path: '/diff', input: { limit: count }, stream: true, seconds: 120 },
+};
+
+/** Name of the route at a path, or undefined. */
+export function routeAt(path: string): RouteName | undefined {
+  return (Object.keys(routes) as RouteName[]).find((name) => routes[name].path === path);
+}
+
+/** Name of the socket in the run directory. */
+export const socketName = 'agent.sock';

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent and its clients say to each other, as JSON: plain objects only, times in milliseconds since the epoch.
+import type { MapName } from '../abi/maps.ts';
+import type { Protocol } from '../abi/structs.ts';
+import type { Locality } from '../mesh/workload.ts';
+
+/** pino's levels. */
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Any value that JSON can hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Something to say about a place in a configuration file. */
+export interface Remark {
+  /** "shop.yaml:12:7"; line and column from 1. Empty when no file is to blame. */
+  readonly place: string;
+  /** "Service shop/cart", or ''. */
+  readonly object: string;
+  /** "spec.ports[0].port", or ''. */
+  readonly field: string;
+  readonly reason: string;
+}
+
+export interface SourceStatus {
+  /** The path it reads. */
+  readonly name: string;
+  /** It has given its first whole state. */
+  readonly complete: boolean;
+  readonly files: number;
+  readonly documents: number;
+}
+
+export interface ApplyStatus {
+  readonly at: number;
+  /** From the source's change to the last write. */
+  readonly milliseconds: number;
+  readonly changes: number;
+  readonly operations: number;
+}
+
+export interface HealStatus {
+  /** Full comparisons made. */
+  readonly comparisons: number;
+  readonly lastAt: number;
+  readonly lastMilliseconds: number;
+  /** Entries that differed from what was wanted and were written again, since the agent started. */
+  readonly repairedEntries: number;
+  /** Active-connection counts that were corrected. */
+  readonly correctedCounts: number;
+  /** Enrolments of deleted cgroups that were removed. */
+  readonly removedEnrolments: number;
+}
+
+export interface GrowthStatus {
+  readonly map: MapName;
+  readonly from: number;
+  readonly to: number;
+  readonly at: number;
+}
+
+export interface AgentStatus {
+  readonly pid: number;
+  readonly version: string;
+  readonly node: string;
+  readonly locality: Locality;
+  readonly since: number;
+  readonly ready: boolean;
+  /** Why not; empty when ready. */
+  readonly notReady: readonly string[];
+  readonly sources: readonly SourceStatus[];
+  readonly services: number;
+  readonly workloads: number;
+  /** Documents that were refused. */
+  readonly faults: readonly Remark[];
+  /** Fields of known kinds that have no effect here. */
+  readonly warnings: readonly Remark[];
+  /** Kinds that are not read -> how many documents. */
+  readonly ignored: Readonly<Record<string, number>>;
+  readonly lastApply: ApplyStatus | undefined;
+  /** The last kernel write that failed; cleared by the next that succeeds. */
+  readonly writeFault: string | undefined;
+  readonly heal: HealStatus;
+  readonly growth: readonly GrowthStatus[];
+  /** Source changes not yet in the kernel. */
+  readonly queue: number;
+  /** How late timers ran, in milliseconds, since the agent started. */
+  readonly lag: { readonly mean: number; readonly max: number };
+  readonly logLevel: LogLevel;
+}
+
+export interface ReadyAnswer {
+  readonly ready: boolean;
+  readonly notReady: readonly string[];
+}
+
+export interface VersionAnswer {
+  readonly version: string;
+  readonly abiVersion: number;
+  readonly node: string;
+  readonly pid: number;
+}
+
+export type ConfigKind = 'service' | 'workload';
+
+/** One service or workload of the model. */
+export interface ConfigItem {
+  readonly kind: ConfigKind;
+  /** "namespace/hostname" or the uid. */
+  readonly name: string;
+  /** The model's fields; maps as objects. */
+  readonly fields: { readonly [key: string]: Json };
+}
+
+/** One entry that is not as wanted. */
+export interface Difference {
+  readonly map: string;
+  /** "missing": wanted, not in the kernel. "extra": the reverse. "different": both, not alike. */
+  readonly kind: 'missing' | 'extra' | 'different';
+  /** By name: "backend shop/cart.shop.svc.cluster.local:80/4". */
+  readonly about: string;
+}
+
+/** A possible endpoint of a connection, or one that is out and why. */
+export interface Candidate {
+  readonly workload: string;
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  /** Chance of a new connection, 0 to 1; what the policy gives without counting open connections. */
+  readonly probability: number;
+  /** '' when it is in. */
+  readonly out: string;
+}
+
+/** What the model says of a connection. */
+export interface ModelExplanation {
+  readonly protocol: Protocol;
+  readonly address: string;
+  readonly port: number;
+  /** Namespace the client is taken to be in; '' when not known. */
+  readonly namespace: string;
+  /** "namespace/hostname", or '' when no service owns the address for this client. */
+  readonly service: string;
+  readonly backend: string;
+  readonly candidates: readonly Candidate[];
+  /** Lines for people: locality, scopes, why not visible. */
+  readonly notes: readonly string[];
+}
+
+export interface ReloadAnswer {
+  readonly ready: boolean;
+  readonly changes: number;
+  readonly faults: readonly Remark[];
+}
+
+/** An error on the wire. */
+export interface ErrorBody {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
