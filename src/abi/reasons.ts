@@ -24,6 +24,7 @@ export const reasons = [
   'tcp_opened',
   'tcp_closed',
   'tcp_failed',
+  'mptcp_join',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

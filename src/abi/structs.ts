@@ -66,7 +66,7 @@ export const udpFlowValue = struct('km_udp_flow', {
   port: be16,
   pad: pad(2),
   backend_id: u32,
-  generation: u32,
+  index: u32,
   workload_id: u32,
 });
 export const udpReverseValue = struct('km_udp_reverse', { addr, port: be16, pad: pad(2), pad2: pad(4) });
@@ -109,7 +109,7 @@ export const policyCode = { random: 0, 'round-robin': 1, 'least-request': 2, 'so
 /** Bits of km_backend_header.flags */
 export const backendFlag = { passthrough: 1, emptyDirect: 2 } as const;
 /** Bits of km_sock.flags */
-export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8, flows: 16 } as const;
+export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8, flows: 16, subflow: 32 } as const;
 /** Bits of km_setting.flags */
 export const settingFlag = { cidr: 1 } as const;
 /** enum km_name_kind */

@@ -132,6 +132,7 @@ struct km_maglev {
 #define KM_SOCK_COUNTED 4u /* counted in active[peer_workload_id] */
 #define KM_SOCK_UDP 8u
 #define KM_SOCK_FLOWS 16u /* sent datagrams through udp_flow: replies may need udp_reverse */
+#define KM_SOCK_SUBFLOW 32u /* made by the kernel for an MPTCP socket, whose own storage says what getpeername shows */
 
 /* sock: socket storage. Grows only at its end: a new version keeps the map. */
 struct km_sock {
@@ -175,7 +176,7 @@ struct km_udp_flow {
 	__be16 port;
 	__u16 pad;
 	__u32 backend_id;
-	__u32 generation; /* as in km_sock */
+	__u32 index; /* where it stood in the range when last used: looked at first */
 	__u32 workload_id;
 };
 

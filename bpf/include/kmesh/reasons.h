@@ -26,6 +26,7 @@ enum km_reason {
 	KM_REASON_TCP_OPENED,
 	KM_REASON_TCP_CLOSED,
 	KM_REASON_TCP_FAILED, /* never established */
+	KM_REASON_MPTCP_JOIN, /* a further path of an open MPTCP connection: left alone */
 	KM_REASON_MAX,
 };
 
