@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // model -> wanted entries, whole or only what a batch of changes touched. Both go through the same steps.
-import type { Map as Table } from 'immutable';
+import { Map as ImmutableMap, type Map as Table } from 'immutable';
 import type { Model, NodeView, Touched } from '../mesh/model.ts';
+import { addressText } from '../mesh/service.ts';
+import type { Workload } from '../mesh/workload.ts';
+import { isV4 } from '../net/address.ts';
+import type { Cidr } from '../net/cidr.ts';
+import { backendsOf, sameBackend } from './backend.ts';
+import { coverOf, isRange, rangeOf } from './cover.ts';
+import { allV4, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
 import type { Wanted, WantedBackend, WantedClient, WantedDelta, WantedFrontend } from './wanted.ts';
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
@@ -13,15 +20,179 @@ export interface CompileIndex {
   readonly backendsOf: Table<string, readonly string[]>;
   /** Address text -> keys of its frontends. */
   readonly frontendsOf: Table<string, readonly string[]>;
+  /** Texts of the ranges among the model's owners. */
+  readonly ranges: Table<string, Cidr>;
 }
-export declare const emptyIndex: CompileIndex;
-export declare function compileAll(model: Model, view: NodeView): Wanted;
-/** `touched` 'everything': compiled afresh (another view, or the first time). The delta names only what really differs from `index`. */
-export declare function compileTouched(
+
+/** Nothing was emitted yet. */
+export const emptyIndex: CompileIndex = {
+  backends: ImmutableMap(),
+  frontends: ImmutableMap(),
+  clients: ImmutableMap(),
+  backendsOf: ImmutableMap(),
+  frontendsOf: ImmutableMap(),
+  ranges: ImmutableMap(),
+};
+
+/** One kind of wanted entry while it is compiled: what emitters gave before, and what they give now. */
+interface Emitted<T> {
+  /** Takes what `source` emits now. True when its names are others than before. */
+  replace(source: string, entries: readonly T[]): boolean;
+  has(name: string): boolean;
+  readonly delta: ReadonlyMap<string, T | undefined>;
+  close(): { readonly entries: Table<string, T>; readonly of: Table<string, readonly string[]> };
+}
+
+function emit<T>(
+  before: Table<string, T>,
+  beforeOf: Table<string, readonly string[]>,
+  name: (entry: T) => string,
+  same: (a: T, b: T) => boolean,
+): Emitted<T> {
+  const entries = before.asMutable();
+  const of = beforeOf.asMutable();
+  const delta = new Map<string, T | undefined>();
+  return {
+    delta,
+    has: (key) => entries.has(key),
+    replace(source, now) {
+      const old = of.get(source) ?? [];
+      const names = now.map(name);
+      const kept = new Set(names);
+      for (const key of old) {
+        if (kept.has(key)) continue;
+        entries.delete(key);
+        delta.set(key, undefined);
+      }
+      for (let i = 0; i < now.length; i++) {
+        const entry = now[i] as T;
+        const key = names[i] as string;
+        const held = entries.get(key);
+        if (held !== undefined && same(held, entry)) continue;
+        entries.set(key, entry);
+        delta.set(key, entry);
+      }
+      const renamed = old.length !== names.length || old.some((key, i) => key !== names[i]);
+      if (names.length === 0) of.delete(source);
+      else if (renamed) of.set(source, names);
+      return renamed;
+    },
+    close: () => ({ entries: entries.asImmutable(), of: of.asImmutable() }),
+  };
+}
+
+function clientOf(workload: Workload | undefined, view: NodeView): WantedClient | undefined {
+  if (!workload || workload.node === '' || workload.node !== view.node) return undefined;
+  return {
+    workload: workload.uid,
+    namespace: workload.namespace,
+    address4: workload.addresses.find(isV4) ?? '',
+    address6: workload.addresses.find((a) => !isV4(a)) ?? '',
+  };
+}
+
+function sameClient(a: WantedClient, b: WantedClient): boolean {
+  return a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6;
+}
+
+/** Everything that the model holds or the index emitted. */
+function everything(index: CompileIndex, model: Model): Touched {
+  const workloads = new Set(index.clients.keys());
+  for (const uid of model.workloads.keys()) workloads.add(uid);
+  return {
+    services: new Set([...index.backendsOf.keys(), ...model.services.keys()]),
+    addresses: new Set([...index.frontendsOf.keys(), ...model.owners.keys()]),
+    workloads,
+  };
+}
+
+/** The address texts whose frontends may come out differently when those of `touched` change: themselves, and all that lie in a touched range. */
+function withCovered(touched: ReadonlySet<string>, index: CompileIndex, model: Model): ReadonlySet<string> {
+  const ranges = new Map<string, Cidr>();
+  for (const text of touched) if (isRange(text)) ranges.set(text, rangeOf(text));
+  if (ranges.size === 0) return touched;
+  const cover = coverOf(ranges);
+  const all = new Set(touched);
+  const add = (text: string): void => void (cover(rangeOf(text)).length > 0 && all.add(text));
+  for (const text of model.owners.keys()) add(text);
+  for (const text of index.frontendsOf.keys()) add(text);
+  for (const text of ranges.keys()) if (takesInV4(text)) all.add(allV4);
+  return all;
+}
+
+/**
+ * Compiles again what was touched. `touched` 'everything': all of it (another view of the node, or the first time).
+ * The delta names only what really differs from what `index` holds; undefined: not wanted any more.
+ */
+export function compileTouched(
   index: CompileIndex,
   model: Model,
   view: NodeView,
   touched: Touched | 'everything',
-): { readonly delta: WantedDelta; readonly index: CompileIndex };
+): { readonly delta: WantedDelta; readonly index: CompileIndex } {
+  const work = touched === 'everything' ? everything(index, model) : touched;
+  const backends = emit<WantedBackend>(index.backends, index.backendsOf, (b) => b.name, sameBackend);
+  const frontends = emit<WantedFrontend>(index.frontends, index.frontendsOf, (f) => f.key, sameFrontend);
+  const clients = index.clients.asMutable();
+  const clientDelta = new Map<string, WantedClient | undefined>();
+
+  const addresses = new Set(work.addresses);
+  for (const key of work.services) {
+    const renamed = backends.replace(key, backendsOf(model, view, key));
+    // UDP parting from TCP gives a service another backend: its frontends must name it.
+    if (renamed) for (const a of model.services.get(key)?.addresses ?? []) addresses.add(addressText(a));
+  }
+
+  const ranges = index.ranges.asMutable();
+  for (const text of addresses) {
+    if (!isRange(text)) continue;
+    if (model.owners.has(text)) ranges.set(text, rangeOf(text));
+    else ranges.delete(text);
+  }
+  if (addresses.size > 0) {
+    const context = {
+      cover: coverOf(ranges),
+      mapped: [...ranges.keys()].filter(takesInV4),
+      hasBackend: backends.has,
+    };
+    const all = touched === 'everything' && ranges.size === 0 ? addresses : withCovered(addresses, index, model);
+    for (const text of all) frontends.replace(text, frontendsOf(model, view, text, context));
+  }
+
+  for (const uid of work.workloads) {
+    const before = clients.get(uid);
+    const now = clientOf(model.workloads.get(uid), view);
+    if (now === undefined) {
+      if (before === undefined) continue;
+      clients.delete(uid);
+    } else {
+      if (before !== undefined && sameClient(before, now)) continue;
+      clients.set(uid, now);
+    }
+    clientDelta.set(uid, now);
+  }
+
+  const b = backends.close();
+  const f = frontends.close();
+  return {
+    delta: { backends: backends.delta, frontends: frontends.delta, clients: clientDelta },
+    index: {
+      backends: b.entries,
+      frontends: f.entries,
+      clients: clients.asImmutable(),
+      backendsOf: b.of,
+      frontendsOf: f.of,
+      ranges: ranges.asImmutable(),
+    },
+  };
+}
+
 /** What an index holds, as a whole (no copy). */
-export declare function wantedOf(index: CompileIndex): Wanted;
+export function wantedOf(index: CompileIndex): Wanted {
+  return { backends: index.backends, frontends: index.frontends, clients: index.clients };
+}
+
+/** All that this node should have in its kernel. */
+export function compileAll(model: Model, view: NodeView): Wanted {
+  return wantedOf(compileTouched(emptyIndex, model, view, 'everything').index);
+}

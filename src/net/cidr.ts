@@ -76,3 +76,12 @@ export function cidrContains(range: Cidr, address: Address): boolean {
 export function cidrCovers(outer: Cidr, inner: Cidr): boolean {
   return outer.length <= inner.length && cidrContains(outer, inner.address);
 }
+
+/** True for a range of IPv6 addresses that, in the 16-byte form, takes in every IPv4 address as well: ::/0 to ::/80 and the like. */
+export function coversMapped(range: Cidr): boolean {
+  if (isV4(range.address) || range.length > 96) return false;
+  // Not canonical text: the mapped space itself as 16 bytes.
+  const bytes = addressBytes('0.0.0.0');
+  clearBits(bytes, range.length);
+  return addressOf(bytes) === range.address;
+}
