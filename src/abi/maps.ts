@@ -43,5 +43,5 @@ export const maps = {
 } as const;
 
 export type MapName = keyof typeof maps;
-export type KeyOf<M extends MapName> = (typeof maps)[M] extends MapDescriptor<infer K, unknown> ? K : never;
-export type ValueOfMap<M extends MapName> = (typeof maps)[M] extends MapDescriptor<never, infer V> ? V : never;
+export type KeyOf<M extends MapName> = (typeof maps)[M]['key'] extends Layout<infer K> ? K : never;
+export type ValueOfMap<M extends MapName> = (typeof maps)[M] extends MapDescriptor<unknown, infer V> ? V : never;

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pins of one instance: where they are, making, opening and removing them.
+import { closeSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { KmeshError } from '../errors.ts';
+import { failure, libbpf } from './libbpf.ts';
+
+/** BPF_FS_MAGIC of linux/magic.h */
+const bpffsMagic = 0xcafe4a11;
+
+/** The bpffs refuses names with a dot, hence the underscores. */
+export interface PinFolders {
+  readonly maps: string;
+  readonly links: string;
+  /** Iterators, and what is attached only at times: the UDP hooks. During a swap `progsNext` holds every new program. */
+  readonly progs: string;
+  readonly mapsNext: string;
+  readonly progsNext: string;
+  readonly mapsOld: string;
+  readonly progsOld: string;
+  /** What `load` makes before it is complete. */
+  readonly loading: string;
+}
+
+export function pinFolders(bpffs: string): PinFolders {
+  const at = (name: string) => join(bpffs, name);
+  return {
+    maps: at('maps'),
+    links: at('links'),
+    progs: at('progs'),
+    mapsNext: at('maps_next'),
+    progsNext: at('progs_next'),
+    mapsOld: at('maps_old'),
+    progsOld: at('progs_old'),
+    loading: at('loading'),
+  };
+}
+
+const reason = (cause: unknown): string => (cause as NodeJS.ErrnoException).code ?? String(cause);
+
+function tried<T>(what: string, path: string, body: () => T): T {
+  try {
+    return body();
+  } catch (cause) {
+    throw new KmeshError('KM_PIN', `${what} "${path}" failed: ${reason(cause)}`, { cause });
+  }
+}
+
+/** True when `path`, or the nearest folder above it that exists, lies on a bpffs. */
+export function onBpffs(path: string): boolean {
+  let at = path;
+  while (!existsSync(at) && dirname(at) !== at) at = dirname(at);
+  return statfsSync(at).type === bpffsMagic;
+}
+
+/** Throws KM_MOUNT when `bpffs` is on no bpffs; makes the folder when it is missing. */
+export function makeRoot(bpffs: string): void {
+  if (!onBpffs(bpffs)) {
+    throw new KmeshError('KM_MOUNT', `"${bpffs}" is not on a bpffs`, {
+      hint: `mount one: mount -t bpf bpf ${dirname(bpffs)}`,
+    });
+  }
+  makeFolder(bpffs);
+}
+
+/** Mounts a bpffs at `folder`, which is made when missing. Nothing is done when one is there. */
+export function mountBpffs(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  if (statfsSync(folder).type === bpffsMagic) return;
+  if (libbpf().libc.mount('bpf', folder, 'bpf', 0, null) < 0) {
+    throw new KmeshError('KM_MOUNT', `mounting a bpffs at "${folder}" failed: ${failure(-1)}`);
+  }
+}
+
+export function makeFolder(path: string): void {
+  tried('making the folder', path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+}
+
+/** Pins the map, program or link behind `fd` at `path`, which must be free. */
+export function pin(fd: number, path: string): void {
+  const answer = libbpf().bpf_obj_pin(fd, path);
+  if (answer < 0) throw new KmeshError('KM_PIN', `pinning "${path}" failed: ${failure(answer)}`);
+}
+
+/** A descriptor of what is pinned at `path`; the caller closes it. undefined when nothing is. */
+export function openPin(path: string): number | undefined {
+  const fd = libbpf().bpf_obj_get(path);
+  if (fd >= 0) return fd;
+  const errno = failure(fd);
+  if (errno === 'ENOENT') return undefined;
+  throw new KmeshError('KM_PIN', `opening the pin "${path}" failed: ${errno}`);
+}
+
+/** Calls `body` with a descriptor of the pin and closes it; KM_PIN when there is none. */
+export function withPin<T>(path: string, body: (fd: number) => T): T {
+  const fd = openPin(path);
+  if (fd === undefined) throw new KmeshError('KM_PIN', `nothing is pinned at "${path}"`);
+  try {
+    return body(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Names of the pins in a folder, sorted; none when the folder is missing. */
+export function pinNames(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}
+
+export function unpin(path: string): void {
+  if (existsSync(path)) tried('removing the pin', path, () => unlinkSync(path));
+}
+
+/** Removes a folder of pins. */
+export function removeFolder(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const name of readdirSync(folder)) unpin(join(folder, name));
+  tried('removing the folder', folder, () => rmdirSync(folder));
+}
+
+/** Moves a folder; the new name must be free. */
+export function moveFolder(from: string, to: string): void {
+  tried('moving the folder', from, () => renameSync(from, to));
+}
