@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names and the numbers the kernel knows them by: lowest free id first, and none is used again before it is released.
+import type { NameKind } from '../abi/structs.ts';
+
+/** name <-> id of one kind. An id is bound (named), and either referred to, or idle: nothing uses it, but it is not free yet. */
+export interface IdTable {
+  readonly kind: NameKind;
+  /** Ids are 1..limit - 1. */
+  readonly limit: number;
+  /** Ids that are not free. */
+  readonly size: number;
+  /** Ids that a draft could still hand out. */
+  readonly free: number;
+  idOf(name: string): number | undefined;
+  nameOf(id: number): string | undefined;
+  names(): IterableIterator<[string, number]>;
+  /** Binds a free id; false when the id or the name is taken, or the id out of bounds. */
+  bind(name: string, id: number): boolean;
+  /** Keeps a nameless id from being handed out: something in the kernel still says it. */
+  reserve(id: number): void;
+  /** One more user. */
+  refer(id: number): void;
+  /** One user less; true when that was the last. */
+  drop(id: number): boolean;
+  used(id: number): boolean;
+  /** Says that no program can meet the id any more, unless it is in use again. */
+  retire(id: number): void;
+  /** Retired ids that nothing uses. */
+  idle(): number[];
+  readonly idleCount: number;
+  /** Makes an idle id free. */
+  release(id: number): void;
+  draft(): IdDraft;
+}
+
+/** A plan's view of a table: new ids become bound with commit(). The table must not change while a draft is open. */
+export interface IdDraft {
+  /** The name's id, a new one if it has none; undefined when ids are used up. `fresh` is called for a new one. */
+  claim(name: string, fresh: (id: number) => void): number | undefined;
+  idOf(name: string): number | undefined;
+  mark(): number;
+  /** Forgets the ids claimed since `mark`. */
+  rollback(mark: number): void;
+  commit(): void;
+}
+
+/** Which ids are taken, one bit each, so that the lowest free one is found 32 at a time. Id 0 is always taken. */
+function idBits() {
+  let words = new Uint32Array(64);
+  words[0] = 1;
+  return {
+    has: (id: number) => ((words[id >>> 5] ?? 0) & (1 << (id & 31))) !== 0,
+    set(id: number) {
+      const at = id >>> 5;
+      if (at >= words.length) {
+        const grown = new Uint32Array(Math.max(at + 1, 2 * words.length));
+        grown.set(words);
+        words = grown;
+      }
+      words[at] = (words[at] as number) | (1 << (id & 31));
+    },
+    clear(id: number) {
+      words[id >>> 5] = (words[id >>> 5] as number) & ~(1 << (id & 31));
+    },
+    /** The lowest free id that is not below `from`. */
+    lowest(from: number): number {
+      let id = from;
+      for (;;) {
+        const word = words[id >>> 5] ?? 0;
+        if (word === 0xffffffff) id = ((id >>> 5) + 1) * 32;
+        else if (word & (1 << (id & 31))) id++;
+        else return id;
+      }
+    },
+  };
+}
+
+/** A table without names; ids stay below `limit`. */
+export function idTable(kind: NameKind, limit: number): IdTable {
+  const byName = new Map<string, number>();
+  const byId: (string | undefined)[] = [];
+  const users: number[] = [];
+  const taken = idBits();
+  let size = 0;
+  const retired = new Set<number>();
+  // No id below this one is free.
+  let lowest = 1;
+
+  const take = (id: number): void => {
+    taken.set(id);
+    size++;
+    users[id] = 0;
+    lowest = taken.lowest(lowest);
+  };
+
+  return {
+    kind,
+    limit,
+    get size() {
+      return size;
+    },
+    get free() {
+      return Math.max(0, limit - 1 - size);
+    },
+    idOf: (name) => byName.get(name),
+    nameOf: (id) => byId[id],
+    names: () => byName.entries(),
+    bind(name, id) {
+      if (id < 1 || id >= limit || taken.has(id) || byName.has(name)) return false;
+      byName.set(name, id);
+      byId[id] = name;
+      take(id);
+      return true;
+    },
+    reserve(id) {
+      if (id < 1 || id >= limit) return;
+      if (!taken.has(id)) take(id);
+      retired.add(id);
+    },
+    refer(id) {
+      users[id] = (users[id] ?? 0) + 1;
+    },
+    drop(id) {
+      const left = (users[id] ?? 0) - 1;
+      if (left < 0) throw new RangeError(`${kind} id ${id} has no user to drop`);
+      users[id] = left;
+      return left === 0;
+    },
+    used: (id) => (users[id] ?? 0) > 0,
+    retire(id) {
+      if (taken.has(id) && !users[id]) retired.add(id);
+    },
+    idle() {
+      const out: number[] = [];
+      for (const id of retired) {
+        if (users[id]) retired.delete(id);
+        else out.push(id);
+      }
+      return out;
+    },
+    get idleCount() {
+      return retired.size;
+    },
+    release(id) {
+      if (!retired.delete(id) || users[id]) throw new RangeError(`${kind} id ${id} is in use`);
+      const name = byId[id];
+      if (name !== undefined) byName.delete(name);
+      byId[id] = undefined;
+      taken.clear(id);
+      size--;
+      lowest = Math.min(lowest, id);
+    },
+    draft() {
+      const own = new Map<string, number>();
+      const claimed: string[] = [];
+      let next = lowest;
+      return {
+        idOf: (name) => byName.get(name) ?? own.get(name),
+        claim(name, fresh) {
+          const known = byName.get(name) ?? own.get(name);
+          if (known !== undefined) return known;
+          next = taken.lowest(next);
+          if (next >= limit) return undefined;
+          const id = next++;
+          own.set(name, id);
+          claimed.push(name);
+          fresh(id);
+          return id;
+        },
+        mark: () => claimed.length,
+        rollback(mark) {
+          while (claimed.length > mark) {
+            const name = claimed.pop() as string;
+            // Claimed in ascending order, so what is left below `next` is in use or was never free.
+            next = own.get(name) as number;
+            own.delete(name);
+          }
+        },
+        commit() {
+          for (const [name, id] of own) {
+            byName.set(name, id);
+            byId[id] = name;
+            take(id);
+          }
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Userland's exact picture of what the kernel holds: ids, ranges, and every entry by name.
+import type { ValueOfMap } from '../abi/maps.ts';
+import { abiVersion, type backendHeader, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
+import type { Address } from '../net/address.ts';
+import { type IdTable, idTable } from './ids.ts';
+import type { DeleteOperation } from './operation.ts';
+import { type RangeFill, type Ranges, rangesOf } from './ranges.ts';
+import type { WantedBackend, WantedClient } from './wanted.ts';
+
+export type Header = ReturnType<typeof backendHeader.decode>;
+export type EndpointSlot = ValueOfMap<'endpoint'>;
+
+/** A range as it was read from the kernel, not yet compared with what is wanted. */
+export interface ReadRange {
+  readonly header: Header;
+  readonly endpoints: readonly EndpointSlot[];
+  /** The Maglev table or round-robin cycle. */
+  readonly indexes: readonly number[];
+}
+
+export interface BackendImage {
+  readonly id: number;
+  /** "namespace/hostname"; '' when what the kernel holds does not say. */
+  readonly service: string;
+  /** Slot of the header; 0: what backend[id] says cannot be used, so it must be written again. */
+  readonly first: number;
+  readonly generation: number;
+  readonly maglevFirst: number;
+  readonly maglevSlots: number;
+  readonly serviceId: number;
+  /** Ids of the endpoints' workloads in slot order: the range is one slot longer. */
+  readonly workloadIds: readonly number[];
+  /** What was written; undefined for what was read from the kernel and not yet compared. */
+  readonly wanted: WantedBackend | undefined;
+  readonly read: ReadRange | undefined;
+}
+
+/** Stands for a backend's name: the entry leads to the map `variant`. No backend is called so. */
+export const throughVariants = '*';
+/** Stands for a backend's name: the entry leads to an id without a name, or its tag is not its key's. */
+export const unresolved = '?';
+
+export interface FrontendImage {
+  readonly protocol: Protocol;
+  readonly address: Address;
+  /** Set: a range, in bits of the address's own family. */
+  readonly length: number | undefined;
+  readonly port: number;
+  /** Backend name, throughVariants, unresolved; undefined: there is no such entry, only variants. */
+  readonly backend: string | undefined;
+  /** Client namespace ('': the others) -> backend name or unresolved. */
+  readonly variants: ReadonlyMap<string, string>;
+}
+
+/** Maps with a size that can run out, as plans see them. `active` limits workload ids, `robin` and `backend` backend ids. */
+export const limitedMaps = [
+  'frontend',
+  'variant',
+  'cidr',
+  'client',
+  'name',
+  'backend',
+  'robin',
+  'active',
+  'endpoint',
+  'maglev',
+] as const;
+export type LimitedMap = (typeof limitedMaps)[number];
+/** Maps whose entries are counted (the others are arrays: ids and ranges say what is used). */
+export type CountedMap = 'frontend' | 'variant' | 'cidr' | 'client' | 'name';
+
+/** What a plan stopped using: free once every program run that could have met it has ended. */
+export interface Leftovers {
+  readonly endpointRanges: readonly (readonly [start: number, length: number])[];
+  readonly maglevRanges: readonly (readonly [start: number, length: number])[];
+  readonly ids: readonly (readonly [kind: NameKind, id: number])[];
+}
+
+/** How many frontends lead to a backend. */
+export interface Leads {
+  readonly all: number;
+  readonly udp: number;
+}
+
+export interface Image {
+  readonly sizes: Sizes;
+  readonly ids: IdTables;
+  readonly endpointRanges: Ranges;
+  readonly maglevRanges: Ranges;
+  readonly backends: Map<string, BackendImage>;
+  /** By key text. */
+  readonly frontends: Map<string, FrontendImage>;
+  /** By uid. */
+  readonly clients: Map<string, WantedClient>;
+  /** Backend name -> frontends that lead to it. */
+  readonly leads: Map<string, Leads>;
+  readonly counts: Record<CountedMap, number>;
+  udpFrontends: number;
+  setting: ValueOfMap<'setting'>;
+  /** Generation of the range written last. One counter for all backends: equal generations mean the same range contents. */
+  generation: number;
+  /** Entries of the kernel that nothing explains. */
+  stray: readonly DeleteOperation[];
+}
+
+export type Sizes = Readonly<Record<LimitedMap, number>>;
+export type IdTables = Readonly<Record<NameKind, IdTable>>;
+export type TakenRanges = readonly (readonly [start: number, length: number])[];
+
+/** Tables without names. Where no array limits the ids, the number of names that fit does. */
+export function emptyIds(sizes: Sizes): IdTables {
+  return {
+    workload: idTable('workload', sizes.active),
+    service: idTable('service', sizes.name + 1),
+    backend: idTable('backend', Math.min(sizes.backend, sizes.robin)),
+    namespace: idTable('namespace', sizes.name + 1),
+  };
+}
+
+/** A picture of maps of these sizes without entries, but for names and ranges that are taken. Slot 0 of `endpoint` is never used. */
+export function emptyImage(
+  sizes: Sizes,
+  taken: { readonly ids?: IdTables; readonly endpointRanges?: TakenRanges; readonly maglevRanges?: TakenRanges } = {},
+): Image {
+  return {
+    sizes,
+    ids: taken.ids ?? emptyIds(sizes),
+    endpointRanges: rangesOf(sizes.endpoint, 1, taken.endpointRanges),
+    maglevRanges: rangesOf(sizes.maglev, 0, taken.maglevRanges),
+    backends: new Map(),
+    frontends: new Map(),
+    clients: new Map(),
+    leads: new Map(),
+    counts: { frontend: 0, variant: 0, cidr: 0, client: 0, name: 0 },
+    udpFrontends: 0,
+    setting: { abi_version: 0, flags: 0 },
+    generation: 0,
+    stray: [],
+  };
+}
+
+/** Slots of the endpoint range of a backend; 0 when it has none. */
+export function slotsOf(backend: BackendImage): number {
+  return backend.first === 0 ? 0 : backend.workloadIds.length + 1;
+}
+
+/** Id of a namespace as the kernel says it: 0 stands for none and for "the others". */
+export function namespaceId(ids: { idOf(name: string): number | undefined }, namespace: string): number | undefined {
+  return namespace === '' ? 0 : ids.idOf(namespace);
+}
+
+/** Backend names that a frontend leads to. */
+export function* backendsBehind(frontend: FrontendImage): IterableIterator<string> {
+  if (frontend.backend !== undefined && frontend.backend !== throughVariants && frontend.backend !== unresolved) {
+    yield frontend.backend;
+  }
+  for (const name of frontend.variants.values()) if (name !== unresolved) yield name;
+}
+
+/** Counts what `frontend` occupies and leads to, `times` 1 or -1. */
+export function countFrontend(image: Image, frontend: FrontendImage, times: 1 | -1): void {
+  const udp = frontend.protocol === 'udp' ? times : 0;
+  image.udpFrontends += udp;
+  image.counts.variant += times * frontend.variants.size;
+  if (frontend.backend !== undefined) image.counts[frontend.length === undefined ? 'frontend' : 'cidr'] += times;
+  for (const name of backendsBehind(frontend)) {
+    const held = image.leads.get(name) ?? { all: 0, udp: 0 };
+    if (held.all + times === 0) image.leads.delete(name);
+    else image.leads.set(name, { all: held.all + times, udp: held.udp + udp });
+  }
+}
+
+/** Calls `each` with every id that a backend uses, once a use. */
+export function eachIdOf(backend: BackendImage, each: (kind: NameKind, id: number) => void): void {
+  each('backend', backend.id);
+  if (backend.serviceId !== 0) each('service', backend.serviceId);
+  for (const id of backend.workloadIds) each('workload', id);
+}
+
+/** Gives ranges back and retires ids. To be called after the grace period that follows the plan, and while no plan is open. */
+export function settle(image: Image, left: Leftovers): void {
+  for (const [start, length] of left.endpointRanges) image.endpointRanges.free(start, length);
+  for (const [start, length] of left.maglevRanges) image.maglevRanges.free(start, length);
+  for (const [kind, id] of left.ids) image.ids[kind].retire(id);
+}
+
+export interface MapFill {
+  readonly used: number;
+  readonly size: number;
+  /** 0..1, ranges only: 1 - largest free block / free slots. */
+  readonly fragmentation: number;
+  /** Largest number of entries that one service could still take. */
+  readonly largestFree: number;
+}
+
+/** How full each map is that can run out. Array maps of ids: the ids that are not free. */
+export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
+  const counted = (map: LimitedMap, used: number): MapFill => {
+    const size = image.sizes[map];
+    return { used, size, fragmentation: 0, largestFree: Math.max(0, size - used) };
+  };
+  const ranged = (f: RangeFill): MapFill => ({
+    used: f.used,
+    size: f.slots,
+    fragmentation: f.fragmentation,
+    largestFree: f.largestFree,
+  });
+  // Id 0 is never given out.
+  const backendIds = image.ids.backend.size + 1;
+  return {
+    frontend: counted('frontend', image.counts.frontend),
+    variant: counted('variant', image.counts.variant),
+    cidr: counted('cidr', image.counts.cidr),
+    client: counted('client', image.counts.client),
+    name: counted('name', image.counts.name),
+    backend: counted('backend', backendIds),
+    robin: counted('robin', backendIds),
+    active: counted('active', image.ids.workload.size + 1),
+    endpoint: ranged(image.endpointRanges.fill()),
+    maglev: ranged(image.maglevRanges.fill()),
+  };
+}
+
+/** True when the programs of this version can use the maps. Zero: nothing was written yet. */
+export function knowsAbi(image: Image): boolean {
+  return image.setting.abi_version === 0 || image.setting.abi_version === abiVersion;
+}
+
+export const nameKinds = Object.keys(nameKind) as readonly NameKind[];

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names as the map `name` holds them: parts of 60 bytes of UTF-8, the whole length in part 0.
+import type { ValueOfMap } from '../abi/maps.ts';
+import { namePartLength } from '../abi/structs.ts';
+
+type NamePart = ValueOfMap<'name'>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** The parts of a name, in order; at least one. The first holds the length in bytes, the others 0. */
+export function nameParts(name: string): NamePart[] {
+  const text = new Uint8Array(namePartLength);
+  const { read, written } = encoder.encodeInto(name, text);
+  if (read === name.length) return [{ length: written, text }];
+  const bytes = encoder.encode(name);
+  const parts: NamePart[] = [];
+  for (let at = 0; at < bytes.length; at += namePartLength) {
+    const part = new Uint8Array(namePartLength);
+    part.set(bytes.subarray(at, at + namePartLength));
+    parts.push({ length: at === 0 ? bytes.length : 0, text: part });
+  }
+  return parts;
+}
+
+/** Parts that a name of `length` bytes has. */
+export function partCount(length: number): number {
+  return Math.max(1, Math.ceil(length / namePartLength));
+}
+
+/** Parts that `name` has. */
+export function partCountOf(name: string): number {
+  // No string has fewer bytes than UTF-16 units, nor more than three times as many.
+  if (name.length * 3 <= namePartLength) return 1;
+  return partCount(encoder.encode(name).length);
+}
+
+/** The name whose parts these are, in order; undefined when one is missing or too many are there. */
+export function joinName(parts: readonly (NamePart | undefined)[]): string | undefined {
+  const first = parts[0];
+  if (!first || parts.length !== partCount(first.length)) return undefined;
+  if (parts.length === 1) return decoder.decode(first.text.subarray(0, first.length));
+  const bytes = new Uint8Array(parts.length * namePartLength);
+  for (const [i, part] of parts.entries()) {
+    if (!part) return undefined;
+    bytes.set(part.text, i * namePartLength);
+  }
+  return decoder.decode(bytes.subarray(0, first.length));
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// A wanted backend as the slots of its range: endpoints in order, with what the policy needs beside them.
+import { backendFlag, policyCode } from '../abi/structs.ts';
+import { addressBytes } from '../net/address.ts';
+import { aliasTable } from './alias.ts';
+import { weightedCycle } from './cycle.ts';
+import type { BackendImage, EndpointSlot, Header, ReadRange } from './image.ts';
+import { maglevTable } from './maglev.ts';
+import type { WantedBackend, WantedEndpoint } from './wanted.ts';
+
+export interface RangeLayout {
+  /** Slots first + 1 …, sorted by (workload id, address, port). */
+  readonly endpoints: readonly EndpointSlot[];
+  readonly workloadIds: readonly number[];
+  /** What goes to `maglev`: two indexes a slot. */
+  readonly indexes: ArrayLike<number>;
+}
+
+/** Slots of `maglev` that `count` indexes take. */
+export function maglevSlots(count: number): number {
+  return (count + 1) >>> 1;
+}
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** By workload name, address, port: an order that does not depend on ids. */
+function byName(a: WantedEndpoint, b: WantedEndpoint): number {
+  return compareText(a.workload, b.workload) || compareText(a.address, b.address) || a.port - b.port;
+}
+
+function compareAddresses(a: string, b: string): number {
+  const left = addressBytes(a);
+  const right = addressBytes(b);
+  for (let i = 0; i < 16; i++) {
+    const d = (left[i] as number) - (right[i] as number);
+    if (d !== 0) return d;
+  }
+  return 0;
+}
+
+function sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): readonly T[] {
+  for (let i = 1; i < items.length; i++) {
+    if (compare(items[i - 1] as T, items[i] as T) > 0) return [...items].sort(compare);
+  }
+  return items;
+}
+
+/** threshold of a slot that is always taken as it is. */
+const always = 0xffffffff;
+const noIndexes: ArrayLike<number> = [];
+
+/**
+ * The slots of `wanted`, with workload ids by `idOf`. Tables are computed in the order of names, so that the same set behaves the same
+ * whatever the ids are.
+ */
+export function layOut(wanted: WantedBackend, idOf: (workload: string) => number): RangeLayout {
+  const list = sorted(wanted.endpoints, byName);
+  const ids = list.map((e) => idOf(e.workload));
+  const order = sorted(
+    list.map((_, i) => i),
+    (a, b) => {
+      const x = list[a] as WantedEndpoint;
+      const y = list[b] as WantedEndpoint;
+      return (ids[a] as number) - (ids[b] as number) || compareAddresses(x.address, y.address) || x.port - y.port;
+    },
+  );
+  const slotOf = new Uint32Array(list.length);
+  for (let slot = 0; slot < order.length; slot++) slotOf[order[slot] as number] = slot;
+
+  const equalWeights = list.every((e) => e.weight === list[0]?.weight);
+  const table = wanted.policy === 'random' && !equalWeights ? aliasTable(list.map((e) => e.weight)) : undefined;
+  let indexes = noIndexes;
+  if (wanted.policy === 'source-hash') indexes = maglevTable(list).map((i) => slotOf[i] as number);
+  if (wanted.policy === 'round-robin' && !equalWeights) {
+    indexes = Uint32Array.from(weightedCycle(list.map((e) => e.weight)), (i) => slotOf[i] as number);
+  }
+
+  const workloadIds: number[] = [];
+  const endpoints = order.map((i, slot): EndpointSlot => {
+    const e = list[i] as WantedEndpoint;
+    const workload_id = ids[i] as number;
+    workloadIds.push(workload_id);
+    let threshold = always;
+    let alias = slot;
+    if (wanted.policy === 'least-request') {
+      threshold = Math.min(e.weight, always);
+    } else if (table) {
+      threshold = table.threshold[i] as number;
+      alias = slotOf[table.alias[i] as number] as number;
+    }
+    return { addr: e.address, port: e.port, flags: 0, workload_id, threshold, alias };
+  });
+  return { endpoints, workloadIds, indexes };
+}
+
+/** The header of `wanted` at a place of its own. */
+export function headerOf(
+  wanted: WantedBackend,
+  at: {
+    readonly id: number;
+    readonly generation: number;
+    readonly serviceId: number;
+    readonly maglevFirst: number;
+    readonly indexes: number;
+  },
+): Header {
+  return {
+    backend_id: at.id,
+    generation: at.generation,
+    service_id: at.serviceId,
+    count: wanted.endpoints.length,
+    maglev_first: at.indexes === 0 ? 0 : at.maglevFirst,
+    maglev_size: at.indexes,
+    affinity_seconds: wanted.affinitySeconds,
+    policy: policyCode[wanted.policy],
+    flags: (wanted.passthrough ? backendFlag.passthrough : 0) | (wanted.emptyDirect ? backendFlag.emptyDirect : 0),
+  };
+}
+
+const sameEndpoint = (a: WantedEndpoint, b: WantedEndpoint): boolean =>
+  a.workload === b.workload && a.address === b.address && a.port === b.port && a.weight === b.weight;
+
+/** True when two backends want the same, whatever the order of their endpoints. */
+export function sameWanted(a: WantedBackend, b: WantedBackend): boolean {
+  if (a === b) return true;
+  if (
+    a.service !== b.service ||
+    a.policy !== b.policy ||
+    a.affinitySeconds !== b.affinitySeconds ||
+    a.passthrough !== b.passthrough ||
+    a.emptyDirect !== b.emptyDirect ||
+    a.endpoints.length !== b.endpoints.length
+  ) {
+    return false;
+  }
+  if (a.endpoints === b.endpoints) return true;
+  const left = sorted(a.endpoints, byName);
+  const right = sorted(b.endpoints, byName);
+  return left.every((e, i) => sameEndpoint(e, right[i] as WantedEndpoint));
+}
+
+function sameSlots(a: readonly EndpointSlot[], b: readonly EndpointSlot[]): boolean {
+  return a.every((x, i) => {
+    const y = b[i] as EndpointSlot;
+    return (
+      x.workload_id === y.workload_id &&
+      x.port === y.port &&
+      x.threshold === y.threshold &&
+      x.alias === y.alias &&
+      x.flags === y.flags &&
+      x.addr === y.addr
+    );
+  });
+}
+
+/** True when the range that was read is, slot by slot, what `wanted` would be written as. */
+export function sameAsRead(
+  wanted: WantedBackend,
+  image: BackendImage,
+  read: ReadRange,
+  serviceId: number | undefined,
+  idOf: (workload: string) => number | undefined,
+): boolean {
+  const { header } = read;
+  if (serviceId === undefined || header.count !== wanted.endpoints.length) return false;
+  if (wanted.endpoints.some((e) => idOf(e.workload) === undefined)) return false;
+  const layout = layOut(wanted, (workload) => idOf(workload) as number);
+  if (layout.indexes.length !== read.indexes.length) return false;
+  const expected = headerOf(wanted, {
+    id: image.id,
+    generation: image.generation,
+    serviceId,
+    maglevFirst: image.maglevFirst,
+    indexes: layout.indexes.length,
+  });
+  for (const field of Object.keys(expected) as (keyof Header)[]) {
+    if (expected[field] !== header[field]) return false;
+  }
+  return sameSlots(layout.endpoints, read.endpoints) && read.indexes.every((x, i) => x === layout.indexes[i]);
+}
