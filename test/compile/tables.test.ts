@@ -67,11 +67,13 @@ describe('Maglev table', () => {
   const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 12 }), { minLength: 2, maxLength: 30 });
 
   test.each([
-    [0, 2],
+    [0, 101],
     [1, 101],
     [2, 211],
-    [10, 1009],
-    [163, 16301],
+    [3, 401],
+    [10, 1601],
+    [128, 12809],
+    [129, 16381],
     [164, 16381],
     [100_000, 16381],
   ])('%i endpoints: %i slots', (count, size) => {
@@ -114,24 +116,26 @@ describe('Maglev table', () => {
     );
   });
 
-  test('one that leaves moves little besides its own slots', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 4, max: 40 }), fc.nat(), fc.boolean(), (n, pick, weighted) => {
-        const all = Array.from({ length: n }, (_, i) => endpoint(`pod-${i}-${pick}`, weighted ? 1 + (i % 3) : 1));
-        const gone = pick % n;
-        const left = all.filter((_, i) => i !== gone);
-        const size = maglevSize(n);
-        const before = maglevTable(all, size);
-        const after = maglevTable(left, size);
-        let moved = 0;
-        for (let i = 0; i < size; i++) {
-          const was = all[before[i] as number]?.workload;
-          if (was !== all[gone]?.workload && was !== left[after[i] as number]?.workload) moved++;
-        }
-        // The paper sees a few percent at 100 slots each; a table by modulo would move nearly all.
-        expect(moved / size).toBeLessThan(0.12);
-      }),
-    );
+  test.each([4, 7, 16, 40, 100])('one of %i that leaves moves little besides its own slots', (n) => {
+    const all = Array.from({ length: n }, (_, i) => endpoint(`pod-${i}`, 1 + (i % 3)));
+    const size = maglevSize(n);
+    const before = maglevTable(all, size);
+    let moved = 0;
+    for (const gone of all) {
+      const left = all.filter((e) => e !== gone);
+      const after = maglevTable(left, size);
+      for (let i = 0; i < size; i++) {
+        const was = all[before[i] as number];
+        if (was !== gone && was !== left[after[i] as number]) moved++;
+      }
+    }
+    // Mean over everybody who may leave. The paper sees a few percent at 100 slots each.
+    expect(moved / size / n).toBeLessThan(0.05);
+  });
+
+  test('the size stays while the number of endpoints stays between two powers of two', () => {
+    const sizes = new Set(Array.from({ length: 16 }, (_, i) => maglevSize(17 + i)));
+    expect([...sizes]).toEqual([3203]);
   });
 
   test('nobody, and more endpoints than slots', () => {
