@@ -16,6 +16,8 @@ export interface Env {
   isRoot(): boolean;
   /** Aborted by the first SIGINT or SIGTERM, when the command asked for that. */
   readonly signal: AbortSignal;
+  /** Calls `listener` at each SIGHUP, which else ends the process; the result stops that. Absent: there are no signals. */
+  onHangup?(listener: () => void): () => void;
 }
 
 /** Where this instance lives: several live side by side with different ones. */
@@ -40,6 +42,10 @@ export function processEnv(signal: AbortSignal): Env {
     cwd: () => process.cwd(),
     isRoot: () => process.geteuid?.() === 0,
     signal,
+    onHangup(listener) {
+      process.on('SIGHUP', listener);
+      return () => void process.off('SIGHUP', listener);
+    },
   };
 }
 

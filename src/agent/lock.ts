@@ -4,7 +4,7 @@ import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync,
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { KmeshError } from '../errors.ts';
-import { openFlock } from '../kernel/flock.ts';
+import { tryExclusive, unlock } from '../kernel/flock.ts';
 
 export type LockName = 'lock' | 'agent.lock';
 
@@ -69,7 +69,7 @@ export function lockHolder(runDir: string, name: LockName): Holder | undefined {
     return undefined;
   }
   try {
-    return openFlock().tryExclusive(fd) ? undefined : readHolder(runDir, name);
+    return tryExclusive(fd) ? undefined : readHolder(runDir, name);
   } finally {
     closeSync(fd);
   }
@@ -87,7 +87,6 @@ export interface OpenLock {
 
 export function openLock(runDir: string, name: LockName): OpenLock {
   const path = join(runDir, name);
-  const flock = openFlock();
   let fd = -1;
   const close = () => {
     if (fd >= 0) closeSync(fd);
@@ -105,19 +104,19 @@ export function openLock(runDir: string, name: LockName): OpenLock {
     path,
     tryTake(command) {
       if (fd < 0) open();
-      if (!flock.tryExclusive(fd)) return false;
+      if (!tryExclusive(fd)) return false;
       if (!sameFile(fd, path)) {
         // Whoever comes now locks another file than this one: begin again with theirs.
         close();
         open();
-        if (!flock.tryExclusive(fd) || !sameFile(fd, path)) return false;
+        if (!tryExclusive(fd) || !sameFile(fd, path)) return false;
       }
       ftruncateSync(fd);
       writeSync(fd, `${process.pid} ${command}\n`);
       return true;
     },
     release: () => {
-      if (fd >= 0) flock.unlock(fd);
+      if (fd >= 0) unlock(fd);
     },
     close,
   };

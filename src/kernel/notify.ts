@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One datagram to a unix socket, which Node cannot send: what sd_notify(3) does.
-import koffi from 'koffi';
 import { KmeshError } from '../errors.ts';
+import { libc } from './libc.ts';
 
 const AF_UNIX = 1;
 const SOCK_DGRAM = 2;
@@ -28,20 +28,15 @@ export function unixAddress(path: string): Uint8Array {
 
 /** Binds the C library once; the result sends `text` to the socket at `path`. It throws KM_IO when nobody takes it; never waits. */
 export function openNotify(path: string): (text: string) => void {
-  const libc = koffi.load('libc.so.6');
-  const socket = libc.func('int socket(int domain, int type, int protocol)');
-  const sendto = libc.func(
-    'intptr_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t size)',
-  );
-  const close = libc.func('int close(int fd)');
+  const { socket, sendto, close, errno } = libc();
   const address = unixAddress(path);
   return (text) => {
-    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) as number;
-    if (fd < 0) throw new KmeshError('KM_IO', `no unix socket: errno ${koffi.errno()}`);
+    const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw new KmeshError('KM_IO', `no unix socket: ${errno()}`);
     try {
       const data = Buffer.from(text);
-      const sent = Number(sendto(fd, data, data.length, MSG_NOSIGNAL | MSG_DONTWAIT, address, address.length));
-      if (sent !== data.length) throw new KmeshError('KM_IO', `sending to "${path}" failed: errno ${koffi.errno()}`);
+      const sent = sendto(fd, data, data.length, MSG_NOSIGNAL | MSG_DONTWAIT, address, address.length);
+      if (sent !== data.length) throw new KmeshError('KM_IO', `sending to "${path}" failed: ${errno()}`);
     } finally {
       close(fd);
     }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// libc calls that need no libbpf: locks and datagrams to unix sockets. Nothing is loaded before the first use.
+import { createRequire } from 'node:module';
+import type * as Koffi from 'koffi';
+
+/** Calls in their C names: -1 on failure, the reason in errno. */
+interface Calls {
+  flock(fd: number, operation: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  sendto(fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, size: number): number;
+  close(fd: number): number;
+}
+
+const prototypes: Record<keyof Calls, string> = {
+  flock: 'int flock(int, int)',
+  socket: 'int socket(int, int, int)',
+  sendto: 'intptr_t sendto(int, void *, size_t, int, void *, uint32_t)',
+  close: 'int close(int)',
+};
+
+export interface Libc extends Calls {
+  /** errno of the last call that answered -1, by name ("EWOULDBLOCK" is "EAGAIN"). */
+  errno(): string;
+}
+
+function open(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const library = koffi.load('libc.so.6');
+  const calls: Record<string, unknown> = {};
+  for (const [name, prototype] of Object.entries(prototypes)) calls[name] = library.func(prototype);
+  const names = new Map<number, string>();
+  for (const [name, code] of Object.entries(koffi.os.errno)) if (!names.has(code)) names.set(code, name);
+  names.set(koffi.os.errno.EAGAIN as number, 'EAGAIN');
+  return { ...(calls as unknown as Calls), errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}` };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** The C library; one for the process: it is a library, not state. */
+export const libc: () => Libc = once(open);

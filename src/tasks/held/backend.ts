@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// One backend as the programs read it: header, endpoints, and the share of new connections that each gets.
+import { backendFlag, policyCode } from '../../abi/structs.ts';
+import type { DataPlane, HeaderSlot } from '../../kernel/dataplane.ts';
+import type { BalancerPolicy } from '../../mesh/service.ts';
+
+export interface HeldEndpoint {
+  readonly workloadId: number;
+  readonly address: string;
+  readonly port: number;
+  /** 0 to 1, before open connections (least request) and affinity count. */
+  readonly probability: number;
+}
+
+export interface HeldBackend {
+  readonly id: number;
+  readonly generation: number;
+  readonly serviceId: number;
+  readonly policy: BalancerPolicy;
+  readonly affinitySeconds: number;
+  readonly passthrough: boolean;
+  readonly emptyDirect: boolean;
+  readonly maglevFirst: number;
+  readonly maglevSize: number;
+  readonly endpoints: readonly HeldEndpoint[];
+}
+
+/** How often a range that changes meanwhile is read again, as the programs do. */
+const tries = 3;
+
+/**
+ * The backend with that id; undefined when there is none (or it changed each time it was read).
+ * Without `probabilities` they are NaN: tables of up to 16,381 places are not read.
+ */
+export function readBackend(plane: DataPlane, id: number, probabilities = true): HeldBackend | undefined {
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const at = plane.map('backend').get(id);
+    if (!at || at.first === 0) return undefined;
+    const header = plane.header(at.first);
+    if (header.backend_id !== id || header.generation !== at.generation) continue;
+    const backend = decodeRange(plane, at.first, header, probabilities);
+    if (plane.map('backend').get(id)?.generation === at.generation) return backend;
+  }
+  return undefined;
+}
+
+function decodeRange(plane: DataPlane, first: number, header: HeaderSlot, probabilities: boolean): HeldBackend {
+  const map = plane.map('endpoint');
+  const slots = Array.from({ length: header.count }, (_, i) => map.get(first + 1 + i));
+  const policy = policyOf(header.policy);
+  const share = probabilities
+    ? shares(
+        policy,
+        slots.map((s) => ({ threshold: s?.threshold ?? 0, alias: s?.alias ?? 0 })),
+        readTable(plane, header.maglev_first, header.maglev_size),
+      )
+    : [];
+  return {
+    id: header.backend_id,
+    generation: header.generation,
+    serviceId: header.service_id,
+    policy,
+    affinitySeconds: header.affinity_seconds,
+    passthrough: (header.flags & backendFlag.passthrough) !== 0,
+    emptyDirect: (header.flags & backendFlag.emptyDirect) !== 0,
+    maglevFirst: header.maglev_first,
+    maglevSize: header.maglev_size,
+    endpoints: slots.map((slot, i) => ({
+      workloadId: slot?.workload_id ?? 0,
+      address: slot?.addr ?? '',
+      port: slot?.port ?? 0,
+      probability: share[i] ?? Number.NaN,
+    })),
+  };
+}
+
+function policyOf(code: number): BalancerPolicy {
+  const found = Object.entries(policyCode).find(([, c]) => c === code);
+  return (found?.[0] ?? 'random') as BalancerPolicy;
+}
+
+/** The endpoint index in place `at` of a table that begins at slot `first`. */
+export function tableEntry(plane: DataPlane, first: number, at: number): number {
+  return plane.map('maglev').get(first + (at >> 1))?.index[at & 1] ?? 0;
+}
+
+function readTable(plane: DataPlane, first: number, size: number): readonly number[] {
+  return Array.from({ length: size }, (_, i) => tableEntry(plane, first, i));
+}
+
+/** Share of each endpoint. `table`: the index table, empty when the range has none. */
+export function shares(
+  policy: BalancerPolicy,
+  slots: readonly { readonly threshold: number; readonly alias: number }[],
+  table: readonly number[],
+): readonly number[] {
+  const n = slots.length;
+  if (table.length > 0) {
+    const turns = new Array<number>(n).fill(0);
+    for (const i of table) if (i < n) turns[i] = (turns[i] as number) + 1;
+    return turns.map((t) => t / table.length);
+  }
+  if (policy === 'least-request') {
+    const sum = slots.reduce((total, s) => total + s.threshold, 0);
+    return slots.map((s) => s.threshold / sum);
+  }
+  if (policy !== 'random') return slots.map(() => 1 / n);
+  const out = new Array<number>(n).fill(0);
+  slots.forEach(({ threshold, alias }, i) => {
+    const kept = alias === i ? 1 : threshold / 2 ** 32;
+    out[i] = (out[i] as number) + kept / n;
+    if (alias < n) out[alias] = (out[alias] as number) + (1 - kept) / n;
+  });
+  return out;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel holds as rows by name: one a service, one a workload.
+import type { Protocol } from '../../abi/structs.ts';
+import type { DataPlane } from '../../kernel/dataplane.ts';
+import type { BalancerPolicy } from '../../mesh/service.ts';
+import { readBackend } from './backend.ts';
+import { type HeldFrontend, readFrontends } from './frontend.ts';
+import { type HeldNames, readNames } from './names.ts';
+
+export interface RowFilter {
+  /** Part of the name. */
+  readonly filter?: string;
+  readonly limit?: number;
+}
+
+export interface ServiceFrontend {
+  readonly protocol: Protocol;
+  /** "10.0.0.1", or a range "10.1.0.0/16". */
+  readonly address: string;
+  readonly port: number;
+  /** Set: only clients of this namespace get this backend ('*': all that have none of their own). */
+  readonly namespace?: string;
+}
+
+export interface ServiceBackend {
+  readonly name: string;
+  readonly policy: BalancerPolicy;
+  readonly affinitySeconds: number;
+  /** Left alone always; left alone when empty. */
+  readonly passthrough: boolean;
+  readonly emptyDirect: boolean;
+  readonly frontends: readonly ServiceFrontend[];
+  readonly endpoints: readonly {
+    readonly workload: string;
+    readonly address: string;
+    readonly port: number;
+    /** 0 to 1. */
+    readonly probability: number;
+  }[];
+}
+
+export interface ServiceRow {
+  /** "namespace/hostname". */
+  readonly service: string;
+  readonly backends: readonly ServiceBackend[];
+}
+
+export interface WorkloadRow {
+  readonly workload: string;
+  readonly id: number;
+  /** "address:port" pairs by which backends reach it, as they stand. */
+  readonly endpoints: readonly { readonly backend: string; readonly address: string; readonly port: number }[];
+  /** Open TCP connections of this node's clients to it. */
+  readonly connections: number;
+  /** Set: a workload of this node. */
+  readonly client?: { readonly namespace: string; readonly address4: string; readonly address6: string };
+  /** Ids of the cgroups enrolled as it. */
+  readonly cgroups: readonly string[];
+}
+
+function group<K, V>(items: Iterable<V>, keyOf: (item: V) => K): Map<K, V[]> {
+  const out = new Map<K, V[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const held = out.get(key);
+    if (held) held.push(item);
+    else out.set(key, [item]);
+  }
+  return out;
+}
+
+const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** Names with `filter` in them, sorted, at most `limit`. */
+function chosen(names: Iterable<string>, { filter, limit }: RowFilter): string[] {
+  const found = [...names].filter((name) => filter === undefined || name.includes(filter)).sort(byText);
+  return limit === undefined ? found : found.slice(0, limit);
+}
+
+/** The service that a backend is named after. */
+function serviceOf(backend: string): string {
+  const match = /^(.*):\d+\/[46](?:\/udp)?$/.exec(backend);
+  return match ? (match[1] as string) : backend;
+}
+
+/** One row a service, sorted by name; endpoints are read when their row is asked for. */
+export function* serviceRows(plane: DataPlane, options: RowFilter): Generator<ServiceRow, void, undefined> {
+  const names = readNames(plane);
+  const frontends = group(readFrontends(plane), (f) => f.backendId);
+  const backends = group(names.all('backend'), ([, name]) => serviceOf(name));
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  for (const service of chosen(backends.keys(), { ...options, limit: Number.POSITIVE_INFINITY })) {
+    if (left <= 0) return;
+    const rows: ServiceBackend[] = [];
+    for (const [id, name] of backends.get(service) ?? []) {
+      const held = readBackend(plane, id);
+      if (!held) continue;
+      const { policy, affinitySeconds, passthrough, emptyDirect } = held;
+      rows.push({
+        name,
+        policy,
+        affinitySeconds,
+        passthrough,
+        emptyDirect,
+        frontends: (frontends.get(id) ?? []).map((f) => frontendRow(f, names)),
+        endpoints: held.endpoints.map(({ workloadId, ...rest }) => ({
+          workload: names.nameOf('workload', workloadId),
+          ...rest,
+        })),
+      });
+    }
+    // An id that outlives its backend (quarantined) is no service.
+    if (rows.length === 0) continue;
+    left--;
+    yield { service, backends: rows.sort((a, b) => byText(a.name, b.name)) };
+  }
+}
+
+function frontendRow(f: HeldFrontend, names: HeldNames): ServiceFrontend {
+  const namespace = f.namespaceId === 0 ? '*' : names.nameOf('namespace', f.namespaceId ?? 0);
+  return {
+    protocol: f.protocol,
+    address: f.length === undefined ? f.address : `${f.address}/${f.length}`,
+    port: f.port,
+    ...(f.namespaceId === undefined ? {} : { namespace }),
+  };
+}
+
+/** One row a workload, sorted by name. */
+export function* workloadRows(plane: DataPlane, options: RowFilter): Generator<WorkloadRow, void, undefined> {
+  const names = readNames(plane);
+  const reached = new Map<number, WorkloadRow['endpoints'][number][]>();
+  for (const [id, backend] of names.all('backend')) {
+    for (const { workloadId, address, port } of readBackend(plane, id, false)?.endpoints ?? []) {
+      const held = reached.get(workloadId);
+      if (held) held.push({ backend, address, port });
+      else reached.set(workloadId, [{ backend, address, port }]);
+    }
+  }
+  const cgroups = group(plane.map('enrolled').entries(), ([, value]) => value.workload_id);
+  const ids = new Map([...names.all('workload')].map(([id, name]) => [name, id]));
+  for (const workload of chosen(ids.keys(), options)) {
+    const id = ids.get(workload) as number;
+    const client = plane.map('client').get(id);
+    yield {
+      workload,
+      id,
+      endpoints: (reached.get(id) ?? []).sort((a, b) => byText(a.backend, b.backend)),
+      connections: Number(plane.map('active').get(id)?.connections ?? 0n),
+      ...(client === undefined
+        ? {}
+        : {
+            client: {
+              namespace: names.nameOf('namespace', client.namespace_id),
+              address4: client.addr4,
+              address6: client.addr6,
+            },
+          }),
+      cgroups: (cgroups.get(id) ?? []).map(([cgroup]) => String(cgroup)),
+    };
+  }
+}
