@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/* One instance of every shared struct and enum, so that this object's BTF holds them all. Never loaded. */
+#include "kmesh/abi.h"
+#include "kmesh/reasons.h"
+
+struct km_abi {
+	struct km_enrolled enrolled;
+	struct km_level level;
+	struct km_client client;
+	struct km_enrolment enrolment;
+	struct km_frontend_key frontend_key;
+	struct km_frontend frontend;
+	struct km_variant_key variant_key;
+	struct km_cidr_key cidr_key;
+	struct km_backend backend;
+	struct km_backend_header backend_header;
+	struct km_endpoint endpoint;
+	struct km_maglev maglev;
+	struct km_sock sock;
+	struct km_affinity_key affinity_key;
+	struct km_affinity affinity;
+	struct km_udp_key udp_key;
+	struct km_udp_flow udp_flow;
+	struct km_udp_reverse udp_reverse;
+	struct km_active active;
+	struct km_name_key name_key;
+	struct km_name name;
+	struct km_setting setting;
+	struct km_sock_record sock_record;
+	struct km_old_record old_record;
+	enum km_reason reason;
+	enum km_policy policy;
+	enum km_name_kind name_kind;
+} km_abi;

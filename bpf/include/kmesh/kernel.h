@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* The few kernel fields that the programs read. Names only matter: CO-RE finds the offsets of the running kernel at load. */
+#ifndef KMESH_KERNEL_H
+#define KMESH_KERNEL_H
+
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+/* From the socket headers, which cannot be included beside the kernel's own structs. */
+#define KM_AF_INET 2
+#define KM_AF_INET6 10
+#define KM_IPPROTO_TCP 6
+#define KM_IPPROTO_UDP 17
+#define KM_IPPROTO_MPTCP 262
+#define KM_ECONNREFUSED 111
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+	int level;
+	struct cgroup *ancestors[]; /* 6.1; before: ancestor_ids */
+};
+
+struct sock_cgroup_data {
+	struct cgroup *cgroup; /* 5.15; before: a tagged word */
+};
+
+struct in6_addr {
+	union {
+		__be32 u6_addr32[4];
+	} in6_u;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num; /* local port, host order */
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	unsigned char skc_ipv6only : 1;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct tcp_sock;
+struct udp_sock;
+
+struct mptcp_sock {
+	struct sock *first; /* the subflow that connect() dials; joins come later */
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+};
+
+struct bpf_iter__udp {
+	struct bpf_iter_meta *meta;
+	struct udp_sock *udp_sk;
+};
+
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct sock *sk;
+	void *value;
+};
+
+#pragma clang attribute pop
+
+/* 6.2: any pointer read as a kernel struct; costs no instruction, a bad address reads as 0. */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
+/* 6.5: socket iterators only. */
+extern int bpf_sock_destroy(struct sock_common *sk) __ksym;
+
+#define km_kernel_cast(type, ptr) ((type *)bpf_rdonly_cast((ptr), bpf_core_type_id_kernel(type)))
+
+#endif

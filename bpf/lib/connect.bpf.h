@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* connect() by a socket of an enrolled cgroup: where it goes, and what its storage says afterwards. */
+#ifndef KMESH_LIB_CONNECT_H
+#define KMESH_LIB_CONNECT_H
+
+#include "lib/balance.bpf.h"
+#include "lib/lookup.bpf.h"
+#include "lib/storage.bpf.h"
+
+/* What a connect or sendmsg hook can write into its address. */
+enum km_reach {
+	KM_REACH_4 = 1,
+	KM_REACH_6 = 2,
+};
+
+km_inline bool km_reaches(const union km_addr *addr, __u32 reach)
+{
+	return reach & (km_addr_is4(addr) ? KM_REACH_4 : KM_REACH_6);
+}
+
+/* Storages of one connecting socket. */
+struct km_held {
+	struct km_sock *own; /* of the socket that is dialled: counts */
+	struct km_sock *shown; /* of the MPTCP socket around it, which getpeername asks; NULL for any other */
+};
+
+/* The first subflow of an MPTCP socket is made by the kernel at connect(), without sock_create's storage. Not the way of others. */
+km_inline __u32 km_hold_late(struct bpf_sock *sk, struct km_sock *fresh, struct km_held *held)
+{
+	struct mptcp_sock *around = bpf_skc_to_mptcp_sock(sk);
+
+	__u32 why = KM_FOUND;
+
+	if (around) {
+		/* A further path of a connection that is open: its destination was chosen already. */
+		if ((void *)around->first != (void *)sk)
+			why = KM_REASON_MPTCP_JOIN;
+		else
+			held->shown = bpf_sk_storage_get(&sock, around, fresh, BPF_SK_STORAGE_GET_F_CREATE);
+		fresh->flags |= KM_SOCK_SUBFLOW;
+	} else {
+		km_count(KM_REASON_LATE_ENROLLED);
+	}
+	if (!held->own)
+		held->own = bpf_sk_storage_get(&sock, sk, fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	return why;
+}
+
+km_inline __u32 km_hold(struct bpf_sock *sk, const struct km_identity *who, __u8 protocol, struct km_held *held)
+{
+	held->shown = NULL;
+	held->own = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	if (!held->own || held->own->flags & KM_SOCK_SUBFLOW) {
+		struct km_sock fresh = {.flags = KM_SOCK_ENROLLED};
+		__u32 why;
+
+		if (protocol == KM_IPPROTO_UDP)
+			fresh.flags |= KM_SOCK_UDP;
+		km_set_identity(&fresh, who);
+		why = km_hold_late(sk, &fresh, held);
+		if (why != KM_FOUND)
+			return why;
+	}
+	if (held->shown) {
+		km_forget(held->shown);
+		km_set_identity(held->shown, who);
+	}
+	if (held->own) {
+		km_forget(held->own);
+		km_set_identity(held->own, who);
+	}
+	return KM_FOUND;
+}
+
+/* BALANCED and *to, or why the destination stays or the call is refused. */
+km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, const struct km_frontend_key *dialled,
+			   __u32 reach, const struct km_endpoint **to)
+{
+	const struct km_endpoint *chosen;
+	struct km_range range;
+	struct km_held held;
+	__u32 why;
+
+	why = km_hold(sk, who, dialled->protocol, &held);
+	if (why != KM_FOUND)
+		return why;
+	why = km_find_range(dialled, who->workload_id, &range);
+	if (why != KM_FOUND)
+		return why;
+	chosen = km_balance(&range, who, km_addr_is4(&dialled->addr));
+	if (!chosen)
+		return KM_REASON_TORN_BACKEND;
+	if (!km_reaches(&chosen->addr, reach))
+		return KM_REASON_FAMILY;
+	if (!held.own)
+		return KM_REASON_STORAGE_FULL;
+	km_remember(held.own, dialled, &range, chosen);
+	if (held.shown)
+		km_remember(held.shown, dialled, &range, chosen);
+	*to = chosen;
+	return KM_REASON_BALANCED;
+}
+
+#endif

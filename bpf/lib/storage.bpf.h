@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* What is remembered in a socket: who it belongs to, what it dialled, where that went. */
+#ifndef KMESH_LIB_STORAGE_H
+#define KMESH_LIB_STORAGE_H
+
+#include "lib/addr.bpf.h"
+#include "lib/enrolment.bpf.h"
+#include "lib/range.bpf.h"
+#include "maps/state.bpf.h"
+
+/* The service address of a connected socket is shown only for the very peer it was rewritten to. */
+km_inline bool km_went_to(const struct km_sock *held, const union km_addr *peer, __be16 port)
+{
+	return held->flags & KM_SOCK_TRANSLATED && held->backend_port == port && km_addr_equal(&held->backend_addr, peer);
+}
+
+km_inline void km_set_identity(struct km_sock *held, const struct km_identity *who)
+{
+	held->cgroup_id = who->cgroup_id;
+	held->workload_id = who->workload_id;
+}
+
+km_inline void km_uncount(struct km_sock *held)
+{
+	const __u32 id = held->peer_workload_id;
+	struct km_active *open;
+
+	held->flags &= ~KM_SOCK_COUNTED;
+	open = bpf_map_lookup_elem(&active, &id);
+	if (open)
+		__sync_fetch_and_add(&open->connections, -1);
+}
+
+km_inline void km_count_open(struct km_sock *held)
+{
+	const __u32 id = held->peer_workload_id;
+	struct km_active *open = bpf_map_lookup_elem(&active, &id);
+
+	if (!open)
+		return;
+	held->flags |= KM_SOCK_COUNTED;
+	__sync_fetch_and_add(&open->connections, 1);
+}
+
+/* Every connect begins with this: the socket goes nowhere yet, or getpeername would lie after a second connect. */
+km_inline void km_forget(struct km_sock *held)
+{
+	/* Closed without our callback: somebody else's program overwrote the callback flags. */
+	if (held->flags & KM_SOCK_COUNTED)
+		km_uncount(held);
+	held->flags &= ~KM_SOCK_TRANSLATED;
+}
+
+km_inline void km_remember(struct km_sock *held, const struct km_frontend_key *dialled, const struct km_range *range,
+			   const struct km_endpoint *chosen)
+{
+	held->orig_addr = dialled->addr;
+	held->orig_port = dialled->port;
+	held->backend_addr = chosen->addr;
+	held->backend_port = chosen->port;
+	held->backend_id = range->backend_id;
+	held->peer_workload_id = chosen->workload_id;
+	held->generation = range->generation;
+	held->flags |= KM_SOCK_TRANSLATED;
+}
+
+#endif

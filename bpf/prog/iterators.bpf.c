@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/* Walks over sockets, started by reading a link. iter/tcp and iter/udp see the netns of the thread that makes the iterator. */
+#include "lib/enrolment.bpf.h"
+#include "lib/member.bpf.h"
+#include "lib/range.bpf.h"
+#include "lib/reason.bpf.h"
+#include "lib/storage.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+km_inline struct km_sock_record km_record_of(__u64 cookie, const struct km_sock *held)
+{
+	struct km_sock_record record = {
+		.cookie = cookie,
+		.workload_id = held->workload_id,
+		.flags = held->flags,
+		.backend_id = held->backend_id,
+		.peer_workload_id = held->peer_workload_id,
+	};
+
+	return record;
+}
+
+km_inline void km_peer_of(const struct sock_common *sk, union km_addr *addr)
+{
+	int i;
+
+	if (sk->skc_family == KM_AF_INET) {
+		km_addr_set4(addr, sk->skc_daddr);
+		return;
+	}
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		addr->w[i] = sk->skc_v6_daddr.in6_u.u6_addr32[i];
+}
+
+km_inline void km_local_of(const struct sock_common *sk, union km_addr *addr)
+{
+	int i;
+
+	if (sk->skc_family == KM_AF_INET) {
+		km_addr_set4(addr, sk->skc_rcv_saddr);
+		return;
+	}
+#pragma unroll
+	for (i = 0; i < 4; i++)
+		addr->w[i] = sk->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
+}
+
+/* True: the backend holds the endpoint no more. Not sure counts as still there: the next sweep comes. */
+km_inline bool km_left_its_backend(struct km_sock *held)
+{
+	struct km_range range = {.backend_id = held->backend_id};
+	union km_addr addr;
+	int i;
+
+	for (i = 0; i < KM_TRIES; i++) {
+		if (km_open_range(&range))
+			break;
+	}
+	if (i == KM_TRIES)
+		return !range.first;
+	if (range.generation == held->generation)
+		return false;
+	addr = held->backend_addr;
+	if (km_member(&range, held->peer_workload_id, &addr, held->backend_port) < 0)
+		return true;
+	held->generation = range.generation;
+	return false;
+}
+
+/* Destroys connected UDP sockets whose endpoint left its backend, and writes a record of each: their next send fails. */
+SEC("iter/udp")
+int sweep_udp(struct bpf_iter__udp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->udp_sk;
+	struct km_sock_record record;
+	union km_addr peer;
+	struct km_sock *held;
+
+	if (!sk)
+		return 0;
+	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	if (!held || !(held->flags & KM_SOCK_TRANSLATED) || sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+		return 0;
+	/* Disconnected and connected again in a way that no hook saw: not what the storage tells of. */
+	km_peer_of(&sk->__sk_common, &peer);
+	if (!km_went_to(held, &peer, sk->__sk_common.skc_dport) || !km_left_its_backend(held))
+		return 0;
+	record = km_record_of(bpf_get_socket_cookie(sk), held);
+	/* When the buffer is full the kernel shows this socket again: so the record comes first. */
+	if (bpf_seq_write(ctx->meta->seq, &record, sizeof(record)))
+		return 0;
+	if (!bpf_sock_destroy((struct sock_common *)sk))
+		km_count(KM_REASON_UDP_DESTROYED);
+	return 0;
+}
+
+/* A record of every socket with storage; of a whole host, whatever the netns. */
+SEC("iter/bpf_sk_storage_map")
+int list_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct km_sock *held = ctx->value;
+	struct km_sock_record record;
+	struct sock *sk = ctx->sk;
+
+	if (!sk || !held)
+		return 0;
+	record = km_record_of(bpf_get_socket_cookie(sk), held);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+km_inline void km_write_old(struct seq_file *seq, const struct sock_common *sk, __u64 cookie, __u64 cgroup_id,
+			    __u8 protocol)
+{
+	struct km_old_record record = {
+		.cookie = cookie,
+		.cgroup_id = cgroup_id,
+		.local_port = bpf_htons(sk->skc_num),
+		.remote_port = sk->skc_dport,
+		.protocol = protocol,
+		.state = sk->skc_state,
+	};
+
+	km_local_of(sk, &record.local);
+	km_peer_of(sk, &record.remote);
+	bpf_seq_write(seq, &record, sizeof(record));
+}
+
+/* TCP connections of enrolled cgroups that have no storage: older than the enrolment. MPTCP's subflows are given theirs when they open. */
+SEC("iter/tcp")
+int list_old_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	struct km_identity who;
+	struct tcp_sock *tcp;
+
+	if (!common || common->skc_state == BPF_TCP_LISTEN)
+		return 0;
+	/* NULL for what is no full socket: a request, or TIME_WAIT. */
+	tcp = bpf_skc_to_tcp_sock(common);
+	if (!tcp || !km_identify(tcp, &who) || bpf_sk_storage_get(&sock, tcp, NULL, 0))
+		return 0;
+	km_write_old(ctx->meta->seq, common, bpf_get_socket_cookie(tcp), who.cgroup_id, KM_IPPROTO_TCP);
+	return 0;
+}
+
+/* Connected UDP sockets likewise. Others are found at their next send. */
+SEC("iter/udp")
+int list_old_udp(struct bpf_iter__udp *ctx)
+{
+	struct sock *sk = (struct sock *)ctx->udp_sk;
+	struct km_identity who;
+
+	if (!sk || sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+		return 0;
+	if (!km_identify(sk, &who) || bpf_sk_storage_get(&sock, sk, NULL, 0))
+		return 0;
+	km_write_old(ctx->meta->seq, &sk->__sk_common, bpf_get_socket_cookie(sk), who.cgroup_id, KM_IPPROTO_UDP);
+	return 0;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+/* Life of TCP connections: open connections of each workload, and identity of accepted sockets. Never wakes userspace. */
+#include "lib/enrolment.bpf.h"
+#include "lib/reason.bpf.h"
+#include "lib/storage.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* A connection to a service sends its SYN: from here on its state changes are of interest, and only its own. */
+km_inline void km_opening(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct km_sock *held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+
+	if (!held || !(held->flags & KM_SOCK_TRANSLATED))
+		return;
+	/* By OR: other programs' flags stay. Counted only when the close will be seen. */
+	if (!bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG) &&
+	    !(held->flags & KM_SOCK_COUNTED))
+		km_count_open(held);
+}
+
+km_inline void km_state_changed(struct bpf_sock *sk, __u32 old, __u32 new)
+{
+	struct km_sock *held;
+
+	if (new != BPF_TCP_CLOSE && new != BPF_TCP_ESTABLISHED)
+		return;
+	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	/* Not ours: another program asked for state changes too. */
+	if (!held || !(held->flags & KM_SOCK_COUNTED))
+		return;
+	if (new == BPF_TCP_ESTABLISHED) {
+		km_count(KM_REASON_TCP_OPENED);
+		return;
+	}
+	km_uncount(held);
+	km_count(old == BPF_TCP_SYN_SENT || old == BPF_TCP_SYN_RECV ? KM_REASON_TCP_FAILED : KM_REASON_TCP_CLOSED);
+}
+
+/*
+ * An accepted socket inherits its listener's storage. What the listener dialled in an earlier life is not its own. Children of
+ * listeners older than the enrolment, and of MPTCP listeners, have none.
+ */
+km_inline void km_accepted(struct bpf_sock *sk)
+{
+	struct km_sock *held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	struct km_sock fresh = {.flags = KM_SOCK_ENROLLED};
+	struct km_identity who;
+
+	if (held) {
+		if (held->flags & (KM_SOCK_TRANSLATED | KM_SOCK_COUNTED))
+			held->flags &= ~(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED);
+		return;
+	}
+	if (!km_identify(sk, &who))
+		return;
+	if (bpf_skc_to_mptcp_sock(sk))
+		fresh.flags |= KM_SOCK_SUBFLOW;
+	else
+		km_count(KM_REASON_LATE_ENROLLED);
+	km_set_identity(&fresh, &who);
+	if (!bpf_sk_storage_get(&sock, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE))
+		km_count(KM_REASON_STORAGE_FULL);
+}
+
+/* Runs about ten times for a connection of anyone: what is of no interest leaves at once. The reply is left to others. */
+/* Not named sockops: the assembler of clang 14 takes a symbol named as its section for a redefinition. */
+SEC("sockops")
+int sock_ops(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk;
+
+	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_STATE_CB &&
+	    ctx->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		return 1;
+	sk = ctx->sk;
+	if (!sk)
+		return 1;
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		km_opening(ctx, sk);
+	else if (ctx->op == BPF_SOCK_OPS_STATE_CB)
+		km_state_changed(sk, ctx->args[0], ctx->args[1]);
+	else
+		km_accepted(sk);
+	return 1;
+}
