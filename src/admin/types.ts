@@ -11,24 +11,34 @@ export type LogLevel = (typeof logLevels)[number];
 /** Any value that JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
-/** Something to say about a place in a configuration file. */
+/** Something to say about a place in a configuration file, or about what came of it. */
 export interface Remark {
-  /** "shop.yaml:12:7"; line and column from 1. Empty when no file is to blame. */
+  /** "shop.yaml:12:7"; line and column from 1. '' when no file is to blame. */
   readonly place: string;
   /** "Service shop/cart", or ''. */
-  readonly object: string;
+  readonly resource: string;
   /** "spec.ports[0].port", or ''. */
   readonly field: string;
   readonly reason: string;
 }
 
+/** Something that is read over. */
+export interface IgnoredStatus {
+  /** "apps/v1 Deployment", "Service spec.ports.nodePort". */
+  readonly what: string;
+  readonly count: number;
+  /** Where it was met first. */
+  readonly place: string;
+}
+
 export interface SourceStatus {
-  /** The path it reads. */
+  /** What it reads: a path. */
   readonly name: string;
   /** It has given its first whole state. */
   readonly complete: boolean;
   readonly files: number;
-  readonly documents: number;
+  /** Objects in effect. */
+  readonly objects: number;
 }
 
 export interface ApplyStatus {
@@ -71,12 +81,11 @@ export interface AgentStatus {
   readonly sources: readonly SourceStatus[];
   readonly services: number;
   readonly workloads: number;
-  /** Documents that were refused. */
+  /** Documents that were refused, and services that do not fit into the kernel's maps. */
   readonly faults: readonly Remark[];
   /** Fields of known kinds that have no effect here. */
   readonly warnings: readonly Remark[];
-  /** Kinds that are not read -> how many documents. */
-  readonly ignored: Readonly<Record<string, number>>;
+  readonly ignored: readonly IgnoredStatus[];
   readonly lastApply: ApplyStatus | undefined;
   /** The last kernel write that failed; cleared by the next that succeeds. */
   readonly writeFault: string | undefined;

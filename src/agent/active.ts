@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Open-connection counts set right: what sockets say against what the map holds. Programs go on counting meanwhile.
+import { sockFlag } from '../abi/structs.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
+
+/** Workload id -> how much the map's count is above (below: negative) what the sockets say; only where it differs. */
+export type ActiveDrift = ReadonlyMap<number, bigint>;
+
+/** Compares once. A connection that opens or closes while this runs may show up as a difference. */
+export function activeDrift(plane: DataPlane): ActiveDrift {
+  const drift = new Map<number, bigint>();
+  for (const [id, { connections }] of plane.map('active').entries()) drift.set(id, connections);
+  for (const { flags, peer_workload_id: id } of plane.sockets()) {
+    if ((flags & sockFlag.counted) !== 0) drift.set(id, (drift.get(id) ?? 0n) - 1n);
+  }
+  for (const [id, difference] of drift) if (difference === 0n) drift.delete(id);
+  return drift;
+}
+
+/**
+ * Takes off what two comparisons, some time apart, agree on.
+ * @returns how many counts were corrected.
+ */
+export function correctActive(plane: DataPlane, first: ActiveDrift, second: ActiveDrift): number {
+  const map = plane.map('active');
+  let corrected = 0;
+  for (const [id, difference] of second) {
+    if (first.get(id) !== difference) continue;
+    // Read again right before the write: only connections of the microseconds between are miscounted, until the next time.
+    map.put([[id, { connections: (map.get(id)?.connections ?? 0n) - difference }]]);
+    corrected++;
+  }
+  return corrected;
+}
