@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading from nothing, and taking everything away again.
+import { closeSync, existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MapName } from '../abi/maps.ts';
+import { abiVersion, settingValue } from '../abi/structs.ts';
+import { KmeshError } from '../errors.ts';
+import { failure, libbpf, stableBytes } from './libbpf.ts';
+import { attachCgroup, detachLink, openCgroup } from './link.ts';
+import {
+  isIterator,
+  type LoadedProgram,
+  type LoadedPrograms,
+  type Objects,
+  objectFolder,
+  openObjects,
+} from './objects.ts';
+import { isLoaded } from './pinned.ts';
+import { makeFolder, makeRoot, moveFolder, openPin, pin, pinFolders, pinNames, removeFolder } from './pins.ts';
+import type { MapSizes } from './sizes.ts';
+import { isUdpHook } from './udp-hooks.ts';
+import { type LoadedVersion, pinVersion } from './version.ts';
+
+export interface LoadOptions {
+  readonly bpffs: string;
+  /** cgroup2 directory that programs are attached to. */
+  readonly cgroupRoot: string;
+  /** Of kmeshctl, for the version record. */
+  readonly version: string;
+  /** Milliseconds since the epoch, for the version record. */
+  readonly now: number;
+  readonly sizes?: MapSizes;
+  /** Folder of *.bpf.o; default: dist/bpf of this installation. */
+  readonly objects?: string;
+  /** Attach the UDP hooks as well (default false: the agent does when a service needs them). */
+  readonly udpHooks?: boolean;
+}
+
+/** Needs a pin of its own: iterators, and what is attached only at times. */
+export function isKept(program: LoadedProgram): boolean {
+  return isIterator(program) || isUdpHook(program.name);
+}
+
+/** The record of these objects. */
+export function versionRecord(objects: Objects, options: { version: string; now: number }): LoadedVersion {
+  return {
+    version: options.version,
+    hash: objects.hash,
+    abi: abiVersion,
+    loadedAt: new Date(options.now).toISOString(),
+  };
+}
+
+/** Programs of another ABI refuse to use the maps they find: the number is there before any program runs. */
+export function writeSetting(fd: number): void {
+  const value = stableBytes(settingValue.size);
+  const key = stableBytes(4);
+  const bpf = libbpf();
+  if (bpf.bpf_map_lookup_elem(fd, key, value) === 0 && settingValue.decode(value).abi_version !== 0) return;
+  value.set(settingValue.encode({ abi_version: abiVersion, flags: 0 }));
+  const answer = bpf.bpf_map_update_elem(fd, key, value, 0);
+  if (answer < 0) throw new KmeshError('KM_MAP', `map "setting": update failed: ${failure(answer)}`);
+}
+
+/** Pins every map in `folder`. */
+export function pinMaps(folder: string, loaded: LoadedPrograms): void {
+  for (const [name, fd] of loaded.maps) pin(fd, join(folder, name));
+}
+
+function attachAll(folder: string, cgroupRoot: string, programs: readonly LoadedProgram[]): void {
+  const cgroup = openCgroup(cgroupRoot);
+  try {
+    for (const { name, fd, attachType } of programs) {
+      const link = attachCgroup(name, fd, cgroup, attachType);
+      try {
+        pin(link, join(folder, name));
+      } finally {
+        closeSync(link);
+      }
+    }
+  } finally {
+    closeSync(cgroup);
+  }
+}
+
+/** Detaches every link of a folder at once and removes the folder. */
+export function removeLinks(folder: string): void {
+  for (const name of pinNames(folder)) {
+    const fd = openPin(join(folder, name));
+    if (fd === undefined) continue;
+    detachLink(fd);
+    closeSync(fd);
+  }
+  removeFolder(folder);
+}
+
+/** Removes what a load that was cut short has left; what a complete one made stays. The caller holds the lock. */
+export function recoverLoad(bpffs: string): void {
+  const folders = pinFolders(bpffs);
+  if (!existsSync(folders.loading)) return;
+  if (!existsSync(folders.links)) {
+    removeFolder(folders.maps);
+    removeFolder(folders.progs);
+  }
+  removeLinks(join(folders.loading, 'links'));
+  removeFolder(join(folders.loading, 'progs'));
+  removeFolder(join(folders.loading, 'maps'));
+  removeFolder(folders.loading);
+}
+
+/** What `load` would do: opens and checks the objects, touches nothing. The caller closes it. */
+export function planLoad(options: Pick<LoadOptions, 'objects' | 'sizes'>): Objects {
+  return openObjects(options.objects ?? objectFolder(), options.sizes);
+}
+
+/**
+ * Loads, attaches and pins. Everything is made in a folder of its own and moved into place, links last: a load that fails
+ * leaves nothing, one that is killed is taken away by the next (recoverLoad). The caller holds the lock.
+ */
+export function load(options: LoadOptions): LoadedVersion {
+  const { bpffs } = options;
+  const folders = pinFolders(bpffs);
+  makeRoot(bpffs);
+  recoverLoad(bpffs);
+  if (isLoaded(bpffs)) throw new KmeshError('KM_ALREADY_LOADED', `programs are loaded already under "${bpffs}"`);
+  const staged = (name: string) => join(folders.loading, name);
+  let objects: Objects | undefined;
+  try {
+    objects = planLoad(options);
+    const record = versionRecord(objects, options);
+    const loaded = objects.load(new Map<MapName, number>());
+    for (const name of ['maps', 'progs', 'links']) makeFolder(staged(name));
+    pinMaps(staged('maps'), loaded);
+    pinVersion(staged('maps'), record);
+    writeSetting(loaded.maps.get('setting') as number);
+    for (const program of loaded.programs.filter(isKept)) pin(program.fd, join(staged('progs'), program.name));
+    const attached = loaded.programs.filter((p) => !isIterator(p) && (options.udpHooks || !isUdpHook(p.name)));
+    attachAll(staged('links'), options.cgroupRoot, attached);
+    for (const name of ['maps', 'progs', 'links'] as const) moveFolder(staged(name), folders[name]);
+    removeFolder(folders.loading);
+    return record;
+  } catch (cause) {
+    recoverLoad(bpffs);
+    removeRoot(bpffs);
+    throw cause;
+  } finally {
+    objects?.close();
+  }
+}
+
+/** Detaches and unpins everything under `bpffs`, and removes the folder unless it is a mount point. Twice is no fault. */
+export function unload(bpffs: string): void {
+  const folders = pinFolders(bpffs);
+  recoverLoad(bpffs);
+  removeLinks(folders.links);
+  for (const folder of ['progs', 'progsNext', 'progsOld', 'maps', 'mapsNext', 'mapsOld'] as const)
+    removeFolder(folders[folder]);
+  removeRoot(bpffs);
+}
+
+/** Removes the instance's folder when nothing is left in it. */
+function removeRoot(bpffs: string): void {
+  if (!existsSync(bpffs) || readdirSync(bpffs).length > 0) return;
+  try {
+    rmdirSync(bpffs);
+  } catch (cause) {
+    // EBUSY: the bpffs is mounted right here.
+    if ((cause as NodeJS.ErrnoException).code !== 'EBUSY') throw cause;
+  }
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Other network namespaces: running one synchronous step inside them, and which ones the processes of a cgroup use.
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { KmeshError } from '../errors.ts';
+import { cgroupMount, cgroupPath, cgroupProcesses } from './cgroup.ts';
+import { failure, libbpf } from './libbpf.ts';
+
+const newNetwork = 0x40000000; // CLONE_NEWNET
+const own = '/proc/thread-self/ns/net';
+
+/** A descriptor of the network namespace at `path` (/run/netns/NAME, /proc/PID/ns/net); the caller closes it. */
+export function openNetns(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    throw new KmeshError('KM_NETNS', `network namespace "${path}" cannot be opened`, { cause });
+  }
+}
+
+/** Inode of the network namespace behind `fd`: its identity. */
+export function netnsInode(fd: number): bigint {
+  return fstatSync(fd, { bigint: true }).ino;
+}
+
+/**
+ * Runs `body` with this thread in the namespace behind `fd`, and comes back whatever happens. `body` must be synchronous:
+ * everything else on the thread would run there too. A thread that cannot come back ends the process, for nothing it did
+ * from then on would be where it belongs.
+ */
+export function inNetns<T>(fd: number, body: () => T extends Promise<unknown> ? never : T): T {
+  const { libc } = libbpf();
+  const home = openSync(own, 'r');
+  try {
+    if (netnsInode(home) === netnsInode(fd)) return body();
+    if (libc.setns(fd, newNetwork) < 0) {
+      throw new KmeshError('KM_NETNS', `a network namespace cannot be entered: ${failure(-1)}`);
+    }
+    try {
+      return body();
+    } finally {
+      if (libc.setns(home, newNetwork) < 0) process.abort();
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
+/** Open network namespaces by inode. */
+export interface NetnsSet {
+  readonly byInode: ReadonlyMap<bigint, number>;
+  close(): void;
+}
+
+/** The namespaces of all processes in the cgroups with these ids and below; cgroups and processes that are gone add none. */
+export function netnsOfCgroups(ids: Iterable<bigint>): NetnsSet {
+  const mount = cgroupMount();
+  const byInode = new Map<bigint, number>();
+  const close = () => {
+    for (const fd of byInode.values()) closeSync(fd);
+    byInode.clear();
+  };
+  try {
+    for (const id of ids) {
+      const path = cgroupPath(id, mount);
+      if (path === undefined) continue;
+      for (const pid of cgroupProcesses(path)) {
+        let fd: number;
+        try {
+          fd = openSync(`/proc/${pid}/ns/net`, 'r');
+        } catch {
+          continue; // ended meanwhile
+        }
+        const inode = netnsInode(fd);
+        if (byInode.has(inode)) closeSync(fd);
+        else byInode.set(inode, fd);
+      }
+    }
+    return { byInode, close };
+  } catch (cause) {
+    close();
+    throw cause;
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The programs of one instance as the kernel counts them: for status, benchmarks and the verifier table.
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { KmeshError } from '../errors.ts';
+import { linkInfo, type ProgramInfo, programInfo } from './info.ts';
+import { failure, libbpf } from './libbpf.ts';
+import { openPin, pinFolders, pinNames } from './pins.ts';
+
+export interface PinnedProgram extends ProgramInfo {
+  /** Whole, as in the source: the kernel's own copy is cut to 15 characters. */
+  readonly name: string;
+  /** Set while it is attached. */
+  readonly cgroupId?: bigint;
+  readonly attachType?: number;
+}
+
+/** Information on the program behind a pinned link. */
+function attachedProgram(name: string, linkFd: number): PinnedProgram {
+  const { programId, cgroupId, attachType } = linkInfo(linkFd);
+  const fd = libbpf().bpf_prog_get_fd_by_id(programId);
+  if (fd < 0) throw new KmeshError('KM_PIN', `the program of link "${name}" cannot be opened: ${failure(fd)}`);
+  try {
+    return { ...programInfo(fd), name, cgroupId, attachType };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Every pinned program: attached ones first, then those that are linked on demand. */
+export function pinnedPrograms(bpffs: string): PinnedProgram[] {
+  const folders = pinFolders(bpffs);
+  const found: PinnedProgram[] = [];
+  const visit = (folder: string, read: (name: string, fd: number) => PinnedProgram) => {
+    for (const name of pinNames(folder)) {
+      if (found.some((program) => program.name === name)) continue;
+      const fd = openPin(join(folder, name));
+      if (fd === undefined) continue;
+      try {
+        found.push(read(name, fd));
+      } finally {
+        closeSync(fd);
+      }
+    }
+  };
+  visit(folders.links, attachedProgram);
+  visit(folders.progs, (name, fd) => ({ ...programInfo(fd), name }));
+  return found;
+}
+
+/** Turns on run time and run counts of every program on the machine until closed (BPF_STATS_RUN_TIME; some ns a run). */
+export function enableStats(): { close(): void } {
+  const fd = libbpf().bpf_enable_stats(0);
+  if (fd < 0) throw new KmeshError('KM_LOAD', `program statistics could not be turned on: ${failure(fd)}`);
+  return { close: () => closeSync(fd) };
+}

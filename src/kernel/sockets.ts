@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks over sockets by the pinned iterator programs.
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Layout } from '../abi/layout.ts';
+import { oldRecord, sockRecord } from '../abi/structs.ts';
+import type { OldRecord, SockRecord } from './dataplane.ts';
+import { createWalk, linkIterator, readWalk } from './link.ts';
+import { inNetns, netnsOfCgroups } from './netns.ts';
+import { withPin } from './pins.ts';
+
+function decodeAll<T>(layout: Layout<T>, bytes: Uint8Array): T[] {
+  const found: T[] = [];
+  for (let at = 0; at + layout.size <= bytes.length; at += layout.size) found.push(layout.decode(bytes, at));
+  return found;
+}
+
+/** Links the iterator `name` of folder `progs` and hands it to `body`; `mapFd` for those over the elements of a map. */
+function withIterator<T>(progs: string, name: string, mapFd: number | undefined, body: (linkFd: number) => T): T {
+  return withPin(join(progs, name), (programFd) => {
+    const linkFd = linkIterator(name, programFd, mapFd);
+    try {
+      return body(linkFd);
+    } finally {
+      closeSync(linkFd);
+    }
+  });
+}
+
+/** Socket storage of every socket that has any, whatever its network namespace. */
+export function listSockets(progs: string, sockMapFd: number): SockRecord[] {
+  return withIterator(progs, 'list_sockets', sockMapFd, (link) =>
+    decodeAll(sockRecord, readWalk('list_sockets', createWalk('list_sockets', link))),
+  );
+}
+
+/** Walks the sockets of every network namespace that processes of these cgroups are in; what the programs wrote, in a row. */
+function walkNetns(progs: string, names: readonly string[], cgroupIds: Iterable<bigint>): Uint8Array {
+  const spaces = netnsOfCgroups(cgroupIds);
+  try {
+    const parts = names.map((name) =>
+      withIterator(progs, name, undefined, (link) => {
+        const here: Uint8Array[] = [];
+        for (const netns of spaces.byInode.values()) {
+          here.push(
+            readWalk(
+              name,
+              inNetns(netns, () => createWalk(name, link)),
+            ),
+          );
+        }
+        return Buffer.concat(here);
+      }),
+    );
+    return Buffer.concat(parts);
+  } finally {
+    spaces.close();
+  }
+}
+
+/** Sockets of enrolled cgroups that are older than the enrolment and not in the mesh. */
+export function listOlder(progs: string, cgroupIds: Iterable<bigint>): OldRecord[] {
+  return decodeAll(oldRecord, walkNetns(progs, ['list_old_tcp', 'list_old_udp'], cgroupIds));
+}
+
+/** Destroys connected UDP sockets whose endpoint has left: those sockets. */
+export function sweepStaleUdp(progs: string, cgroupIds: Iterable<bigint>): SockRecord[] {
+  const seen = new Map<bigint, SockRecord>();
+  // A walk that fills its buffer shows the last socket again.
+  for (const record of decodeAll(sockRecord, walkNetns(progs, ['sweep_udp'], cgroupIds)))
+    seen.set(record.cookie, record);
+  return [...seen.values()];
+}
