@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Userland's exact picture of what the kernel holds: ids, ranges, and every entry by name.
 import type { ValueOfMap } from '../abi/maps.ts';
-import { abiVersion, type backendHeader, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
+import { type backendHeader, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
 import type { Address } from '../net/address.ts';
 import { type IdTable, idTable } from './ids.ts';
 import type { DeleteOperation } from './operation.ts';
@@ -220,11 +220,6 @@ export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
     endpoint: ranged(image.endpointRanges.fill()),
     maglev: ranged(image.maglevRanges.fill()),
   };
-}
-
-/** True when the programs of this version can use the maps. Zero: nothing was written yet. */
-export function knowsAbi(image: Image): boolean {
-  return image.setting.abi_version === 0 || image.setting.abi_version === abiVersion;
 }
 
 export const nameKinds = Object.keys(nameKind) as readonly NameKind[];

@@ -5,8 +5,18 @@ import type { backendHeader } from '../abi/structs.ts';
 
 type Header = ReturnType<typeof backendHeader.decode>;
 
-/** Maps that the agent writes; `endpoint` slots may hold a header. */
-export type PlannedMap = 'name' | 'maglev' | 'endpoint' | 'backend' | 'frontend' | 'variant' | 'cidr' | 'client' | 'setting';
+/** Maps that the agent writes; `endpoint` slots may hold a header. Of `active` it clears the counts of ids that are released. */
+export type PlannedMap =
+  | 'name'
+  | 'maglev'
+  | 'endpoint'
+  | 'backend'
+  | 'frontend'
+  | 'variant'
+  | 'cidr'
+  | 'client'
+  | 'setting'
+  | 'active';
 
 export type PutOperation = {
   [M in PlannedMap]: {

@@ -69,6 +69,11 @@ function* readNames(pins: Pins): Generator<undefined, ReadNames> {
 /** Binds what it can: of two ids with one name only the first. */
 function bindNames(ids: IdTables, names: ReadNames): { readonly stray: DeleteOperation[]; readonly entries: number } {
   const stray = [...names.stray];
+  // Their ids are not handed out before the strays are gone, or a new name would go with them.
+  for (const { map, key } of names.stray) {
+    const kind = map === 'name' ? kindOf.get(key.kind) : undefined;
+    if (kind && map === 'name') ids[kind].reserve(key.id);
+  }
   let entries = 0;
   for (const [kind, name, id] of names.bound) {
     const parts = partCountOf(name);
@@ -78,6 +83,7 @@ function bindNames(ids: IdTables, names: ReadNames): { readonly stray: DeleteOpe
     }
     for (let part = 0; part < parts; part++) {
       const key = { id, kind: nameKind[kind], part };
+      ids[kind].reserve(id);
       stray.push({ kind: 'delete', map: 'name', key, about: `${kind} "${name}" a second time, id ${id}` });
     }
   }

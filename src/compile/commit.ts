@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan that was carried out makes of the image.
+import type { ValueOfMap } from '../abi/maps.ts';
+import type { NameKind } from '../abi/structs.ts';
+import {
+  type BackendImage,
+  type CountedMap,
+  countFrontend,
+  eachIdOf,
+  type FrontendImage,
+  type Image,
+  type Leftovers,
+  namespaceId,
+  slotsOf,
+} from './image.ts';
+import type { DeleteOperation } from './operation.ts';
+import type { Change, PlanDraft } from './plan-draft.ts';
+import type { WantedBackend, WantedClient } from './wanted.ts';
+
+/** What a plan changes beyond its draft. */
+export interface Outcome {
+  readonly setting: ValueOfMap<'setting'>;
+  readonly adopted: readonly (readonly [name: string, wanted: WantedBackend])[];
+  readonly stray: readonly DeleteOperation[];
+}
+
+type EachId = (kind: NameKind, id: number) => void;
+
+function idsOfFrontend(image: Image, frontend: FrontendImage, each: EachId): void {
+  for (const namespace of frontend.variants.keys()) {
+    const id = namespaceId(image.ids.namespace, namespace);
+    if (id) each('namespace', id);
+  }
+}
+
+function idsOfClient(image: Image, client: WantedClient, each: EachId): void {
+  each('workload', image.ids.workload.idOf(client.workload) as number);
+  const id = namespaceId(image.ids.namespace, client.namespace);
+  if (id) each('namespace', id);
+}
+
+/** Puts the next values in place; ids of the new are referred to before those of the old are dropped. */
+function exchange<T>(
+  changes: readonly Change<T>[],
+  held: Map<string, T>,
+  idsOf: (value: T, each: EachId) => void,
+  refer: EachId,
+  drop: EachId,
+): void {
+  for (const { key, next } of changes) {
+    if (next === undefined) continue;
+    idsOf(next, refer);
+    held.set(key, next);
+  }
+  for (const { key, have, next } of changes) {
+    if (have !== undefined) idsOf(have, drop);
+    if (next === undefined) held.delete(key);
+  }
+}
+
+/** Commits `draft`; what it freed may be used again after a grace period. */
+export function commitPlan(draft: PlanDraft, outcome: Outcome): Leftovers {
+  const { image } = draft;
+  draft.commit();
+  const dropped: [NameKind, number][] = [];
+  const refer: EachId = (kind, id) => image.ids[kind].refer(id);
+  const drop: EachId = (kind, id) => {
+    if (image.ids[kind].drop(id)) dropped.push([kind, id]);
+  };
+
+  exchange<BackendImage>(draft.backends, image.backends, eachIdOf, refer, drop);
+  exchange<FrontendImage>(draft.frontends, image.frontends, (f, each) => idsOfFrontend(image, f, each), refer, drop);
+  exchange<WantedClient>(draft.clients, image.clients, (c, each) => idsOfClient(image, c, each), refer, drop);
+  for (const { have, next } of draft.frontends) {
+    if (next) countFrontend(image, next, 1);
+    if (have) countFrontend(image, have, -1);
+  }
+  for (const { have, next } of draft.clients) image.counts.client += (next ? 1 : 0) - (have ? 1 : 0);
+  for (const [name, wanted] of outcome.adopted) {
+    const have = image.backends.get(name);
+    if (have) image.backends.set(name, { ...have, wanted, read: undefined });
+  }
+  image.setting = outcome.setting;
+  if (outcome.stray.length > 0) {
+    for (const { map } of outcome.stray) if (map in image.counts) image.counts[map as CountedMap]--;
+    image.stray = [];
+  }
+
+  const endpointRanges: [number, number][] = [];
+  const maglevRanges: [number, number][] = [];
+  for (const { have } of draft.backends) {
+    if (!have || have.first === 0) continue;
+    endpointRanges.push([have.first, slotsOf(have)]);
+    if (have.maglevSlots > 0) maglevRanges.push([have.maglevFirst, have.maglevSlots]);
+  }
+  // Dropped by one entry and referred to by another of the same plan: still in use.
+  const ids = dropped.filter(([kind, id]) => !image.ids[kind].used(id));
+  return { endpointRanges, maglevRanges, ids };
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel holds as one plain object in which names stand for ids and ranges: equal contents compare equal.
+import { settingFlag } from '../abi/structs.ts';
+import { type BackendImage, type Image, nameKinds } from './image.ts';
+import type { Pins } from './pins.ts';
+import { imageOf } from './read-image.ts';
+
+/** An endpoint as "workload address:port threshold>alias", a table as endpoints in order of its indexes. */
+export interface NormalBackend {
+  readonly service: string;
+  readonly policy: number;
+  readonly flags: number;
+  readonly affinitySeconds: number;
+  readonly endpoints: readonly string[];
+  readonly indexes: readonly string[];
+}
+
+export interface NormalContents {
+  readonly backends: Readonly<Record<string, NormalBackend | 'unusable'>>;
+  readonly frontends: Readonly<
+    Record<string, { readonly backend: string; readonly variants: Readonly<Record<string, string>> }>
+  >;
+  readonly clients: Readonly<Record<string, string>>;
+  /** Names by kind. */
+  readonly names: Readonly<Record<string, readonly string[]>>;
+  readonly ranges: boolean;
+  /** Entries that nothing explains. */
+  readonly stray: readonly string[];
+}
+
+const sortedRecord = <T>(entries: Iterable<readonly [string, T]>): Record<string, T> =>
+  Object.fromEntries([...entries].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+
+function normalBackend(image: Image, backend: BackendImage): NormalBackend | 'unusable' {
+  const { read } = backend;
+  if (!read) return 'unusable';
+  const named = read.endpoints.map(
+    (e) => `${image.ids.workload.nameOf(e.workload_id)} ${e.addr} ${e.port}${e.flags === 0 ? '' : ` flags ${e.flags}`}`,
+  );
+  return {
+    service: backend.service,
+    policy: read.header.policy,
+    flags: read.header.flags,
+    affinitySeconds: read.header.affinity_seconds,
+    endpoints: read.endpoints.map((e, i) => `${named[i]} ${e.threshold}>${named[e.alias]}`).sort(),
+    indexes: read.indexes.map((i) => named[i] as string),
+  };
+}
+
+/** The contents of `pins` without ids, ranges and generations. */
+export function normalise(pins: Pins): NormalContents {
+  const image = imageOf(pins);
+  return {
+    backends: sortedRecord([...image.backends].map(([name, b]) => [name, normalBackend(image, b)] as const)),
+    frontends: sortedRecord(
+      [...image.frontends].map(
+        ([key, f]) => [key, { backend: f.backend ?? '', variants: sortedRecord(f.variants) }] as const,
+      ),
+    ),
+    clients: sortedRecord(
+      [...image.clients].map(([uid, c]) => [uid, `${c.namespace} ${c.address4} ${c.address6}`] as const),
+    ),
+    names: Object.fromEntries(
+      nameKinds.map((kind) => [kind, [...image.ids[kind].names()].map(([name]) => name).sort()]),
+    ),
+    ranges: (image.setting.flags & settingFlag.cidr) !== 0,
+    stray: image.stray.map((op) => `${op.map} ${op.about}`).sort(),
+  };
+}

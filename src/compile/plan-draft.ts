@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan being made: what it claims of ids, ranges and room, and its operations by stage. The image stays as it is.
+import { type NameKind, nameKind } from '../abi/structs.ts';
+import type { IdDraft } from './ids.ts';
+import {
+  type BackendImage,
+  type CountedMap,
+  type FrontendImage,
+  type Image,
+  type LimitedMap,
+  limitedMaps,
+  nameKinds,
+} from './image.ts';
+import { nameParts } from './names.ts';
+import type { Operation } from './operation.ts';
+import type { RangeDraft } from './ranges.ts';
+import type { WantedClient } from './wanted.ts';
+
+/** Stages in the order in which their operations run; each may rely on all before it. */
+export const stages = [
+  'name',
+  'range',
+  'flip',
+  'variant',
+  'setting',
+  'frontend',
+  'cidr',
+  'client',
+  'frontendOut',
+  'variantOut',
+  'clientOut',
+  'beforeBackendOut',
+  'backendOut',
+  'settingOut',
+  'strayOut',
+] as const;
+export type Stage = (typeof stages)[number];
+
+export interface Change<T> {
+  readonly key: string;
+  readonly have: T | undefined;
+  readonly next: T | undefined;
+}
+
+/** Room that one unit lacks. */
+export interface Shortage {
+  readonly map: LimitedMap;
+  /** Entries, ids, or slots in a row. */
+  readonly needed: number;
+  readonly free: number;
+}
+
+export interface PlanDraft {
+  readonly image: Image;
+  readonly ops: Readonly<Record<Stage, Operation[]>>;
+  readonly backends: Change<BackendImage>[];
+  readonly frontends: Change<FrontendImage>[];
+  readonly clients: Change<WantedClient>[];
+  readonly ids: Readonly<Record<NameKind, IdDraft>>;
+  /** The id of a name, a new one (and the entries of its name) if it has none. Some number when there is no room: the unit will be refused. */
+  claim(kind: NameKind, name: string): number;
+  /** Start of `length` free slots in a row; some number when there are none. */
+  allocate(map: 'endpoint' | 'maglev', length: number): number;
+  /** Says that one more entry will be in `map`. */
+  count(map: CountedMap): void;
+  /** The next generation. */
+  generation(): number;
+  /** Begins a unit: all or nothing of it is kept. */
+  begin(): void;
+  /** Ends the unit. What it lacks, if anything: nothing of it is kept then. */
+  end(): Shortage | undefined;
+  /** Makes ids, ranges and counts real. */
+  commit(): void;
+}
+
+type Numbers = Record<LimitedMap, number>;
+const zeros = (): Numbers => Object.fromEntries(limitedMaps.map((map) => [map, 0])) as Numbers;
+
+/** An empty draft over `image`. */
+export function draftPlan(image: Image): PlanDraft {
+  const ids = Object.fromEntries(nameKinds.map((kind) => [kind, image.ids[kind].draft()])) as Record<NameKind, IdDraft>;
+  const ranges: Record<'endpoint' | 'maglev', RangeDraft> = {
+    endpoint: image.endpointRanges.draft(),
+    maglev: image.maglevRanges.draft(),
+  };
+  const ops = Object.fromEntries(stages.map((stage) => [stage, [] as Operation[]])) as Record<Stage, Operation[]>;
+  const backends: Change<BackendImage>[] = [];
+  const frontends: Change<FrontendImage>[] = [];
+  const clients: Change<WantedClient>[] = [];
+  const lists: { length: number }[] = [...Object.values(ops), backends, frontends, clients];
+  const backendIds = image.sizes.backend <= image.sizes.robin ? 'backend' : 'robin';
+  const idMap: Record<NameKind, LimitedMap> = {
+    workload: 'active',
+    backend: backendIds,
+    service: 'name',
+    namespace: 'name',
+  };
+
+  // What all units before took, and what this one needs. Deletions come last, so they make no room for their own plan.
+  const taken = zeros();
+  let needed = zeros();
+  let noRange: Shortage | undefined;
+  let failed = new Set<string>();
+  let generation = image.generation;
+  let marks = { lists: lists.map(() => 0), ids: nameKinds.map(() => 0), endpoint: 0, maglev: 0 };
+
+  const freeIn = (map: LimitedMap): number => {
+    if (map in image.counts) return image.sizes[map] - image.counts[map as CountedMap] - taken[map];
+    if (map === 'active') return image.ids.workload.free - taken.active;
+    return image.ids.backend.free - taken[map];
+  };
+
+  const abandon = (): void => {
+    for (const [i, list] of lists.entries()) list.length = marks.lists[i] as number;
+    for (const [i, kind] of nameKinds.entries()) ids[kind].rollback(marks.ids[i] as number);
+    ranges.endpoint.rollback(marks.endpoint);
+    ranges.maglev.rollback(marks.maglev);
+  };
+
+  return {
+    image,
+    ops,
+    backends,
+    frontends,
+    clients,
+    ids,
+    claim(kind, name) {
+      const id = ids[kind].claim(name, (fresh) => {
+        needed[idMap[kind]]++;
+        const about = `${kind} "${name}"`;
+        const parts = nameParts(name);
+        // Part 0 last: a name without it counts as not written.
+        for (let part = parts.length - 1; part >= 0; part--) {
+          const value = parts[part] as (typeof parts)[number];
+          ops.name.push({ kind: 'put', map: 'name', key: { id: fresh, kind: nameKind[kind], part }, value, about });
+        }
+        // A service's or namespace's id is limited by its name alone: count it once.
+        needed.name += idMap[kind] === 'name' ? parts.length - 1 : parts.length;
+      });
+      if (id !== undefined) return id;
+      const key = `${kind} ${name}`;
+      if (!failed.has(key)) {
+        failed.add(key);
+        needed[idMap[kind]]++;
+      }
+      return 1;
+    },
+    allocate(map, length) {
+      const start = ranges[map].allocate(length);
+      if (start !== undefined) return start;
+      noRange ??= { map, needed: length, free: ranges[map].largestFree() };
+      return 1;
+    },
+    count(map) {
+      needed[map]++;
+    },
+    generation() {
+      generation = generation >= 0xffffffff ? 1 : generation + 1;
+      return generation;
+    },
+    begin() {
+      needed = zeros();
+      noRange = undefined;
+      failed = new Set();
+      marks = {
+        lists: lists.map((list) => list.length),
+        ids: nameKinds.map((kind) => ids[kind].mark()),
+        endpoint: ranges.endpoint.mark(),
+        maglev: ranges.maglev.mark(),
+      };
+    },
+    end() {
+      let short = noRange;
+      for (const map of limitedMaps) {
+        if (short || needed[map] === 0) continue;
+        const free = freeIn(map);
+        if (needed[map] > free) short = { map, needed: needed[map], free: Math.max(0, free) };
+      }
+      if (short) abandon();
+      else for (const map of limitedMaps) taken[map] += needed[map];
+      return short;
+    },
+    commit() {
+      for (const kind of nameKinds) ids[kind].commit();
+      ranges.endpoint.commit();
+      ranges.maglev.commit();
+      image.counts.name += taken.name;
+      image.generation = generation;
+    },
+  };
+}

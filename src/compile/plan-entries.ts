@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// The operations of one backend, one frontend, one client.
+import { frontendTag, variantTag } from '../abi/hash.ts';
+import type { KeyOf } from '../abi/maps.ts';
+import { backendVariant, protocolNumber } from '../abi/structs.ts';
+import { type BackendImage, type FrontendImage, throughVariants } from './image.ts';
+import type { PlanDraft } from './plan-draft.ts';
+import { headerOf, layOut, maglevSlots } from './range-layout.ts';
+import { prefixBits } from './read-frontends.ts';
+import type { WantedBackend, WantedClient, WantedFrontend } from './wanted.ts';
+
+/** A new range for `wanted` and the flip to it; what backend[id] named before stays as it is. */
+export function planBackend(draft: PlanDraft, wanted: WantedBackend, have: BackendImage | undefined): void {
+  const about = `backend ${wanted.name}`;
+  const serviceId = draft.claim('service', wanted.service);
+  const id = draft.claim('backend', wanted.name);
+  const { endpoints, workloadIds, indexes } = layOut(wanted, (workload) => draft.claim('workload', workload));
+  const places = maglevSlots(indexes.length);
+  const maglevFirst = places === 0 ? 0 : draft.allocate('maglev', places);
+  const first = draft.allocate('endpoint', endpoints.length + 1);
+  const generation = draft.generation();
+  const { range, flip } = draft.ops;
+  for (let i = 0; i < places; i++) {
+    const index = [indexes[2 * i] as number, indexes[2 * i + 1] ?? 0];
+    range.push({ kind: 'put', map: 'maglev', key: maglevFirst + i, value: { index }, about });
+  }
+  for (const [i, value] of endpoints.entries()) {
+    range.push({ kind: 'put', map: 'endpoint', key: first + 1 + i, value, about });
+  }
+  const header = headerOf(wanted, { id, generation, serviceId, maglevFirst, indexes: indexes.length });
+  range.push({ kind: 'put', map: 'endpoint', key: first, value: header, about });
+  flip.push({ kind: 'put', map: 'backend', key: id, value: { first, generation }, about });
+  draft.backends.push({
+    key: wanted.name,
+    have,
+    next: {
+      id,
+      service: wanted.service,
+      first,
+      generation,
+      maglevFirst,
+      maglevSlots: places,
+      serviceId,
+      workloadIds,
+      wanted,
+      read: undefined,
+    },
+  });
+}
+
+/** backend[id] to zero. */
+export function planBackendOut(draft: PlanDraft, name: string, have: BackendImage): void {
+  draft.ops.backendOut.push({ kind: 'delete', map: 'backend', key: have.id, about: `backend ${name}` });
+  draft.backends.push({ key: name, have, next: undefined });
+}
+
+const noVariants: ReadonlyMap<string, string> = new Map();
+
+/** What the maps should hold for a wanted frontend. */
+export function frontendImageOf(wanted: WantedFrontend): FrontendImage {
+  const single = typeof wanted.backend === 'string';
+  return {
+    protocol: wanted.protocol,
+    address: wanted.address,
+    length: wanted.length,
+    port: wanted.port,
+    backend: single ? (wanted.backend as string) : throughVariants,
+    variants: single ? noVariants : (wanted.backend as ReadonlyMap<string, string>),
+  };
+}
+
+function sameVariants(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [namespace, name] of a) if (b.get(namespace) !== name) return false;
+  return true;
+}
+
+/** True when the maps hold for a frontend what they should. */
+export function sameFrontendImage(a: FrontendImage, b: FrontendImage): boolean {
+  return a.backend === b.backend && sameVariants(a.variants, b.variants);
+}
+
+type Place = Pick<FrontendImage, 'protocol' | 'address' | 'length' | 'port'>;
+
+function exactKey({ address, port, protocol }: Place): KeyOf<'frontend'> {
+  return { addr: address, port, protocol: protocolNumber[protocol] };
+}
+
+function cidrKey(place: Place, length: number): KeyOf<'cidr'> {
+  return { ...exactKey(place), prefixlen: 32 + prefixBits(place.address, length) };
+}
+
+function variantKey(place: Place, namespace_id: number): KeyOf<'variant'> {
+  const prefix = place.length === undefined ? 0 : prefixBits(place.address, place.length);
+  return { ...exactKey(place), prefix, namespace_id };
+}
+
+/** Puts and deletes that turn `have` into `next`. Variants are there before anything leads to them, and leave after it. */
+export function planFrontend(
+  draft: PlanDraft,
+  key: string,
+  have: FrontendImage | undefined,
+  next: FrontendImage | undefined,
+): void {
+  const about = `frontend ${key}`;
+  const place = (next ?? have) as Place;
+  const { ops } = draft;
+  const idOf = (backend: string): number => draft.ids.backend.idOf(backend) as number;
+  const namespaceId = (namespace: string): number => (namespace === '' ? 0 : draft.claim('namespace', namespace));
+
+  for (const [namespace, backend] of next?.variants ?? noVariants) {
+    const held = have?.variants.get(namespace);
+    if (held === backend) continue;
+    if (held === undefined) draft.count('variant');
+    const k = variantKey(place, namespaceId(namespace));
+    const value = { backend_id: idOf(backend), tag: variantTag(k) };
+    ops.variant.push({ kind: 'put', map: 'variant', key: k, value, about: `${about} for namespace "${namespace}"` });
+  }
+
+  if (next?.backend !== undefined && next.backend !== have?.backend) {
+    const backend_id = next.backend === throughVariants ? backendVariant : idOf(next.backend);
+    if (place.length === undefined) {
+      if (have?.backend === undefined) draft.count('frontend');
+      const k = exactKey(place);
+      ops.frontend.push({ kind: 'put', map: 'frontend', key: k, value: { backend_id, tag: frontendTag(k) }, about });
+    } else {
+      if (have?.backend === undefined) draft.count('cidr');
+      const value = { backend_id, tag: prefixBits(place.address, place.length) };
+      ops.cidr.push({ kind: 'put', map: 'cidr', key: cidrKey(place, place.length), value, about });
+    }
+  } else if (next?.backend === undefined && have?.backend !== undefined) {
+    if (place.length === undefined) {
+      ops.frontendOut.push({ kind: 'delete', map: 'frontend', key: exactKey(place), about });
+    } else {
+      ops.frontendOut.push({ kind: 'delete', map: 'cidr', key: cidrKey(place, place.length), about });
+    }
+  }
+
+  for (const namespace of have?.variants.keys() ?? []) {
+    if (next?.variants.has(namespace)) continue;
+    const k = variantKey(place, namespaceId(namespace));
+    ops.variantOut.push({ kind: 'delete', map: 'variant', key: k, about: `${about} for namespace "${namespace}"` });
+  }
+  draft.frontends.push({ key, have, next });
+}
+
+/** The entry of a workload of this node, or its end. */
+export function planClient(
+  draft: PlanDraft,
+  workload: string,
+  have: WantedClient | undefined,
+  next: WantedClient | undefined,
+): void {
+  const about = `client ${workload}`;
+  const id = draft.claim('workload', workload);
+  if (next) {
+    if (!have) draft.count('client');
+    const namespace_id = next.namespace === '' ? 0 : draft.claim('namespace', next.namespace);
+    const value = { addr4: next.address4, addr6: next.address6, namespace_id, flags: 0 };
+    draft.ops.client.push({ kind: 'put', map: 'client', key: id, value, about });
+  } else {
+    draft.ops.clientOut.push({ kind: 'delete', map: 'client', key: id, about });
+  }
+  draft.clients.push({ key: workload, have, next });
+}
+
+export function sameClient(a: WantedClient, b: WantedClient): boolean {
+  return a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6;
+}

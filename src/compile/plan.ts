@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// (want, have) -> ordered operations, and what they make of the image.
+import { abiVersion, settingFlag } from '../abi/structs.ts';
+import { commitPlan, type Outcome } from './commit.ts';
+import { backendsBehind, type Image, type Leads, type Leftovers } from './image.ts';
+import type { Operation } from './operation.ts';
+import { draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
+import { planBackend, planBackendOut, planClient, planFrontend, sameClient } from './plan-entries.ts';
+import { type Unit, unitsOf } from './plan-units.ts';
+import { endpointsLeft } from './read-names.ts';
+import type { Wanted, WantedDelta } from './wanted.ts';
+
+/** Something that was left as it is, whole, while the rest of the delta was planned. */
+export interface Refusal {
+  /** Services it concerns ("namespace/hostname"); empty for a client. */
+  readonly services: readonly string[];
+  /** The client it concerns, or ''. */
+  readonly workload: string;
+  /** What has no room; undefined: the delta contradicts itself, as `reason` says. */
+  readonly shortage: Shortage | undefined;
+  /** For people, without the names above. */
+  readonly reason: string;
+  /** What to plan again when there is room. */
+  readonly backends: readonly string[];
+  readonly frontends: readonly string[];
+}
+
+export interface Plan {
+  /** In order. Ends with a grace operation when `frees`: what comes after it is commit's leftovers. */
+  readonly ops: readonly Operation[];
+  readonly refused: readonly Refusal[];
+  /** Something becomes free once the plan is carried out and a grace period has passed. */
+  readonly frees: boolean;
+  /** An endpoint left a backend that UDP frontends lead to: connected UDP sockets may still use it. */
+  readonly udpEndpointsLeft: boolean;
+  /** UDP frontends once the plan is carried out. */
+  readonly udpFrontends: number;
+  /** Makes the image what the kernel holds once all `ops` were carried out; the leftovers are for settle(). To be called once, before the next plan. */
+  commit(): Leftovers;
+}
+
+/** A step of the work that planning does between two pauses: endpoints and entries. */
+const workAStep = 1024;
+
+/** Why the unit cannot be planned whatever room there is. */
+function contradiction(image: Image, delta: WantedDelta, unit: Unit): string | undefined {
+  const stays = (name: string): boolean =>
+    delta.backends.has(name) ? delta.backends.get(name) !== undefined : image.backends.has(name);
+  for (const { key, next } of unit.frontends) {
+    if (!next) continue;
+    for (const name of backendsBehind(next))
+      if (!stays(name)) return `frontend ${key} leads to backend ${name}, which is not wanted`;
+  }
+  const removed = unit.backends.filter((b) => b.wanted === undefined);
+  if (removed.length === 0) return undefined;
+  const left = new Map<string, number>();
+  for (const { name } of removed) left.set(name, image.leads.get(name)?.all ?? 0);
+  for (const { have } of unit.frontends) {
+    if (have)
+      for (const name of backendsBehind(have)) if (left.has(name)) left.set(name, (left.get(name) as number) - 1);
+  }
+  for (const [name, all] of left) if (all > 0) return `backend ${name} is not wanted, but a frontend leads to it`;
+  return undefined;
+}
+
+/** True when a frontend is led from a backend that goes to another one: a program may still be between the two look-ups. */
+function leadsAway(unit: Unit): boolean {
+  const removed = new Set<string>();
+  for (const b of unit.backends) if (!b.wanted) removed.add(b.name);
+  if (removed.size === 0) return false;
+  return unit.frontends.some(({ have, next }) => {
+    if (!have || !next) return false;
+    for (const name of backendsBehind(have)) if (removed.has(name)) return true;
+    return false;
+  });
+}
+
+function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | undefined {
+  const refusal = (shortage: Shortage | undefined, reason: string): Refusal => ({
+    services: unit.services,
+    workload: '',
+    shortage,
+    reason,
+    backends: unit.backends.map((b) => b.name),
+    frontends: unit.frontends.map((f) => f.key),
+  });
+  const wrong = contradiction(draft.image, delta, unit);
+  if (wrong) return refusal(undefined, wrong);
+  draft.begin();
+  for (const { name, have, wanted } of unit.backends) {
+    if (wanted) planBackend(draft, wanted, have);
+    else if (have) planBackendOut(draft, name, have);
+  }
+  for (const { key, have, next } of unit.frontends) planFrontend(draft, key, have, next);
+  if (leadsAway(unit) && draft.ops.beforeBackendOut.length === 0) draft.ops.beforeBackendOut.push({ kind: 'grace' });
+  const short = draft.end();
+  return short && refusal(short, shortageText(short));
+}
+
+/** "map "endpoint" has no room: 101 slots in a row needed, 57 free" */
+export function shortageText({ map, needed, free }: Shortage): string {
+  const what = map === 'endpoint' || map === 'maglev' ? 'slots in a row' : 'entries';
+  return `map "${map}" has no room: ${needed} ${what} needed, ${free} free`;
+}
+
+function planClients(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]): void {
+  for (const [workload, next] of delta.clients) {
+    const have = draft.image.clients.get(workload);
+    if (next ? have && sameClient(have, next) : !have) continue;
+    draft.begin();
+    planClient(draft, workload, have, next);
+    const shortage = draft.end();
+    if (shortage) {
+      const reason = shortageText(shortage);
+      refused.push({ services: [], workload, shortage, reason, backends: [], frontends: [] });
+    }
+  }
+}
+
+/** Ranges are looked up only while the flag says that there are any: it comes before the first and goes after the last. */
+function planSetting(draft: PlanDraft): Outcome['setting'] {
+  const { image, ops } = draft;
+  let ranges = image.counts.cidr;
+  for (const { have, next } of draft.frontends) {
+    if ((next ?? have)?.length === undefined) continue;
+    ranges += (next?.backend === undefined ? 0 : 1) - (have?.backend === undefined ? 0 : 1);
+  }
+  const flags = ranges > 0 ? image.setting.flags | settingFlag.cidr : image.setting.flags & ~settingFlag.cidr;
+  if (flags === image.setting.flags && image.setting.abi_version === abiVersion) return image.setting;
+  const value = { abi_version: abiVersion, flags };
+  const stage = ranges > 0 ? ops.setting : ops.settingOut;
+  stage.push({ kind: 'put', map: 'setting', key: 0, value, about: 'setting' });
+  return value;
+}
+
+function udpEndpointsLeft(draft: PlanDraft): boolean {
+  const udp = (leads: Leads | undefined): boolean => (leads?.udp ?? 0) > 0;
+  return draft.backends.some(
+    ({ key, have, next }) =>
+      have !== undefined && udp(draft.image.leads.get(key)) && endpointsLeft(draft.image, have, next),
+  );
+}
+
+function frees(draft: PlanDraft): boolean {
+  return (
+    draft.backends.some(({ have }) => have !== undefined) ||
+    draft.frontends.some(({ have }) => (have?.variants.size ?? 0) > 0) ||
+    draft.clients.some(({ have }) => have !== undefined)
+  );
+}
+
+/**
+ * The plan for `delta`, in steps (each `yield` is a place to pause; the image must not change meanwhile).
+ * `everything`: entries that nothing explains are deleted too.
+ */
+export function* planning(image: Image, delta: WantedDelta, everything = false): Generator<undefined, Plan> {
+  const draft = draftPlan(image);
+  const refused: Refusal[] = [];
+  const { units, adopted } = yield* unitsOf(image, delta);
+  let work = 0;
+  for (const unit of units) {
+    const refusal = planUnit(draft, delta, unit);
+    if (refusal) refused.push(refusal);
+    for (const { wanted } of unit.backends) work += wanted?.endpoints.length ?? 0;
+    work += 2 * unit.backends.length + unit.frontends.length;
+    if (work < workAStep) continue;
+    work = 0;
+    yield;
+  }
+  planClients(draft, delta, refused);
+  const setting = planSetting(draft);
+  const stray = everything ? image.stray : [];
+  draft.ops.strayOut.push(...stray);
+  const udpLeft = udpEndpointsLeft(draft);
+  const ops = stages.flatMap((stage) => draft.ops[stage]);
+  const freeing = frees(draft);
+  if (freeing) ops.push({ kind: 'grace' });
+  let udpFrontends = image.udpFrontends;
+  for (const { have, next } of draft.frontends) {
+    udpFrontends += (next?.protocol === 'udp' ? 1 : 0) - (have?.protocol === 'udp' ? 1 : 0);
+  }
+  return {
+    ops,
+    refused,
+    frees: freeing,
+    udpEndpointsLeft: udpLeft,
+    udpFrontends,
+    commit: () => commitPlan(draft, { setting, adopted, stray }),
+  };
+}
+
+/** Everything that `image` holds and `wanted` does not, as not wanted; and all of `wanted`. */
+export function deltaOf(image: Image, wanted: Wanted): WantedDelta {
+  const whole = <T>(have: ReadonlyMap<string, unknown>, want: ReadonlyMap<string, T>): Map<string, T | undefined> => {
+    const out = new Map<string, T | undefined>(want);
+    for (const key of have.keys()) if (!want.has(key)) out.set(key, undefined);
+    return out;
+  };
+  return {
+    backends: whole(image.backends, wanted.backends),
+    frontends: whole(image.frontends, wanted.frontends),
+    clients: whole(image.clients, wanted.clients),
+  };
+}
+
+function run<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** The plan for a part of what is wanted; what `delta` does not name stays as it is. Does not change `image`. */
+export function planDelta(image: Image, delta: WantedDelta): Plan {
+  return run(planning(image, delta));
+}
+
+/** The plan for all that is wanted: whatever else the kernel holds goes. Does not change `image`. */
+export function planAll(image: Image, wanted: Wanted): Plan {
+  return run(planning(image, deltaOf(image, wanted), true));
+}
