@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes a fresh Debian-like machine ready: installs what is missing, fetches packages, builds. Quick when nothing changed.
+# Flags: --bench adds what the benchmarks need.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { echo "setup: $*"; }
+die() {
+  echo "setup: $*" >&2
+  exit 1
+}
+
+command -v node > /dev/null || die 'node is not installed: kmeshctl needs Node.js 20 or newer'
+node_major=$(node -p 'process.versions.node.split(".")[0]')
+((node_major >= 20)) || die "Node.js 20 or newer is needed, this is $(node --version)"
+command -v npm > /dev/null || die 'npm is not installed'
+
+# What is looked for on the machine, and the package that brings it. An entry is a command, or a file by its path.
+needed=(
+  'clang clang'
+  'llvm-strip llvm'
+  'lib:libbpf.so.1 libbpf1'
+  '/usr/include/bpf/bpf_helpers.h libbpf-dev'
+  '/usr/include/linux/bpf.h linux-libc-dev'
+  'ip iproute2'
+  'nsenter util-linux'
+  'sysctl procps'
+  'python3 python3'
+)
+needed_for_bench=('wrk wrk' 'iperf3 iperf3' 'nginx nginx-light')
+[[ " $* " == *' --bench '* ]] && needed+=("${needed_for_bench[@]}")
+
+# Debian names some tools by version only (clang-14): any version counts.
+have_command() {
+  command -v "$1" > /dev/null || [[ -x /usr/sbin/$1 || -x /sbin/$1 ]] || compgen -G "/usr/bin/$1-[0-9]*" > /dev/null
+}
+have_library() { compgen -G "/usr/lib*/*/$1" > /dev/null || compgen -G "/usr/lib*/$1" > /dev/null; }
+have() {
+  case $1 in
+    /*) [[ -e $1 ]] ;;
+    lib:*) have_library "${1#lib:}" ;;
+    *) have_command "$1" ;;
+  esac
+}
+
+missing=()
+for entry in "${needed[@]}"; do
+  read -r thing package <<< "$entry"
+  have "$thing" || missing+=("$package")
+done
+if ((${#missing[@]} > 0)); then
+  ((EUID == 0)) || die "not installed: ${missing[*]}; run this as root, or install them first"
+  command -v apt-get > /dev/null || die "not installed: ${missing[*]}; this machine has no apt-get: install them by its own means"
+  say "installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null 2>&1 || {
+    apt-get update -q > /dev/null || die 'apt-get update failed'
+    apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null || die "could not install ${missing[*]}"
+  }
+fi
+
+# npm writes what it installed to node_modules/.package-lock.json; ours says which lock file that was made from.
+stamp=node_modules/.kmesh-lock
+if [[ ! -e $stamp ]] || ! cmp -s package-lock.json "$stamp"; then
+  say 'npm ci'
+  npm ci --no-audit --no-fund --loglevel=error
+  cp package-lock.json "$stamp"
+fi
+
+node scripts/build.mjs

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Specs to commander, and a command line to the command it names: the one file that knows commander.
+import { type CommanderError, Option, Command as Parser } from 'commander';
+import { KmeshError } from '../errors.ts';
+import { argTerm, flagsOf, flagTerm, PROGRAM, paramText } from './describe.ts';
+import { globalFlags } from './global.ts';
+import { flagName, type Params } from './param.ts';
+import type { Command, Program } from './spec.ts';
+
+/** The words given for each flag and argument, by key; keys without words are absent. */
+export type Words = Readonly<Record<string, readonly string[]>>;
+
+/** What a command line asks for. */
+export type Parsed = { readonly globals: Words } & (
+  | { readonly kind: 'run'; readonly command: Command; readonly words: Words }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'misuse'; readonly fault: KmeshError; readonly command: Command | undefined }
+);
+
+/** A fault of the command line, with the command it was made at. */
+class Misuse extends Error {
+  readonly fault: CommanderError;
+  readonly at: readonly string[];
+  constructor(fault: CommanderError, at: readonly string[]) {
+    super(fault.message);
+    this.fault = fault;
+    this.at = at;
+  }
+}
+
+/** A parser with our ways: nothing is printed, nothing exits. `text` collects what it would have printed. */
+function plainParser(parser: Parser, at: readonly string[], text: string[], width: number): Parser {
+  return parser
+    .exitOverride((fault) => {
+      throw new Misuse(fault, at);
+    })
+    .configureOutput({
+      writeOut: (piece) => text.push(piece),
+      writeErr: (piece) => text.push(piece),
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false);
+}
+
+const collect = (word: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), word];
+
+function addFlags(parser: Parser, flags: Params): void {
+  for (const [key, param] of Object.entries(flags)) {
+    const term =
+      param.placeholder === undefined ? flagTerm(key, param) : flagTerm(key, param).replace(/ (\S+)$/, ' <$1>');
+    const option = new Option(term, paramText(param));
+    parser.addOption(param.repeatable === true ? option.argParser(collect) : option);
+  }
+}
+
+function addArgs(parser: Parser, args: Params): void {
+  for (const param of Object.values(args)) {
+    const name = argTerm(param).replace(/[[\]]/g, '').replace('…', '...');
+    parser.argument(param.required === true ? `<${name}>` : `[${name}]`, paramText(param));
+  }
+}
+
+const exampleText = (command: Command): string =>
+  ['', 'Examples:', ...command.examples.flatMap(({ line, note }) => [`  # ${note}`, `  ${line}`])].join('\n');
+
+/** Words of one flag or argument as commander hands them over: a value, a list, or true for a switch. */
+function wordsOf(raw: unknown): readonly string[] {
+  if (raw === undefined || raw === false) return [];
+  if (raw === true) return [''];
+  return Array.isArray(raw) ? raw.map(String) : [String(raw)];
+}
+
+/** commander keeps --no-x as x, true unless given. */
+function flagWords(parser: Parser, flags: Params): Words {
+  const given = parser.opts<Readonly<Record<string, unknown>>>();
+  const negated = (key: string): string => key.charAt(2).toLowerCase() + key.slice(3);
+  return Object.fromEntries(
+    Object.keys(flags).map((key) => [
+      key,
+      flagName(key).startsWith('--no-') ? wordsOf(given[negated(key)] === false) : wordsOf(given[key]),
+    ]),
+  );
+}
+
+interface Tree {
+  readonly root: Parser;
+  /** What the command line named, once parsed. */
+  chosen?: { readonly command: Command; readonly words: Words };
+}
+
+function buildTree(program: Program, text: string[], width: number): Tree {
+  const root = plainParser(new Parser(PROGRAM), [], text, width);
+  const tree: Tree = { root };
+  root.description(program.summary).version(program.version, '--version', 'print the version');
+  addFlags(root, globalFlags);
+  root.addHelpText('after', `\nRun "${PROGRAM} COMMAND --help" for the flags and examples of one command.`);
+  const topics = new Map<string, Parser>();
+  const topic = (name: string, group: string): Parser => {
+    const parser = topics.get(name) ?? plainParser(root.command(name), [name], text, width).helpGroup(`${group}:`);
+    topics.set(name, parser.description(program.topics[name]?.summary ?? ''));
+    return parser;
+  };
+  for (const command of program.commands) {
+    const [first, verb] = command.path;
+    const parent = verb === undefined ? root : topic(first, command.group);
+    const leaf = plainParser(parent.command(verb ?? first), command.path, text, width);
+    leaf.summary(command.summary).description(`${command.summary}\n\n${command.description}`);
+    if (verb === undefined) leaf.helpGroup(`${command.group}:`);
+    leaf.addHelpText('after', () => exampleText(command));
+    addArgs(leaf, command.args);
+    addFlags(leaf, flagsOf(command));
+    leaf.action((...given: unknown[]) => {
+      const args = Object.keys(command.args).map((key, index) => [key, wordsOf(given[index])] as const);
+      tree.chosen = { command, words: { ...Object.fromEntries(args), ...flagWords(leaf, flagsOf(command)) } };
+    });
+  }
+  return tree;
+}
+
+/** commander's message as one of ours: its suggestion becomes the hint. */
+function usageFault({ fault, at }: Misuse): KmeshError {
+  const [first = '', ...rest] = fault.message.replace(/^error: /, '').split('\n');
+  const meant = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
+  const hint = meant === undefined ? `see "${[PROGRAM, ...at, '--help'].join(' ')}"` : `did you mean ${meant}?`;
+  return new KmeshError('KM_USAGE', first.replace(/\.$/, ''), { hint });
+}
+
+const answers: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
+
+/** `argv`: without node and script. `width`: of help text, in columns. */
+export function parseCommandLine(program: Program, argv: readonly string[], width: number): Parsed {
+  const text: string[] = [];
+  const tree = buildTree(program, text, width);
+  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  try {
+    tree.root.parse(words, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof Misuse)) throw error;
+    const globals = flagWords(tree.root, globalFlags);
+    if (answers.has(error.fault.code)) return { kind: 'text', text: text.join(''), globals };
+    const command = program.commands.find(({ path }) => path.join(' ') === error.at.join(' '));
+    return { kind: 'misuse', fault: usageFault(error), command, globals };
+  }
+  if (tree.chosen === undefined) throw new KmeshError('KM_INTERNAL', 'the command line named no command');
+  return { kind: 'run', ...tree.chosen, globals: flagWords(tree.root, globalFlags) };
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import { text, whole } from '../param.ts';
+import { command } from '../spec.ts';
+import { viewPlan } from '../view/plan.ts';
+
+export const enroll = command({
+  path: ['enroll'],
+  group: 'Workloads',
+  summary: 'put the processes of a cgroup into the mesh',
+  description:
+    'Sockets that processes in the cgroup (or below it) make from now on, and sockets they connect from now on, use the mesh. ' +
+    'Connections that are open stay as they are. CGROUP is a path, absolute or below the cgroup root.',
+  examples: [
+    { line: 'kmeshctl enroll kubepods.slice/kubepods-pod1.slice --workload shop/cart-0', note: 'a pod by its cgroup' },
+    { line: 'kmeshctl enroll --pid 4711', note: 'the cgroup of a process' },
+  ],
+  args: { cgroup: text('CGROUP', 'cgroup folder; or give --pid', { complete: 'directory' }) },
+  flags: {
+    pid: whole('PID', 'the cgroup of this process', { min: 1, max: 4194304 }),
+    netns: text('PATH', "network namespace of its sockets, as a path or a name (default: the processes')", {
+      complete: 'file',
+    }),
+    workload: text('NS/NAME', 'the workload that it is: decides its locality, its addresses and its view'),
+  },
+  needsRoot: true,
+  changesKernel: true,
+  run: async (ctx, input) =>
+    (await import('../../tasks/enroll.ts')).enrollCgroup(ctx.env, { place: ctx.place, ...input }),
+  view: viewPlan,
+});

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import { requiredText, text, texts } from '../param.ts';
+import { command } from '../spec.ts';
+
+export const exec = command({
+  path: ['exec'],
+  group: 'Workloads',
+  summary: 'run a command inside the mesh',
+  description:
+    'Runs CMD in an enrolled cgroup of its own and ends with its exit code: 125 when kmeshctl itself failed, 126 when CMD ' +
+    'cannot be run, 127 when it is not found. Signals are passed on. The cgroup and its enrolment go with the command.',
+  examples: [
+    { line: 'kmeshctl exec --workload shop/test -- curl -s http://10.96.0.10/', note: 'call a service as shop/test' },
+    { line: 'kmeshctl exec --workload shop/test --netns pod1 -- bash', note: 'a shell in a network namespace' },
+  ],
+  args: { command: texts('CMD', 'the command and its arguments, after --', { required: true, complete: 'command' }) },
+  flags: {
+    workload: requiredText('NS/NAME', 'the workload that the command is'),
+    netns: text('NAME', 'network namespace: a name under /run/netns, or a path', { complete: 'file' }),
+  },
+  needsRoot: true,
+  ownOutput: true,
+  failureCode: 125,
+  run: async (ctx, input) => (await import('../../tasks/exec.ts')).execInMesh(ctx.env, { place: ctx.place, ...input }),
+  view: () => [],
+  exitCode: (result) => result.exitCode,
+});

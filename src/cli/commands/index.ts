@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every command, in the order help and docs show them.
+import type { Command } from '../spec.ts';
+import { agent } from './agent.ts';
+import { check } from './check.ts';
+import { completion } from './completion.ts';
+import { demo } from './demo.ts';
+import { dumpConfig } from './dump/config.ts';
+import { dumpDiff } from './dump/diff.ts';
+import { dumpMaps } from './dump/maps.ts';
+import { dumpServices } from './dump/services.ts';
+import { dumpWorkloads } from './dump/workloads.ts';
+import { enroll } from './enroll.ts';
+import { enrolled } from './enrolled.ts';
+import { exec } from './exec.ts';
+import { explain } from './explain.ts';
+import { load } from './load.ts';
+import { log } from './log.ts';
+import { status } from './status.ts';
+import { unenroll } from './unenroll.ts';
+import { unload } from './unload.ts';
+import { upgrade } from './upgrade.ts';
+import { validate } from './validate.ts';
+import { version } from './version.ts';
+
+export const commands: readonly Command[] = [
+  ...[load, unload, upgrade, status, check],
+  ...[enroll, unenroll, enrolled, exec],
+  ...[agent, validate, log],
+  ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
+  ...[version, completion, demo],
+];

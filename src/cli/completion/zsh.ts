@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The completion script of zsh: a function for each place in the tree of commands.
+import { PROGRAM } from '../describe.ts';
+import type { Program } from '../spec.ts';
+import { everywhere, type FlagWord, type Spot, spots, type Value } from './words.ts';
+
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** Text inside a specification: colons and brackets have meaning there. */
+const plain = (text: string): string => text.replace(/[[\]:\\]/g, '\\$&');
+
+function action(value: Value): string {
+  if (value.kind === 'words') return `(${value.words.join(' ')})`;
+  return { file: '_files', directory: '_files -/', command: '_normal', anything: ' ' }[value.kind];
+}
+
+/** One flag as `_arguments` takes it. */
+function flagSpec({ names, summary, value, repeatable }: FlagWord): string {
+  const tail = `[${plain(summary)}]${value === undefined ? '' : `:value:${action(value)}`}`;
+  const long = names.at(-1) ?? '';
+  const equals = value === undefined ? '' : '=';
+  if (repeatable) return quote(`*${long}${equals}${tail}`);
+  if (names.length === 1) return quote(`${long}${equals}${tail}`);
+  return `'(${names.join(' ')})'{${names.map((name) => (name.startsWith('--') ? name + equals : name)).join(',')}}${quote(tail)}`;
+}
+
+const functionName = (path: string): string => `_${[PROGRAM, ...path.split(' ').filter(Boolean)].join('_')}`;
+
+function argSpec({ value, name, repeatable }: Spot['args'][number], index: number): string {
+  if (value.kind === 'command') return quote(`*::${plain(name)}:${action(value)}`);
+  return quote(`${repeatable ? '*' : index + 1}:${plain(name)}:${action(value)}`);
+}
+
+function spotFunction({ path, below, flags, args }: Spot): string {
+  const specs = [...flags, ...everywhere].map(flagSpec);
+  const body = (lines: readonly string[]): string => lines.map((line) => ` \\\n    ${line}`).join('');
+  if (below.length === 0)
+    return `${functionName(path)}() {\n  _arguments -s${body([...specs, ...args.map(argSpec)])}\n}\n`;
+  return `${functionName(path)}() {
+  local curcontext=$curcontext state state_descr line
+  local -A opt_args
+  _arguments -s -C${body([...specs, `'1:command:->command'`, `'*::argument:->argument'`])}
+  case $state in
+    command)
+      local -a names=(
+${below.map(({ name, summary }) => `        ${quote(`${name}:${plain(summary)}`)}`).join('\n')}
+      )
+      _describe command names
+      ;;
+    argument)
+      case $line[1] in
+${below.map(({ name }) => `        ${name}) ${functionName(`${path} ${name}`)} ;;`).join('\n')}
+      esac
+      ;;
+  esac
+}
+`;
+}
+
+export function zshScript(program: Program): string {
+  return `#compdef ${PROGRAM}
+# zsh completion for ${PROGRAM}: generated from its list of commands, do not edit.
+
+${spots(program).map(spotFunction).join('\n')}
+# Autoloaded from $fpath this file is the function; sourced, it defines it.
+if [[ \${funcstack[1]} == _${PROGRAM} ]]; then
+  _${PROGRAM} "$@"
+else
+  compdef _${PROGRAM} ${PROGRAM}
+fi
+`;
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// One command line from words to exit code: parse, check, run, print, report.
+import type { Env } from '../env.ts';
+import { KmeshError } from '../errors.ts';
+import { type Parsed, parseCommandLine, type Words } from './command.ts';
+import { commandName, flagsOf, PROGRAM } from './describe.ts';
+import { asKmeshError, DONE, exitCodeOf, faultJson, faultText } from './fault.ts';
+import { type GlobalInput, globalFlags } from './global.ts';
+import { formats, render, writeAll } from './output.ts';
+import { flagName, type Param, type Params } from './param.ts';
+import type { Command, Program } from './spec.ts';
+
+/** Called before a command that ends in its own way on SIGINT and SIGTERM. */
+export type ListenForSignals = () => void;
+
+type Show = (key: string, param: Param<unknown>) => string;
+const showFlag: Show = (key) => flagName(key);
+const showArg: Show = (_key, param) => param.placeholder ?? '';
+
+/** Typed values of `params`; a key that may be left out and was is absent. */
+function readInput(params: Params, words: Words, env: Env, show: Show): Readonly<Record<string, unknown>> {
+  const input: Record<string, unknown> = {};
+  for (const [key, param] of Object.entries(params)) {
+    const shown = show(key, param);
+    const outside = param.env === undefined ? '' : (env.getenv(param.env) ?? '');
+    const given = words[key] ?? [];
+    const raw = given.length === 0 && outside !== '' ? [outside] : given;
+    if (raw.length === 0 && param.required === true) throw new KmeshError('KM_USAGE', `${shown} is missing`);
+    const value = param.read(raw, shown);
+    if (value !== undefined) input[key] = value;
+  }
+  return input;
+}
+
+function wantsColour(env: Env, stream: Env['stdout'], refused: boolean): boolean {
+  if (refused || (env.getenv('NO_COLOR') ?? '') !== '' || env.getenv('TERM') === 'dumb') return false;
+  return stream.isTTY === true;
+}
+
+function checkFormat(command: Command, format: string): void {
+  const known = [...formats, ...Object.keys(command.formats ?? {})];
+  if (known.includes(format)) return;
+  throw new KmeshError('KM_USAGE', `--output must be one of ${known.join(', ')}, got "${format}"`);
+}
+
+function checkRoot(command: Command, env: Env): void {
+  if (command.needsRoot !== true || env.isRoot()) return;
+  throw new KmeshError('KM_NOT_ROOT', `"${PROGRAM} ${commandName(command)}" touches the kernel and needs root`, {
+    hint: 'run it as root, for example with sudo',
+  });
+}
+
+async function runCommand(
+  parsed: Parsed & { kind: 'run' },
+  globals: GlobalInput,
+  env: Env,
+  from: { program: Program; listen: ListenForSignals },
+) {
+  const { command, words } = parsed;
+  checkFormat(command, globals.output);
+  const input = {
+    ...readInput(command.args, words, env, showArg),
+    ...readInput(flagsOf(command), words, env, showFlag),
+  };
+  checkRoot(command, env);
+  if (command.handlesSignals === true) from.listen();
+  const { bpffs, cgroupRoot, runDir, verbose } = globals;
+  const result = await command.run(
+    { env, place: { bpffs, cgroupRoot, runDir }, verbose, program: from.program },
+    input,
+  );
+  if (command.ownOutput !== true) {
+    const colour = wantsColour(env, env.stdout, globals.noColor);
+    await writeAll(env.stdout, render(command, result, globals.output, colour));
+  }
+  return command.exitCode?.(result) ?? DONE;
+}
+
+/** Runs what `argv` (without node and script) asks for and gives the exit code: 0 done, 1 failed, 2 usage, or the command's own. */
+export async function runCommandLine(
+  program: Program,
+  argv: readonly string[],
+  env: Env,
+  listen: ListenForSignals = () => {},
+): Promise<number> {
+  const parsed = parseCommandLine(program, argv, Math.min(env.stdout.columns ?? 100, 120));
+  if (parsed.kind === 'text') {
+    await writeAll(env.stdout, one(parsed.text));
+    return DONE;
+  }
+  try {
+    const globals = readInput(globalFlags, parsed.globals, env, showFlag) as GlobalInput;
+    if (parsed.kind === 'misuse') throw parsed.fault;
+    return await runCommand(parsed, globals, env, { program, listen });
+  } catch (thrown) {
+    await report(asKmeshError(thrown), parsed.globals, env);
+    return parsed.command?.failureCode ?? exitCodeOf(thrown);
+  }
+}
+
+async function* one(text: string): AsyncGenerator<string> {
+  yield text;
+}
+
+async function report(fault: KmeshError, globals: Words, env: Env): Promise<void> {
+  const given = (key: keyof GlobalInput): readonly string[] => globals[key] ?? [];
+  const verbose = given('verbose').length > 0;
+  const colour = wantsColour(env, env.stderr, given('noColor').length > 0);
+  const text = given('output').at(-1) === 'json' ? faultJson(fault, verbose) : await coloured(fault, verbose, colour);
+  await writeAll(env.stderr, one(text));
+}
+
+async function coloured(fault: KmeshError, verbose: boolean, colour: boolean): Promise<string> {
+  if (!colour) return faultText(fault, verbose);
+  const { painter } = await import('./table.ts');
+  const paint = painter(true);
+  return faultText(fault, verbose, (text) => paint(text, 'bad'));
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks to text for a terminal: borderless tables, colours where wanted. The only place that knows chalk and cli-table3.
+import { Chalk, type ChalkInstance } from 'chalk';
+import Table from 'cli-table3';
+import type { Block, Blocks, Cell, Tone } from './spec.ts';
+
+/** Rows that are looked at for the widths of the columns; a large map is printed as it comes and never held whole. */
+const PAGE = 200;
+/** Characters of later rows that are printed at once. */
+const PIECE = 65_536;
+
+const bare = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: '  ',
+};
+
+type Paint = (text: string, tone: Tone | undefined) => string;
+
+export function painter(colour: boolean): Paint {
+  const chalk = new Chalk({ level: colour ? 1 : 0 });
+  const tones: Readonly<Record<Tone, ChalkInstance>> = {
+    good: chalk.green,
+    warn: chalk.yellow,
+    bad: chalk.red,
+    dim: chalk.dim,
+    strong: chalk.bold,
+  };
+  return (text, tone) => (tone === undefined || text === '' ? text : tones[tone](text));
+}
+
+/** Control characters never reach the terminal: names come from files that others wrote. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+const harmless = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+
+const cellText = (cell: Cell): string => {
+  const value = typeof cell === 'object' ? cell.text : cell;
+  if (value === undefined) return '-';
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  return harmless(String(value));
+};
+
+const cellTone = (cell: Cell): Tone | undefined => (typeof cell === 'object' ? cell.tone : undefined);
+
+/** The first page of a table, which settles the widths of its columns. */
+function firstPage(rows: readonly (readonly Cell[])[], widths: number[], paint: Paint): string {
+  const table = new Table({ chars: bare, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
+  for (const row of rows) {
+    table.push(row.map((cell) => paint(cellText(cell), cellTone(cell))));
+    row.forEach((cell, column) => {
+      widths[column] = Math.max(widths[column] ?? 0, cellText(cell).length);
+    });
+  }
+  const lines = table.toString().split('\n');
+  return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
+}
+
+/** A row after the first page: in line with it as far as its widths reach, and a hundred times cheaper than a table of its own. */
+function laterRow(row: readonly Cell[], widths: readonly number[], paint: Paint): string {
+  const cells = row.map((cell, column) => {
+    const text = cellText(cell);
+    const gap = column === row.length - 1 ? 0 : Math.max(0, (widths[column] ?? 0) - text.length);
+    return paint(text, cellTone(cell)) + ' '.repeat(gap);
+  });
+  return `${cells.join('  ').trimEnd()}\n`;
+}
+
+/** Text of all blocks, piece by piece. */
+export async function* drawBlocks(blocks: Blocks, colour: boolean): AsyncGenerator<string> {
+  const paint = painter(colour);
+  let first = true;
+  for await (const block of blocks) {
+    const title = 'title' in block ? block.title : undefined;
+    if (title !== undefined) yield `${first ? '' : '\n'}${paint(harmless(title), 'strong')}\n`;
+    first = false;
+    yield* drawBlock(block, paint);
+  }
+}
+
+async function* drawBlock(block: Block, paint: Paint): AsyncGenerator<string> {
+  if (block.kind === 'raw') {
+    yield block.text;
+    return;
+  }
+  if (block.kind === 'line') {
+    yield `${paint(harmless(block.text), block.tone)}\n`;
+    return;
+  }
+  if (block.kind === 'facts') {
+    const rows = [...block.rows].map(([name, cell]): Cell[] => [{ text: name, tone: 'dim' }, cell]);
+    if (rows.length > 0) yield firstPage(rows, [], paint);
+    return;
+  }
+  const widths: number[] = [];
+  const first: (readonly Cell[])[] = [block.head.map((text): Cell => ({ text, tone: 'dim' }))];
+  let later = '';
+  let seen = 0;
+  for await (const row of block.rows) {
+    seen += 1;
+    if (seen < PAGE) first.push(row);
+    else if (seen === PAGE) yield firstPage([...first, row], widths, paint);
+    else later += laterRow(row, widths, paint);
+    if (later.length >= PIECE) {
+      yield later;
+      later = '';
+    }
+  }
+  if (seen === 0) yield `${paint(block.none ?? 'none', 'dim')}\n`;
+  else if (seen < PAGE) yield firstPage(first, widths, paint);
+  else if (later !== '') yield later;
+}

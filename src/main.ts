@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Root of the program: the process's own Env, signals, and the only place that exits.
+import { program } from './cli/program.ts';
+import { runCommandLine } from './cli/run.ts';
+import { processEnv } from './env.ts';
+
+const stop = new AbortController();
+
+/** The first SIGINT or SIGTERM asks the command to end; a second SIGINT does not wait for it. */
+function listenForSignals(): void {
+  process.on('SIGTERM', () => stop.abort());
+  process.on('SIGINT', () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  });
+}
+
+// A reader that goes away (`kmeshctl dump maps | head`) is noticed by the write that fails, not as a crash.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+process.exit(await runCommandLine(program, process.argv.slice(2), processEnv(stop.signal), listenForSignals));
