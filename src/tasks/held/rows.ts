@@ -8,7 +8,7 @@ import { type HeldFrontend, readFrontends } from './frontend.ts';
 import { type HeldNames, readNames } from './names.ts';
 
 export interface RowFilter {
-  /** Part of the name. */
+  /** Part of the name or of an address. */
   readonly filter?: string;
   readonly limit?: number;
 }
@@ -71,10 +71,11 @@ function group<K, V>(items: Iterable<V>, keyOf: (item: V) => K): Map<K, V[]> {
 
 const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Names with `filter` in them, sorted, at most `limit`. */
-function chosen(names: Iterable<string>, { filter, limit }: RowFilter): string[] {
-  const found = [...names].filter((name) => filter === undefined || name.includes(filter)).sort(byText);
-  return limit === undefined ? found : found.slice(0, limit);
+/** True when one of the texts has `filter` in it. */
+function matches(filter: string | undefined, name: string, addresses: Iterable<string>): boolean {
+  if (filter === undefined || name.includes(filter)) return true;
+  for (const address of addresses) if (address.includes(filter)) return true;
+  return false;
 }
 
 /** The service that a backend is named after. */
@@ -89,31 +90,42 @@ export function* serviceRows(plane: DataPlane, options: RowFilter): Generator<Se
   const frontends = group(readFrontends(plane), (f) => f.backendId);
   const backends = group(names.all('backend'), ([, name]) => serviceOf(name));
   let left = options.limit ?? Number.POSITIVE_INFINITY;
-  for (const service of chosen(backends.keys(), { ...options, limit: Number.POSITIVE_INFINITY })) {
+  for (const service of [...backends.keys()].sort(byText)) {
     if (left <= 0) return;
-    const rows: ServiceBackend[] = [];
-    for (const [id, name] of backends.get(service) ?? []) {
-      const held = readBackend(plane, id);
-      if (!held) continue;
-      const { policy, affinitySeconds, passthrough, emptyDirect } = held;
-      rows.push({
-        name,
-        policy,
-        affinitySeconds,
-        passthrough,
-        emptyDirect,
-        frontends: (frontends.get(id) ?? []).map((f) => frontendRow(f, names)),
-        endpoints: held.endpoints.map(({ workloadId, ...rest }) => ({
-          workload: names.nameOf('workload', workloadId),
-          ...rest,
-        })),
-      });
-    }
-    // An id that outlives its backend (quarantined) is no service.
-    if (rows.length === 0) continue;
+    const own = backends.get(service) ?? [];
+    const addresses = own.flatMap(([id]) => (frontends.get(id) ?? []).map((f) => f.address));
+    if (!matches(options.filter, service, addresses)) continue;
+    const rows = own.map(([id, name]) => backendRow(plane, names, id, name, frontends.get(id) ?? []));
+    const found = rows.filter((row) => row !== undefined);
+    // An id that outlives its backend (it waits to be free again) is no service.
+    if (found.length === 0) continue;
     left--;
-    yield { service, backends: rows.sort((a, b) => byText(a.name, b.name)) };
+    yield { service, backends: found.sort((a, b) => byText(a.name, b.name)) };
   }
+}
+
+function backendRow(
+  plane: DataPlane,
+  names: HeldNames,
+  id: number,
+  name: string,
+  frontends: readonly HeldFrontend[],
+): ServiceBackend | undefined {
+  const held = readBackend(plane, id);
+  if (!held) return undefined;
+  const { policy, affinitySeconds, passthrough, emptyDirect } = held;
+  return {
+    name,
+    policy,
+    affinitySeconds,
+    passthrough,
+    emptyDirect,
+    frontends: frontends.map((f) => frontendRow(f, names)),
+    endpoints: held.endpoints.map(({ workloadId, ...rest }) => ({
+      workload: names.nameOf('workload', workloadId),
+      ...rest,
+    })),
+  };
 }
 
 function frontendRow(f: HeldFrontend, names: HeldNames): ServiceFrontend {
@@ -139,13 +151,18 @@ export function* workloadRows(plane: DataPlane, options: RowFilter): Generator<W
   }
   const cgroups = group(plane.map('enrolled').entries(), ([, value]) => value.workload_id);
   const ids = new Map([...names.all('workload')].map(([id, name]) => [name, id]));
-  for (const workload of chosen(ids.keys(), options)) {
+  let left = options.limit ?? Number.POSITIVE_INFINITY;
+  for (const workload of [...ids.keys()].sort(byText)) {
     const id = ids.get(workload) as number;
     const client = plane.map('client').get(id);
+    const endpoints = (reached.get(id) ?? []).sort((a, b) => byText(a.backend, b.backend));
+    const addresses = [...endpoints.map((e) => e.address), client?.addr4 ?? '', client?.addr6 ?? ''];
+    if (!matches(options.filter, workload, addresses)) continue;
+    if (left-- <= 0) return;
     yield {
       workload,
       id,
-      endpoints: (reached.get(id) ?? []).sort((a, b) => byText(a.backend, b.backend)),
+      endpoints,
       connections: Number(plane.map('active').get(id)?.connections ?? 0n),
       ...(client === undefined
         ? {}

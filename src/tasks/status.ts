@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything at a glance: what is loaded, how full it is, what was counted, and what the agent says.
+import type { MapName } from '../abi/maps.ts';
+import type { Reason } from '../abi/reasons.ts';
+import { adminClient } from '../admin/client.ts';
+import type { AgentStatus, ErrorBody } from '../admin/types.ts';
+import type { Env, Place } from '../env.ts';
+import { KmeshError } from '../errors.ts';
+import { openPinned } from '../kernel/pinned.ts';
+import { pinFolders } from '../kernel/pins.ts';
+import { pinnedPrograms } from '../kernel/programs.ts';
+import { type LoadedVersion, readVersion } from '../kernel/version.ts';
+import { type MapUse, mapUse } from './held/fill.ts';
+
+export type { AgentStatus } from '../admin/types.ts';
+export type { MapUse } from './held/fill.ts';
+
+export interface ProgramStatus {
+  readonly name: string;
+  readonly id: number;
+  /** Iterators, and the UDP hooks while no UDP service exists, are loaded but not attached. */
+  readonly attached: boolean;
+}
+
+export interface Status {
+  /** Absent: nothing is loaded here. */
+  readonly loaded?: LoadedVersion;
+  readonly programs: readonly ProgramStatus[];
+  readonly maps: readonly MapUse[];
+  /** Enrolled cgroups. */
+  readonly enrolled: number;
+  /** Why programs did what they did, since they were loaded; only what was counted. */
+  readonly reasons: readonly { readonly reason: Reason; readonly count: bigint }[];
+  /** Absent: none answers. */
+  readonly agent?: AgentStatus;
+  /** Set when an agent is there but does not answer as it should. */
+  readonly agentFault?: ErrorBody;
+}
+
+/** Needs no agent, and nothing loaded. */
+export async function showStatus(_env: Env, { place }: { readonly place: Place }): Promise<Status> {
+  const kernel = kernelStatus(place);
+  try {
+    return { ...kernel, agent: await adminClient(place.runDir).status({}) };
+  } catch (fault) {
+    if (!(fault instanceof KmeshError)) throw fault;
+    if (fault.code === 'KM_AGENT_UNREACHABLE' && !isLive(fault)) return kernel;
+    const hint = fault.hint === undefined ? {} : { hint: fault.hint };
+    return { ...kernel, agentFault: { code: fault.code, message: fault.message, ...hint } };
+  }
+}
+
+/** False when there is no socket, or nobody behind it. */
+function isLive(fault: KmeshError): boolean {
+  const code = (fault.cause as NodeJS.ErrnoException | undefined)?.code;
+  return code !== 'ENOENT' && code !== 'ECONNREFUSED';
+}
+
+function kernelStatus(place: Place): Omit<Status, 'agent' | 'agentFault'> {
+  const loaded = readVersion(pinFolders(place.bpffs).maps);
+  if (!loaded) return { programs: [], maps: [], enrolled: 0, reasons: [] };
+  const plane = openPinned(place.bpffs);
+  try {
+    const maps = mapUse(plane);
+    return {
+      loaded,
+      programs: pinnedPrograms(place.bpffs).map((p) => ({
+        name: p.name,
+        id: p.id,
+        attached: p.cgroupId !== undefined && p.cgroupId !== 0n,
+      })),
+      maps,
+      enrolled: maps.find((m) => m.name === ('enrolled' satisfies MapName))?.used ?? 0,
+      reasons: [...plane.reasons()].filter(([, count]) => count > 0n).map(([reason, count]) => ({ reason, count })),
+    };
+  } finally {
+    plane.close();
+  }
+}
