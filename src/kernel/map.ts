@@ -145,6 +145,23 @@ function drive(total: number, batch: Batch | undefined, single: Single, skip: Re
 const none: ReadonlySet<string> = new Set();
 const absent: ReadonlySet<string> = new Set(['ENOENT']);
 
+/** Socket storage: only programs, and the walk that sockets() makes, get at it. */
+function keylessMap<M extends MapName>(name: M, fault: (operation: string) => Error): MapHandle<M> {
+  const refuse = (operation: string) => (): never => {
+    throw fault(operation);
+  };
+  const walk = refuse('walk');
+  return {
+    name,
+    maxEntries: 0,
+    get: refuse('lookup'),
+    put: refuse('update'),
+    delete: refuse('delete'),
+    entries: walk,
+    count: walk,
+  };
+}
+
 /** The typed handle of the map behind `fd`, which stays the caller's. */
 export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: number, scratch: Scratch): MapHandle<M> {
   const bpf = libbpf();
@@ -199,6 +216,7 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
     yield* walkRaw(raw, (errno) => fault('walk', errno));
   }
 
+  if (codec.type === 'sk_storage') return keylessMap(name, (operation) => fault(operation, 'ENOTSUPP'));
   return {
     name,
     maxEntries,

@@ -27,7 +27,7 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
   let sockets: readonly SockRecord[] = [];
   let older: readonly OldRecord[] = [];
   let destroyed = 0;
-  let udpHooks = true;
+  let udpHooks = false;
   let graces = 0;
   let sweeps = 0;
 

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract, in memory; test/kernel/contract.test.ts runs the same on the kernel.
+import { expect, test } from 'vitest';
+import { openMemory } from '../../src/kernel/memory.ts';
+import { contractSizes, describeContract } from '../support/contract.ts';
+
+describeContract('in memory', () => ({ dataPlane: openMemory(contractSizes), close() {} }));
+
+test('a fault on order comes once, after as many entries as asked', () => {
+  const plane = openMemory();
+  plane.failNext('backend', 'ENOMEM', 1);
+  const put = () =>
+    plane.map('backend').put([
+      [1, { first: 1, generation: 1 }],
+      [2, { first: 2, generation: 1 }],
+    ]);
+  expect(put).toThrow('map "backend": update failed after 1 of 2: ENOMEM');
+  expect(plane.map('backend').count()).toBe(1);
+  put();
+  expect(plane.map('backend').count()).toBe(2);
+});
+
+test('sockets, sweeps and hooks are what the test says', async () => {
+  const plane = openMemory();
+  const record = { cookie: 1n, workload_id: 2, flags: 3, backend_id: 4, peer_workload_id: 5 };
+  plane.setSockets([record]);
+  plane.setSweep(3);
+  expect(plane.sockets()).toEqual([record]);
+  expect(plane.sweepUdp()).toBe(3);
+  expect(plane.udpHooks).toBe(false);
+  plane.setUdpHooks(true);
+  expect(plane.udpHooks).toBe(true);
+  await plane.grace();
+  expect([plane.graces, plane.sweeps]).toEqual([1, 1]);
+});
