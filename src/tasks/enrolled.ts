@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is enrolled, and which connections are older than that.
+
+import { livingEnrolments, readEnrolments, workloadIdFinder, writeEnrolments } from '../agent/enrolments.ts';
+import { withLock } from '../agent/lock.ts';
+import type { Env, Place } from '../env.ts';
+import { cgroupPath } from '../kernel/cgroup.ts';
+import type { DataPlane, OldRecord } from '../kernel/dataplane.ts';
+import { openPinned } from '../kernel/pinned.ts';
+import { readNames } from './held/names.ts';
+
+export interface EnrolledOptions {
+  readonly place: Place;
+  /** Removes the enrolments of deleted cgroups first. */
+  readonly prune: boolean;
+}
+
+export interface EnrolledRow {
+  readonly cgroupId: bigint;
+  /** Absent: the cgroup is deleted. */
+  readonly path?: string;
+  /** "namespace/name" asked for, or ''. */
+  readonly workload: string;
+  /** The workload that programs know it as (uid); '' while no agent has told of it. */
+  readonly known: string;
+  readonly netns: bigint;
+  /** ISO 8601 */
+  readonly since: string;
+  readonly older: readonly OlderConnection[];
+}
+
+/** A connection made before the enrolment: it stays as it is. Addresses with port, "10.0.0.1:80", "[2001:db8::1]:80". */
+export interface OlderConnection {
+  readonly protocol: 'tcp' | 'udp';
+  readonly local: string;
+  readonly remote: string;
+}
+
+export interface EnrolledResult {
+  readonly rows: readonly EnrolledRow[];
+  /** Enrolments of deleted cgroups that were removed by --prune. */
+  readonly pruned: number;
+}
+
+const socketText = (address: string, port: number) =>
+  address.includes(':') ? `[${address}]:${port}` : `${address === '' ? '*' : address}:${port}`;
+
+function olderBy(records: readonly OldRecord[]): Map<bigint, OlderConnection[]> {
+  const out = new Map<bigint, OlderConnection[]>();
+  for (const r of records) {
+    const list = out.get(r.cgroup_id) ?? [];
+    list.push({
+      protocol: r.protocol === 17 ? 'udp' : 'tcp',
+      local: socketText(r.local, r.local_port),
+      remote: socketText(r.remote, r.remote_port),
+    });
+    out.set(r.cgroup_id, list);
+  }
+  return out;
+}
+
+function rowsOf(plane: DataPlane): EnrolledRow[] {
+  const names = readNames(plane);
+  const older = olderBy(plane.olderSockets());
+  const entries = new Map(plane.map('enrolled').entries());
+  return [...readEnrolments(plane).values()]
+    .sort((a, b) => (a.sinceNs < b.sinceNs ? -1 : a.sinceNs > b.sinceNs ? 1 : 0))
+    .map((e) => {
+      const path = cgroupPath(e.cgroupId);
+      return {
+        cgroupId: e.cgroupId,
+        ...(path === undefined ? {} : { path }),
+        workload: e.workload,
+        known: names.nameOf('workload', entries.get(e.cgroupId)?.workload_id ?? 0),
+        netns: e.netns,
+        since: new Date(Number(e.sinceNs / 1_000_000n)).toISOString(),
+        older: older.get(e.cgroupId) ?? [],
+      };
+    });
+}
+
+/** Lists enrolments, oldest first. */
+export async function listEnrolled(_env: Env, options: EnrolledOptions): Promise<EnrolledResult> {
+  const { place, prune } = options;
+  const plane = openPinned(place.bpffs);
+  try {
+    if (!prune) return { rows: rowsOf(plane), pruned: 0 };
+    return await withLock(place.runDir, { command: 'kmeshctl enrolled --prune' }, () => {
+      const held = readEnrolments(plane);
+      const living = livingEnrolments(held, (id) => cgroupPath(id) !== undefined);
+      writeEnrolments(plane, living, workloadIdFinder(readNames(plane).all('workload')));
+      return { rows: rowsOf(plane), pruned: held.size - living.size };
+    });
+  } finally {
+    plane.close();
+  }
+}
