@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { type Lab, leftoverLabs, openLab, removeLeftover } from '../../src/demo/lab.ts';
-import { cgroupMount } from '../support/cgroup-mount.ts';
+import { cgroupMount } from '../../src/kernel/cgroup.ts';
 import { startPython, startServer } from '../support/python.ts';
 
 const labs: Lab[] = [];

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# A server with a name: server.py NAME tcp/8080 udp/5300 mptcp/8081 tcp/9000-9031 … on every address of both families.
+# A server with a name: server.py NAME tcp/8080 udp/5300 mptcp/8081 tfo/8082 tcp/9000-9031 … on every address of both families.
 # TCP: says "NAME PORT" first, then answers each line with "NAME PORT LINE". UDP: answers "NAME PORT TEXT".
 # "who" as a line is answered with the peer's address; "reset" makes it close with RST. Prints "ready" once all listen.
 import asyncio
@@ -11,10 +11,15 @@ MPTCP = 262
 
 
 def listener(kind, port):
+    if kind == "tfo":
+        with open("/proc/sys/net/ipv4/tcp_fastopen", "w") as f:
+            f.write("3")
     s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, MPTCP if kind == "mptcp" else 0)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     s.bind(("::", port))
+    if kind == "tfo":
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
     s.listen(4096)
     s.setblocking(False)
     return s

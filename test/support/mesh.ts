@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// A mesh for tests of the data plane: pods, loaded programs, and a way to say what should be in the kernel.
+import { join } from 'node:path';
+import type { Reason } from '../../src/abi/reasons.ts';
+import { type Enrolment, levelMask } from '../../src/compile/enrolment.ts';
+import { emptyImage, type Image, settle } from '../../src/compile/image.ts';
+import type { Operation } from '../../src/compile/operation.ts';
+import { sizesOf } from '../../src/compile/pins.ts';
+import { planAll } from '../../src/compile/plan.ts';
+import type { WantedClient } from '../../src/compile/wanted.ts';
+import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/lab.ts';
+import { pause } from '../../src/demo/process.ts';
+import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
+import type { DataPlane } from '../../src/kernel/dataplane.ts';
+import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
+import { openInstance } from './instance.ts';
+import { type Python, startPython, startServer } from './python.ts';
+import { backendOf, clientOf, frontendsOf, type ServiceSpec, uidOf } from './wanted.ts';
+
+export interface EnrollOptions {
+  /** Namespace of the workload as a client; default "shop". */
+  readonly namespace?: string;
+  /** '' enrolls the cgroup without a workload. */
+  readonly workload?: '';
+}
+
+export interface Counted<T> {
+  readonly value: T;
+  /** What was counted meanwhile, without zeros. */
+  readonly reasons: Partial<Readonly<Record<Reason, number>>>;
+}
+
+export interface Mesh {
+  readonly lab: Lab;
+  readonly plane: PinnedDataPlane;
+  readonly image: Image;
+  pod(name: string): Pod;
+  serve(pod: string, ...specs: readonly string[]): Promise<{ stop(): Promise<void> }>;
+  python(pod: string, options?: StartOptions): Promise<Python>;
+  /** Enrolls a pod's cgroup, again with other options. Its cgroup id. */
+  enroll(pod: string, options?: EnrollOptions): Promise<bigint>;
+  unenroll(pod: string): Promise<void>;
+  /** Makes these all the services there are. */
+  want(...services: readonly ServiceSpec[]): Promise<void>;
+  /** Open connections to a pod. */
+  active(pod: string): number;
+  counting<T>(body: () => Promise<T>): Promise<Counted<T>>;
+  /** The pod that a backend's table gives for a source hash. */
+  tableChoice(backend: string, hash: number): string;
+  /** Waits at most five seconds. */
+  until(condition: () => boolean): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Carries out operations one batch of like kind after the other. */
+async function carryOut(plane: DataPlane, ops: readonly Operation[]): Promise<void> {
+  for (let i = 0; i < ops.length; ) {
+    const first = ops[i] as Operation;
+    if (first.kind === 'grace') {
+      await plane.grace();
+      i++;
+      continue;
+    }
+    const batch: Exclude<Operation, { kind: 'grace' }>[] = [];
+    for (let op: Operation | undefined = first; op && op.kind !== 'grace'; op = ops[++i]) {
+      if (op.kind !== first.kind || op.map !== first.map) break;
+      batch.push(op);
+    }
+    const map = plane.map(first.map);
+    if (first.kind === 'delete') map.delete(batch.map((op) => op.key) as never);
+    else map.put(batch.map((op) => [op.key, op.kind === 'put' ? op.value : undefined]) as never);
+  }
+}
+
+/**
+ * Pods named so, with addresses 10.0.0.1, fd00::1 and so on in order, and programs loaded on the cgroup that theirs are in.
+ * Whatever happens, close() leaves nothing.
+ */
+export async function openMesh(podNames: readonly string[]): Promise<Mesh> {
+  const name = `km-test-${process.pid}`;
+  const lab = await openLab(name, join(cgroupMount(), name));
+  try {
+    for (const [i, pod] of podNames.entries()) {
+      await lab.addPod(pod, { address4: `10.0.0.${i + 1}`, address6: `fd00::${(i + 1).toString(16)}` });
+    }
+    const instance = await openInstance(lab.cgroupRoot);
+    return meshOver(lab, instance.plane, async () => {
+      await instance.close();
+      await lab.close();
+    });
+  } catch (error) {
+    await lab.close();
+    throw error;
+  }
+}
+
+function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>): Mesh {
+  const image = emptyImage(sizesOf(plane));
+  const clients = new Map<string, WantedClient>();
+  const enrolled = new Map<bigint, Enrolment>();
+  let services: readonly ServiceSpec[] = [];
+
+  const pod = (name: string): Pod => {
+    const found = lab.pods.get(name);
+    if (!found) throw new Error(`no pod is named ${name}`);
+    return found;
+  };
+  const apply = async () => {
+    const plan = planAll(image, {
+      backends: new Map(services.map((spec) => [spec.name, backendOf(spec)])),
+      frontends: frontendsOf(services),
+      clients,
+    });
+    for (const refusal of plan.refused) throw new Error(refusal.reason);
+    if (plan.udpFrontends > 0) plane.setUdpHooks(true);
+    await carryOut(plane, plan.ops);
+    settle(image, plan.commit());
+  };
+  const idOf = (uid: string) => image.ids.workload.idOf(uid) ?? 0;
+  const writeLevel = () => {
+    plane.map('level').put([[0, { mask: levelMask(enrolled.values()) }]]);
+  };
+  const counts = () => new Map(plane.reasons());
+
+  return {
+    lab,
+    plane,
+    image,
+    pod,
+    serve: (name, ...specs) => startServer(pod(name), ...specs),
+    python: (name, options) => startPython(pod(name), options),
+    async enroll(name, options = {}) {
+      const { cgroup } = pod(name);
+      const uid = options.workload ?? uidOf(name);
+      if (uid) clients.set(uid, clientOf(pod(name), options.namespace ?? 'shop'));
+      await apply();
+      const id = cgroupId(cgroup);
+      enrolled.set(id, { cgroupId: id, level: cgroupLevel(cgroup), workload: uid, netns: 0n, sinceNs: 0n });
+      writeLevel();
+      plane.map('enrolled').put([[id, { workload_id: uid ? idOf(uid) : 0, flags: 0 }]]);
+      return id;
+    },
+    async unenroll(name) {
+      const id = cgroupId(pod(name).cgroup);
+      plane.map('enrolled').delete([id]);
+      enrolled.delete(id);
+      writeLevel();
+      clients.delete(uidOf(name));
+      await apply();
+    },
+    async want(...specs) {
+      services = specs;
+      await apply();
+    },
+    active(name) {
+      const id = idOf(uidOf(name));
+      return id === 0 ? 0 : Number(plane.map('active').get(id)?.connections ?? 0n);
+    },
+    async counting(body) {
+      const before = counts();
+      const value = await body();
+      const reasons: Partial<Record<Reason, number>> = {};
+      for (const [reason, n] of counts()) {
+        const more = Number(n - (before.get(reason) ?? 0n));
+        if (more !== 0) reasons[reason] = more;
+      }
+      return { value, reasons };
+    },
+    tableChoice(backend, hash) {
+      const held = image.backends.get(backend);
+      if (!held) throw new Error(`no backend is named ${backend}`);
+      const header = plane.header(held.first);
+      const at = hash % header.maglev_size;
+      const index = plane.map('maglev').get(header.maglev_first + (at >> 1))?.index[at & 1] ?? 0;
+      const slot = plane.map('endpoint').get(held.first + 1 + index);
+      return (
+        image.ids.workload
+          .nameOf(slot?.workload_id ?? 0)
+          ?.split('/')
+          .at(-1) ?? ''
+      );
+    },
+    async until(condition) {
+      for (const end = performance.now() + 5000; !condition(); await pause(10)) {
+        if (performance.now() > end) throw new Error(`not within five seconds: ${condition}`);
+      }
+    },
+    close,
+  };
+}
