@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags that every command takes.
 import { formats } from './output.ts';
-import { type Input, textOr, toggle } from './param.ts';
+import { type Input, type Param, textOr, toggle } from './param.ts';
+
+/** '' when it is not given: the task finds the mount. */
+const cgroupRoot: Param<string> = {
+  placeholder: 'DIR',
+  summary: 'cgroup2 folder that programs are attached to',
+  fallback: 'the cgroup2 mount',
+  complete: 'directory',
+  env: 'KMESH_CGROUP_ROOT',
+  read: (raw) => raw.at(-1) ?? '',
+};
 
 export const globalFlags = {
   /** Some commands know further formats: checked against the command. */
@@ -12,10 +22,7 @@ export const globalFlags = {
     complete: 'directory',
     env: 'KMESH_BPFFS',
   }),
-  cgroupRoot: textOr('', 'DIR', 'cgroup2 folder that programs are attached to (default: the cgroup2 mount)', {
-    complete: 'directory',
-    env: 'KMESH_CGROUP_ROOT',
-  }),
+  cgroupRoot,
   runDir: textOr('/run/kmesh', 'DIR', "folder for the lock and the agent's socket", {
     complete: 'directory',
     env: 'KMESH_RUN_DIR',

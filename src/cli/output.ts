@@ -1,39 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // A result in the format asked for, written piece by piece. Libraries are loaded by the format that needs them.
 import type { Writable } from 'node:stream';
-import { toPlain } from './plain.ts';
+import { isStream, jsonPieces } from './json.ts';
 import type { Command } from './spec.ts';
 
 export const formats = ['table', 'json', 'yaml'] as const;
 
-const isStream = (value: unknown): value is AsyncIterable<unknown> =>
-  typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
-
 async function* json(result: unknown): AsyncGenerator<string> {
-  if (!isStream(result)) {
-    yield `${JSON.stringify(toPlain(result) ?? null, null, 2)}\n`;
-    return;
-  }
-  let lead = '[\n';
-  for await (const item of result) {
-    yield `${lead}${JSON.stringify(toPlain(item) ?? null)}`;
-    lead = ',\n';
-  }
-  yield lead === '[\n' ? '[]\n' : '\n]\n';
+  yield* jsonPieces(result, isStream(result) ? 0 : 2);
+  yield '\n';
 }
 
 async function* yaml(result: unknown): AsyncGenerator<string> {
-  const { stringify } = await import('yaml');
-  if (!isStream(result)) {
-    yield stringify(toPlain(result) ?? null);
-    return;
-  }
-  let empty = true;
-  for await (const item of result) {
-    yield stringify([toPlain(item) ?? null]);
-    empty = false;
-  }
-  if (empty) yield '[]\n';
+  const { yamlPieces } = await import('./yaml.ts');
+  yield* yamlPieces(result);
 }
 
 async function* table(command: Command, result: unknown, colour: boolean): AsyncGenerator<string> {
@@ -41,22 +21,31 @@ async function* table(command: Command, result: unknown, colour: boolean): Async
   yield* drawBlocks(command.view(result), colour);
 }
 
+async function* own(text: Promise<string>): AsyncGenerator<string> {
+  yield await text;
+}
+
 /** The text of `result` in `format`, which the command knows. */
 export function render(command: Command, result: unknown, format: string, colour: boolean): AsyncIterable<string> {
-  const own = command.formats?.[format];
-  if (own !== undefined)
-    return (async function* () {
-      yield own(result);
-    })();
+  const further = command.formats?.[format];
+  if (further !== undefined) return own(further(result));
   if (format === 'json') return json(result);
   return format === 'yaml' ? yaml(result) : table(command, result, colour);
 }
 
+/** Characters that are handed on at once: a system call for each row would cost more than the row. */
+const PIECE = 65_536;
+
 /** Writes every piece and waits for a slow reader. A reader that went away ends it early without a fault (`… | head`). */
 export async function writeAll(out: Writable, pieces: AsyncIterable<string>): Promise<void> {
+  let held = '';
   for await (const piece of pieces) {
-    if (!(await write(out, piece))) return;
+    held += piece;
+    if (held.length < PIECE) continue;
+    if (!(await write(out, held))) return;
+    held = '';
   }
+  if (held !== '') await write(out, held);
 }
 
 /** False when nobody reads any more. */

@@ -62,7 +62,7 @@ export interface Spec<A extends Params, F extends Params, R, K extends boolean> 
   /** The result for people; json and yaml print it as it is. Streams (AsyncIterable) are printed as they come. */
   view(result: R): Blocks;
   /** Further values of -o, each giving text. */
-  readonly formats?: Readonly<Record<string, (result: R) => string>>;
+  readonly formats?: Readonly<Record<string, (result: R) => Promise<string>>>;
   /** Exit code of every failure, usage included, in place of 1 and 2. */
   readonly failureCode?: number;
   /** Asked once the result is printed; 0 when absent. */
@@ -73,7 +73,7 @@ export interface Spec<A extends Params, F extends Params, R, K extends boolean> 
 export interface Command extends Omit<Spec<Params, Params, unknown, boolean>, 'run' | 'view' | 'formats' | 'exitCode'> {
   run(ctx: Context, input: Readonly<Record<string, unknown>>): Promise<unknown>;
   view(result: unknown): Blocks;
-  readonly formats?: Readonly<Record<string, (result: unknown) => string>>;
+  readonly formats?: Readonly<Record<string, (result: unknown) => Promise<string>>>;
   exitCode?(result: unknown): number;
 }
 
@@ -89,4 +89,11 @@ export function command<const A extends Params, const F extends Params, R, K ext
   spec: Spec<A, F, R, K>,
 ): Command {
   return spec as unknown as Command;
+}
+
+/** All items of a stream, for formats that need to see them together. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { text, whole } from '../param.ts';
 import { command } from '../spec.ts';
-import { viewPlan } from '../view/plan.ts';
+import { viewChange } from '../view/change.ts';
 
 export const enroll = command({
   path: ['enroll'],
@@ -17,14 +17,18 @@ export const enroll = command({
   args: { cgroup: text('CGROUP', 'cgroup folder; or give --pid', { complete: 'directory' }) },
   flags: {
     pid: whole('PID', 'the cgroup of this process', { min: 1, max: 4194304 }),
-    netns: text('PATH', "network namespace of its sockets, as a path or a name (default: the processes')", {
-      complete: 'file',
-    }),
+    netns: text(
+      'NAME',
+      "network namespace of its sockets, a name under /run/netns or a path (default: the processes')",
+      {
+        complete: 'file',
+      },
+    ),
     workload: text('NS/NAME', 'the workload that it is: decides its locality, its addresses and its view'),
   },
   needsRoot: true,
   changesKernel: true,
   run: async (ctx, input) =>
     (await import('../../tasks/enroll.ts')).enrollCgroup(ctx.env, { place: ctx.place, ...input }),
-  view: viewPlan,
+  view: viewChange,
 });

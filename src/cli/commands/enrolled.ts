@@ -19,6 +19,9 @@ export const enrolled = command({
   needsRoot: true,
   changesKernel: true,
   run: async (ctx, input) =>
-    (await import('../../tasks/enrolled.ts')).listEnrolled(ctx.env, { place: ctx.place, ...input }),
+    (await import('../../tasks/enrolled.ts')).listEnrolled(ctx.env, {
+      place: ctx.place,
+      prune: input.prune && !input.dryRun,
+    }),
   view: viewEnrolled,
 });

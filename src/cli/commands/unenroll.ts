@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { text, whole } from '../param.ts';
 import { command } from '../spec.ts';
-import { viewPlan } from '../view/plan.ts';
+import { viewChange } from '../view/change.ts';
 
 export const unenroll = command({
   path: ['unenroll'],
@@ -21,5 +21,5 @@ export const unenroll = command({
   changesKernel: true,
   run: async (ctx, input) =>
     (await import('../../tasks/unenroll.ts')).unenrollCgroup(ctx.env, { place: ctx.place, ...input }),
-  view: viewPlan,
+  view: viewChange,
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { toggle } from '../param.ts';
 import { command } from '../spec.ts';
-import { viewPlan } from '../view/plan.ts';
+import { viewChange } from '../view/change.ts';
 
 export const unload = command({
   path: ['unload'],
@@ -20,5 +20,5 @@ export const unload = command({
   changesKernel: true,
   run: async (ctx, input) =>
     (await import('../../tasks/unload.ts')).unloadPrograms(ctx.env, { place: ctx.place, ...input }),
-  view: viewPlan,
+  view: viewChange,
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { sizeFlags } from '../sizes.ts';
 import { command } from '../spec.ts';
-import { viewPlan } from '../view/plan.ts';
+import { viewChange } from '../view/change.ts';
 
 export const upgrade = command({
   path: ['upgrade'],
@@ -21,5 +21,5 @@ export const upgrade = command({
   changesKernel: true,
   run: async (ctx, input) =>
     (await import('../../tasks/upgrade.ts')).upgradePrograms(ctx.env, { place: ctx.place, ...input }),
-  view: viewPlan,
+  view: viewChange,
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { listFlags } from '../../list-flags.ts';
-import { command } from '../../spec.ts';
-import { hostsText, viewServices } from '../../view/services.ts';
+import { collect, command } from '../../spec.ts';
+import { viewServices } from '../../view/services.ts';
 
 export const dumpServices = command({
   path: ['dump', 'services'],
@@ -19,5 +19,10 @@ export const dumpServices = command({
   run: async (ctx, input) =>
     (await import('../../../tasks/show-config.ts')).showServices(ctx.env, { place: ctx.place, ...input }),
   view: viewServices,
-  formats: { hosts: hostsText },
+  formats: {
+    hosts: async (services) => {
+      const { showHosts } = await import('../../../tasks/show-config.ts');
+      return showHosts(await collect(services));
+    },
+  },
 });

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enrolments, and the connections that are older.
+import type { EnrolledResult, EnrolledRow } from '../../tasks/enrolled.ts';
+import type { Block, Cell } from '../spec.ts';
+
+const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `${cgroupId} (deleted)`, tone: 'warn' };
+
+/** "shop/cart", and what the programs know it as where that says more. */
+const workloadCell = ({ workload, known }: EnrolledRow): Cell =>
+  workload !== '' && known === '' ? { text: `${workload} (not known yet)`, tone: 'warn' } : workload || known;
+
+export function* viewEnrolled({ rows, pruned }: EnrolledResult): Generator<Block> {
+  yield {
+    kind: 'table',
+    head: ['CGROUP', 'WORKLOAD', 'NETNS', 'SINCE', 'OLDER'],
+    rows: rows.map((row) => [
+      cgroupCell(row),
+      workloadCell(row),
+      row.netns === 0n ? undefined : row.netns,
+      row.since,
+      row.older.length,
+    ]),
+    none: 'nothing is enrolled',
+  };
+  const older = rows.flatMap((row) => row.older.map((connection) => [row, connection] as const));
+  if (older.length > 0) {
+    yield {
+      kind: 'table',
+      title: 'Connections older than their enrolment: outside of the mesh until they are made anew',
+      head: ['CGROUP', 'PROTOCOL', 'LOCAL', 'REMOTE'],
+      rows: older.map(([row, { protocol, local, remote }]) => [cgroupCell(row), protocol, local, remote]),
+    };
+  }
+  if (pruned > 0) yield { kind: 'line', text: `${pruned} enrolments of deleted cgroups removed`, tone: 'good' };
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maps entry by entry.
+import type { DumpedMap, DumpedValue } from '../../tasks/dump-maps.ts';
+import type { Block, Cell } from '../spec.ts';
+
+/** {addr: "10.0.0.1", port: 80} as addr=10.0.0.1 port=80; lists in brackets. */
+export function valueText(value: DumpedValue): string {
+  if (typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return `[${value.map(valueText).join(' ')}]`;
+  return Object.entries(value)
+    .map(
+      ([member, one]) =>
+        `${member}=${typeof one === 'object' && !Array.isArray(one) ? `{${valueText(one)}}` : valueText(one)}`,
+    )
+    .join(' ');
+}
+
+function* rows(entries: DumpedMap['entries']): Generator<readonly Cell[]> {
+  for (const { key, value } of entries) yield [valueText(key), valueText(value)];
+}
+
+export async function* viewMaps(maps: AsyncIterable<DumpedMap>): AsyncGenerator<Block> {
+  for await (const { name, type, maxEntries, entries } of maps) {
+    yield {
+      kind: 'table',
+      title: `${name} (${type}, room for ${maxEntries})`,
+      head: ['KEY', 'VALUE'],
+      rows: rows(entries),
+      none: 'empty',
+    };
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services and workloads as the kernel holds them.
+import type { ServiceBackend, ServiceFrontend, ServiceRow, WorkloadRow } from '../../tasks/show-config.ts';
+import type { Block, Cell } from '../spec.ts';
+
+const socketText = (address: string, port: number): string =>
+  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+
+const frontendText = ({ address, port, protocol, namespace }: ServiceFrontend): string =>
+  `${socketText(address, port)}${protocol === 'udp' ? '/udp' : ''}${namespace === undefined ? '' : ` for ${namespace}`}`;
+
+function policyText({ policy, affinitySeconds, passthrough }: ServiceBackend): string {
+  if (passthrough) return 'left alone';
+  return affinitySeconds > 0 ? `${policy}, affinity ${affinitySeconds} s` : policy;
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+/** A line for each endpoint; what repeats from the line above is left out. */
+function* serviceLines({ service, backends }: ServiceRow): Generator<readonly Cell[]> {
+  let name = service;
+  for (const backend of backends) {
+    const { frontends, endpoints, emptyDirect } = backend;
+    let policy = policyText(backend);
+    for (let line = 0; line < Math.max(frontends.length, endpoints.length, 1); line++) {
+      const frontend = frontends[line];
+      const endpoint = endpoints[line];
+      const none: Cell = line > 0 ? '' : { text: emptyDirect ? 'none: left alone' : 'none: refused', tone: 'warn' };
+      yield [
+        { text: name, tone: 'strong' },
+        frontend === undefined ? '' : frontendText(frontend),
+        policy,
+        endpoint === undefined ? none : socketText(endpoint.address, endpoint.port),
+        endpoint?.workload ?? '',
+        endpoint === undefined ? '' : percent(endpoint.probability),
+      ];
+      name = '';
+      policy = '';
+    }
+  }
+}
+
+async function* lines<T>(
+  items: AsyncIterable<T>,
+  of: (item: T) => Iterable<readonly Cell[]>,
+): AsyncGenerator<readonly Cell[]> {
+  for await (const item of items) yield* of(item);
+}
+
+export const viewServices = (services: AsyncIterable<ServiceRow>): Block[] => [
+  {
+    kind: 'table',
+    head: ['SERVICE', 'FRONTEND', 'POLICY', 'ENDPOINT', 'WORKLOAD', 'SHARE'],
+    rows: lines(services, serviceLines),
+    none: 'no services',
+  },
+];
+
+function* workloadLines({
+  workload,
+  client,
+  endpoints,
+  connections,
+  cgroups,
+}: WorkloadRow): Generator<readonly Cell[]> {
+  const own = [client?.address4, client?.address6].filter((address) => address !== undefined && address !== '');
+  const reached = [...new Set(endpoints.map(({ address, port }) => socketText(address, port)))];
+  yield [workload, client?.namespace, own.join(' '), reached.join(' '), connections, cgroups.length];
+}
+
+export const viewWorkloads = (workloads: AsyncIterable<WorkloadRow>): Block[] => [
+  {
+    kind: 'table',
+    head: ['WORKLOAD', 'NAMESPACE', 'OWN ADDRESSES', 'REACHED AT', 'CONNECTIONS', 'CGROUPS'],
+    rows: lines(workloads, workloadLines),
+    none: 'no workloads',
+  },
+];

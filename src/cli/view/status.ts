@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything at a glance.
+import type { AgentStatus, Status } from '../../tasks/status.ts';
+import type { Block, Cell, Tone } from '../spec.ts';
+
+/** Fill at which a map is shown as a worry: the agent grows it a little before it is full. */
+const worry = 90;
+
+const fillTone = (percent: number): Tone | undefined => (percent >= worry ? 'bad' : undefined);
+
+const toned = (text: string, tone: Tone | undefined): Cell => (tone === undefined ? text : { text, tone });
+
+const time = (ms: number): string => new Date(ms).toISOString();
+
+function loadedRow({ loaded }: Status): Cell {
+  if (loaded === undefined) return { text: 'nothing ("kmeshctl load" loads the programs)', tone: 'warn' };
+  return `kmeshctl ${loaded.version} (${loaded.hash.slice(0, 12)}), since ${loaded.loadedAt}`;
+}
+
+function agentRow({ agent, agentFault }: Status): Cell {
+  if (agentFault !== undefined) return { text: `${agentFault.code}: ${agentFault.message}`, tone: 'bad' };
+  if (agent === undefined) return { text: 'none', tone: 'dim' };
+  const what = `kmeshctl ${agent.version}, pid ${agent.pid}, node ${agent.node}, since ${time(agent.since)}`;
+  return agent.ready ? { text: `ready: ${what}`, tone: 'good' } : { text: `not ready: ${what}`, tone: 'bad' };
+}
+
+function agentFacts(agent: AgentStatus): [string, Cell][] {
+  const { lastApply, heal } = agent;
+  const rows: [string, Cell][] = [
+    ['services', agent.services],
+    ['workloads', agent.workloads],
+    ...agent.notReady.map((reason): [string, Cell] => ['not ready', { text: reason, tone: 'bad' }]),
+  ];
+  if (agent.writeFault !== undefined) rows.push(['kernel write', { text: agent.writeFault, tone: 'bad' }]);
+  if (lastApply !== undefined) {
+    const { changes, operations, milliseconds, at } = lastApply;
+    rows.push(['last change', `${time(at)}: ${changes} changes, ${operations} writes, ${milliseconds.toFixed(1)} ms`]);
+  }
+  const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
+  rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);
+  for (const { map, from, to, at } of agent.growth) rows.push(['grown', `${map} from ${from} to ${to} at ${time(at)}`]);
+  const ignored = Object.entries(agent.ignored).map(([kind, count]) => `${kind} (${count})`);
+  if (ignored.length > 0) rows.push(['ignored kinds', ignored.join(', ')]);
+  rows.push(['log level', agent.logLevel]);
+  return rows;
+}
+
+function* remarks(title: string, tone: Tone, list: AgentStatus['faults']): Generator<Block> {
+  if (list.length === 0) return;
+  yield {
+    kind: 'table',
+    title: `${title} (${list.length})`,
+    head: ['PLACE', 'OBJECT', 'FIELD', 'REASON'],
+    rows: list.map(({ place, object, field, reason }) => [place, object, field, { text: reason, tone }]),
+  };
+}
+
+export function* viewStatus(status: Status): Generator<Block> {
+  const { loaded, agent } = status;
+  const rows: [string, Cell][] = [
+    ['loaded', loadedRow(status)],
+    ['agent', agentRow(status)],
+  ];
+  if (loaded !== undefined) rows.push(['enrolled', `${status.enrolled} cgroups`]);
+  yield { kind: 'facts', rows };
+  if (agent !== undefined) {
+    yield { kind: 'facts', title: 'Agent', rows: agentFacts(agent) };
+    yield* remarks('Refused', 'bad', agent.faults);
+    yield* remarks('Warnings', 'warn', agent.warnings);
+  }
+  if (loaded === undefined) return;
+  yield {
+    kind: 'table',
+    title: 'Programs',
+    head: ['NAME', 'ID', 'ATTACHED'],
+    rows: status.programs.map(({ name, id, attached }) => [name, id, attached]),
+  };
+  yield {
+    kind: 'table',
+    title: 'Maps',
+    head: ['NAME', 'USED', 'SIZE', 'FILL', 'FRAGMENTATION'],
+    rows: status.maps.map(({ name, used, size, percent, fragmentation }) => [
+      name,
+      used,
+      size,
+      toned(`${percent} %`, fillTone(percent)),
+      fragmentation === undefined ? undefined : fragmentation.toFixed(2),
+    ]),
+  };
+  yield {
+    kind: 'table',
+    title: 'Counted by the programs',
+    head: ['REASON', 'TIMES'],
+    rows: status.reasons.map(({ reason, count }) => [reason, count]),
+    none: 'nothing yet',
+  };
+}
