@@ -135,6 +135,7 @@ export interface Candidate {
   readonly workload: string;
   readonly address: string;
   readonly port: number;
+  /** 0: not known (nobody asked the agent), or out. */
   readonly weight: number;
   /** Chance of a new connection, 0 to 1; what the policy gives without counting open connections. */
   readonly probability: number;

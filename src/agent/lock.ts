@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Locks in the run directory: `lock` while something is changed, `agent.lock` for an agent's life. The kernel frees a dead holder's.
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { KmeshError } from '../errors.ts';
@@ -80,6 +90,8 @@ export interface OpenLock {
   readonly path: string;
   /** True: held. Opens the file anew when somebody removed or replaced it. */
   tryTake(command: string): boolean;
+  /** True when, before the last take, another process had it (or nobody). */
+  readonly changedHands: boolean;
   release(): void;
   /** Releases and closes. */
   close(): void;
@@ -88,6 +100,7 @@ export interface OpenLock {
 export function openLock(runDir: string, name: LockName): OpenLock {
   const path = join(runDir, name);
   let fd = -1;
+  let changedHands = true;
   const close = () => {
     if (fd >= 0) closeSync(fd);
     fd = -1;
@@ -102,6 +115,9 @@ export function openLock(runDir: string, name: LockName): OpenLock {
   };
   return {
     path,
+    get changedHands() {
+      return changedHands;
+    },
     tryTake(command) {
       if (fd < 0) open();
       if (!tryExclusive(fd)) return false;
@@ -111,8 +127,12 @@ export function openLock(runDir: string, name: LockName): OpenLock {
         open();
         if (!tryExclusive(fd) || !sameFile(fd, path)) return false;
       }
-      ftruncateSync(fd);
-      writeSync(fd, `${process.pid} ${command}\n`);
+      const mine = `${process.pid} ${command}\n`;
+      changedHands = readFrom(fd) !== mine;
+      if (changedHands) {
+        ftruncateSync(fd);
+        writeSync(fd, mine);
+      }
       return true;
     },
     release: () => {
@@ -120,6 +140,11 @@ export function openLock(runDir: string, name: LockName): OpenLock {
     },
     close,
   };
+}
+
+function readFrom(fd: number): string {
+  const bytes = Buffer.alloc(512);
+  return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
 }
 
 function sameFile(fd: number, path: string): boolean {

@@ -100,6 +100,7 @@ describe('lock', () => {
     const lock = openLock(runDir, 'lock');
     for (let i = 0; i < 3; i++) {
       expect(lock.tryTake('kmeshctl agent')).toBe(true);
+      expect(lock.changedHands).toBe(i === 0);
       expect(lockHolder(runDir, 'lock')).toEqual({ pid: process.pid, command: 'kmeshctl agent' });
       lock.release();
     }
@@ -112,8 +113,12 @@ describe('lock', () => {
     expect(mine.tryTake('first')).toBe(true);
     mine.release();
     rmSync(runDir, { recursive: true });
-    await hold();
+    const child = await hold();
     expect(mine.tryTake('first')).toBe(false);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    expect(mine.tryTake('first')).toBe(true);
+    expect(mine.changedHands).toBe(true);
     mine.close();
   });
 

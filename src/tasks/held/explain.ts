@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The way of one connection through the maps, step by step as the programs go.
+import { addressHash, cgroupHash } from '../../abi/hash.ts';
+import type { Protocol } from '../../abi/structs.ts';
+import type { Candidate } from '../../admin/types.ts';
+import type { DataPlane } from '../../kernel/dataplane.ts';
+import type { BalancerPolicy } from '../../mesh/service.ts';
+import { isV4 } from '../../net/address.ts';
+import { socketAddressText } from '../../net/socket-address.ts';
+import { type HeldBackend, readBackend, tableEntry } from './backend.ts';
+import type { HeldClient } from './client.ts';
+import { findHeldFrontend } from './frontend.ts';
+import { readName } from './names.ts';
+
+export interface Choice {
+  readonly workload: string;
+  readonly address: string;
+  readonly port: number;
+  /** "source hash", "session affinity, 42 s old". */
+  readonly because: string;
+}
+
+export interface KernelExplanation {
+  readonly outcome: 'balanced' | 'left-alone' | 'refused';
+  readonly why: string;
+  readonly service: string;
+  readonly frontend?: string;
+  readonly backend?: string;
+  readonly policy?: BalancerPolicy;
+  readonly affinitySeconds?: number;
+  readonly predicted?: Choice;
+  readonly candidates: readonly Candidate[];
+  readonly notes: readonly string[];
+}
+
+export interface Target {
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+type Outcome = Pick<KernelExplanation, 'outcome' | 'why'>;
+
+/** `client` undefined: an enrolled one without name, addresses and cgroup. `monotonicNs`: CLOCK_MONOTONIC, as affinity counts. */
+export function explainByKernel(
+  plane: DataPlane,
+  client: HeldClient | undefined,
+  target: Target,
+  monotonicNs: bigint,
+): KernelExplanation {
+  const notes = client && !client.enrolled ? ['what follows holds for clients that are enrolled'] : [];
+  const none = { service: '', candidates: [], notes };
+  const left = (why: string): KernelExplanation => ({ outcome: 'left-alone', why, ...none });
+  const { protocol, address, port } = target;
+  const found = findHeldFrontend(plane, protocol, address, port, client?.namespaceId ?? 0);
+  if (!found) return left('no frontend: the mesh does not know this destination');
+  const text = found.length === undefined ? found.address : `${found.address}/${found.length}`;
+  const frontend = `${protocol}/${socketAddressText(text, port)}`;
+  const backend = found.backendId === 0 ? undefined : readBackend(plane, found.backendId);
+  if (!backend) {
+    const why =
+      found.backendId === 0
+        ? 'no service here is visible to this client'
+        : `backend ${found.backendId} is not there: refused until the agent repairs it`;
+    return { ...left(why), outcome: found.backendId === 0 ? 'left-alone' : 'refused', frontend };
+  }
+  const predicted = predict(plane, backend, client, address, monotonicNs);
+  return {
+    ...outcomeOf(backend, client, target),
+    service: readName(plane, 'service', backend.serviceId),
+    frontend,
+    backend: readName(plane, 'backend', backend.id),
+    policy: backend.policy,
+    affinitySeconds: backend.affinitySeconds,
+    ...(predicted ? { predicted } : {}),
+    candidates: backend.endpoints.map((e) => ({
+      workload: readName(plane, 'workload', e.workloadId),
+      address: e.address,
+      port: e.port,
+      weight: 0,
+      probability: e.probability,
+      out: '',
+    })),
+    notes: [...notes, ...(backend.policy === 'least-request' ? [leastRequest] : [])],
+  };
+}
+
+const leastRequest = 'of two endpoints drawn at random the one with fewer open connections for its weight is taken';
+
+function outcomeOf(backend: HeldBackend, client: HeldClient | undefined, target: Target): Outcome {
+  const left = (why: string): Outcome => ({ outcome: 'left-alone', why });
+  if (client && !client.enrolled) return left('the client is not enrolled');
+  if (backend.passthrough) return left('the service asks to be left alone');
+  if (backend.endpoints.length === 0) {
+    return backend.emptyDirect
+      ? left('no endpoint is usable, and the service allows going direct')
+      : { outcome: 'refused', why: 'no endpoint is usable: the connection is refused at once' };
+  }
+  const sixOnly = isV4(target.address) && backend.endpoints.every((e) => !isV4(e.address));
+  if (sixOnly) return { outcome: 'refused', why: 'all endpoints are IPv6, which an IPv4 socket cannot reach' };
+  const n = backend.endpoints.length;
+  return { outcome: 'balanced', why: `to one of ${n} endpoint${n === 1 ? '' : 's'}, by ${backend.policy}` };
+}
+
+function predict(
+  plane: DataPlane,
+  backend: HeldBackend,
+  client: HeldClient | undefined,
+  dialled: string,
+  monotonicNs: bigint,
+): Choice | undefined {
+  if (!client || (client.cgroupId === 0n && client.workloadId === 0) || backend.endpoints.length === 0)
+    return undefined;
+  return keptByAffinity(plane, backend, client, monotonicNs) ?? bySourceHash(plane, backend, client, dialled);
+}
+
+/** The key's client is the workload, or the cgroup with the top bit set. */
+function keptByAffinity(
+  plane: DataPlane,
+  backend: HeldBackend,
+  client: HeldClient,
+  monotonicNs: bigint,
+): Choice | undefined {
+  if (backend.affinitySeconds === 0) return undefined;
+  const who = client.workloadId === 0 ? client.cgroupId | (1n << 63n) : BigInt(client.workloadId);
+  const held = plane.map('affinity').get({ client: who, backend_id: backend.id });
+  if (!held) return undefined;
+  const age = (monotonicNs - held.used_ns) / 1_000_000_000n;
+  if (age >= BigInt(backend.affinitySeconds)) return undefined;
+  const member = backend.endpoints.find(
+    (e) => e.workloadId === held.workload_id && e.address === held.addr && e.port === held.port,
+  );
+  if (!member) return undefined;
+  const { address, port } = member;
+  const workload = readName(plane, 'workload', member.workloadId);
+  return { workload, address, port, because: `session affinity, ${age} s since its last connection` };
+}
+
+function bySourceHash(plane: DataPlane, backend: HeldBackend, client: HeldClient, dialled: string): Choice | undefined {
+  if (backend.policy !== 'source-hash' || backend.maglevSize === 0) return undefined;
+  // The client's own address of the family that it dials; one without is told apart by its cgroup.
+  const own = client.workloadId === 0 ? '' : isV4(dialled) ? client.address4 : client.address6;
+  const hash = own === '' ? cgroupHash(client.cgroupId) : addressHash(own);
+  const at = tableEntry(plane, backend.maglevFirst, hash % backend.maglevSize);
+  const endpoint = backend.endpoints[at];
+  if (!endpoint) return undefined;
+  const { address, port } = endpoint;
+  const because = `source hash of ${own === '' ? `cgroup ${client.cgroupId}` : own}`;
+  return { workload: readName(plane, 'workload', endpoint.workloadId), address, port, because };
+}
