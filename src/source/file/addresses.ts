@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields that hold addresses and ranges.
+import { parseAddress } from '../../net/address.ts';
+import { addressBits, parseCidr } from '../../net/cidr.ts';
+import { type Field, parsed } from './fields.ts';
+import type { AddressOrRange } from './objects.ts';
+
+/** A canonical address. */
+export const address: Field<string> = parsed('an IPv4 or IPv6 address', parseAddress);
+
+/** An address, or a range whose host bits are cleared; a range of one address is that address. */
+export const addressOrRange: Field<AddressOrRange> = parsed('an address or a range such as 10.1.0.0/16', (text) => {
+  const single = parseAddress(text);
+  if (single !== undefined) return { address: single };
+  const range = parseCidr(text);
+  return range && range.length === addressBits(range.address) ? { address: range.address } : range;
+});

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every object in effect and the ways they lead to each other: what must be built again when one of them changes.
+import { serviceHost } from '../names.ts';
+import {
+  type DestinationRuleObject,
+  type EndpointSliceObject,
+  identityOf,
+  type Labels,
+  type MeshObject,
+  type NamespaceObject,
+  type NodeObject,
+  type PodObject,
+  type ServiceEntryObject,
+  type WorkloadEntryObject,
+} from '../objects.ts';
+import { type Bags, openBags } from './bags.ts';
+import { hostsOf, type Owner } from './owners.ts';
+import { covers, openRuleBook, type RuleBook } from './rules.ts';
+import { openSelectors, type Selectors, selectorOf } from './selectors.ts';
+import { resolvesHosts } from './workload.ts';
+
+/** What a batch of changes touched. Objects are named by identity, and may be gone. */
+export interface Dirty {
+  readonly hosts: Set<string>;
+  readonly pods: Set<string>;
+  readonly entries: Set<string>;
+  readonly slices: Set<string>;
+  readonly serviceEntries: Set<string>;
+  /** Namespace -> selectors whose pods and entries are touched, until `expand` finds them. */
+  readonly selected: Map<string, Labels[]>;
+}
+
+export function nothingDirty(): Dirty {
+  return {
+    hosts: new Set(),
+    pods: new Set(),
+    entries: new Set(),
+    slices: new Set(),
+    serviceEntries: new Set(),
+    selected: new Map(),
+  };
+}
+
+export interface ObjectsIndex {
+  readonly objects: ReadonlyMap<string, MeshObject>;
+  readonly namespaces: ReadonlyMap<string, NamespaceObject>;
+  readonly nodes: ReadonlyMap<string, NodeObject>;
+  /** Host name -> objects that offer it. */
+  readonly offers: Bags<Owner>;
+  readonly selectors: Selectors;
+  readonly rules: RuleBook;
+  /** "namespace/name" of a pod -> slices with an endpoint that stands for it. */
+  readonly slicesOfPod: Bags<EndpointSliceObject>;
+  /** Host name that is to be resolved -> identities of what has it as an endpoint. */
+  readonly resolving: Bags<string>;
+  /** Puts `next` (undefined: nothing) in the place of what has this identity, and marks what that touches. */
+  replace(identity: string, next: MeshObject | undefined, dirty: Dirty): void;
+  /** Marks all whose services depend on this owner: those it selects, its endpoints, its slices and their pods. */
+  touchMembers(owner: Owner, dirty: Dirty): void;
+  /** Finds what the touched selectors select. */
+  expand(dirty: Dirty): void;
+}
+
+/** With more selectors than this in a namespace, building all of it again is cheaper than asking each. */
+const maxScans = 8;
+
+export function openObjectsIndex(): ObjectsIndex {
+  const objects = new Map<string, MeshObject>();
+  const namespaces = new Map<string, NamespaceObject>();
+  const nodes = new Map<string, NodeObject>();
+  const offers = openBags<Owner>();
+  const selectors = openSelectors();
+  const rules = openRuleBook();
+  const slicesOfPod = openBags<EndpointSliceObject>();
+  const slicesOfService = openBags<EndpointSliceObject>();
+  const podsOf = openBags<PodObject>();
+  const entriesOf = openBags<WorkloadEntryObject>();
+  const ownersOf = openBags<Owner>();
+  const resolving = openBags<string>();
+
+  const expand = (dirty: Dirty) => {
+    for (const [namespace, touched] of dirty.selected) {
+      const all = touched.length > maxScans;
+      const pairs = touched.map((selector) => Object.entries(selector));
+      const fits = (labels: Labels) => all || pairs.some((p) => p.every(([key, value]) => labels[key] === value));
+      for (const pod of podsOf.get(namespace)) if (fits(pod.labels)) dirty.pods.add(identityOf(pod));
+      for (const entry of entriesOf.get(namespace)) if (fits(entry.labels)) dirty.entries.add(identityOf(entry));
+    }
+    dirty.selected.clear();
+  };
+
+  const touchMembers = (owner: Owner, dirty: Dirty) => {
+    const selector = selectorOf(owner);
+    if (selector) {
+      const touched = dirty.selected.get(owner.namespace);
+      if (touched) touched.push(selector);
+      else dirty.selected.set(owner.namespace, [selector]);
+    }
+    if (owner.kind === 'ServiceEntry') {
+      dirty.serviceEntries.add(identityOf(owner));
+      return;
+    }
+    for (const slice of slicesOfService.get(`${owner.namespace}/${owner.name}`)) touchSlice(slice, dirty);
+  };
+
+  const touchSlice = (slice: EndpointSliceObject, dirty: Dirty) => {
+    dirty.slices.add(identityOf(slice));
+    for (const { pod } of slice.endpoints) if (pod !== '') dirty.pods.add(`Pod ${pod}`);
+  };
+
+  const touchNode = (node: string, dirty: Dirty) => {
+    for (const object of objects.values()) {
+      if (object.kind === 'Pod' && object.node === node) dirty.pods.add(identityOf(object));
+      if (object.kind === 'EndpointSlice' && object.endpoints.some((e) => e.node === node)) {
+        dirty.slices.add(identityOf(object));
+      }
+    }
+  };
+
+  const touchRuled = (rule: DestinationRuleObject, dirty: Dirty) => {
+    for (const host of offers.keys()) if (covers(rule.host, host)) dirty.hosts.add(host);
+  };
+
+  /** Host names among an object's endpoints. */
+  const hostnamesOf = (object: WorkloadEntryObject | ServiceEntryObject): readonly string[] => {
+    if (object.kind === 'WorkloadEntry') return object.endpoint.hostname === '' ? [] : [object.endpoint.hostname];
+    if (resolvesHosts(object)) return hostsOf(object);
+    return object.endpoints.flatMap((e) => (e.hostname === '' ? [] : e.hostname));
+  };
+
+  /** Files an object in the indexes, or takes it out. */
+  const file = (identity: string, object: MeshObject, how: 'add' | 'remove', dirty: Dirty) => {
+    switch (object.kind) {
+      case 'Namespace':
+        if (how === 'add') namespaces.set(object.name, object);
+        else namespaces.delete(object.name);
+        for (const owner of ownersOf.get(object.name)) for (const host of hostsOf(owner)) dirty.hosts.add(host);
+        return;
+      case 'Node':
+        if (how === 'add') nodes.set(object.name, object);
+        else nodes.delete(object.name);
+        touchNode(object.name, dirty);
+        return;
+      case 'Pod':
+        podsOf[how](object.namespace, object);
+        dirty.pods.add(identity);
+        for (const slice of slicesOfPod.get(`${object.namespace}/${object.name}`)) dirty.slices.add(identityOf(slice));
+        return;
+      case 'WorkloadEntry':
+        entriesOf[how](object.namespace, object);
+        for (const host of hostnamesOf(object)) resolving[how](host, identity);
+        dirty.entries.add(identity);
+        return;
+      case 'EndpointSlice':
+        if (object.service !== '') slicesOfService[how](`${object.namespace}/${object.service}`, object);
+        for (const { pod } of object.endpoints) if (pod !== '') slicesOfPod[how](pod, object);
+        touchSlice(object, dirty);
+        return;
+      case 'DestinationRule':
+        if (how === 'add') rules.put(object);
+        else rules.remove(object);
+        touchRuled(object, dirty);
+        return;
+      case 'ServiceEntry':
+        for (const host of hostnamesOf(object)) resolving[how](host, identity);
+        break;
+    }
+    ownersOf[how](object.namespace, object);
+    if (how === 'add') selectors.put(object);
+    else selectors.remove(object);
+    for (const host of hostsOf(object)) {
+      offers[how](host, object);
+      dirty.hosts.add(host);
+    }
+    touchMembers(object, dirty);
+  };
+
+  return {
+    objects,
+    namespaces,
+    nodes,
+    offers,
+    selectors,
+    rules,
+    slicesOfPod,
+    resolving,
+    replace(identity, next, dirty) {
+      const before = objects.get(identity);
+      if (before === next) return;
+      if (before) {
+        objects.delete(identity);
+        file(identity, before, 'remove', dirty);
+      }
+      if (next) {
+        objects.set(identity, next);
+        file(identity, next, 'add', dirty);
+      }
+    },
+    touchMembers,
+    expand,
+  };
+}
+
+/** Key of the service that a slice belongs to; undefined when it belongs to none. */
+export function serviceOfSlice(slice: EndpointSliceObject): string | undefined {
+  if (slice.service === '') return undefined;
+  return `${slice.namespace}/${serviceHost(slice.namespace, slice.service)}`;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// From pods, entries and slices to workloads of the model. uids are those that istiod gives.
+import { type Locality, noLocality, type PortMapping, type Workload } from '../../../mesh/workload.ts';
+import { type Address, isV4 } from '../../../net/address.ts';
+import { clusterId } from '../names.ts';
+import type {
+  EndpointSliceObject,
+  EntryEndpoint,
+  PodObject,
+  ServiceEntryObject,
+  SliceEndpoint,
+  WorkloadEntryObject,
+} from '../objects.ts';
+import type { Owner } from './owners.ts';
+
+/** A service that a workload belongs to: its key, and the object that owns it. */
+export interface Membership {
+  readonly key: string;
+  readonly of: Owner;
+}
+
+type Services = Workload['services'];
+
+/** Makes maps of services; equal ones are one value, as the pods of a service share it. */
+export interface ServiceMaps {
+  of(parts: readonly (readonly [string, readonly PortMapping[]])[]): Services;
+}
+
+const maxMaps = 20_000;
+
+export function openServiceMaps(): ServiceMaps {
+  const known = new Map<string, Services>();
+  return {
+    of(parts) {
+      const text = JSON.stringify(parts);
+      const before = known.get(text);
+      if (before) return before;
+      if (known.size >= maxMaps) known.clear();
+      const made = new Map(parts);
+      known.set(text, made);
+      return made;
+    },
+  };
+}
+
+const none: readonly never[] = [];
+
+function mapping(of: Owner, port: Owner['ports'][number], targetPort: number): PortMapping {
+  const shared = of.ports.some((p) => p !== port && p.port === port.port);
+  return { servicePort: port.port, targetPort, ...(shared && { protocol: port.protocol }) };
+}
+
+/** Ports of a pod where a service names its target port, and where a port of an entry has the name of one of the pod's. */
+export function podPorts(pod: PodObject, of: Owner): readonly PortMapping[] {
+  const out: PortMapping[] = [];
+  for (const port of of.ports) {
+    const name = of.kind === 'Service' ? port.targetName : port.name;
+    if (name === '') continue;
+    const found = pod.ports.find((p) => p.name === name && p.protocol === port.protocol);
+    if (found && found.port !== port.targetPort) out.push(mapping(of, port, found.port));
+  }
+  return out.length > 0 ? out : none;
+}
+
+/** Ports of an entry by name: that of the target port, else that of the service's port. */
+export function entryPorts(endpoint: EntryEndpoint, of: Owner): readonly PortMapping[] {
+  const out: PortMapping[] = [];
+  for (const port of of.ports) {
+    const own = endpoint.ports.get(port.targetName || port.name);
+    if (own !== undefined && own !== port.targetPort) out.push(mapping(of, port, own));
+  }
+  return out.length > 0 ? out : none;
+}
+
+/** Ports of a slice carry the names of the service's ports. */
+export function slicePorts(slice: EndpointSliceObject, of: Owner): readonly PortMapping[] {
+  const out: PortMapping[] = [];
+  for (const port of of.ports) {
+    const own = slice.ports.find((p) => p.name === port.name && p.protocol === port.protocol);
+    if (own && own.port !== port.targetPort) out.push(mapping(of, port, own.port));
+  }
+  return out.length > 0 ? out : none;
+}
+
+const plain = {
+  hostname: '',
+  network: '',
+  clusterId,
+  trustDomain: 'cluster.local',
+  node: '',
+  workloadType: 'pod',
+  status: 'healthy',
+  capacity: 1,
+  hostNetwork: false,
+  authorizationPolicies: [],
+  tunnelProtocol: 'none',
+  nativeTunnel: false,
+} as const satisfies Partial<Workload>;
+
+function tunnel(kind: PodObject['tunnel']): Pick<Workload, 'tunnelProtocol' | 'nativeTunnel'> {
+  return { tunnelProtocol: kind === 'none' ? 'none' : 'hbone', nativeTunnel: kind === 'native' };
+}
+
+export function podUid(namespace: string, name: string): string {
+  return `${clusterId}//Pod/${namespace}/${name}`;
+}
+
+/** Undefined for a pod that has no address or runs no more. */
+export function podWorkload(pod: PodObject, locality: Locality, services: Services): Workload | undefined {
+  if (pod.terminal || pod.addresses.length === 0) return undefined;
+  return {
+    ...plain,
+    uid: podUid(pod.namespace, pod.name),
+    name: pod.name,
+    namespace: pod.namespace,
+    addresses: pod.addresses,
+    serviceAccount: pod.serviceAccount,
+    node: pod.node,
+    workloadName: pod.workloadName,
+    workloadType: pod.workloadType,
+    canonicalName: pod.canonicalName,
+    canonicalRevision: pod.canonicalRevision,
+    locality: pod.locality ?? locality,
+    status: pod.healthy ? 'healthy' : 'unhealthy',
+    hostNetwork: pod.hostNetwork,
+    services,
+    ...tunnel(pod.tunnel),
+  };
+}
+
+/** Addresses of a host name, undefined while it is not resolved. */
+export type Resolved = (hostname: string) => readonly Address[] | undefined;
+
+/**
+ * Workloads of an endpoint: one, or for a host name one for each address that it resolves to (IPv4 and IPv6 ones in pairs), each with the
+ * endpoint's weight. While it is not resolved, one without an address.
+ */
+function endpointWorkloads(
+  one: Omit<Workload, 'addresses' | 'hostname'>,
+  endpoint: EntryEndpoint,
+  resolved: Resolved,
+): Workload[] {
+  if (endpoint.address !== '') return [{ ...one, addresses: [endpoint.address], hostname: '' }];
+  const { hostname } = endpoint;
+  const found = (hostname === '' ? undefined : resolved(hostname)) ?? [];
+  if (found.length === 0) return [{ ...one, addresses: [], hostname }];
+  const v4 = found.filter(isV4);
+  const v6 = found.filter((a) => !isV4(a));
+  return Array.from({ length: Math.max(v4.length, v6.length) }, (_, i) => {
+    const addresses = [v4[i], v6[i]].filter((a) => a !== undefined);
+    return { ...one, uid: `${one.uid}/${addresses[0]}`, addresses, hostname };
+  });
+}
+
+export function entryWorkloads(entry: WorkloadEntryObject, services: Services, resolved: Resolved): Workload[] {
+  const { endpoint } = entry;
+  const one = {
+    ...plain,
+    uid: `${clusterId}/networking.istio.io/WorkloadEntry/${entry.namespace}/${entry.name}`,
+    name: entry.name,
+    namespace: entry.namespace,
+    network: endpoint.network,
+    serviceAccount: endpoint.serviceAccount,
+    workloadName: entry.workloadName,
+    canonicalName: entry.canonicalName,
+    canonicalRevision: entry.canonicalRevision,
+    locality: endpoint.locality,
+    capacity: endpoint.weight,
+    services,
+    ...tunnel(entry.tunnel),
+  };
+  return endpointWorkloads(one, endpoint, resolved);
+}
+
+/** Workloads of an entry's listed endpoints, or of its hosts when they are what is to be resolved. `owned`: the hosts that it owns. */
+export function inlineWorkloads(
+  entry: ServiceEntryObject,
+  owned: readonly Membership[],
+  maps: ServiceMaps,
+  resolved: Resolved,
+): Workload[] {
+  if (owned.length === 0) return [];
+  const out: Workload[] = [];
+  const seen = new Set<string>();
+  for (const { endpoint, members } of inlineEndpoints(entry, owned)) {
+    const target = endpoint.address || endpoint.hostname;
+    if (seen.has(target)) continue;
+    seen.add(target);
+    const one = {
+      ...plain,
+      uid: `${clusterId}/networking.istio.io/ServiceEntry/${entry.namespace}/${entry.name}/${target}`,
+      name: entry.name,
+      namespace: entry.namespace,
+      network: endpoint.network,
+      serviceAccount: endpoint.serviceAccount,
+      workloadName: entry.name,
+      canonicalName: entry.canonicalName,
+      canonicalRevision: entry.canonicalRevision,
+      locality: endpoint.locality,
+      capacity: endpoint.weight,
+      services: maps.of(members.map(({ key, of }) => [key, entryPorts(endpoint, of)])),
+    };
+    out.push(...endpointWorkloads(one, endpoint, resolved));
+  }
+  return out;
+}
+
+/** True when an entry's hosts themselves are its endpoints. */
+export function resolvesHosts(entry: ServiceEntryObject): boolean {
+  const byName = entry.resolution === 'DNS' || entry.resolution === 'DNS_ROUND_ROBIN';
+  return byName && entry.endpoints.length === 0 && entry.selector === undefined;
+}
+
+function inlineEndpoints(
+  entry: ServiceEntryObject,
+  owned: readonly Membership[],
+): { readonly endpoint: EntryEndpoint; readonly members: readonly Membership[] }[] {
+  if (!resolvesHosts(entry)) return entry.endpoints.map((endpoint) => ({ endpoint, members: owned }));
+  return owned.map((member) => ({
+    endpoint: {
+      address: '',
+      hostname: member.key.slice(member.key.indexOf('/') + 1),
+      ports: new Map(),
+      weight: 1,
+      locality: noLocality,
+      network: '',
+      serviceAccount: 'default',
+    },
+    members: [member],
+  }));
+}
+
+/** Workloads of a slice's endpoints that are no known pods. They may share addresses with others, so they own none. */
+export function sliceWorkloads(
+  slice: EndpointSliceObject,
+  services: Services,
+  isPod: (pod: string) => boolean,
+  localityOf: (endpoint: SliceEndpoint) => Locality,
+): Workload[] {
+  const out: Workload[] = [];
+  const seen = new Set<string>();
+  for (const endpoint of slice.endpoints) {
+    const [first] = endpoint.addresses;
+    if (first === undefined || seen.has(first) || (endpoint.pod !== '' && isPod(endpoint.pod))) continue;
+    seen.add(first);
+    out.push({
+      ...plain,
+      uid: `${clusterId}/discovery.k8s.io/EndpointSlice/${slice.namespace}/${slice.name}/${first}`,
+      name: slice.name,
+      namespace: slice.namespace,
+      addresses: endpoint.addresses,
+      serviceAccount: '',
+      node: endpoint.node,
+      workloadName: '',
+      canonicalName: '',
+      canonicalRevision: '',
+      locality: localityOf(endpoint),
+      status: endpoint.healthy ? 'healthy' : 'unhealthy',
+      hostNetwork: true,
+      services,
+    });
+  }
+  return out;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds that are read; everything else is listed as ignored.
+import type { Kind } from './kind.ts';
+import { destinationRuleKind } from './kinds/destination-rule.ts';
+import { endpointSliceKind } from './kinds/endpoint-slice.ts';
+import { namespaceKind } from './kinds/namespace.ts';
+import { nodeKind } from './kinds/node.ts';
+import { podKind } from './kinds/pod.ts';
+import { serviceKind } from './kinds/service.ts';
+import { serviceEntryKind } from './kinds/service-entry.ts';
+import { workloadEntryKind } from './kinds/workload-entry.ts';
+
+export const kinds: readonly Kind[] = [
+  namespaceKind,
+  nodeKind,
+  podKind,
+  serviceKind,
+  endpointSliceKind,
+  serviceEntryKind,
+  workloadEntryKind,
+  destinationRuleKind,
+];
+
+/** The reader of "group/version" and kind; 'version' when the kind is known but not in that version. */
+export function kindOf(apiVersion: string, kind: string): Kind | 'version' | undefined {
+  const slash = apiVersion.indexOf('/');
+  const group = slash === -1 ? '' : apiVersion.slice(0, slash);
+  const version = apiVersion.slice(slash + 1);
+  for (const known of kinds) {
+    if (known.kind !== kind || known.group !== group) continue;
+    return known.versions.includes(version) ? known : 'version';
+  }
+  return undefined;
+}

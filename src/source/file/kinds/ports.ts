@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ports of Services and ServiceEntries: application protocol, and numbers and names that may not repeat.
+import type { Path } from '../node.ts';
+import type { Reading } from '../reading.ts';
+
+const protocols = new Map([
+  ['http', 'http'],
+  ['kubernetes.io/ws', 'http'],
+  ['http2', 'http2'],
+  ['kubernetes.io/h2c', 'http2'],
+  ['grpc', 'grpc'],
+  ['grpc-web', 'grpc'],
+  ['https', 'tls'],
+  ['kubernetes.io/wss', 'tls'],
+  ['tls', 'tls'],
+  ['tcp', 'tcp'],
+]);
+
+/** http, http2, grpc, tls, tcp or '' (not known), from appProtocol, else from the port's name ("http-web"). */
+export function appProtocolOf(stated: string | undefined, name: string): string {
+  const text = (stated ?? name).toLowerCase();
+  const found = protocols.get(text);
+  if (found !== undefined || stated !== undefined) return found ?? '';
+  return protocols.get(text.startsWith('grpc-web') ? 'grpc-web' : (text.split('-')[0] as string)) ?? '';
+}
+
+/** Faults for a number (with its protocol) or a name that stands twice. */
+export function checkPorts(
+  ports: readonly { readonly port: number; readonly protocol: string; readonly name: string }[],
+  path: Path,
+  numberField: string,
+  reading: Reading,
+): void {
+  const numbers = new Map<string, number>();
+  const names = new Map<string, number>();
+  ports.forEach(({ port, protocol, name }, i) => {
+    const number = `${port}/${protocol}`;
+    const before = numbers.get(number);
+    if (before !== undefined) reading.faultAt([...path, i, numberField], `${number} stands in [${before}] already`);
+    else numbers.set(number, i);
+    if (name === '') {
+      if (ports.length > 1) reading.faultAt([...path, i, 'name'], 'is missing, and must be there with several ports');
+      return;
+    }
+    const same = names.get(name);
+    if (same !== undefined) reading.faultAt([...path, i, 'name'], `"${name}" stands in [${same}] already`);
+    else names.set(name, i);
+  });
+}

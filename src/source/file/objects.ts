@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checked objects: what is kept of a document once it was found good. Plain data, as it also passes between threads.
+import type { BalancerPolicy, Scope, ServicePort } from '../../mesh/service.ts';
+import type { Locality, Workload } from '../../mesh/workload.ts';
+import type { Address } from '../../net/address.ts';
+import type { Place } from './findings.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+interface ObjectBase {
+  readonly namespace: string;
+  readonly name: string;
+  /** Where metadata.name stands. */
+  readonly place: Place;
+  /** Milliseconds since the epoch; absent when the document has no creationTimestamp: then it counts as the newest. */
+  readonly created?: number;
+}
+
+/** How far traffic should stay: 'zone' prefers the same zone, 'node' the same node; 'any' says that nothing is preferred. */
+export type Distribution = 'any' | 'zone' | 'node';
+
+export interface NamespaceObject extends ObjectBase {
+  readonly kind: 'Namespace';
+  readonly distribution?: Distribution;
+}
+
+export interface NodeObject extends ObjectBase {
+  readonly kind: 'Node';
+  readonly locality: Locality;
+}
+
+export interface NamedPort {
+  readonly name: string;
+  readonly protocol: 'tcp' | 'udp';
+  readonly port: number;
+}
+
+export interface PodObject extends ObjectBase {
+  readonly kind: 'Pod';
+  readonly labels: Labels;
+  /** Empty when it has none yet. */
+  readonly addresses: readonly Address[];
+  /** Succeeded or Failed: runs no more. */
+  readonly terminal: boolean;
+  readonly healthy: boolean;
+  readonly node: string;
+  readonly serviceAccount: string;
+  readonly hostNetwork: boolean;
+  /** Its own label's; else that of its node counts. */
+  readonly locality?: Locality;
+  readonly workloadName: string;
+  readonly workloadType: Workload['workloadType'];
+  readonly ports: readonly NamedPort[];
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly tunnel: 'none' | 'hbone' | 'native';
+}
+
+export interface ObjectPort extends ServicePort {
+  readonly protocol: 'tcp' | 'udp';
+  /** Name of the target port; '' when targetPort is a number. */
+  readonly targetName: string;
+}
+
+export interface ServiceObject extends ObjectBase {
+  readonly kind: 'Service';
+  /** ExternalName: leads nowhere here. */
+  readonly external: boolean;
+  readonly selector: Labels;
+  readonly addresses: readonly Address[];
+  readonly ports: readonly ObjectPort[];
+  readonly affinitySeconds: number;
+  /** internalTrafficPolicy: Local. */
+  readonly nodeLocal: boolean;
+  readonly distribution?: Distribution;
+  readonly publishNotReady: boolean;
+  readonly ipFamilies: 'automatic' | 'ipv4' | 'ipv6' | 'dual';
+  readonly onEmpty: 'refuse' | 'direct';
+}
+
+export interface SliceEndpoint {
+  readonly addresses: readonly Address[];
+  readonly healthy: boolean;
+  readonly node: string;
+  readonly zone: string;
+  /** "namespace/name" of the pod it stands for; '' when it is no pod. */
+  readonly pod: string;
+}
+
+export interface EndpointSliceObject extends ObjectBase {
+  readonly kind: 'EndpointSlice';
+  /** Name of its service; '' when it belongs to none. */
+  readonly service: string;
+  readonly ports: readonly NamedPort[];
+  readonly endpoints: readonly SliceEndpoint[];
+}
+
+/** What a WorkloadEntry and an endpoint of a ServiceEntry have in common. */
+export interface EntryEndpoint {
+  /** Exactly one of the two is set. */
+  readonly address: Address | '';
+  readonly hostname: string;
+  /** Port name -> port. */
+  readonly ports: ReadonlyMap<string, number>;
+  readonly weight: number;
+  readonly locality: Locality;
+  readonly network: string;
+  readonly serviceAccount: string;
+}
+
+export interface WorkloadEntryObject extends ObjectBase {
+  readonly kind: 'WorkloadEntry';
+  readonly labels: Labels;
+  readonly endpoint: EntryEndpoint;
+  readonly workloadName: string;
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly tunnel: 'none' | 'hbone' | 'native';
+}
+
+export interface AddressOrRange {
+  readonly address: Address;
+  readonly length?: number;
+}
+
+export interface ServiceEntryObject extends ObjectBase {
+  readonly kind: 'ServiceEntry';
+  readonly hosts: readonly string[];
+  readonly addresses: readonly AddressOrRange[];
+  readonly ports: readonly ObjectPort[];
+  readonly resolution: 'NONE' | 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN';
+  readonly endpoints: readonly EntryEndpoint[];
+  readonly selector?: Labels;
+  readonly subjectAltNames: readonly string[];
+  /** 'none': exported to nobody. */
+  readonly visibility: 'public' | 'namespace' | 'none';
+  readonly distribution?: Distribution;
+  /** False when the label networking.istio.io/enable-autoallocate-ip says so. */
+  readonly automatic: boolean;
+  /** Addresses that a control plane gave its hosts: status.addresses. */
+  readonly given: ReadonlyMap<string, readonly Address[]>;
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly onEmpty: 'refuse' | 'direct';
+}
+
+export interface RuleLocality {
+  /** False: no preference by locality, whatever the service says. */
+  readonly enabled: boolean;
+  readonly distribute: readonly { readonly from: string; readonly to: ReadonlyMap<string, number> }[];
+  readonly failover: readonly { readonly from: string; readonly to: string }[];
+  /** Order of preference; empty when the rule names none. */
+  readonly scopes: readonly Scope[];
+}
+
+export interface DestinationRuleObject extends ObjectBase {
+  readonly kind: 'DestinationRule';
+  /** Full host name or wildcard. */
+  readonly host: string;
+  /** Namespaces it holds for; empty is all. */
+  readonly exportTo: readonly string[];
+  readonly policy?: BalancerPolicy;
+  readonly passthrough: boolean;
+  readonly locality?: RuleLocality;
+}
+
+export type MeshObject =
+  | NamespaceObject
+  | NodeObject
+  | PodObject
+  | ServiceObject
+  | EndpointSliceObject
+  | WorkloadEntryObject
+  | ServiceEntryObject
+  | DestinationRuleObject;
+
+/** "Pod shop/cart-1", "Node node-a": what two documents may not share. */
+export function identityOf(o: { readonly kind: string; readonly namespace: string; readonly name: string }): string {
+  return o.namespace === '' ? `${o.kind} ${o.name}` : `${o.kind} ${o.namespace}/${o.name}`;
+}
