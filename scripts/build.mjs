@@ -12,7 +12,13 @@ const stampFile = join(dist, '.bundle');
 const flags = new Set(process.argv.slice(2));
 
 /** dist/NAME.js -> source. Those that do not exist are left out. */
-const programs = { main: 'src/main.ts', gen: 'src/cli/gen/main.ts', bench: 'bench/main.ts' };
+const programs = {
+  main: 'src/main.ts',
+  gen: 'src/cli/gen/main.ts',
+  bench: 'bench/main.ts',
+  'demo-server': 'src/demo/server.ts',
+  'demo-client': 'src/demo/client.ts',
+};
 
 /** Stay in node_modules: native, or rarely needed and large. */
 const external = ['koffi', 'pino', '@grpc/grpc-js', 'protobufjs'];

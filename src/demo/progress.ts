@@ -23,9 +23,10 @@ const BORDERS = {
 
 const duration = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 
-/** Writes to `env.stderr`, so that a result in JSON has stdout to itself. */
-export function openProgress(env: Env, colour: boolean): Progress {
+/** Writes to `env.stderr`, so that a result in JSON has stdout to itself. Colours on a terminal, unless NO_COLOR is set. */
+export function openProgress(env: Env): Progress {
   const out = env.stderr;
+  const colour = out.isTTY === true && !env.getenv('NO_COLOR');
   const paint = new Chalk({ level: colour ? 1 : 0 });
   const line = (text = '') => out.write(`${text}\n`);
   // A line that is written over needs a terminal; a log gets finished lines only.

@@ -2,16 +2,16 @@
 // A mesh for tests of the data plane: pods, loaded programs, and a way to say what should be in the kernel.
 import { join } from 'node:path';
 import type { Reason } from '../../src/abi/reasons.ts';
-import { type Enrolment, levelMask } from '../../src/compile/enrolment.ts';
-import { emptyImage, type Image, settle } from '../../src/compile/image.ts';
-import type { Operation } from '../../src/compile/operation.ts';
+import { writeEnrolments } from '../../src/agent/enrolments.ts';
+import { execute } from '../../src/agent/execute.ts';
+import type { Enrolment } from '../../src/compile/enrolment.ts';
+import { emptyImage, type Image, type Leftovers, settle } from '../../src/compile/image.ts';
 import { sizesOf } from '../../src/compile/pins.ts';
 import { planAll } from '../../src/compile/plan.ts';
 import type { WantedClient } from '../../src/compile/wanted.ts';
 import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/lab.ts';
 import { pause } from '../../src/demo/process.ts';
 import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
-import type { DataPlane } from '../../src/kernel/dataplane.ts';
 import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import { openInstance } from './instance.ts';
 import { type Python, startPython, startServer } from './python.ts';
@@ -52,26 +52,6 @@ export interface Mesh {
   close(): Promise<void>;
 }
 
-/** Carries out operations one batch of like kind after the other. */
-async function carryOut(plane: DataPlane, ops: readonly Operation[]): Promise<void> {
-  for (let i = 0; i < ops.length; ) {
-    const first = ops[i] as Operation;
-    if (first.kind === 'grace') {
-      await plane.grace();
-      i++;
-      continue;
-    }
-    const batch: Exclude<Operation, { kind: 'grace' }>[] = [];
-    for (let op: Operation | undefined = first; op && op.kind !== 'grace'; op = ops[++i]) {
-      if (op.kind !== first.kind || op.map !== first.map) break;
-      batch.push(op);
-    }
-    const map = plane.map(first.map);
-    if (first.kind === 'delete') map.delete(batch.map((op) => op.key) as never);
-    else map.put(batch.map((op) => [op.key, op.kind === 'put' ? op.value : undefined]) as never);
-  }
-}
-
 /**
  * Pods named so, with addresses 10.0.0.1, fd00::1 and so on in order, and programs loaded on the cgroup that theirs are in.
  * Whatever happens, close() leaves nothing.
@@ -99,6 +79,8 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
   const clients = new Map<string, WantedClient>();
   const enrolled = new Map<bigint, Enrolment>();
   let services: readonly ServiceSpec[] = [];
+  const graces: Promise<void>[] = [];
+  const freed: Leftovers[] = [];
 
   const pod = (name: string): Pod => {
     const found = lab.pods.get(name);
@@ -106,6 +88,7 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     return found;
   };
   const apply = async () => {
+    for (const leftovers of freed.splice(0)) settle(image, leftovers);
     const plan = planAll(image, {
       backends: new Map(services.map((spec) => [spec.name, backendOf(spec)])),
       frontends: frontendsOf(services),
@@ -113,13 +96,12 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     });
     for (const refusal of plan.refused) throw new Error(refusal.reason);
     if (plan.udpFrontends > 0) plane.setUdpHooks(true);
-    await carryOut(plane, plan.ops);
-    settle(image, plan.commit());
+    await execute(plane, plan.ops, { skipLastGrace: true });
+    const leftovers = plan.commit();
+    // What is in the kernel counts at once; what it replaced is used again only after the grace period, and nobody waits for that.
+    graces.push(plane.grace().then(() => void freed.push(leftovers)));
   };
   const idOf = (uid: string) => image.ids.workload.idOf(uid) ?? 0;
-  const writeLevel = () => {
-    plane.map('level').put([[0, { mask: levelMask(enrolled.values()) }]]);
-  };
   const counts = () => new Map(plane.reasons());
 
   return {
@@ -136,15 +118,13 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
       await apply();
       const id = cgroupId(cgroup);
       enrolled.set(id, { cgroupId: id, level: cgroupLevel(cgroup), workload: uid, netns: 0n, sinceNs: 0n });
-      writeLevel();
-      plane.map('enrolled').put([[id, { workload_id: uid ? idOf(uid) : 0, flags: 0 }]]);
+      writeEnrolments(plane, enrolled, idOf);
       return id;
     },
     async unenroll(name) {
       const id = cgroupId(pod(name).cgroup);
-      plane.map('enrolled').delete([id]);
       enrolled.delete(id);
-      writeLevel();
+      writeEnrolments(plane, enrolled, idOf);
       clients.delete(uidOf(name));
       await apply();
     },
@@ -185,6 +165,9 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
         if (performance.now() > end) throw new Error(`not within five seconds: ${condition}`);
       }
     },
-    close,
+    async close() {
+      await Promise.all(graces);
+      await close();
+    },
   };
 }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where one run of the demo lives: its own pins, run directory, cgroups and namespaces, named by its process. All of it
+// can be found by that name and removed, whoever made it.
+import { mkdirSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { lockHolder } from '../agent/lock.ts';
+import type { Place } from '../env.ts';
+import { mountBpffs, onBpffs } from '../kernel/pins.ts';
+import { resolveCgroupRoot } from '../tasks/cgroup-path.ts';
+import { isAlive, type Lab, leftoverLabs, openLab, removeLab } from './lab.ts';
+import { pause, runCommand } from './process.ts';
+
+const PREFIX = 'kmesh-demo';
+
+export interface Stage {
+  readonly name: string;
+  /** Holds everything below that is a file. */
+  readonly folder: string;
+  readonly config: string;
+  readonly logs: string;
+  /** The demo's own. */
+  readonly place: Place;
+  readonly lab: Lab;
+}
+
+/** Folders next to what `place` names, so that a mesh of this machine is not touched. */
+function pathsOf(place: Place, name: string) {
+  const folder = join(dirname(place.runDir), name);
+  return {
+    name,
+    folder,
+    bpffs: join(folder, 'bpf'),
+    run: join(folder, 'run'),
+    config: join(folder, 'config'),
+    logs: join(folder, 'logs'),
+    cgroupRoot: join(resolveCgroupRoot(place), name),
+  };
+}
+
+/** Makes an empty stage for the process `pid`. @throws KmeshError; what was made by then is removed by removeStage. */
+export async function openStage(place: Place, pid: number): Promise<Stage> {
+  const paths = pathsOf(place, nameOf(pid));
+  for (const path of [paths.folder, paths.run, paths.config, paths.logs])
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+  // A bpffs of its own: unmounting it takes every pin along, and with the pins the programs.
+  mountBpffs(paths.bpffs);
+  const lab = await openLab(paths.name, paths.cgroupRoot);
+  const { name, folder, config, logs, cgroupRoot } = paths;
+  return {
+    name,
+    folder,
+    config,
+    logs,
+    lab,
+    place: { bpffs: join(paths.bpffs, 'kmesh'), cgroupRoot, runDir: paths.run },
+  };
+}
+
+export const nameOf = (pid: number): string => `${PREFIX}-${pid}`;
+
+/** Stops the agent of a stage, if one runs. SIGKILL when it takes longer than five seconds. */
+async function stopAgent(runDir: string): Promise<void> {
+  const agent = lockHolder(runDir, 'agent.lock');
+  if (!agent || agent.pid <= 0) return;
+  try {
+    process.kill(agent.pid, 'SIGTERM');
+    for (let i = 0; i < 500 && isAlive(agent.pid); i++) await pause(10);
+    if (isAlive(agent.pid)) process.kill(agent.pid, 'SIGKILL');
+  } catch {
+    // It ended by itself in between.
+  }
+}
+
+/**
+ * Removes all that a stage consists of, as far as it exists: agent, pods and what runs in them, programs, files. Every
+ * part is tried. @throws the first failure.
+ */
+export async function removeStage(place: Place, name: string): Promise<void> {
+  const paths = pathsOf(place, name);
+  const failures: unknown[] = [];
+  const attempt = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch (error) {
+      failures.push(error);
+    }
+  };
+  await attempt(() => stopAgent(paths.run));
+  await attempt(() => removeLab(name, paths.cgroupRoot));
+  await attempt(async () => {
+    if (onBpffs(paths.bpffs)) await runCommand('KM_MOUNT', 'umount', [paths.bpffs]);
+  });
+  // Only what is left when the mount is gone: removing files through it would leave programs attached without a name.
+  if (failures.length === 0) await attempt(() => rm(paths.folder, { recursive: true, force: true }));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Names of stages whose process is gone: kept ones, and those of a demo that was killed. */
+export async function leftoverStages(place: Place): Promise<string[]> {
+  const found = new Set(await leftoverLabs(PREFIX, resolveCgroupRoot(place)));
+  const pattern = new RegExp(`^${PREFIX}-(\\d+)$`);
+  for (const entry of readDirectory(dirname(place.runDir))) {
+    const match = pattern.exec(entry);
+    if (match && !isAlive(Number(match[1]))) found.add(entry);
+  }
+  return [...found].sort();
+}
+
+function readDirectory(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
