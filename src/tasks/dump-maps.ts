@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every pinned map holds, decoded by the map's own BTF, with names beside ids.
 
-import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { reasons } from '../abi/reasons.ts';
 import { type NameKind, protocolNumber } from '../abi/structs.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import type { BtfValue } from '../kernel/btf-value.ts';
+import { possibleCpus } from '../kernel/cpus.ts';
 import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { openPinnedMap, type PinnedEntry, type PinnedMap, pinnedMapNames } from '../kernel/pinned-map.ts';
 import { versionPin } from '../kernel/version.ts';
@@ -120,16 +119,6 @@ function* entriesOf(map: PinnedMap, names: HeldNames, options: DumpMapsOptions):
     }
   } finally {
     map.close();
-  }
-}
-
-/** Possible CPUs: how many values an entry of a per-CPU map has. */
-function possibleCpus(): number {
-  try {
-    const last = readFileSync('/sys/devices/system/cpu/possible', 'utf8').trim().split(/[-,]/).at(-1);
-    return Number(last) + 1;
-  } catch {
-    return availableParallelism();
   }
 }
 
