@@ -2,6 +2,7 @@
 // Links: programs on a cgroup, and iterators that are linked for one walk.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
+import { linkInfo } from './info.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 
 /** BPF_TRACE_ITER of enum bpf_attach_type */
@@ -36,6 +37,13 @@ export function attachCgroup(name: string, programFd: number, cgroupFd: number, 
 export function updateLink(name: string, linkFd: number, programFd: number): void {
   const answer = libbpf().bpf_link_update(linkFd, programFd, null);
   if (answer < 0) throw new KmeshError('KM_ATTACH', `program "${name}" could not be swapped: ${failure(answer)}`);
+}
+
+/** A descriptor of the program that a link runs; the caller closes it. */
+export function openLinkedProgram(name: string, linkFd: number): number {
+  const fd = libbpf().bpf_prog_get_fd_by_id(linkInfo(linkFd).programId);
+  if (fd < 0) throw new KmeshError('KM_PIN', `the program of link "${name}" cannot be opened: ${failure(fd)}`);
+  return fd;
 }
 
 /** Takes the program off at once (a link that is only closed goes a little later). */

@@ -6,7 +6,7 @@ import type { MapName } from '../abi/maps.ts';
 import { abiVersion, settingValue } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
-import { attachCgroup, detachLink, openCgroup } from './link.ts';
+import { openCgroup } from './link.ts';
 import {
   isIterator,
   type LoadedProgram,
@@ -16,7 +16,8 @@ import {
   openObjects,
 } from './objects.ts';
 import { isLoaded } from './pinned.ts';
-import { makeFolder, makeRoot, moveFolder, openPin, pin, pinFolders, pinNames, removeFolder } from './pins.ts';
+import { attachAll, removeLinks } from './pinned-links.ts';
+import { makeFolder, makeRoot, movePin, pin, pinFolders, removeFolder } from './pins.ts';
 import type { MapSizes } from './sizes.ts';
 import { isUdpHook } from './udp-hooks.ts';
 import { type LoadedVersion, pinVersion } from './version.ts';
@@ -37,7 +38,7 @@ export interface LoadOptions {
 }
 
 /** Needs a pin of its own: iterators, and what is attached only at times. */
-export function isKept(program: LoadedProgram): boolean {
+function isKept(program: LoadedProgram): boolean {
   return isIterator(program) || isUdpHook(program.name);
 }
 
@@ -51,13 +52,13 @@ export function versionRecord(objects: Objects, options: { version: string; now:
   };
 }
 
-/** Programs of another ABI refuse to use the maps they find: the number is there before any program runs. */
+/** Puts the ABI version into the map setting, whose flags stay. */
 export function writeSetting(fd: number): void {
   const value = stableBytes(settingValue.size);
   const key = stableBytes(4);
   const bpf = libbpf();
-  if (bpf.bpf_map_lookup_elem(fd, key, value) === 0 && settingValue.decode(value).abi_version !== 0) return;
-  value.set(settingValue.encode({ abi_version: abiVersion, flags: 0 }));
+  const { flags } = bpf.bpf_map_lookup_elem(fd, key, value) === 0 ? settingValue.decode(value) : { flags: 0 };
+  value.set(settingValue.encode({ abi_version: abiVersion, flags }));
   const answer = bpf.bpf_map_update_elem(fd, key, value, 0);
   if (answer < 0) throw new KmeshError('KM_MAP', `map "setting": update failed: ${failure(answer)}`);
 }
@@ -65,33 +66,6 @@ export function writeSetting(fd: number): void {
 /** Pins every map in `folder`. */
 export function pinMaps(folder: string, loaded: LoadedPrograms): void {
   for (const [name, fd] of loaded.maps) pin(fd, join(folder, name));
-}
-
-function attachAll(folder: string, cgroupRoot: string, programs: readonly LoadedProgram[]): void {
-  const cgroup = openCgroup(cgroupRoot);
-  try {
-    for (const { name, fd, attachType } of programs) {
-      const link = attachCgroup(name, fd, cgroup, attachType);
-      try {
-        pin(link, join(folder, name));
-      } finally {
-        closeSync(link);
-      }
-    }
-  } finally {
-    closeSync(cgroup);
-  }
-}
-
-/** Detaches every link of a folder at once and removes the folder. */
-export function removeLinks(folder: string): void {
-  for (const name of pinNames(folder)) {
-    const fd = openPin(join(folder, name));
-    if (fd === undefined) continue;
-    detachLink(fd);
-    closeSync(fd);
-  }
-  removeFolder(folder);
 }
 
 /** Removes what a load that was cut short has left; what a complete one made stays. The caller holds the lock. */
@@ -135,8 +109,13 @@ export function load(options: LoadOptions): LoadedVersion {
     writeSetting(loaded.maps.get('setting') as number);
     for (const program of loaded.programs.filter(isKept)) pin(program.fd, join(staged('progs'), program.name));
     const attached = loaded.programs.filter((p) => !isIterator(p) && (options.udpHooks || !isUdpHook(p.name)));
-    attachAll(staged('links'), options.cgroupRoot, attached);
-    for (const name of ['maps', 'progs', 'links'] as const) moveFolder(staged(name), folders[name]);
+    const cgroup = openCgroup(options.cgroupRoot);
+    try {
+      attachAll(staged('links'), cgroup, attached);
+    } finally {
+      closeSync(cgroup);
+    }
+    for (const name of ['maps', 'progs', 'links'] as const) movePin(staged(name), folders[name]);
     removeFolder(folders.loading);
     return record;
   } catch (cause) {
@@ -153,6 +132,7 @@ export function unload(bpffs: string): void {
   const folders = pinFolders(bpffs);
   recoverLoad(bpffs);
   removeLinks(folders.links);
+  removeLinks(folders.linksNext);
   for (const folder of ['progs', 'progsNext', 'progsOld', 'maps', 'mapsNext', 'mapsOld'] as const)
     removeFolder(folders[folder]);
   removeRoot(bpffs);

@@ -16,6 +16,8 @@ export interface PinFolders {
   readonly progs: string;
   readonly mapsNext: string;
   readonly progsNext: string;
+  /** Links of programs that the version before did not have. */
+  readonly linksNext: string;
   readonly mapsOld: string;
   readonly progsOld: string;
   /** What `load` makes before it is complete. */
@@ -30,6 +32,7 @@ export function pinFolders(bpffs: string): PinFolders {
     progs: at('progs'),
     mapsNext: at('maps_next'),
     progsNext: at('progs_next'),
+    linksNext: at('links_next'),
     mapsOld: at('maps_old'),
     progsOld: at('progs_old'),
     loading: at('loading'),
@@ -118,7 +121,7 @@ export function removeFolder(folder: string): void {
   tried('removing the folder', folder, () => rmdirSync(folder));
 }
 
-/** Moves a folder; the new name must be free. */
-export function moveFolder(from: string, to: string): void {
-  tried('moving the folder', from, () => renameSync(from, to));
+/** Moves a folder or a pin; the new name must be free. */
+export function movePin(from: string, to: string): void {
+  tried('moving the pin', from, () => renameSync(from, to));
 }

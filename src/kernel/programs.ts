@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { KmeshError } from '../errors.ts';
 import { linkInfo, type ProgramInfo, programInfo } from './info.ts';
 import { failure, libbpf } from './libbpf.ts';
+import { openLinkedProgram } from './link.ts';
 import { openPin, pinFolders, pinNames } from './pins.ts';
 
 export interface PinnedProgram extends ProgramInfo {
@@ -17,9 +18,8 @@ export interface PinnedProgram extends ProgramInfo {
 
 /** Information on the program behind a pinned link. */
 function attachedProgram(name: string, linkFd: number): PinnedProgram {
-  const { programId, cgroupId, attachType } = linkInfo(linkFd);
-  const fd = libbpf().bpf_prog_get_fd_by_id(programId);
-  if (fd < 0) throw new KmeshError('KM_PIN', `the program of link "${name}" cannot be opened: ${failure(fd)}`);
+  const { cgroupId, attachType } = linkInfo(linkFd);
+  const fd = openLinkedProgram(name, linkFd);
   try {
     return { ...programInfo(fd), name, cgroupId, attachType };
   } finally {

@@ -6,11 +6,11 @@ const begin = /-- BEGIN PROG LOAD LOG --/;
 const end = /-- END PROG LOAD LOG --/;
 /** Register states, jump notes, counts: the verifier's walk, not its verdict. */
 const walk =
-  /^(\d+: |from \d+ to \d+|; |R\d|processed \d+ insns|max_states|mark_precise|verification time|stack depth|func#\d+|last_idx|regs=|parent )/;
+  /^(\d+: |from \d+ to \d+|; |R\d+(_\w+)?=|processed \d+ insns|max_states|mark_precise|verification time|stack depth|func#\d+|last_idx|regs=|parent )/;
 
 /** The verdict and the source line it stands at. */
 function telling(log: readonly string[]): readonly string[] {
-  const verdict = log.filter((line) => line !== '' && !walk.test(line)).slice(-2);
+  const verdict = log.filter((line) => line !== '' && !walk.test(line)).slice(-1);
   const source = log.filter((line) => line.startsWith('; ')).at(-1);
   return source === undefined ? verdict : [...verdict, `at: ${source.slice(2)}`];
 }

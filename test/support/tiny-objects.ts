@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Folders of small objects with every map, compiled for one test.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
@@ -20,7 +20,7 @@ const flags = [
 ];
 
 export interface TinyObjects {
-  /** A folder with test/kernel/objects/tiny.bpf.c compiled with these definitions ("REASON=3") and the types of the real build. */
+  /** A folder with test/kernel/objects/tiny.bpf.c compiled with these definitions ("REASON=3") and the shared types. */
   folder(...definitions: readonly string[]): string;
   /** Compiles one more source, given as text, into a folder. */
   add(folder: string, name: string, source: string): void;
@@ -49,7 +49,7 @@ export function openTinyObjects(): TinyObjects {
   return {
     folder(...definitions) {
       const folder = mkdtempSync(join(parent, 'set-'));
-      copyFileSync(join(root, 'dist/bpf/abi_check.bpf.o'), join(folder, 'abi_check.bpf.o'));
+      compile(folder, 'abi_check', join(root, 'bpf/abi_check.bpf.c'), []);
       const source = join(root, 'test/kernel/objects/tiny.bpf.c');
       compile(
         folder,

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// The end of a swap, and what becomes of one that was cut short. Which side it stands on is told by the programs that links run.
+import { closeSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { linkInfo, programInfo } from './info.ts';
+import { openLinkedProgram, updateLink } from './link.ts';
+import { recoverLoad } from './load.ts';
+import { removeLink, removeLinks } from './pinned-links.ts';
+import { movePin, type PinFolders, pinFolders, pinNames, removeFolder, unpin, withPin } from './pins.ts';
+import { isUdpHook } from './udp-hooks.ts';
+
+export type Recovery = 'nothing' | 'undone' | 'finished';
+
+const programIdOf = (path: string): number => withPin(path, (fd) => programInfo(fd).id);
+const linkedIdOf = (path: string): number => withPin(path, (fd) => linkInfo(fd).programId);
+
+/** Links whose program is not the new one of that name yet. */
+function behind(folders: PinFolders): string[] {
+  const fresh = pinNames(folders.progsNext);
+  return pinNames(folders.links).filter(
+    (name) =>
+      fresh.includes(name) && linkedIdOf(join(folders.links, name)) !== programIdOf(join(folders.progsNext, name)),
+  );
+}
+
+/** True when some link runs a program of the new set. */
+function begun(folders: PinFolders): boolean {
+  const fresh = pinNames(folders.progsNext);
+  const linked = pinNames(folders.links).filter((name) => fresh.includes(name));
+  return linked.length > behind(folders).length;
+}
+
+/** Points every link at its new program. When one fails, those before it get their old one back. */
+export function switchLinks(folders: PinFolders): void {
+  const switched: { readonly name: string; readonly old: number }[] = [];
+  const point = (name: string, program: number) =>
+    withPin(join(folders.links, name), (link) => updateLink(name, link, program));
+  try {
+    for (const name of behind(folders)) {
+      const old = withPin(join(folders.links, name), (link) => openLinkedProgram(name, link));
+      switched.push({ name, old });
+      withPin(join(folders.progsNext, name), (program) => point(name, program));
+    }
+  } catch (cause) {
+    for (const { name, old } of switched.reverse()) point(name, old);
+    throw cause;
+  } finally {
+    for (const { old } of switched) closeSync(old);
+  }
+}
+
+/** Moves the new folders to where the old ones were. Every step leaves a state that this function goes on from. */
+export function settleFolders(folders: PinFolders): void {
+  if (existsSync(folders.progsNext)) {
+    const fresh = pinNames(folders.progsNext);
+    for (const name of pinNames(folders.links)) if (!fresh.includes(name)) removeLink(join(folders.links, name));
+    for (const name of pinNames(folders.linksNext)) movePin(join(folders.linksNext, name), join(folders.links, name));
+    removeFolder(folders.linksNext);
+    if (existsSync(folders.progs)) movePin(folders.progs, folders.progsOld);
+    movePin(folders.progsNext, folders.progs);
+  }
+  if (existsSync(folders.mapsNext)) {
+    if (existsSync(folders.maps)) movePin(folders.maps, folders.mapsOld);
+    movePin(folders.mapsNext, folders.maps);
+  }
+  // What stays attached is kept by its link; the others need their pin.
+  const linked = pinNames(folders.links);
+  for (const name of pinNames(folders.progs)) {
+    if (linked.includes(name) && !isUdpHook(name)) unpin(join(folders.progs, name));
+  }
+  removeFolder(folders.progsOld);
+  removeFolder(folders.mapsOld);
+}
+
+/** Takes away all that a swap made before it switched the first link. */
+export function undoSwap(folders: PinFolders): void {
+  removeLinks(folders.linksNext);
+  removeFolder(folders.mapsNext);
+  removeFolder(folders.progsNext);
+}
+
+/** Finishes or undoes a swap that was cut short. The caller holds the lock. */
+export function recoverSwap(bpffs: string): Recovery {
+  const folders = pinFolders(bpffs);
+  const { mapsNext, progsNext, linksNext, mapsOld, progsOld } = folders;
+  if (![mapsNext, progsNext, linksNext, mapsOld, progsOld].some((path) => existsSync(path))) return 'nothing';
+  const renaming = existsSync(mapsOld) || existsSync(progsOld);
+  if (!renaming && !begun(folders)) {
+    undoSwap(folders);
+    return 'undone';
+  }
+  if (existsSync(progsNext)) switchLinks(folders);
+  settleFolders(folders);
+  return 'finished';
+}
+
+/** Whatever was cut short under `bpffs`, a load or a swap, is brought to an end. The caller holds the lock. */
+export function recover(bpffs: string): Recovery {
+  recoverLoad(bpffs);
+  return recoverSwap(bpffs);
+}
