@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the hooks cost, by the kernel's own counters (bpf_stats): an empty program, a socket that is not enrolled, one that dials a
+// service, one that dials something else. In turn, so that all see the same machine; ratios to the empty program of the same round.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openLab, type Pod } from '../src/demo/lab.ts';
+import { runCommand } from '../src/demo/process.ts';
+import { cgroupMount } from '../src/kernel/cgroup.ts';
+import { enableStats } from '../src/kernel/programs.ts';
+import { openMesh } from '../test/support/mesh.ts';
+import { endpoint } from '../test/support/wanted.ts';
+import { type Counter, openFloor } from './floor.ts';
+import { type Line, report } from './report.ts';
+import { spread, spreadText } from './statistics.ts';
+
+const rounds = 9;
+const connections = 5000;
+const service = '10.96.0.1';
+const port = 8080;
+
+interface Sample {
+  /** ns a run of the connect hook. */
+  readonly hook: number;
+  /** ns of all programs for one connection, both ends (they share the pod). */
+  readonly all: number;
+  /** ns of sock_ops for one connection, both ends. */
+  readonly sockops: number;
+}
+
+function between(before: readonly Counter[], after: readonly Counter[]): Sample {
+  const delta = after.map((a) => {
+    const b = before.find(({ name }) => name === a.name);
+    return { name: a.name, runs: a.runs - (b?.runs ?? 0), ns: a.ns - (b?.ns ?? 0) };
+  });
+  const hook = delta.find(({ name }) => name === 'connect4');
+  if (!hook || hook.runs !== connections) throw new Error(`connect4 ran ${hook?.runs} times, not ${connections}`);
+  const ops = delta.find(({ name }) => name === 'sock_ops' || name === 'sockops');
+  return {
+    hook: hook.ns / hook.runs,
+    all: delta.reduce((sum, { ns }) => sum + ns, 0) / connections,
+    sockops: (ops?.ns ?? 0) / connections,
+  };
+}
+
+async function loop(tool: string, pod: Pod, ip: string): Promise<void> {
+  const run = pod.start(tool, [String(connections), ip, String(port), pod.address4, String(port)]);
+  let said = '';
+  run.child.stderr?.on('data', (chunk) => {
+    said += chunk;
+  });
+  const { code } = await run.ended;
+  if (code !== 0) throw new Error(`connect-loop in ${pod.name} failed: ${said}`);
+}
+
+/** Runs the rounds and prints the figures with the limits that they are held to. */
+export async function benchHooks(): Promise<Line[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'km-bench-'));
+  const tool = join(folder, 'connect-loop');
+  const mesh = await openMesh(['enrolled', 'outside']);
+  const floorName = `km-floor-${process.pid}`;
+  const floorLab = await openLab(floorName, join(cgroupMount(), floorName));
+  const stats = enableStats();
+  try {
+    await runCommand('KM_IO', 'cc', ['-O2', '-o', tool, 'bench/connect-loop.c']);
+    const enrolled = mesh.pod('enrolled');
+    const outside = mesh.pod('outside');
+    const empty = await floorLab.addPod('empty', { address4: '10.0.0.1' });
+    const floor = openFloor(floorLab.cgroupRoot);
+    await mesh.enroll('enrolled');
+    await mesh.want({ name: 'shop', at: [`${service}:${port}`], endpoints: [endpoint(enrolled, port)] });
+    const ours = (): Counter[] =>
+      mesh.plane.programs().map((p) => ({ name: p.name, runs: Number(p.runCount), ns: Number(p.runTimeNs) }));
+    const measure = async (read: () => Counter[], pod: Pod, ip: string): Promise<Sample> => {
+      const before = read();
+      await loop(tool, pod, ip);
+      return between(before, read());
+    };
+    const samples: Record<'floor' | 'outside' | 'other' | 'service', Sample[]> = {
+      floor: [],
+      outside: [],
+      other: [],
+      service: [],
+    };
+    for (let round = -1; round < rounds; round++) {
+      const one = {
+        floor: await measure(floor.read, empty, empty.address4),
+        outside: await measure(ours, outside, outside.address4),
+        other: await measure(ours, enrolled, enrolled.address4),
+        service: await measure(ours, enrolled, service),
+      };
+      // The first round warms caches and is not counted.
+      if (round >= 0) for (const [name, sample] of Object.entries(one)) samples[name as 'floor'].push(sample);
+    }
+    floor.close();
+    const ratios = (name: 'outside' | 'other' | 'service') =>
+      samples[name].map((s, i) => s.hook / (samples.floor[i] as Sample).hook);
+    const line = (name: 'outside' | 'other' | 'service', what: string, limit: number): Line => {
+      const ratio = ratios(name);
+      return {
+        what: `connect4, ${what}`,
+        figure: `${spreadText(ratio)}x the floor; ${spreadText(
+          samples[name].map((s) => s.hook),
+          0,
+        )} ns`,
+        limit: `at most ${limit}x`,
+        met: spread(ratio).median <= limit,
+      };
+    };
+    const sums = (name: keyof typeof samples, what: string): Line => ({
+      what: `all programs, one connection with both ends, ${what}`,
+      figure: `${spreadText(
+        samples[name].map((s) => s.all),
+        0,
+      )} ns`,
+    });
+    const ops = samples.service.map((s) => s.sockops);
+    return report('Hooks (bpf_stats)', [
+      {
+        what: 'connect4, empty program (floor)',
+        figure: `${spreadText(
+          samples.floor.map((s) => s.hook),
+          0,
+        )} ns`,
+      },
+      line('outside', 'not enrolled', 1.5),
+      line('other', 'enrolled, another address', 4),
+      line('service', 'enrolled, a service address', 6),
+      {
+        what: 'sock_ops, both ends of a connection',
+        figure: `${spreadText(ops, 0)} ns`,
+        limit: 'at most 1000 ns',
+        met: spread(ops).median <= 1000,
+      },
+      sums('outside', 'not enrolled'),
+      sums('other', 'enrolled, another address'),
+      sums('service', 'enrolled, a service address'),
+    ]);
+  } finally {
+    stats.close();
+    await mesh.close();
+    await floorLab.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

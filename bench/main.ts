@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
+import { benchHooks } from './hooks.ts';
+import type { Line } from './report.ts';
+
+const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
+  hooks: benchHooks,
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.find((name) => !(name in benches));
+if (unknown !== undefined) {
+  process.stderr.write(`error: there is no benchmark "${unknown}"; there are: ${Object.keys(benches).join(', ')}\n`);
+  process.exit(2);
+}
+const lines: Line[] = [];
+for (const name of asked.length > 0 ? asked : Object.keys(benches))
+  lines.push(...(await (benches[name] as () => Promise<Line[]>)()));
+const missed = lines.filter((line) => line.met === false);
+process.stdout.write(missed.length === 0 ? '\nevery limit is met\n' : `\n${missed.length} limits are not met\n`);
+process.exitCode = missed.length === 0 ? 0 : 1;
