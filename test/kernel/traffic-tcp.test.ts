@@ -166,6 +166,24 @@ test('an enrolment that ends, ends with the next connect; connections stay', asy
   expect(await stranger.run('out = [call(decoy, 80), echo(s, "still")]', { decoy })).toEqual(['decoy', 'a 8080 still']);
 });
 
+test('a pod that is an endpoint of the service it calls may answer itself', async () => {
+  const self = endpoint(mesh.pod('client'), 8080);
+  const server = await mesh.serve('client', 'tcp/8080', 'udp/8080');
+  await mesh.want(
+    { name: 'self', at: ['10.96.0.1:80', '[fd96::1]:80'], endpoints: [self] },
+    { name: 'self-udp', at: ['10.96.0.1:80'], protocol: 'udp', endpoints: [self] },
+  );
+  const code = 'out = [call("10.96.0.1", 80), call("fd96::1", 80), ask("10.96.0.1", 80), call("127.0.0.1", 8080)]';
+  expect(await client.run(code)).toEqual([
+    'client',
+    'client',
+    { who: 'client', host: '10.96.0.1', port: 80 },
+    'client',
+  ]);
+  await mesh.until(() => mesh.active('client') === 0);
+  await server.stop();
+});
+
 test('accepted sockets of enrolled servers show their real peer', async () => {
   await mesh.enroll('stranger');
   await mesh.want({ name: 'back', at: ['10.96.0.7:80'], endpoints: [endpoint(mesh.pod('stranger'), 7000)] });

@@ -189,3 +189,31 @@ out.append(failure(lambda: c.recv(9)))
 s.close(); c.close()`;
   expect(await client.run(code, { own: mesh.pod('client').address4 })).toEqual(['10.96.0.1', 5000, 'ECONNREFUSED']);
 });
+
+test('one send that the kernel cuts into datagrams (GSO) goes to one endpoint', async () => {
+  await mesh.want(udp('v4', '10.96.0.1:53', at('a'), at('b')));
+  const code = `
+with socket.socket(type=socket.SOCK_DGRAM) as s:
+    s.settimeout(3)
+    s.setsockopt(socket.IPPROTO_UDP, 103, 500)  # UDP_SEGMENT
+    s.sendto(b"z" * 1200, ("10.96.0.1", 53))
+    got = [s.recvfrom(2048) for _ in range(3)]
+    out = [len({data[:1] for data, _ in got}), sorted(len(data) - len("a 5300 ") for data, _ in got),
+           [list(source) for _, source in got]]`;
+  expect(await client.run(code)).toEqual([1, [200, 500, 500], Array(3).fill(['10.96.0.1', 53])]);
+});
+
+test('sockets of other protocols are left alone, and the reason says so', async () => {
+  const { address4: host } = mesh.pod('decoy');
+  await mesh.want(udp('shadow', `${host}:53`, at('a')));
+  const code = `
+with open("/proc/sys/net/ipv4/ping_group_range", "w") as f: f.write("0 0")
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as s:
+    s.settimeout(3)
+    s.connect((host, 53))
+    s.send(b"\\x08" + bytes(7))  # echo request
+    out = [s.recv(99)[0], s.getpeername()[0]]`;
+  const { value, reasons } = await mesh.counting(() => client.run(code, { host }));
+  expect(value).toEqual([0, host]);
+  expect(reasons).toMatchObject({ not_balanced_protocol: 1 });
+});
