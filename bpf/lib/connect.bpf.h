@@ -46,44 +46,38 @@ km_inline __u32 km_hold_late(struct bpf_sock *sk, struct km_sock *fresh, struct 
 	return why;
 }
 
-km_inline __u32 km_hold(struct bpf_sock *sk, const struct km_identity *who, __u8 protocol, struct km_held *held)
+/* `own`: storage of the socket, NULL when it has none yet. */
+km_inline __u32 km_hold(struct bpf_sock *sk, const struct km_search *search, const struct km_identity *who,
+			__u8 protocol, struct km_sock *own, struct km_held *held)
 {
 	held->shown = NULL;
-	held->own = bpf_sk_storage_get(&sock, sk, NULL, 0);
-	if (!held->own || held->own->flags & KM_SOCK_SUBFLOW) {
-		struct km_sock fresh = {.flags = KM_SOCK_ENROLLED};
+	held->own = own;
+	if (!own || own->flags & KM_SOCK_SUBFLOW) {
+		struct km_sock fresh = {.flags = protocol == KM_IPPROTO_UDP ? KM_SOCK_UDP : 0};
 		__u32 why;
 
-		if (protocol == KM_IPPROTO_UDP)
-			fresh.flags |= KM_SOCK_UDP;
-		km_set_identity(&fresh, who);
+		km_set_identity(&fresh, search, who);
 		why = km_hold_late(sk, &fresh, held);
 		if (why != KM_FOUND)
 			return why;
 	}
 	if (held->shown) {
 		km_forget(held->shown);
-		km_set_identity(held->shown, who);
+		km_set_identity(held->shown, search, who);
 	}
-	if (held->own) {
+	if (held->own)
 		km_forget(held->own);
-		km_set_identity(held->own, who);
-	}
 	return KM_FOUND;
 }
 
 /* BALANCED and *to, or why the destination stays or the call is refused. */
-km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, const struct km_frontend_key *dialled,
-			   __u32 reach, const struct km_endpoint **to)
+km_inline __u32 km_connect(const struct km_identity *who, const struct km_held *held,
+			   const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **to)
 {
 	const struct km_endpoint *chosen;
 	struct km_range range;
-	struct km_held held;
 	__u32 why;
 
-	why = km_hold(sk, who, dialled->protocol, &held);
-	if (why != KM_FOUND)
-		return why;
 	why = km_find_range(dialled, who->workload_id, &range);
 	if (why != KM_FOUND)
 		return why;
@@ -92,11 +86,11 @@ km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, c
 		return KM_REASON_TORN_BACKEND;
 	if (!km_reaches(&chosen->addr, reach))
 		return KM_REASON_FAMILY;
-	if (!held.own)
+	if (!held->own)
 		return KM_REASON_STORAGE_FULL;
-	km_remember(held.own, dialled, &range, chosen);
-	if (held.shown)
-		km_remember(held.shown, dialled, &range, chosen);
+	km_remember(held->own, dialled, &range, chosen);
+	if (held->shown)
+		km_remember(held->shown, dialled, &range, chosen);
 	*to = chosen;
 	return KM_REASON_BALANCED;
 }

@@ -14,49 +14,83 @@ struct km_identity {
 
 #define KM_LEVELS 64 /* bits of km_level.mask */
 
-/*
- * A socket's cgroup is set at socket() and kept when its process moves; it is read here each time rather than from socket storage
- * because that costs no more (three loads, one look-up), is right for sockets older than the enrolment and for those the
- * kernel makes (MPTCP subflows), and ends with the enrolment. `sk` is any pointer to a full socket.
- */
-km_inline bool km_identify(const void *sk, struct km_identity *who)
-{
+/* A walk up from a socket's cgroup through those ancestors that may be enrolled. */
+struct km_search {
 	const struct km_level *levels;
 	const struct cgroup *cgroup;
-	const __u32 zero = 0;
 	__u64 mask;
+	__u64 epoch; /* read before anything is looked up: what was found is at least as new */
 	int depth;
+};
 
-	levels = bpf_map_lookup_elem(&level, &zero);
-	if (!levels || !levels->mask)
+/*
+ * A socket's cgroup is set at socket() and kept when its process moves; the kernel gives MPTCP's subflows that of their socket.
+ * `sk` is any pointer to a full socket. False: nobody is enrolled at the levels of its cgroup.
+ */
+km_inline bool km_search_start(const void *sk, struct km_search *search)
+{
+	const __u32 zero = 0;
+
+	search->levels = bpf_map_lookup_elem(&level, &zero);
+	if (!search->levels || !search->levels->mask)
 		return false;
-	cgroup = km_kernel_cast(struct sock, sk)->sk_cgrp_data.cgroup;
-	depth = cgroup->level & (KM_LEVELS - 1);
-	/* A cgroup at or above an enrolled level only: most of the host's own processes end here. */
-	mask = levels->mask & (~0ull >> (KM_LEVELS - 1 - depth));
-	for (; mask && depth >= 0; depth--) {
-		const struct sock_cgroup_data *ancestor;
-		const struct km_enrolled *found;
+	search->epoch = search->levels->epoch;
+	search->cgroup = km_kernel_cast(struct sock, sk)->sk_cgrp_data.cgroup;
+	search->depth = search->cgroup->level & (KM_LEVELS - 1);
+	search->mask = search->levels->mask & (~0ull >> (KM_LEVELS - 1 - search->depth));
+	return search->mask;
+}
 
-		if (!(mask >> depth & 1))
+/*
+ * The next cgroup upwards that may be enrolled; false: none is. Loads only: calling a helper costs more than all of this, and the
+ * sockets of those who have nothing to do with the mesh end here.
+ */
+km_inline bool km_search_next(struct km_search *search, __u64 *cgroup_id)
+{
+	while (search->mask && search->depth >= 0) {
+		const struct sock_cgroup_data *ancestor;
+		/* Counts down at once: the verifier must see every walk end, also one that goes on after a return. */
+		const int depth = search->depth--;
+		__u32 bit;
+
+		if (!(search->mask >> depth & 1))
 			continue;
-		mask ^= 1ull << depth;
+		search->mask ^= 1ull << depth;
 		/*
 		 * &cgroup->ancestors[depth] with a depth known at run time only: the verifier lets no kernel pointer be indexed
 		 * so, but takes the sum as the start of another struct whose first field is a cgroup pointer as well.
 		 */
 		ancestor = km_kernel_cast(struct sock_cgroup_data,
-					  (const char *)cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
+					  (const char *)search->cgroup +
+						  bpf_core_field_offset(struct cgroup, ancestors) +
 						  depth * sizeof(void *) -
 						  bpf_core_field_offset(struct sock_cgroup_data, cgroup));
-		who->cgroup_id = ancestor->cgroup->kn->id;
-		found = bpf_map_lookup_elem(&enrolled, &who->cgroup_id);
+		*cgroup_id = ancestor->cgroup->kn->id;
+		bit = km_filter_bit(*cgroup_id);
+		if (search->levels->filter[bit / 64 & (KM_FILTER_WORDS - 1)] >> (bit & 63) & 1)
+			return true;
+	}
+	return false;
+}
+
+/* Looks up `who->cgroup_id` and, while that is not enrolled, what is above it. */
+km_inline bool km_search_look_up(struct km_search *search, struct km_identity *who)
+{
+	do {
+		const struct km_enrolled *found = bpf_map_lookup_elem(&enrolled, &who->cgroup_id);
+
 		if (found) {
 			who->workload_id = found->workload_id;
 			return true;
 		}
-	}
+	} while (km_search_next(search, &who->cgroup_id));
 	return false;
+}
+
+km_inline bool km_identify(const void *sk, struct km_search *search, struct km_identity *who)
+{
+	return km_search_start(sk, search) && km_search_next(search, &who->cgroup_id) &&
+	       km_search_look_up(search, who);
 }
 
 #endif

@@ -44,4 +44,12 @@ km_inline __u32 km_cgroup_hash(__u64 cgroup_id)
 	return km_mix(w, 0, 0);
 }
 
+/* Which bit of km_level.filter stands for this cgroup: ids count up, and this keeps neighbours apart. */
+km_inline __u32 km_filter_bit(__u64 cgroup_id)
+{
+	return ((__u32)cgroup_id ^ (__u32)(cgroup_id >> 32) * 0x85ebca77u) * 0x9e3779b1u >> 20;
+}
+
+_Static_assert(64 * KM_FILTER_WORDS == 1 << (32 - 20), "bits of the filter");
+
 #endif

@@ -9,26 +9,52 @@
 #include "lib/reason.bpf.h"
 #include "maps/service.bpf.h"
 
-/* Which of an address's variants this client sees. */
-static __attribute__((noinline)) __u32 km_find_variant(struct km_variant_key *key, __u32 workload_id, __u32 *backend_id)
+#define KM_EXACT (-1) /* in place of the bits of a range */
+
+/* The start of the range: the first `prefix` bits of the address. */
+km_inline void km_mask(union km_addr *addr, __u32 prefix)
+{
+	__u32 i;
+
+#pragma unroll
+	for (i = 0; i < 4; i++) {
+		const __u32 bits = prefix > 32 * i ? prefix - 32 * i : 0;
+
+		if (bits < 32)
+			addr->w[i] &= bpf_htonl(bits ? ~0u << (32 - bits) : 0);
+	}
+}
+
+/* Which of the variants of an address, or of the range around it, this client sees. */
+static __attribute__((noinline)) __u32 km_find_variant(const struct km_frontend_key *dialled, int prefix,
+						       __u32 workload_id, __u32 *backend_id)
 {
 	const struct km_client *self = bpf_map_lookup_elem(&client, &workload_id);
+	struct km_variant_key key = {
+		.addr = dialled->addr,
+		.port = dialled->port,
+		.protocol = dialled->protocol,
+	};
 	__u32 why = KM_REASON_NOT_VISIBLE;
 	int i;
 
+	if (prefix != KM_EXACT) {
+		key.prefix = prefix;
+		km_mask(&key.addr, prefix);
+	}
 	/* The own namespace, a few times since a present key can be missed; then the variant for every namespace, likewise. */
-	key->namespace_id = self ? self->namespace_id : 0;
+	key.namespace_id = self ? self->namespace_id : 0;
 	for (i = 0; i < 2 * KM_TRIES; i++) {
 		const struct km_frontend *value;
 		__u64 raw;
 
 		if (i == KM_TRIES)
-			key->namespace_id = 0;
-		value = bpf_map_lookup_elem(&variant, key);
+			key.namespace_id = 0;
+		value = bpf_map_lookup_elem(&variant, &key);
 		if (!value)
 			continue;
 		raw = km_read_once(value);
-		if (raw >> 32 == km_variant_tag(key)) {
+		if (raw >> 32 == km_variant_tag(&key)) {
 			*backend_id = (__u32)raw;
 			return *backend_id == KM_BACKEND_NONE ? KM_REASON_NOT_VISIBLE : KM_FOUND;
 		}
@@ -38,7 +64,7 @@ static __attribute__((noinline)) __u32 km_find_variant(struct km_variant_key *ke
 }
 
 /* The longest range that holds the address. *prefix: its bits, for the look-up of its variants. */
-km_inline bool km_find_cidr(const struct km_frontend_key *dialled, __u32 *backend_id, __u32 *prefix)
+km_inline bool km_find_cidr(const struct km_frontend_key *dialled, __u32 *backend_id, int *prefix)
 {
 	struct km_cidr_key key = {
 		.prefixlen = 32 + 128,
@@ -60,82 +86,58 @@ km_inline bool km_find_cidr(const struct km_frontend_key *dialled, __u32 *backen
 	/* No tag: a trie's nodes are replaced whole and freed after a grace period. */
 	raw = km_read_once(value);
 	*backend_id = (__u32)raw;
-	*prefix = raw >> 32;
+	*prefix = raw >> 32 & 0xff;
 	return true;
 }
 
-/* The start of the range: the first `prefix` bits of the address. */
-km_inline void km_mask(union km_addr *addr, __u32 prefix)
+/* The value does not belong to the key: its element was freed and used again at once. Looks again, three times. */
+static __attribute__((noinline)) __u32 km_find_torn(const struct km_frontend_key *dialled, __u32 *backend_id)
 {
-	__u32 i;
+	int i, misses = 0;
 
-#pragma unroll
-	for (i = 0; i < 4; i++) {
-		const __u32 bits = prefix > 32 * i ? prefix - 32 * i : 0;
-
-		if (bits < 32)
-			addr->w[i] &= bpf_htonl(bits ? ~0u << (32 - bits) : 0);
-	}
-}
-
-/*
- * What a first look-up that found nothing, or another key's value, comes down to: an element that is freed and used again at once
- * can show that, and hide a key that is there. Also the way of every destination that is not ours.
- */
-static __attribute__((noinline)) __u32 km_find_again(const struct km_frontend_key *dialled, __u32 misses,
-						     __u32 workload_id, __u32 *backend_id)
-{
-	struct km_variant_key key = {.addr = dialled->addr, .port = dialled->port, .protocol = dialled->protocol};
-	__u32 prefix = 0;
-	int i;
-
-	for (i = 0; i < KM_TRIES && misses < 2; i++) {
+	for (i = 0; i < KM_TRIES; i++) {
 		const struct km_frontend *value = bpf_map_lookup_elem(&frontend, dialled);
 		__u64 raw;
 
 		if (!value) {
-			misses++;
+			if (++misses == 2)
+				return KM_REASON_UNKNOWN_DESTINATION;
 			continue;
 		}
 		raw = km_read_once(value);
 		if (raw >> 32 == km_frontend_tag(dialled)) {
 			km_count(KM_REASON_FRONTEND_REREAD);
 			*backend_id = (__u32)raw;
-			break;
+			return KM_FOUND;
 		}
 	}
-	if (misses >= 2) {
-		if (!km_find_cidr(dialled, backend_id, &prefix))
-			return KM_REASON_UNKNOWN_DESTINATION;
-		key.prefix = prefix;
-		km_mask(&key.addr, prefix);
-	} else if (i == KM_TRIES) {
-		return KM_REASON_TORN_FRONTEND;
-	}
-	if (*backend_id == KM_BACKEND_VARIANT)
-		return km_find_variant(&key, workload_id, backend_id);
-	return KM_FOUND;
+	return KM_REASON_TORN_FRONTEND;
 }
 
 /* KM_FOUND and *backend_id, or why not. */
 km_inline __u32 km_find_backend(const struct km_frontend_key *dialled, __u32 workload_id, __u32 *backend_id)
 {
 	const struct km_frontend *value = bpf_map_lookup_elem(&frontend, dialled);
-	__u64 raw;
+	__u32 why = KM_REASON_UNKNOWN_DESTINATION;
+	int prefix = KM_EXACT;
 
-	if (!value)
-		return km_find_again(dialled, 1, workload_id, backend_id);
-	raw = km_read_once(value);
-	*backend_id = (__u32)raw;
-	if (raw >> 32 != km_frontend_tag(dialled))
-		return km_find_again(dialled, 0, workload_id, backend_id);
-	if (*backend_id == KM_BACKEND_VARIANT) {
-		struct km_variant_key key = {
-			.addr = dialled->addr, .port = dialled->port, .protocol = dialled->protocol};
-
-		return km_find_variant(&key, workload_id, backend_id);
+	if (!value) {
+		/* An element used again at once can hide a key that is there from one look-up. */
+		value = bpf_map_lookup_elem(&frontend, dialled);
+		if (value)
+			km_count(KM_REASON_FRONTEND_REREAD);
 	}
-	return KM_FOUND;
+	if (value) {
+		const __u64 raw = km_read_once(value);
+
+		*backend_id = (__u32)raw;
+		why = raw >> 32 == km_frontend_tag(dialled) ? KM_FOUND : km_find_torn(dialled, backend_id);
+	}
+	if (why == KM_REASON_UNKNOWN_DESTINATION && km_find_cidr(dialled, backend_id, &prefix))
+		why = KM_FOUND;
+	if (why == KM_FOUND && *backend_id == KM_BACKEND_VARIANT)
+		return km_find_variant(dialled, prefix, workload_id, backend_id);
+	return why;
 }
 
 /*

@@ -14,10 +14,45 @@ km_inline bool km_went_to(const struct km_sock *held, const union km_addr *peer,
 	return held->flags & KM_SOCK_TRANSLATED && held->backend_port == port && km_addr_equal(&held->backend_addr, peer);
 }
 
-km_inline void km_set_identity(struct km_sock *held, const struct km_identity *who)
+/* Spares those who have no storage of any kind, as most sockets of a host, the call of a helper. `sk`: any full socket. */
+km_inline bool km_may_hold(const void *sk)
+{
+	return km_kernel_cast(struct sock, sk)->sk_bpf_storage;
+}
+
+km_inline void km_set_identity(struct km_sock *held, const struct km_search *search, const struct km_identity *who)
 {
 	held->cgroup_id = who->cgroup_id;
 	held->workload_id = who->workload_id;
+	held->epoch = search->epoch;
+	held->flags |= KM_SOCK_ENROLLED;
+}
+
+/*
+ * Whose socket it is, from its storage when that was found in this epoch, else looked up and kept there. NULL in *held: it has no
+ * storage. False: not enrolled.
+ */
+km_inline bool km_identify_held(struct bpf_sock *sk, struct km_search *search, struct km_identity *who,
+				struct km_sock **held)
+{
+	if (!km_search_start(sk, search) || !km_search_next(search, &who->cgroup_id))
+		return false;
+	*held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	if (*held && (*held)->epoch == search->epoch && !(search->epoch & 1)) {
+		who->cgroup_id = (*held)->cgroup_id;
+		who->workload_id = (*held)->workload_id;
+		return (*held)->flags & KM_SOCK_ENROLLED;
+	}
+	if (!km_search_look_up(search, who)) {
+		if (*held) {
+			(*held)->flags &= ~KM_SOCK_ENROLLED;
+			(*held)->epoch = search->epoch;
+		}
+		return false;
+	}
+	if (*held)
+		km_set_identity(*held, search, who);
+	return true;
 }
 
 km_inline void km_uncount(struct km_sock *held)

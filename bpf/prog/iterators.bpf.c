@@ -133,6 +133,7 @@ SEC("iter/tcp")
 int list_old_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
+	struct km_search search;
 	struct km_identity who;
 	struct tcp_sock *tcp;
 
@@ -140,7 +141,7 @@ int list_old_tcp(struct bpf_iter__tcp *ctx)
 		return 0;
 	/* NULL for what is no full socket: a request, or TIME_WAIT. */
 	tcp = bpf_skc_to_tcp_sock(common);
-	if (!tcp || !km_identify(tcp, &who) || bpf_sk_storage_get(&sock, tcp, NULL, 0))
+	if (!tcp || !km_identify(tcp, &search, &who) || bpf_sk_storage_get(&sock, tcp, NULL, 0))
 		return 0;
 	km_write_old(ctx->meta->seq, common, bpf_get_socket_cookie(tcp), who.cgroup_id, KM_IPPROTO_TCP);
 	return 0;
@@ -151,11 +152,12 @@ SEC("iter/udp")
 int list_old_udp(struct bpf_iter__udp *ctx)
 {
 	struct sock *sk = (struct sock *)ctx->udp_sk;
+	struct km_search search;
 	struct km_identity who;
 
 	if (!sk || sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
 		return 0;
-	if (!km_identify(sk, &who) || bpf_sk_storage_get(&sock, sk, NULL, 0))
+	if (!km_identify(sk, &search, &who) || bpf_sk_storage_get(&sock, sk, NULL, 0))
 		return 0;
 	km_write_old(ctx->meta->seq, &sk->__sk_common, bpf_get_socket_cookie(sk), who.cgroup_id, KM_IPPROTO_UDP);
 	return 0;

@@ -43,51 +43,81 @@ km_inline void km_write6(struct bpf_sock_addr *ctx, const union km_addr *addr, _
 SEC("cgroup/sock_create")
 int sock_create(struct bpf_sock *ctx)
 {
-	struct km_sock fresh = {.flags = KM_SOCK_ENROLLED};
+	struct km_sock fresh = {};
+	struct km_search search;
 	struct km_identity who;
 
-	if (!km_identify(ctx, &who))
+	if (!km_identify(ctx, &search, &who))
 		return KM_ALLOW;
 	if (ctx->protocol == KM_IPPROTO_UDP)
 		fresh.flags |= KM_SOCK_UDP;
 	else if (ctx->protocol != KM_IPPROTO_TCP && ctx->protocol != KM_IPPROTO_MPTCP)
 		return KM_ALLOW;
-	km_set_identity(&fresh, &who);
+	km_set_identity(&fresh, &search, &who);
 	/* Without: the first connect tries again. */
 	if (!bpf_sk_storage_get(&sock, ctx, &fresh, BPF_SK_STORAGE_GET_F_CREATE))
 		km_count(KM_REASON_STORAGE_FULL);
 	return KM_ALLOW;
 }
 
-/* NULL: nothing to do, *why says it. */
-km_inline struct bpf_sock *km_ours(struct bpf_sock_addr *ctx, struct km_identity *who, __u32 *why)
-{
-	struct bpf_sock *sk = ctx->sk;
+struct km_caller {
+	struct bpf_sock *sk;
+	struct km_sock *own; /* its storage; NULL: none yet */
+	struct km_search search;
+	struct km_identity who;
+};
 
-	*why = KM_REASON_NOT_ENROLLED;
-	if (!sk || !km_identify(sk, who))
-		return NULL;
-	*why = KM_REASON_NOT_BALANCED_PROTOCOL;
+/* KM_FOUND when the call is of interest, else why not. */
+km_inline __u32 km_caller_of(const struct bpf_sock_addr *ctx, struct km_caller *caller)
+{
+	caller->sk = ctx->sk;
+	if (!caller->sk || !km_identify_held(caller->sk, &caller->search, &caller->who, &caller->own))
+		return KM_REASON_NOT_ENROLLED;
 	if (ctx->protocol != KM_IPPROTO_TCP && ctx->protocol != KM_IPPROTO_UDP)
-		return NULL;
-	return sk;
+		return KM_REASON_NOT_BALANCED_PROTOCOL;
+	return KM_FOUND;
+}
+
+/* A socket that connected while it was enrolled, and connects again now that it is not. */
+km_inline void km_leave(const struct km_caller *caller)
+{
+	struct km_sock *held;
+
+	if (!caller->sk || !km_may_hold(caller->sk))
+		return;
+	held = bpf_sk_storage_get(&sock, caller->sk, NULL, 0);
+	if (held)
+		km_forget(held);
+}
+
+km_inline __u32 km_dial(const struct km_caller *caller, const struct km_frontend_key *dialled, __u32 reach,
+			const struct km_endpoint **to)
+{
+	struct km_held held;
+	__u32 why;
+
+	why = km_hold(caller->sk, &caller->search, &caller->who, dialled->protocol, caller->own, &held);
+	if (why != KM_FOUND)
+		return why;
+	return km_connect(&caller->who, &held, dialled, reach, to);
 }
 
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
 	const struct km_endpoint *to;
-	struct km_identity who;
-	struct bpf_sock *sk;
+	struct km_caller caller;
 	__u32 why;
 
-	sk = km_ours(ctx, &who, &why);
-	if (sk) {
+	why = km_caller_of(ctx, &caller);
+	if (why == KM_FOUND) {
 		const struct km_frontend_key dialled = km_dialled4(ctx);
 
-		why = km_connect(sk, &who, &dialled, KM_REACH_4, &to);
+		why = km_dial(&caller, &dialled, KM_REACH_4, &to);
 		if (why == KM_REASON_BALANCED)
 			km_write4(ctx, &to->addr, to->port);
+	} else if (why == KM_REASON_NOT_ENROLLED) {
+		km_leave(&caller);
 	}
 	return km_verdict(why);
 }
@@ -97,46 +127,46 @@ SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
 	const struct km_endpoint *to;
-	struct km_identity who;
-	struct bpf_sock *sk;
+	struct km_caller caller;
 	__u32 why;
 
-	sk = km_ours(ctx, &who, &why);
-	if (sk) {
+	why = km_caller_of(ctx, &caller);
+	if (why == KM_FOUND) {
 		const struct km_frontend_key dialled = km_dialled6(ctx);
-		const struct sock_common *common = &km_kernel_cast(struct sock, sk)->__sk_common;
+		const struct sock_common *common = &km_kernel_cast(struct sock, caller.sk)->__sk_common;
 		const __u32 reach = BPF_CORE_READ_BITFIELD(common, skc_ipv6only) ? KM_REACH_6 : KM_REACH_4 | KM_REACH_6;
 
-		why = km_connect(sk, &who, &dialled, reach, &to);
+		why = km_dial(&caller, &dialled, reach, &to);
 		if (why == KM_REASON_BALANCED)
 			km_write6(ctx, &to->addr, to->port);
+	} else if (why == KM_REASON_NOT_ENROLLED) {
+		km_leave(&caller);
 	}
 	return km_verdict(why);
 }
 
-km_inline __u32 km_send(struct bpf_sock_addr *ctx, const struct km_frontend_key *dialled, struct bpf_sock *sk,
-			const struct km_identity *who, __u32 reach, const struct km_endpoint **to)
+km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, const struct km_frontend_key *dialled,
+			__u32 reach, const struct km_endpoint **to)
 {
-	struct km_sock *held = bpf_sk_storage_get(&sock, sk, NULL, 0);
 	struct km_range range;
 	__u32 why;
 
-	why = km_find_range(dialled, who->workload_id, &range);
+	why = km_find_range(dialled, caller->who.workload_id, &range);
 	if (why != KM_FOUND) {
-		if (held && held->flags & KM_SOCK_FLOWS)
+		if (caller->own && caller->own->flags & KM_SOCK_FLOWS)
 			km_flow_direct(bpf_get_socket_cookie(ctx), &dialled->addr, dialled->port);
 		return why;
 	}
-	if (!held) {
-		struct km_sock fresh = {.flags = KM_SOCK_ENROLLED | KM_SOCK_UDP};
+	if (!caller->own) {
+		struct km_sock fresh = {.flags = KM_SOCK_UDP};
 
-		km_set_identity(&fresh, who);
-		held = bpf_sk_storage_get(&sock, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
-		if (!held)
+		km_set_identity(&fresh, &caller->search, &caller->who);
+		caller->own = bpf_sk_storage_get(&sock, caller->sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+		if (!caller->own)
 			return KM_REASON_STORAGE_FULL;
 		km_count(KM_REASON_LATE_ENROLLED);
 	}
-	return km_flow(held, bpf_get_socket_cookie(ctx), who, dialled, &range, reach, to);
+	return km_flow(caller->own, bpf_get_socket_cookie(ctx), &caller->who, dialled, &range, reach, to);
 }
 
 /* Also for v4-mapped destinations of AF_INET6 sockets. Connected sockets come here only when they name a destination. */
@@ -144,15 +174,14 @@ SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
 	const struct km_endpoint *to;
-	struct km_identity who;
-	struct bpf_sock *sk;
+	struct km_caller caller;
 	__u32 why;
 
-	sk = km_ours(ctx, &who, &why);
-	if (sk) {
+	why = km_caller_of(ctx, &caller);
+	if (why == KM_FOUND) {
 		const struct km_frontend_key dialled = km_dialled4(ctx);
 
-		why = km_send(ctx, &dialled, sk, &who, KM_REACH_4, &to);
+		why = km_send(ctx, &caller, &dialled, KM_REACH_4, &to);
 		if (why == KM_REASON_BALANCED)
 			km_write4(ctx, &to->addr, to->port);
 	}
@@ -164,15 +193,14 @@ SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
 	const struct km_endpoint *to;
-	struct km_identity who;
-	struct bpf_sock *sk;
+	struct km_caller caller;
 	__u32 why;
 
-	sk = km_ours(ctx, &who, &why);
-	if (sk) {
+	why = km_caller_of(ctx, &caller);
+	if (why == KM_FOUND) {
 		const struct km_frontend_key dialled = km_dialled6(ctx);
 
-		why = km_send(ctx, &dialled, sk, &who, KM_REACH_6, &to);
+		why = km_send(ctx, &caller, &dialled, KM_REACH_6, &to);
 		if (why == KM_REASON_BALANCED)
 			km_write6(ctx, &to->addr, to->port);
 	}
@@ -183,8 +211,11 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 km_inline bool km_source(struct bpf_sock_addr *ctx, struct km_frontend_key *from)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct km_sock *held = sk ? bpf_sk_storage_get(&sock, sk, NULL, 0) : NULL;
+	struct km_sock *held;
 
+	if (!sk || !km_may_hold(sk))
+		return false;
+	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
 	if (!held || !(held->flags & (KM_SOCK_TRANSLATED | KM_SOCK_FLOWS)))
 		return false;
 	return km_reply_source(held, sk->state == BPF_TCP_ESTABLISHED, bpf_get_socket_cookie(ctx), &from->addr, &from->port);

@@ -9,8 +9,11 @@ char LICENSE[] SEC("license") = "GPL";
 /* A connection to a service sends its SYN: from here on its state changes are of interest, and only its own. */
 km_inline void km_opening(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
-	struct km_sock *held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	struct km_sock *held;
 
+	if (!km_may_hold(sk))
+		return;
+	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
 	if (!held || !(held->flags & KM_SOCK_TRANSLATED))
 		return;
 	/* By OR: other programs' flags stay. Counted only when the close will be seen. */
@@ -43,8 +46,9 @@ km_inline void km_state_changed(struct bpf_sock *sk, __u32 old, __u32 new)
  */
 km_inline void km_accepted(struct bpf_sock *sk)
 {
-	struct km_sock *held = bpf_sk_storage_get(&sock, sk, NULL, 0);
-	struct km_sock fresh = {.flags = KM_SOCK_ENROLLED};
+	struct km_sock *held = km_may_hold(sk) ? bpf_sk_storage_get(&sock, sk, NULL, 0) : NULL;
+	struct km_sock fresh = {};
+	struct km_search search;
 	struct km_identity who;
 
 	if (held) {
@@ -52,13 +56,13 @@ km_inline void km_accepted(struct bpf_sock *sk)
 			held->flags &= ~(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED);
 		return;
 	}
-	if (!km_identify(sk, &who))
+	if (!km_identify(sk, &search, &who))
 		return;
 	if (bpf_skc_to_mptcp_sock(sk))
 		fresh.flags |= KM_SOCK_SUBFLOW;
 	else
 		km_count(KM_REASON_LATE_ENROLLED);
-	km_set_identity(&fresh, &who);
+	km_set_identity(&fresh, &search, &who);
 	if (!bpf_sk_storage_get(&sock, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE))
 		km_count(KM_REASON_STORAGE_FULL);
 }

@@ -2,6 +2,7 @@
 // The two 32-bit mixes that programs compute too (bpf/lib/hash.bpf.h): the tag of a frontend entry, and the source hash.
 import { addressBytes } from '../net/address.ts';
 import type { KeyOf } from './maps.ts';
+import { filterWords } from './structs.ts';
 
 type Words = readonly [number, number, number, number];
 
@@ -48,4 +49,20 @@ export function addressHash(address: string): number {
 /** km_cgroup_hash: the source hash of a client without an address of the destination's family. */
 export function cgroupHash(cgroupId: bigint): number {
   return mix([Number(cgroupId & 0xffffffffn), Number((cgroupId >> 32n) & 0xffffffffn), 0, 0], 0, 0);
+}
+
+/** km_filter_bit: which bit of km_level.filter stands for a cgroup. */
+export function filterBit(cgroupId: bigint): number {
+  const high = Math.imul(Number((cgroupId >> 32n) & 0xffffffffn), 0x85ebca77);
+  return Math.imul(Number(cgroupId & 0xffffffffn) ^ high, 0x9e3779b1) >>> 20;
+}
+
+/** km_level.filter for these enrolled cgroups. */
+export function enrolledFilter(cgroupIds: Iterable<bigint>): bigint[] {
+  const words = new Array<bigint>(filterWords).fill(0n);
+  for (const id of cgroupIds) {
+    const bit = filterBit(id);
+    words[bit >> 6] = (words[bit >> 6] as bigint) | (1n << BigInt(bit & 63));
+  }
+  return words;
 }

@@ -79,6 +79,16 @@ export const u32s = (n: number): Field<readonly number[]> => ({
   },
 });
 
+/** `n` u64 in a row. */
+export const u64s = (n: number): Field<readonly bigint[]> => ({
+  size: 8 * n,
+  align: 8,
+  read: (v, o) => Array.from({ length: n }, (_, i) => v.getBigUint64(o + 8 * i, true)),
+  write: (v, o, values) => {
+    for (let i = 0; i < n; i++) v.setBigUint64(o + 8 * i, values[i] ?? 0n, true);
+  },
+});
+
 /** `n` raw bytes. */
 export const bytes = (n: number): Field<Uint8Array> => ({
   size: n,
@@ -101,7 +111,13 @@ export const pad = (n: 1 | 2 | 4): Field<never> & { pad: true } => ({
 type Fields = Readonly<
   Record<
     string,
-    Field<never> | Field<number> | Field<bigint> | Field<string> | Field<Uint8Array> | Field<readonly number[]>
+    | Field<never>
+    | Field<number>
+    | Field<bigint>
+    | Field<string>
+    | Field<Uint8Array>
+    | Field<readonly number[]>
+    | Field<readonly bigint[]>
   >
 >;
 type PadKeys<F> = { [K in keyof F]: F[K] extends { pad: true } ? K : never }[keyof F];

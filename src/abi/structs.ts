@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One table for each struct of bpf/include/kmesh/abi.h.
-import { addr, be16, bytes, pad, s64, scalar, struct, u8, u16, u32, u32s, u64 } from './layout.ts';
+import { addr, be16, bytes, pad, s64, scalar, struct, u8, u16, u32, u32s, u64, u64s } from './layout.ts';
 
 export const enrolledValue = struct('km_enrolled', { workload_id: u32, flags: u32 });
-export const levelValue = struct('km_level', { mask: u64 });
+/** Words of km_level.filter. */
+export const filterWords = 64;
+export const levelValue = struct('km_level', { mask: u64, epoch: u64, filter: u64s(filterWords) });
 export const clientValue = struct('km_client', { addr4: addr, addr6: addr, namespace_id: u32, flags: u32 });
 export const enrolmentNameLength = 320;
 export const enrolmentValue = struct('km_enrolment', {
@@ -51,6 +53,7 @@ export const sockValue = struct('km_sock', {
   backend_id: u32,
   peer_workload_id: u32,
   generation: u32,
+  epoch: u64,
 });
 export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
 export const affinityValue = struct('km_affinity', {

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments as the pinned maps hold them: read as a whole, and written whole from what is wanted.
 import { enrolmentNameLength } from '../abi/structs.ts';
-import { type Enrolment, enrolmentName, enrolmentNameBytes, levelMask, wantedEnrolled } from '../compile/enrolment.ts';
+import {
+  type Enrolment,
+  enrolmentName,
+  enrolmentNameBytes,
+  levelBetween,
+  levelEntry,
+  sameLevel,
+  wantedEnrolled,
+} from '../compile/enrolment.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 
@@ -54,12 +62,6 @@ export function writeEnrolments(
   };
   records.put([...wanted.values()].filter((e) => !same(e, held.get(e.cgroupId))).map((e) => [e.cgroupId, encode(e)]));
 
-  const level = plane.map('level');
-  const mask = levelMask(wanted.values());
-  const before = level.get(0)?.mask ?? 0n;
-  // Levels of both while entries change: programs try one level too many at most.
-  if (before !== mask) level.put([[0, { mask: before | mask }]]);
-
   const enrolled = plane.map('enrolled');
   const current = new Map(enrolled.entries());
   const entries = wantedEnrolled(wanted.values(), idOf);
@@ -68,9 +70,18 @@ export function writeEnrolments(
     return was === undefined || was.workload_id !== e.workload_id || was.flags !== e.flags;
   });
   const gone = [...current.keys()].filter((id) => !entries.has(id));
-  enrolled.put(changed);
-  enrolled.delete(gone);
-  if (before !== mask) level.put([[0, { mask }]]);
+
+  const level = plane.map('level');
+  const before = level.get(0) ?? levelEntry([], 0n);
+  const after = levelEntry(wanted.values(), (before.epoch | 1n) + 1n);
+  // Odd: a change that was cut short.
+  if (changed.length + gone.length > 0 || (before.epoch & 1n) === 1n || !sameLevel(before, after)) {
+    // Both while entries change, and no identity kept in a socket counts: programs look up more than they need, at most.
+    level.put([[0, levelBetween(before, after)]]);
+    enrolled.put(changed);
+    enrolled.delete(gone);
+    level.put([[0, after]]);
+  }
   records.delete([...held.keys()].filter((id) => !wanted.has(id)));
   return changed.length + gone.length;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments: what was asked for (map enrolment) to what the programs read (maps enrolled and level). Whole, never patched.
+import { enrolledFilter } from '../abi/hash.ts';
 
 /** What one cgroup was enrolled as. */
 export interface Enrolment {
@@ -29,11 +30,33 @@ export function wantedEnrolled(
   return out;
 }
 
-/** level[0].mask: bit n set when some enrolled cgroup lies n levels below the root. Levels beyond 63 cannot be enrolled. */
-export function levelMask(enrolments: Iterable<Enrolment>): bigint {
+/** Value of the one entry of level. */
+export interface LevelEntry {
+  readonly mask: bigint;
+  readonly epoch: bigint;
+  readonly filter: readonly bigint[];
+}
+
+/** level[0] for these enrolments. Levels beyond 63 cannot be enrolled. `epoch` as it stands in struct km_level. */
+export function levelEntry(enrolments: Iterable<Enrolment>, epoch: bigint): LevelEntry {
+  const all = [...enrolments];
   let mask = 0n;
-  for (const e of enrolments) mask |= 1n << BigInt(e.level);
-  return mask;
+  for (const e of all) mask |= 1n << BigInt(e.level);
+  return { mask, epoch, filter: enrolledFilter(all.map((e) => e.cgroupId)) };
+}
+
+/** True when programs read the same in both, whatever the epoch. */
+export function sameLevel(a: LevelEntry, b: LevelEntry): boolean {
+  return a.mask === b.mask && a.filter.every((word, i) => word === b.filter[i]);
+}
+
+/** The entry while `enrolled` changes from what `before` was made for to what `after` was: lets both through, and is odd. */
+export function levelBetween(before: LevelEntry, after: LevelEntry): LevelEntry {
+  return {
+    mask: before.mask | after.mask,
+    epoch: before.epoch | 1n,
+    filter: after.filter.map((word, i) => word | (before.filter[i] ?? 0n)),
+  };
 }
 
 const text = new TextDecoder();

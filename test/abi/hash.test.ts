@@ -2,7 +2,7 @@
 // The mixes of src/abi/hash.ts against values computed by bpf/lib/hash.bpf.h.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addressHash, cgroupHash, frontendTag, variantTag } from '../../src/abi/hash.ts';
+import { addressHash, cgroupHash, enrolledFilter, filterBit, frontendTag, variantTag } from '../../src/abi/hash.ts';
 import { addressOf } from '../../src/net/address.ts';
 
 const anyAddress = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((b) => addressOf(b) as string);
@@ -63,5 +63,30 @@ describe('source hash', () => {
     [0xfedcba9876543210n, 646162269],
   ])('cgroupHash(%i)', (id, hash) => {
     expect(cgroupHash(id)).toBe(hash);
+  });
+});
+
+describe('filter of enrolled cgroups', () => {
+  it.each([
+    [1n, 2531],
+    [2n, 966],
+    [4711n, 2286],
+    [0xfedcba9876543210n, 1422],
+    [0x100000001n, 1505],
+  ])('filterBit(%i)', (id, bit) => {
+    expect(filterBit(id)).toBe(bit);
+  });
+
+  it('has the bits of its cgroups and no others', () => {
+    fc.assert(
+      fc.property(fc.array(fc.bigInt({ min: 0n, max: (1n << 64n) - 1n })), (ids) => {
+        const bits = new Set(ids.map(filterBit));
+        const filter = enrolledFilter(ids);
+        for (let bit = 0; bit < 64 * filter.length; bit++) {
+          const set = (((filter[bit >> 6] as bigint) >> BigInt(bit & 63)) & 1n) === 1n;
+          if (set !== bits.has(bit)) throw new Error(`bit ${bit}`);
+        }
+      }),
+    );
   });
 });

@@ -19,9 +19,16 @@ struct km_enrolled {
 	__u32 flags;
 };
 
-/* level: one entry; bit n set: some enrolled cgroup lies n levels below the root */
+/* level: one entry: what tells most sockets, without a look-up, that they are not enrolled; and whether an identity in a socket counts */
+#define KM_FILTER_WORDS 64
 struct km_level {
-	__u64 mask;
+	__u64 mask; /* bit n set: some enrolled cgroup lies n levels below the root */
+	/*
+	 * Raised by two with every change of enrolled, in two steps: odd while it is changed. Identities kept in sockets hold for
+	 * the epoch they were found in; none does while it is odd.
+	 */
+	__u64 epoch;
+	__u64 filter[KM_FILTER_WORDS]; /* bit km_filter_bit(cgroup id) set for every enrolled cgroup; others may share it */
 };
 
 /* client: u32 workload id -> what a node-local workload needs as a client */
@@ -127,7 +134,7 @@ struct km_maglev {
 
 /* ---- state that programs keep ---- */
 
-#define KM_SOCK_ENROLLED 1u
+#define KM_SOCK_ENROLLED 1u /* in the epoch it names */
 #define KM_SOCK_TRANSLATED 2u /* orig_* and backend_* hold a rewritten destination */
 #define KM_SOCK_COUNTED 4u /* counted in active[peer_workload_id] */
 #define KM_SOCK_UDP 8u
@@ -146,6 +153,7 @@ struct km_sock {
 	__u32 backend_id;
 	__u32 peer_workload_id;
 	__u32 generation; /* of the range the choice was made from: while equal, the endpoint is still a member */
+	__u64 epoch; /* of km_level when the identity was found */
 };
 
 struct km_affinity_key {
@@ -248,7 +256,7 @@ struct km_old_record {
 
 #define KM_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "size of " #t)
 KM_SIZE(km_enrolled, 8);
-KM_SIZE(km_level, 8);
+KM_SIZE(km_level, 16 + 8 * KM_FILTER_WORDS);
 KM_SIZE(km_client, 40);
 KM_SIZE(km_enrolment, 344);
 KM_SIZE(km_frontend_key, 20);
@@ -259,7 +267,7 @@ KM_SIZE(km_backend, 8);
 KM_SIZE(km_backend_header, 32);
 KM_SIZE(km_endpoint, 32);
 KM_SIZE(km_maglev, 8);
-KM_SIZE(km_sock, 64);
+KM_SIZE(km_sock, 72);
 KM_SIZE(km_affinity_key, 16);
 KM_SIZE(km_affinity, 32);
 KM_SIZE(km_udp_key, 32);
