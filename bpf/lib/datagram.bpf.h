@@ -61,6 +61,25 @@ km_inline const struct km_endpoint *km_new_flow(const struct km_range *range, co
 	return chosen;
 }
 
+/*
+ * A connected socket that names its own service once more: the endpoint it is connected to, since the kernel drops what any other
+ * answers. NULL: another service, or that endpoint has left.
+ */
+km_inline const struct km_endpoint *km_connected_endpoint(const struct km_sock *held,
+							  const struct km_frontend_key *dialled,
+							  const struct km_range *range)
+{
+	union km_addr addr;
+	int index;
+
+	if (!(held->flags & KM_SOCK_TRANSLATED) || held->orig_port != dialled->port ||
+	    !km_addr_equal(&held->orig_addr, &dialled->addr))
+		return NULL;
+	addr = held->backend_addr;
+	index = km_member(range, held->peer_workload_id, &addr, held->backend_port);
+	return index < 0 ? NULL : km_slot(range, index);
+}
+
 /* BALANCED and *to, or why the datagram is refused. `held`: the socket's storage. */
 km_inline __u32 km_flow(struct km_sock *held, __u64 cookie, const struct km_identity *who,
 			const struct km_frontend_key *dialled, const struct km_range *range, __u32 reach,

@@ -166,6 +166,11 @@ km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, con
 			return KM_REASON_STORAGE_FULL;
 		km_count(KM_REASON_LATE_ENROLLED);
 	}
+	if (caller->sk->state == BPF_TCP_ESTABLISHED) {
+		*to = km_connected_endpoint(caller->own, dialled, &range);
+		if (*to)
+			return km_reaches(&(*to)->addr, reach) ? KM_REASON_BALANCED : KM_REASON_FAMILY;
+	}
 	return km_flow(caller->own, bpf_get_socket_cookie(ctx), &caller->who, dialled, &range, reach, to);
 }
 

@@ -56,6 +56,26 @@ with socket.socket(address(host), socket.SOCK_DGRAM) as s:
   expect(await client.run(code, { host })).toEqual(['a 5300 x', [host, 53], 'a 5300 y', [host, 53]]);
 });
 
+test('a connected socket that names its service again stays with its endpoint, or no reply would reach it', async () => {
+  await mesh.want(
+    udp('v4', '10.96.0.1:53', at('a'), at('b'), at('c')),
+    udp('v6', '[fd96::1]:53', at('a', 6), at('b', 6), at('c', 6)),
+    udp('mapped', '[fd96::2]:53', at('a'), at('b'), at('c')),
+  );
+  const code = `
+def both(host, to):
+    with socket.socket(address(host), socket.SOCK_DGRAM) as s:
+        s.settimeout(1)
+        s.connect((host, 53))
+        s.send(b"x")
+        who = s.recv(99)[:1].decode()
+        return {who, *(exchange(s, to, 53)["who"] for _ in range(3))}
+out = [len(both(host, to)) for host, to in [
+    ("10.96.0.1", "10.96.0.1"), ("fd96::1", "fd96::1"), ("::ffff:10.96.0.1", "::ffff:10.96.0.1"),
+] for _ in range(8)]`;
+  expect(new Set(await client.run<number[]>(code))).toEqual(new Set([1]));
+});
+
 test('datagrams of an unconnected IPv6 socket to a service with IPv4 endpoints only are refused', async () => {
   await mesh.want(udp('mapped', '[fd96::2]:53', at('a')));
   const { value, reasons } = await mesh.counting(() => client.run('out = failure(lambda: ask("fd96::2", 53))'));
