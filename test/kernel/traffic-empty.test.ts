@@ -147,6 +147,25 @@ test('a service that a namespace does not see is left alone there, and the reaso
   expect(reasons).toMatchObject({ not_visible: 1 });
 });
 
+test('a socket goes by what its cgroup is enrolled as when it is used, not when it was made', async () => {
+  const where = ['10.96.0.1:80'];
+  await mesh.want(
+    { name: 'for-guests', at: where, visibleTo: ['guests'], endpoints: [at('a')] },
+    { name: 'for-others', at: where, visibleTo: [''], endpoints: [at('b')] },
+    { name: 'udp-guests', at: where, protocol: 'udp', visibleTo: ['guests'], endpoints: [at('a')] },
+    { name: 'udp-others', at: where, protocol: 'udp', visibleTo: [''], endpoints: [at('b')] },
+  );
+  await client.run('t = socket.socket(); u = socket.socket(type=socket.SOCK_DGRAM); t.settimeout(3); u.settimeout(3)');
+  expect(await client.run('out = exchange(u, "10.96.0.1", 80)["who"]')).toBe('b');
+  await mesh.enroll('client', { namespace: 'guests' });
+  const code = `
+t.connect(("10.96.0.1", 80))
+out = [first_line(t), exchange(u, "10.96.0.1", 80)["who"]]
+t.close(); u.close()`;
+  expect(await client.run(code)).toEqual(['a 8080', 'a']);
+  await mesh.enroll('client', { namespace: 'shop' });
+});
+
 test('ranges may differ by namespace, too', async () => {
   const where = ['10.97.0.0/16:80'];
   await mesh.want(

@@ -106,15 +106,17 @@ with socket.socket(type=socket.SOCK_DGRAM) as s:
   expect(seen.filter(([who]) => who === 'b')).toHaveLength(2);
 });
 
-test('recvmsg and sendmsg with several buffers see the service, too', async () => {
+test('recvmsg, sendmsg with several buffers and a look ahead see the service, too', async () => {
   await mesh.want(udp('v4', '10.96.0.1:53', at('a')));
   const code = `
 with socket.socket(type=socket.SOCK_DGRAM) as s:
     s.settimeout(3)
     s.sendmsg([b"x", b"y"], [], 0, ("10.96.0.1", 53))
+    peeked = s.recvfrom(99, socket.MSG_PEEK)[1]
     data, _, _, source = s.recvmsg(99)
-    out = [data.decode(), list(source)]`;
-  expect(await client.run(code)).toEqual(['a 5300 xy', ['10.96.0.1', 53]]);
+    out = [data.decode(), list(source), list(peeked)]`;
+  const service = ['10.96.0.1', 53];
+  expect(await client.run(code)).toEqual(['a 5300 xy', service, service]);
 });
 
 test('a socket keeps its endpoint; other sockets get others', async () => {
@@ -236,4 +238,29 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as s:
   const { value, reasons } = await mesh.counting(() => client.run(code, { host }));
   expect(value).toEqual([0, host]);
   expect(reasons).toMatchObject({ not_balanced_protocol: 1 });
+});
+
+test('more flows than there is room for: none gets a wrong answer, each keeps its endpoint while it is in use', async () => {
+  const few = await openMesh(['client', 'a', 'b'], { name: 'few', sizes: { udp_flow: 64, udp_reverse: 64 } });
+  try {
+    for (const name of ['a', 'b']) await few.serve(name, 'udp/5300');
+    await few.enroll('client');
+    const endpoints = ['a', 'b'].map((name) => endpoint(few.pod(name), 5300));
+    await few.want({ name: 's', at: ['10.96.0.1:53'], protocol: 'udp', endpoints });
+    const python = await few.python('client');
+    const code = `
+busy = socket.socket(type=socket.SOCK_DGRAM); busy.settimeout(3)
+def use(s): return exchange(s, "10.96.0.1", 53)
+sockets = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(400)]
+kept, sources = set(), set()
+for s in sockets:
+    s.settimeout(3)
+    sources.add((use(s)["host"], use(s)["port"]))
+    kept.add(use(busy)["who"])
+for s in sockets: sources.add((use(s)["host"], use(s)["port"]))
+out = [len(kept), sorted(sources)]`;
+    expect(await python.run(code)).toEqual([1, [['10.96.0.1', 53]]]);
+  } finally {
+    await few.close();
+  }
 });

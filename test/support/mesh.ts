@@ -13,6 +13,7 @@ import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/l
 import { pause } from '../../src/demo/process.ts';
 import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
 import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
+import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { openInstance } from './instance.ts';
 import { type Python, startPython, startServer } from './python.ts';
 import { backendOf, clientOf, frontendsOf, type ServiceSpec, uidOf } from './wanted.ts';
@@ -52,18 +53,24 @@ export interface Mesh {
   close(): Promise<void>;
 }
 
+export interface MeshOptions {
+  /** Tells it from others of the same process. */
+  readonly name?: string;
+  readonly sizes?: MapSizes;
+}
+
 /**
  * Pods named so, with addresses 10.0.0.1, fd00::1 and so on in order, and programs loaded on the cgroup that theirs are in.
  * Whatever happens, close() leaves nothing.
  */
-export async function openMesh(podNames: readonly string[]): Promise<Mesh> {
-  const name = `km-test-${process.pid}`;
+export async function openMesh(podNames: readonly string[], options: MeshOptions = {}): Promise<Mesh> {
+  const name = `km-test-${options.name ?? ''}${process.pid}`;
   const lab = await openLab(name, join(cgroupMount(), name));
   try {
     for (const [i, pod] of podNames.entries()) {
       await lab.addPod(pod, { address4: `10.0.0.${i + 1}`, address6: `fd00::${(i + 1).toString(16)}` });
     }
-    const instance = await openInstance(lab.cgroupRoot);
+    const instance = await openInstance(lab.cgroupRoot, options.sizes);
     return meshOver(lab, instance.plane, async () => {
       await instance.close();
       await lab.close();
