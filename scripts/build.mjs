@@ -14,10 +14,10 @@ const flags = new Set(process.argv.slice(2));
 /** dist/NAME.js -> source. Those that do not exist are left out. */
 const programs = {
   main: 'src/main.ts',
+  'demo-client': 'src/demo/client.ts',
+  'demo-server': 'src/demo/server.ts',
   gen: 'src/cli/gen/main.ts',
   bench: 'bench/main.ts',
-  'demo-server': 'src/demo/server.ts',
-  'demo-client': 'src/demo/client.ts',
 };
 
 /** Stay in node_modules: native, or rarely needed and large. */
@@ -44,11 +44,11 @@ function inputsStamp() {
   return hash.digest('hex');
 }
 
-/** Threads have files of their own: any src/…/NAME.worker.ts becomes dist/NAME.worker.js. */
+/** Threads have files of their own: any src/…/NAME-worker.ts becomes dist/NAME-worker.js. */
 function entryPoints() {
   const entries = Object.fromEntries(Object.entries(programs).filter(([, source]) => existsSync(join(root, source))));
   for (const file of filesUnder(join(root, 'src'))) {
-    if (file.endsWith('.worker.ts')) entries[basename(file, '.ts')] = relative(root, file);
+    if (file.endsWith('-worker.ts')) entries[basename(file, '.ts')] = relative(root, file);
   }
   return entries;
 }
@@ -56,7 +56,7 @@ function entryPoints() {
 async function bundle() {
   const stamp = inputsStamp();
   if (!flags.has('--force') && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) {
-    console.log('bundle: up to date');
+    process.stdout.write('bundle: up to date\n');
     return;
   }
   const { build } = await import('esbuild');
@@ -88,7 +88,7 @@ async function bundle() {
     if (name.endsWith('.js') && !made.has(name)) rmSync(join(dist, name));
   }
   writeFileSync(stampFile, stamp);
-  console.log(`bundle: ${outputFiles.length} files in ${Math.round(performance.now() - started)} ms`);
+  process.stdout.write(`bundle: ${outputFiles.length} files in ${Math.round(performance.now() - started)} ms\n`);
 }
 
 await bundle();

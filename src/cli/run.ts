@@ -37,6 +37,12 @@ function wantsColour(env: Env, stream: Env['stdout'], refused: boolean): boolean
   return stream.isTTY === true;
 }
 
+/** --no-color as what it is short for: tasks that print for themselves look there. */
+const withoutColour = (env: Env): Env => ({
+  ...env,
+  getenv: (name) => (name === 'NO_COLOR' ? '1' : env.getenv(name)),
+});
+
 function checkFormat(command: Command, format: string): void {
   const known = [...formats, ...Object.keys(command.formats ?? {})];
   if (known.includes(format)) return;
@@ -65,8 +71,9 @@ async function runCommand(
   checkRoot(command, env);
   if (command.handlesSignals === true) from.listen();
   const { bpffs, cgroupRoot, runDir, verbose } = globals;
+  const ambient = globals.noColor ? withoutColour(env) : env;
   const result = await command.run(
-    { env, place: { bpffs, cgroupRoot, runDir }, verbose, program: from.program },
+    { env: ambient, place: { bpffs, cgroupRoot, runDir }, verbose, program: from.program },
     input,
   );
   if (command.ownOutput !== true) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks to text for a terminal: borderless tables, colours where wanted. The only place that knows chalk and cli-table3.
 import { Chalk, type ChalkInstance } from 'chalk';
-import Table from 'cli-table3';
 import type { Block, Blocks, Cell, Tone } from './spec.ts';
 
 /** Rows that are looked at for the widths of the columns; a large map is printed as it comes and never held whole. */
@@ -55,7 +54,9 @@ const cellText = (cell: Cell): string => {
 const cellTone = (cell: Cell): Tone | undefined => (typeof cell === 'object' ? cell.tone : undefined);
 
 /** The first page of a table, which settles the widths of its columns. */
-function firstPage(rows: readonly (readonly Cell[])[], widths: number[], paint: Paint): string {
+async function firstPage(rows: readonly (readonly Cell[])[], widths: number[], paint: Paint): Promise<string> {
+  // Loaded for tables only: most commands that start often print none.
+  const { default: Table } = await import('cli-table3');
   const table = new Table({ chars: bare, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
   for (const row of rows) {
     table.push(row.map((cell) => paint(cellText(cell), cellTone(cell))));
@@ -67,8 +68,8 @@ function firstPage(rows: readonly (readonly Cell[])[], widths: number[], paint: 
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
 }
 
-/** A row after the first page: in line with it as far as its widths reach, and a hundred times cheaper than a table of its own. */
-function laterRow(row: readonly Cell[], widths: readonly number[], paint: Paint): string {
+/** A row on its own: in line with `widths` as far as they reach, and a hundred times cheaper than a table. */
+function plainRow(row: readonly Cell[], widths: readonly number[], paint: Paint): string {
   const cells = row.map((cell, column) => {
     const text = cellText(cell);
     const gap = column === row.length - 1 ? 0 : Math.max(0, (widths[column] ?? 0) - text.length);
@@ -99,8 +100,9 @@ async function* drawBlock(block: Block, paint: Paint): AsyncGenerator<string> {
     return;
   }
   if (block.kind === 'facts') {
-    const rows = [...block.rows].map(([name, cell]): Cell[] => [{ text: name, tone: 'dim' }, cell]);
-    if (rows.length > 0) yield firstPage(rows, [], paint);
+    const rows = [...block.rows];
+    const width = Math.max(0, ...rows.map(([name]) => name.length));
+    for (const [name, cell] of rows) yield plainRow([{ text: name, tone: 'dim' }, cell], [width], paint);
     return;
   }
   const widths: number[] = [];
@@ -110,14 +112,14 @@ async function* drawBlock(block: Block, paint: Paint): AsyncGenerator<string> {
   for await (const row of block.rows) {
     seen += 1;
     if (seen < PAGE) first.push(row);
-    else if (seen === PAGE) yield firstPage([...first, row], widths, paint);
-    else later += laterRow(row, widths, paint);
+    else if (seen === PAGE) yield await firstPage([...first, row], widths, paint);
+    else later += plainRow(row, widths, paint);
     if (later.length >= PIECE) {
       yield later;
       later = '';
     }
   }
   if (seen === 0) yield `${paint(block.none ?? 'none', 'dim')}\n`;
-  else if (seen < PAGE) yield firstPage(first, widths, paint);
+  else if (seen < PAGE) yield await firstPage(first, widths, paint);
   else if (later !== '') yield later;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { requiredText } from '../param.ts';
+import { requiredText, text } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewExplanation } from '../view/explanation.ts';
 
@@ -16,7 +16,10 @@ export const explain = command({
   ],
   args: {},
   flags: {
-    from: requiredText('CGROUP|WORKLOAD|PID', 'the client: a cgroup path, NS/NAME of a workload, or a process id'),
+    from: text(
+      'CGROUP|WORKLOAD|PID',
+      'the client: a cgroup path, NS/NAME of a workload, or a process id (default: any enrolled client)',
+    ),
     to: requiredText('ADDRESS:PORT[/udp]', 'the destination as the client would dial it'),
   },
   needsRoot: true,

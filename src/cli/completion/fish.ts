@@ -7,10 +7,10 @@ import { everywhere, type FlagWord, type Spot, spots, type Value, valueFlagNames
 const quote = (text: string): string => `'${text.replace(/[\\']/g, '\\$&')}'`;
 
 function offered(value: Value): string {
-  if (value.kind === 'words') return `-a ${quote(value.words.join(' '))}`;
+  if (value.kind === 'words') return `-f -a ${quote(value.words.join(' '))}`;
   if (value.kind === 'file') return '-F';
-  if (value.kind === 'directory') return `-a '(__fish_complete_directories)'`;
-  return value.kind === 'command' ? `-a '(__fish_complete_subcommand)'` : '';
+  if (value.kind === 'directory') return `-f -a '(__fish_complete_directories)'`;
+  return value.kind === 'command' ? `-f -a '(__fish_complete_command)'` : '-f';
 }
 
 const line = (...parts: readonly string[]): string => ['complete', '-c', PROGRAM, ...parts].filter(Boolean).join(' ');

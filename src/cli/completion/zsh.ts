@@ -35,11 +35,11 @@ function spotFunction({ path, below, flags, args }: Spot): string {
   const specs = [...flags, ...everywhere].map(flagSpec);
   const body = (lines: readonly string[]): string => lines.map((line) => ` \\\n    ${line}`).join('');
   if (below.length === 0)
-    return `${functionName(path)}() {\n  _arguments -s${body([...specs, ...args.map(argSpec)])}\n}\n`;
+    return `${functionName(path)}() {\n  _arguments -s -S${body([...specs, ...args.map(argSpec)])}\n}\n`;
   return `${functionName(path)}() {
   local curcontext=$curcontext state state_descr line
   local -A opt_args
-  _arguments -s -C${body([...specs, `'1:command:->command'`, `'*::argument:->argument'`])}
+  _arguments -s -S -C${body([...specs, `'1:command:->command'`, `'*::argument:->argument'`])}
   case $state in
     command)
       local -a names=(

@@ -50,12 +50,13 @@ function commandPage(command: Command, program: Program): string {
     ),
     ...section('OPTIONS', [
       ...paramLines(flagsOf(command), flagTerm),
-      `.PP\nFlags that every command takes are in\n.BR ${PROGRAM} (1).`,
+      `${Object.keys(flagsOf(command)).length > 0 ? '.PP\n' : ''}Flags that every command takes are in\n.BR ${PROGRAM} (1).`,
     ]),
-    ...section(
-      'EXAMPLES',
-      command.examples.map(({ line, note }) => `.PP\n${roff(note)}:\n.PP\n.RS 4\n.nf\n${roff(line)}\n.fi\n.RE`),
-    ),
+    ...section('EXAMPLES', [
+      command.examples
+        .map(({ line, note }) => `${roff(note)}:\n.PP\n.RS 4\n.nf\n${roff(line)}\n.fi\n.RE`)
+        .join('\n.PP\n'),
+    ]),
     ...section('EXIT STATUS', exitStatus(command)),
     ...seeAlso([PROGRAM]),
   ].join('\n')}\n`;

@@ -2,9 +2,7 @@
 // Services and workloads as the kernel holds them.
 import type { ServiceBackend, ServiceFrontend, ServiceRow, WorkloadRow } from '../../tasks/show-config.ts';
 import type { Block, Cell } from '../spec.ts';
-
-const socketText = (address: string, port: number): string =>
-  address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+import { percentText, socketText } from './socket.ts';
 
 const frontendText = ({ address, port, protocol, namespace }: ServiceFrontend): string =>
   `${socketText(address, port)}${protocol === 'udp' ? '/udp' : ''}${namespace === undefined ? '' : ` for ${namespace}`}`;
@@ -13,8 +11,6 @@ function policyText({ policy, affinitySeconds, passthrough }: ServiceBackend): s
   if (passthrough) return 'left alone';
   return affinitySeconds > 0 ? `${policy}, affinity ${affinitySeconds} s` : policy;
 }
-
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
 /** A line for each endpoint; what repeats from the line above is left out. */
 function* serviceLines({ service, backends }: ServiceRow): Generator<readonly Cell[]> {
@@ -32,7 +28,7 @@ function* serviceLines({ service, backends }: ServiceRow): Generator<readonly Ce
         policy,
         endpoint === undefined ? none : socketText(endpoint.address, endpoint.port),
         endpoint?.workload ?? '',
-        endpoint === undefined ? '' : percent(endpoint.probability),
+        endpoint === undefined ? '' : percentText(endpoint.probability),
       ];
       name = '';
       policy = '';

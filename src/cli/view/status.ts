@@ -39,8 +39,6 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
   const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
   rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);
   for (const { map, from, to, at } of agent.growth) rows.push(['grown', `${map} from ${from} to ${to} at ${time(at)}`]);
-  const ignored = Object.entries(agent.ignored).map(([kind, count]) => `${kind} (${count})`);
-  if (ignored.length > 0) rows.push(['ignored kinds', ignored.join(', ')]);
   rows.push(['log level', agent.logLevel]);
   return rows;
 }
@@ -50,8 +48,18 @@ function* remarks(title: string, tone: Tone, list: AgentStatus['faults']): Gener
   yield {
     kind: 'table',
     title: `${title} (${list.length})`,
-    head: ['PLACE', 'OBJECT', 'FIELD', 'REASON'],
-    rows: list.map(({ place, object, field, reason }) => [place, object, field, { text: reason, tone }]),
+    head: ['PLACE', 'RESOURCE', 'FIELD', 'REASON'],
+    rows: list.map(({ place, resource, field, reason }) => [place, resource, field, { text: reason, tone }]),
+  };
+}
+
+function* ignored(list: AgentStatus['ignored']): Generator<Block> {
+  if (list.length === 0) return;
+  yield {
+    kind: 'table',
+    title: 'Not read',
+    head: ['WHAT', 'TIMES', 'FIRST MET'],
+    rows: list.map(({ what, count, place }) => [what, count, place]),
   };
 }
 
@@ -67,6 +75,7 @@ export function* viewStatus(status: Status): Generator<Block> {
     yield { kind: 'facts', title: 'Agent', rows: agentFacts(agent) };
     yield* remarks('Refused', 'bad', agent.faults);
     yield* remarks('Warnings', 'warn', agent.warnings);
+    yield* ignored(agent.ignored);
   }
   if (loaded === undefined) return;
   yield {

@@ -1,0 +1,131 @@
+# bash completion for kmeshctl: generated from its list of commands, do not edit.
+_kmeshctl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+  local path='' count=0 after='' words='' kind='' word i
+  # --flag=value comes as three words.
+  if [[ $cur == '=' ]]; then
+    cur=''
+  elif [[ $prev == '=' ]]; then
+    prev=${COMP_WORDS[COMP_CWORD - 2]}
+  fi
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    word=${COMP_WORDS[i]}
+    if [[ -n $after ]]; then
+      ((++count))
+      continue
+    fi
+    case $word in
+      --) after=yes prev='' ;;
+      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --netns | --node | --output | --pid | --run-dir | --to | --workload | -o)
+        [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
+        ((++i))
+        ;;
+      -*) ;;
+      *)
+        case "$path:$word" in
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':version' | ':completion' | ':demo' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+            path="${path:+$path }$word"
+            ;;
+          *) ((++count)) ;;
+        esac
+        ;;
+    esac
+  done
+  if [[ -z $after ]]; then
+    case "$path:$prev" in
+      'load:--max-frontends') : ;;
+      'load:--max-services') : ;;
+      'load:--max-endpoints') : ;;
+      'load:--map-size') : ;;
+      'upgrade:--max-frontends') : ;;
+      'upgrade:--max-services') : ;;
+      'upgrade:--max-endpoints') : ;;
+      'upgrade:--map-size') : ;;
+      'enroll:--pid') : ;;
+      'enroll:--netns') kind=file ;;
+      'enroll:--workload') : ;;
+      'unenroll:--pid') : ;;
+      'unenroll:--workload') : ;;
+      'exec:--workload') : ;;
+      'exec:--netns') kind=file ;;
+      'agent:--config') kind=file ;;
+      'agent:--node') : ;;
+      'agent:--log-level') words='trace debug info warn error fatal silent' ;;
+      'agent:--heal-interval') : ;;
+      'agent:--max-frontends') : ;;
+      'agent:--max-services') : ;;
+      'agent:--max-endpoints') : ;;
+      'agent:--map-size') : ;;
+      'dump maps:--filter') : ;;
+      'dump maps:--limit') : ;;
+      'dump services:--filter') : ;;
+      'dump services:--limit') : ;;
+      'dump workloads:--filter') : ;;
+      'dump workloads:--limit') : ;;
+      'dump config:--filter') : ;;
+      'dump config:--limit') : ;;
+      'dump diff:--limit') : ;;
+      'explain:--from') : ;;
+      'explain:--to') : ;;
+      *':-o' | *':--output') words='table json yaml' ;;
+      *':--bpffs') kind=directory ;;
+      *':--cgroup-root') kind=directory ;;
+      *':--run-dir') kind=directory ;;
+      *) kind=none ;;
+    esac
+  fi
+  if [[ $kind == none && $cur == -* ]]; then
+    case "$path" in
+      '') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'load') words='--max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'unload') words='--force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'upgrade') words='--max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'status') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'check') words='--short -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'enroll') words='--pid --netns --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'exec') words='--workload --netns -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--config --node --log-level --heal-interval --max-frontends --max-services --max-endpoints --map-size -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump maps') words='--raw --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump services') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump workloads') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump config') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'demo') words='--keep -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+    esac
+  elif [[ $kind == none || -n $after ]]; then
+    case "$path:$count" in
+      ':0') words='load unload upgrade status check enroll unenroll enrolled exec agent validate log dump explain version completion demo' ;;
+      'enroll:'0) kind=directory ;;
+      'unenroll:'0) kind=directory ;;
+      'exec:'*) kind=command ;;
+      'validate:'*) kind=file ;;
+      'log:'0) words='trace debug info warn error fatal silent' ;;
+      'dump:0') words='maps services workloads config diff' ;;
+      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse enrolment name' ;;
+      'completion:'0) words='bash zsh fish' ;;
+    esac
+  fi
+  COMPREPLY=()
+  case $kind in
+    file)
+      compopt -o filenames 2> /dev/null
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+      ;;
+    directory)
+      compopt -o filenames 2> /dev/null
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      ;;
+    command) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+    *) [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+  esac
+  return 0
+}
+complete -F _kmeshctl kmeshctl

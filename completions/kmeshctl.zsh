@@ -1,0 +1,389 @@
+#compdef kmeshctl
+# zsh completion for kmeshctl: generated from its list of commands, do not edit.
+
+_kmeshctl() {
+  local curcontext=$curcontext state state_descr line
+  local -A opt_args
+  _arguments -s -S -C \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:command:->command' \
+    '*::argument:->argument'
+  case $state in
+    command)
+      local -a names=(
+        'load:load the programs, pin them and attach them to the cgroup root'
+        'unload:detach and remove everything that load made'
+        'upgrade:swap the loaded programs for those of this version, in place'
+        'status:show what is loaded, how full it is, what the agent says and why connections were left alone'
+        'check:look at this machine\: can it run the mesh, and is what is there sound'
+        'enroll:put the processes of a cgroup into the mesh'
+        'unenroll:take a cgroup out of the mesh'
+        'enrolled:list what is enrolled, and connections older than their enrolment'
+        'exec:run a command inside the mesh'
+        'agent:keep the kernel as the configuration says'
+        'validate:say what the agent would say of configuration files'
+        'log:show or change how much the running agent logs'
+        'dump:print what the kernel holds and what the agent wants'
+        'explain:say where a connection would go, and why'
+        'version:show the versions of this program, the agent and the loaded programs'
+        'completion:print the completion script of a shell'
+        'demo:show the whole thing on a small shop of services, and check it'
+      )
+      _describe command names
+      ;;
+    argument)
+      case $line[1] in
+        load) _kmeshctl_load ;;
+        unload) _kmeshctl_unload ;;
+        upgrade) _kmeshctl_upgrade ;;
+        status) _kmeshctl_status ;;
+        check) _kmeshctl_check ;;
+        enroll) _kmeshctl_enroll ;;
+        unenroll) _kmeshctl_unenroll ;;
+        enrolled) _kmeshctl_enrolled ;;
+        exec) _kmeshctl_exec ;;
+        agent) _kmeshctl_agent ;;
+        validate) _kmeshctl_validate ;;
+        log) _kmeshctl_log ;;
+        dump) _kmeshctl_dump ;;
+        explain) _kmeshctl_explain ;;
+        version) _kmeshctl_version ;;
+        completion) _kmeshctl_completion ;;
+        demo) _kmeshctl_demo ;;
+      esac
+      ;;
+  esac
+}
+
+_kmeshctl_load() {
+  _arguments -s -S \
+    '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
+    '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
+    '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
+    '*--map-size=[entries of any other map by its name]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_unload() {
+  _arguments -s -S \
+    '--force[although workloads are enrolled or an agent runs]' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_upgrade() {
+  _arguments -s -S \
+    '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
+    '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
+    '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
+    '*--map-size=[entries of any other map by its name]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_status() {
+  _arguments -s -S \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_check() {
+  _arguments -s -S \
+    '--short[only what is not well]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_enroll() {
+  _arguments -s -S \
+    '--pid=[the cgroup of this process]:value: ' \
+    '--netns=[network namespace of its sockets, a name under /run/netns or a path (default\: the processes'\'')]:value:_files' \
+    '--workload=[the workload that it is\: decides its locality, its addresses and its view]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:CGROUP:_files -/'
+}
+
+_kmeshctl_unenroll() {
+  _arguments -s -S \
+    '--pid=[the cgroup of this process]:value: ' \
+    '--workload=[the cgroups enrolled as this workload]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:CGROUP:_files -/'
+}
+
+_kmeshctl_enrolled() {
+  _arguments -s -S \
+    '--prune[remove enrolments of deleted cgroups]' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_exec() {
+  _arguments -s -S \
+    '--workload=[the workload that the command is]:value: ' \
+    '--netns=[network namespace\: a name under /run/netns, or a path]:value:_files' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '*::CMD:_normal'
+}
+
+_kmeshctl_agent() {
+  _arguments -s -S \
+    '*--config=[where the configuration is; - reads standard input once]:value:_files' \
+    '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
+    '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
+    '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
+    '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
+    '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
+    '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
+    '*--map-size=[entries of any other map by its name]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_validate() {
+  _arguments -s -S \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '*:FILE:_files'
+}
+
+_kmeshctl_log() {
+  _arguments -s -S \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:LEVEL:(trace debug info warn error fatal silent)'
+}
+
+_kmeshctl_dump() {
+  local curcontext=$curcontext state state_descr line
+  local -A opt_args
+  _arguments -s -S -C \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:command:->command' \
+    '*::argument:->argument'
+  case $state in
+    command)
+      local -a names=(
+        'maps:print what the pinned maps hold, decoded by their own type information'
+        'services:list the services that the kernel balances, with their endpoints'
+        'workloads:list the workloads that the kernel knows'
+        'config:list the services and workloads as the agent has them'
+        'diff:compare what the agent wants with what the kernel holds'
+      )
+      _describe command names
+      ;;
+    argument)
+      case $line[1] in
+        maps) _kmeshctl_dump_maps ;;
+        services) _kmeshctl_dump_services ;;
+        workloads) _kmeshctl_dump_workloads ;;
+        config) _kmeshctl_dump_config ;;
+        diff) _kmeshctl_dump_diff ;;
+      esac
+      ;;
+  esac
+}
+
+_kmeshctl_dump_maps() {
+  _arguments -s -S \
+    '--raw[keys and values as bytes in hex]' \
+    '--filter=[only entries that contain it]:value: ' \
+    '--limit=[at most so many entries of each map]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse enrolment name)'
+}
+
+_kmeshctl_dump_services() {
+  _arguments -s -S \
+    '--filter=[only those that contain it]:value: ' \
+    '--limit=[at most so many]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_dump_workloads() {
+  _arguments -s -S \
+    '--filter=[only those that contain it]:value: ' \
+    '--limit=[at most so many]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_dump_config() {
+  _arguments -s -S \
+    '--filter=[only those that contain it]:value: ' \
+    '--limit=[at most so many]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_dump_diff() {
+  _arguments -s -S \
+    '--limit=[at most so many differences]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_explain() {
+  _arguments -s -S \
+    '--from=[the client\: a cgroup path, NS/NAME of a workload, or a process id (default\: any enrolled client)]:value: ' \
+    '--to=[the destination as the client would dial it]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_version() {
+  _arguments -s -S \
+    '--client[only of this program]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_completion() {
+  _arguments -s -S \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:SHELL:(bash zsh fish)'
+}
+
+_kmeshctl_demo() {
+  _arguments -s -S \
+    '--keep[leave everything up and print how to look around]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+# Autoloaded from $fpath this file is the function; sourced, it defines it.
+if [[ ${funcstack[1]} == _kmeshctl ]]; then
+  _kmeshctl "$@"
+else
+  compdef _kmeshctl kmeshctl
+fi

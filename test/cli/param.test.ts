@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text of flags to values.
+import { expect, test } from 'vitest';
+import {
+  choice,
+  choiceOr,
+  durationOr,
+  flagName,
+  text,
+  textOr,
+  texts,
+  toggle,
+  whole,
+  wholeOr,
+} from '../../src/cli/param.ts';
+
+const range = { min: 1, max: 100 };
+
+test.each([
+  ['toggle, absent', toggle('t').read([], '--t'), false],
+  ['toggle', toggle('t').read([''], '--t'), true],
+  ['text, absent', text('X', 't').read([], '--t'), undefined],
+  ['text, the last counts', text('X', 't').read(['a', 'b'], '--t'), 'b'],
+  ['textOr, absent', textOr('d', 'X', 't').read([], '--t'), 'd'],
+  ['texts', texts('X', 't').read(['a', 'b'], '--t'), ['a', 'b']],
+  ['whole', whole('N', 't', range).read(['007'], '--t'), 7],
+  ['wholeOr, absent', wholeOr(5, 'N', 't', range).read([], '--t'), 5],
+  ['choice', choice(['a', 'b'], 'X', 't').read(['b'], '--t'), 'b'],
+  ['choiceOr, absent', choiceOr('a', ['a', 'b'], 'X', 't').read([], '--t'), 'a'],
+  ['duration, absent', durationOr('60s', 'T', 't').read([], '--t'), 60_000],
+  ['ms', durationOr('60s', 'T', 't').read(['250ms'], '--t'), 250],
+  ['minutes', durationOr('60s', 'T', 't').read(['5m'], '--t'), 300_000],
+  ['hours', durationOr('60s', 'T', 't').read(['1h'], '--t'), 3_600_000],
+  ['never', durationOr('60s', 'T', 't').read(['0s'], '--t'), 0],
+])('%s', (_name, value, expected) => {
+  expect(value).toEqual(expected);
+});
+
+test.each([
+  ['0', '--t must be a whole number from 1 to 100, got "0"'],
+  ['101', '--t must be a whole number from 1 to 100, got "101"'],
+  ['1e1', '--t must be a whole number from 1 to 100, got "1e1"'],
+  ['-5', '--t must be a whole number from 1 to 100, got "-5"'],
+  ['1.5', '--t must be a whole number from 1 to 100, got "1.5"'],
+])('whole refuses %s', (word, message) => {
+  expect(() => whole('N', 't', range).read([word], '--t')).toThrow(message);
+});
+
+test.each(['5', 's', '1d', '-1s', '1.5s', ''])('duration refuses "%s"', (word) => {
+  expect(() => durationOr('1s', 'T', 't').read([word], '--t')).toThrow(
+    `--t must be a length of time such as 500ms, 30s or 5m, got "${word}"`,
+  );
+});
+
+test('choice names what there is', () => {
+  expect(() => choice(['a', 'b'], 'X', 't').read(['c'], '--t')).toThrow('--t must be one of a, b, got "c"');
+});
+
+test('names of flags', () => {
+  expect(['x', 'maxFrontends', 'noColor'].map(flagName)).toEqual(['--x', '--max-frontends', '--no-color']);
+});
