@@ -79,7 +79,8 @@ export function checkReasons(btf: Btf): boolean {
 export function checkMap(name: MapName, shape: MapShape, btf?: Btf, keyType = 0, valueType = 0): void {
   const wanted = maps[name];
   const compare = (what: string, held: number | string, table: number | string) => {
-    if (held !== table) throw refuse(`map "${name}": ${what} is ${held} in the kernel's form, ${table} in the table`);
+    if (held !== table)
+      throw refuse(`map "${name}": ${what} is ${held} in the kernel or object, ${table} in the table`);
   };
   compare('type', shape.type, mapTypeCode[wanted.type]);
   compare('key size', shape.keySize, wanted.key.size);

@@ -12,10 +12,10 @@ type Bytes = Uint8Array | null;
 /** libbpf calls in their C names. Those that answer int give -errno on failure, file descriptors and ids otherwise. */
 interface BpfCalls {
   libbpf_version_string(): string;
-  libbpf_probe_bpf_prog_type(type: number, opts: null): number;
   libbpf_probe_bpf_map_type(type: number, opts: null): number;
-  libbpf_probe_bpf_helper(type: number, helper: number, opts: null): number;
   libbpf_num_possible_cpus(): number;
+  /** Id of a kernel function in vmlinux BTF, by name and enum bpf_attach_type. */
+  libbpf_find_vmlinux_btf_id(name: string, attachType: number): number;
   bpf_object__open_file(path: string, opts: null): Pointer;
   bpf_object__load(object: Pointer): number;
   bpf_object__close(object: Pointer): void;
@@ -77,10 +77,9 @@ interface BpfCalls {
 
 const bpfPrototypes: Record<keyof BpfCalls, string> = {
   libbpf_version_string: 'str f()',
-  libbpf_probe_bpf_prog_type: 'int f(int, void *)',
   libbpf_probe_bpf_map_type: 'int f(int, void *)',
-  libbpf_probe_bpf_helper: 'int f(int, int, void *)',
   libbpf_num_possible_cpus: 'int f()',
+  libbpf_find_vmlinux_btf_id: 'int f(str, int)',
   bpf_object__open_file: 'void *f(str, void *)',
   bpf_object__load: 'int f(void *)',
   bpf_object__close: 'void f(void *)',

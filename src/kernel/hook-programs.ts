@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who else is attached to the hooks that this project uses, and in which order they run.
+import { closeSync } from 'node:fs';
+import { KmeshError } from '../errors.ts';
+import { hooks } from './hooks.ts';
+import { programInfo } from './info.ts';
+import { failure, libbpf } from './libbpf.ts';
+import { openCgroup } from './link.ts';
+
+export interface HookProgram {
+  /** "connect4" */
+  readonly hook: string;
+  /** 1 runs first. */
+  readonly order: number;
+  readonly id: number;
+  /** Cut to 15 characters by the kernel; '' when it has none or is gone. */
+  readonly name: string;
+}
+
+/** BPF_F_QUERY_EFFECTIVE: with those of the cgroups above */
+const effective = 1;
+const maxPrograms = 64;
+
+/** Programs that run for sockets of the cgroup at `path`, its own and those of the cgroups above, hook by hook in running order. */
+export function hookPrograms(path: string): HookProgram[] {
+  const bpf = libbpf();
+  const cgroup = openCgroup(path);
+  try {
+    return hooks.flatMap(({ name: hook, attachType }) => {
+      const ids = new Uint32Array(maxPrograms);
+      const count = Uint32Array.of(maxPrograms);
+      const answer = bpf.bpf_prog_query(cgroup, attachType, effective, new Uint32Array(1), ids, count);
+      if (answer < 0) {
+        throw new KmeshError('KM_CGROUP', `programs on ${hook} of "${path}" cannot be listed: ${failure(answer)}`);
+      }
+      return [...ids.subarray(0, count[0])].map((id, i) => ({ hook, order: i + 1, id, name: programName(id) }));
+    });
+  } finally {
+    closeSync(cgroup);
+  }
+}
+
+function programName(id: number): string {
+  const fd = libbpf().bpf_prog_get_fd_by_id(id);
+  if (fd < 0) return '';
+  try {
+    return programInfo(fd).name;
+  } finally {
+    closeSync(fd);
+  }
+}

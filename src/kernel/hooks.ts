@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The hooks programs are attached to, under the names of the programs.
+
+export interface Hook {
+  readonly name: string;
+  /** enum bpf_prog_type */
+  readonly programType: number;
+  /** enum bpf_attach_type */
+  readonly attachType: number;
+}
+
+/** enum bpf_prog_type */
+export const programType = { cgroupSock: 9, sockOps: 13, cgroupSockAddr: 18 } as const;
+
+const address = (name: string, attachType: number): Hook => ({
+  name,
+  programType: programType.cgroupSockAddr,
+  attachType,
+});
+
+/** Every hook. */
+export const hooks: readonly Hook[] = [
+  { name: 'sock_create', programType: programType.cgroupSock, attachType: 2 },
+  { name: 'sock_ops', programType: programType.sockOps, attachType: 3 },
+  address('connect4', 10),
+  address('connect6', 11),
+  address('sendmsg4', 14),
+  address('sendmsg6', 15),
+  address('recvmsg4', 19),
+  address('recvmsg6', 20),
+  address('getpeername4', 29),
+  address('getpeername6', 30),
+];
