@@ -202,7 +202,7 @@ export async function runDemo(env: Env, options: DemoOptions): Promise<DemoResul
   const progress = openProgress(env);
   const { paint, line, step, heading } = progress;
   line(paint.bold('A shop on this machine: frontend calls cart (by weight), catalog (in turns) and prices (UDP)\n'));
-  const old = await leftoverStages(place);
+  const old = leftoverStages(place);
   if (old.length > 0) {
     await step('an earlier demo removed', async () => {
       for (const name of old) await removeStage(place, name);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A lab: "pods" on one machine. Each is a network namespace with addresses and a cgroup; everything goes at close().
 import { spawn } from 'node:child_process';
-import { readdir } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import type { Address } from '../net/address.ts';
 import { makeCgroup, removeCgroupTree } from './cgroup-tree.ts';
-import { makePodNetwork, makeSwitch, namespaces, netnsPath, type PodAddresses, removeNetwork } from './network.ts';
+import { makePodNetwork, makeSwitch, netnsPath, type PodAddresses, removeNetwork } from './network.ts';
 import { follow, type Running } from './process.ts';
 
 export interface Pod {
@@ -125,21 +124,6 @@ const settle = (work: Promise<void>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-/**
- * Names of labs "PREFIX-PID" of which something exists although that process does not.
- *
- * @param cgroupParent where the cgroups of such labs are.
- */
-export async function leftoverLabs(prefix: string, cgroupParent: string): Promise<string[]> {
-  const pattern = new RegExp(`^(${prefix}-(\\d+))(-|$)`);
-  const found = new Set<string>();
-  for (const entry of [...(await namespaces()), ...(await readdir(cgroupParent).catch(() => []))]) {
-    const match = pattern.exec(entry);
-    if (match && !isAlive(Number(match[2]))) found.add(match[1] as string);
-  }
-  return [...found].sort();
-}
-
 /** True while a process with that id exists. */
 export function isAlive(pid: number): boolean {
   try {
@@ -148,9 +132,4 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-}
-
-/** Removes a lab whose cgroup has the lab's name. */
-export async function removeLeftover(name: string, cgroupParent: string): Promise<void> {
-  await removeLab(basename(name), join(cgroupParent, basename(name)));
 }

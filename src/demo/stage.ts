@@ -8,7 +8,7 @@ import { lockHolder } from '../agent/lock.ts';
 import type { Place } from '../env.ts';
 import { mountBpffs, onBpffs } from '../kernel/pins.ts';
 import { resolveCgroupRoot } from '../tasks/cgroup-path.ts';
-import { isAlive, type Lab, leftoverLabs, openLab, removeLab } from './lab.ts';
+import { isAlive, type Lab, openLab, removeLab } from './lab.ts';
 import { pause, runCommand } from './process.ts';
 
 const PREFIX = 'kmesh-demo';
@@ -96,15 +96,13 @@ export async function removeStage(place: Place, name: string): Promise<void> {
   if (failures.length > 0) throw failures[0];
 }
 
-/** Names of stages whose process is gone: kept ones, and those of a demo that was killed. */
-export async function leftoverStages(place: Place): Promise<string[]> {
-  const found = new Set(await leftoverLabs(PREFIX, resolveCgroupRoot(place)));
+/** Names of stages whose process is gone: kept ones, and those of a demo that was killed. A stage has its folder as long as anything of it is left. */
+export function leftoverStages(place: Place): string[] {
   const pattern = new RegExp(`^${PREFIX}-(\\d+)$`);
-  for (const entry of readDirectory(dirname(place.runDir))) {
+  return readDirectory(dirname(place.runDir)).filter((entry) => {
     const match = pattern.exec(entry);
-    if (match && !isAlive(Number(match[1]))) found.add(entry);
-  }
-  return [...found].sort();
+    return match !== null && !isAlive(Number(match[1]));
+  });
 }
 
 function readDirectory(path: string): string[] {

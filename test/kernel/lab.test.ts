@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { type Lab, leftoverLabs, openLab, removeLeftover } from '../../src/demo/lab.ts';
+import { type Lab, openLab } from '../../src/demo/lab.ts';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
+import { labName, removeLeftovers } from '../support/leftovers.ts';
 import { startPython, startServer } from '../support/python.ts';
 
 const labs: Lab[] = [];
@@ -13,7 +14,7 @@ afterEach(async () => {
   for (const lab of labs.splice(0)) await lab.close();
 });
 
-const name = `km-lab-${process.pid}`;
+const name = labName('lab');
 const root = () => join(cgroupMount(), name);
 
 async function twoPods(): Promise<Lab> {
@@ -52,12 +53,11 @@ test('closing ends the processes and leaves no cgroup and no namespace', async (
 });
 
 test('a lab whose maker died is found by its name and removed', async () => {
-  const dead = 'km-lab-4194300';
-  await openLab(dead, join(cgroupMount(), dead));
-  expect(await leftoverLabs('km-lab', cgroupMount())).toContain(dead);
-  await removeLeftover(dead, cgroupMount());
-  expect(await leftoverLabs('km-lab', cgroupMount())).not.toContain(dead);
-  expect(existsSync(join(cgroupMount(), dead))).toBe(false);
+  const dead = 'km-test-dead-4194300';
+  const { cgroupRoot } = await openLab(dead, join(cgroupMount(), dead));
+  expect(await removeLeftovers()).toContain(dead);
+  expect(existsSync(cgroupRoot)).toBe(false);
+  expect(await removeLeftovers()).not.toContain(dead);
 });
 
 test('a lab that cannot be made leaves nothing', async () => {

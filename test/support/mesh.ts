@@ -15,6 +15,7 @@ import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
 import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { openInstance } from './instance.ts';
+import { labName, removeLeftovers } from './leftovers.ts';
 import { type Python, startPython, startServer } from './python.ts';
 import { backendOf, clientOf, frontendsOf, type ServiceSpec, uidOf } from './wanted.ts';
 
@@ -64,7 +65,8 @@ export interface MeshOptions {
  * Whatever happens, close() leaves nothing.
  */
 export async function openMesh(podNames: readonly string[], options: MeshOptions = {}): Promise<Mesh> {
-  const name = `km-test-${options.name ?? ''}${process.pid}`;
+  await removeLeftovers();
+  const name = labName(options.name);
   const lab = await openLab(name, join(cgroupMount(), name));
   try {
     for (const [i, pod] of podNames.entries()) {

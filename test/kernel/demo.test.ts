@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The demo as a user runs it: it passes, leaves nothing, cleans up when it is stopped, and what it keeps works.
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { adminClient } from '../../src/admin/client.ts';
+import { installedFile } from '../../src/demo/built.ts';
+import { type DemoResult, runDemo } from '../../src/demo/demo.ts';
+import { runCommand } from '../../src/demo/process.ts';
+import { leftoverStages, removeStage } from '../../src/demo/stage.ts';
+import { type Env, type Place, processEnv, sink } from '../../src/env.ts';
+import { cgroupMount } from '../../src/kernel/cgroup.ts';
+
+let base: string;
+let place: Place;
+
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'km-demo-'));
+  place = { bpffs: join(base, 'bpf', 'kmesh'), cgroupRoot: '', runDir: join(base, 'kmesh') };
+});
+afterEach(async () => {
+  for (const name of readdirSync(base).filter((n) => n.startsWith('kmesh-demo-'))) await removeStage(place, name);
+  rmSync(base, { recursive: true, force: true });
+});
+
+/** What a demo of process `pid` would leave. */
+function traces(pid: number): string[] {
+  const name = `kmesh-demo-${pid}`;
+  const found = [join(base, name), join(cgroupMount(), name)].filter((path) => existsSync(path));
+  return [...found, ...readdirSync('/run/netns').filter((netns) => netns.startsWith(name))];
+}
+
+function envWith(signal: AbortSignal): { env: Env; said: () => string } {
+  const stderr = sink();
+  return { env: { ...processEnv(signal), stdout: sink(), stderr }, said: () => stderr.text() };
+}
+
+test('the whole demo passes, tells what it saw, and leaves nothing', async () => {
+  const { env, said } = envWith(new AbortController().signal);
+  const result = await runDemo(env, { place, keep: false });
+  expect(result.calls.map(({ service, lost, faults }) => [service, lost, faults])).toEqual(
+    ['cart', 'cart', 'catalog', 'catalog', 'prices', 'prices'].map((service) => [service, 0, []]),
+  );
+  expect(result.callsAfterEdit.flatMap(({ faults }) => faults)).toEqual([]);
+  expect(result.callsAfterEdit[2]?.answers).not.toHaveProperty('catalog-2');
+  expect(result.edit.calls).toBeGreaterThan(100);
+  expect(result.edit.milliseconds).toBeLessThan(1000);
+  expect(said()).toMatch(/✓ 6 pods.*\n(.*\n)*.*✓ agent started.*\n(.*\n)*.*✓ everything removed/);
+  expect(said()).not.toContain('\x1b');
+  expect(traces(process.pid)).toEqual([]);
+});
+
+test('a demo that is stopped half way removes what it made', async () => {
+  const stop = new AbortController();
+  const { env, said } = envWith(stop.signal);
+  const running = runDemo(env, { place, keep: false });
+  const refused = expect(running).rejects.toMatchObject({ code: 'KM_DEMO', message: 'stopped by a signal' });
+  for (let i = 0; i < 2000 && !said().includes('servers in the pods'); i++) await new Promise((r) => setTimeout(r, 10));
+  stop.abort();
+  await refused;
+  expect(said()).toContain('✓ cleaned up');
+  expect(traces(process.pid)).toEqual([]);
+});
+
+test('a kept demo is up and serves the commands it prints; the next one removes it', async () => {
+  const demo = async (...args: string[]): Promise<DemoResult> => {
+    const flags = ['--run-dir', place.runDir, '--bpffs', place.bpffs, '-o', 'json'];
+    return JSON.parse(
+      await runCommand('KM_DEMO', process.execPath, [installedFile('bin/kmeshctl.js'), 'demo', ...args, ...flags]),
+    ) as DemoResult;
+  };
+  const { kept } = await demo('--keep');
+  if (!kept) throw new Error('nothing was kept');
+  expect(await adminClient(kept.runDir).ready({})).toEqual({ ready: true, notReady: [] });
+  const [name] = leftoverStages(place);
+  const at = ['--bpffs', kept.bpffs, '--cgroup-root', kept.cgroupRoot, '--run-dir', kept.runDir];
+  const kmeshctl = (...args: string[]) =>
+    runCommand('KM_DEMO', process.execPath, [installedFile('bin/kmeshctl.js'), ...args]);
+  const fetching = "fetch('http://10.96.0.10/').then((r) => r.text()).then((t) => process.stdout.write(t))";
+  const run = [
+    'exec',
+    '--workload',
+    'shop/frontend',
+    '--netns',
+    `${name}-frontend`,
+    ...at,
+    '--',
+    process.execPath,
+    '-e',
+  ];
+  expect(await kmeshctl(...run, fetching)).toMatch(/^cart-[12]\n$/);
+  expect(await kmeshctl('dump', 'services', ...at)).toContain('10.96.0.10');
+
+  expect((await demo()).kept).toBeUndefined();
+  expect(readdirSync(base)).toEqual([]);
+  expect(leftoverStages(place)).toEqual([]);
+});
