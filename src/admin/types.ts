@@ -121,12 +121,13 @@ export interface ConfigItem {
   readonly fields: { readonly [key: string]: Json };
 }
 
-/** One entry that is not as wanted. */
+/** One thing in which the kernel is not as wanted. */
 export interface Difference {
+  /** Where: "backend" (with its range), "frontend", "client", "enrolled", "setting", "service"; "stray" for what nothing explains. */
   readonly map: string;
-  /** "missing": wanted, not in the kernel. "extra": the reverse. "different": both, not alike. */
-  readonly kind: 'missing' | 'extra' | 'different';
-  /** By name: "backend shop/cart.shop.svc.cluster.local:80/4". */
+  /** "missing": wanted, not in the kernel. "extra": the reverse. "different": both, not alike. "refused": there is no room. */
+  readonly kind: 'missing' | 'extra' | 'different' | 'refused';
+  /** By name: "shop/cart.shop.svc.cluster.local:80/4". */
   readonly about: string;
 }
 

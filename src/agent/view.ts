@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where this node stands, from what its Node object says, else from the workloads that run on it.
-import type { Model, NodeView } from '../mesh/model.ts';
-import { type Locality, noLocality } from '../mesh/workload.ts';
+// Where this node stands, as the workloads that run on it say.
+import type { Change, NodeView } from '../mesh/model.ts';
+import { type Locality, noLocality, type Workload } from '../mesh/workload.ts';
 
 export interface ViewFinder {
-  /** The view after a change of the model. The same object as before when nothing about it changed. */
-  update(model: Model, workloads: Iterable<string>, nodeLocality: Locality | undefined): NodeView;
+  readonly view: NodeView;
+  /** Workloads of this node, by uid. */
+  readonly local: ReadonlyMap<string, Workload>;
+  /** Follows changes; true when the view is another one now. */
+  follow(changes: readonly Change[]): boolean;
 }
 
-const isKnown = (l: Locality | undefined): l is Locality => l !== undefined && l.region !== '';
+const isKnown = (l: Locality): boolean => l.region !== '';
 
 const sameView = (a: NodeView, b: NodeView): boolean =>
   a.network === b.network &&
@@ -17,40 +20,39 @@ const sameView = (a: NodeView, b: NodeView): boolean =>
   a.locality.zone === b.locality.zone &&
   a.locality.subzone === b.locality.subzone;
 
-/** Follows the workloads of `node`. Of several that disagree the first by uid counts. */
+/** A node without workloads, which has no locality. Of several workloads that disagree the first by uid counts. */
 export function viewFinder(node: string): ViewFinder {
-  const local = new Set<string>();
+  const local = new Map<string, Workload>();
   let view: NodeView = { node, network: '', clusterId: '', locality: noLocality };
-  let last: Locality | undefined;
   return {
-    update(model, workloads, nodeLocality) {
-      let changed = nodeLocality !== last;
-      last = nodeLocality;
-      for (const uid of workloads) {
-        const here = model.workloads.get(uid)?.node === node && node !== '';
-        if (here) local.add(uid);
-        if (here || local.has(uid)) changed = true;
-        if (!here) local.delete(uid);
-      }
-      if (!changed) return view;
-      const next = { node, ...surroundings(model, local, nodeLocality) };
-      if (!sameView(next, view)) view = next;
+    get view() {
       return view;
+    },
+    local,
+    follow(changes) {
+      let moved = false;
+      for (const change of changes) {
+        if (change.kind === 'put-workload' && change.workload.node === node && node !== '') {
+          local.set(change.workload.uid, change.workload);
+          moved = true;
+        } else if (change.kind === 'put-workload') moved = local.delete(change.workload.uid) || moved;
+        else if (change.kind === 'remove-workload') moved = local.delete(change.uid) || moved;
+      }
+      if (!moved) return false;
+      const next = { node, ...surroundings(local) };
+      if (sameView(next, view)) return false;
+      view = next;
+      return true;
     },
   };
 }
 
-function surroundings(
-  model: Model,
-  local: ReadonlySet<string>,
-  nodeLocality: Locality | undefined,
-): Omit<NodeView, 'node'> {
+function surroundings(local: ReadonlyMap<string, Workload>): Omit<NodeView, 'node'> {
   let network = '';
   let clusterId = '';
-  let locality = isKnown(nodeLocality) ? nodeLocality : undefined;
-  for (const uid of [...local].sort()) {
-    const workload = model.workloads.get(uid);
-    if (!workload) continue;
+  let locality: Locality | undefined;
+  for (const uid of [...local.keys()].sort()) {
+    const workload = local.get(uid) as Workload;
     network ||= workload.network;
     clusterId ||= workload.clusterId;
     if (!locality && isKnown(workload.locality)) locality = workload.locality;

@@ -1,33 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the node stands, from its own object or its workloads.
+// Where the node stands, as its workloads say.
 import { describe, expect, it } from 'vitest';
 import { viewFinder } from '../../src/agent/view.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
-import { model, workload } from '../mesh/make.ts';
+import type { Workload } from '../../src/mesh/workload.ts';
+import { workload } from '../mesh/make.ts';
 
 const a = parseLocality('r1/z1/s1');
 const b = parseLocality('r2/z2/s2');
+const put = (uid: string, fields: Partial<Workload>) =>
+  ({ kind: 'put-workload', workload: workload(uid, fields) }) as const;
+const remove = (uid: string) => ({ kind: 'remove-workload', uid }) as const;
 
 describe('view of the node', () => {
   it('follows the workloads on it, the first by uid', () => {
     const finder = viewFinder('n1');
-    const none = finder.update(model([]), [], undefined);
+    const none = finder.view;
     expect(none).toEqual({ node: 'n1', network: '', clusterId: '', locality: parseLocality('') });
-    const one = model([], [workload('b', { node: 'n1', locality: b, network: 'net' })]);
-    const first = finder.update(one, ['b'], undefined);
-    expect(first).toMatchObject({ locality: b, network: 'net' });
-    const two = model([], [...one.workloads.values(), workload('a', { node: 'n1', locality: a })]);
-    expect(finder.update(two, ['a'], undefined)).toMatchObject({ locality: a, network: 'net' });
-    expect(finder.update(one, ['a'], undefined).locality).toEqual(b);
-    expect(finder.update(model([]), ['b'], undefined)).toEqual(none);
+    expect(finder.follow([put('b', { node: 'n1', locality: b, network: 'net' })])).toBe(true);
+    expect(finder.view).toMatchObject({ locality: b, network: 'net' });
+    expect(finder.follow([put('a', { node: 'n1', locality: a })])).toBe(true);
+    expect(finder.view).toMatchObject({ locality: a, network: 'net' });
+    expect(finder.follow([put('a', { node: 'n2', locality: a })])).toBe(true);
+    expect(finder.view.locality).toEqual(b);
+    expect([...finder.local.keys()]).toEqual(['b']);
+    expect(finder.follow([remove('b')])).toBe(true);
+    expect(finder.view).toEqual(none);
   });
 
-  it('prefers what the Node object says, and stays the same object when nothing changed', () => {
+  it('says nothing new while only others change, or nothing that counts', () => {
     const finder = viewFinder('n1');
-    const m = model([], [workload('b', { node: 'n1', locality: b }), workload('c', { node: 'n2', locality: a })]);
-    const first = finder.update(m, ['b', 'c'], a);
-    expect(first.locality).toEqual(a);
-    expect(finder.update(m, ['b', 'c'], { ...a })).toBe(first);
-    expect(finder.update(m, [], parseLocality('')).locality).toEqual(b);
+    expect(finder.follow([put('x', { node: 'n2', locality: a }), remove('y')])).toBe(false);
+    finder.follow([put('b', { node: 'n1', locality: b })]);
+    const before = finder.view;
+    expect(finder.follow([put('b', { node: 'n1', locality: b, capacity: 9 }), put('c', { node: 'n1' })])).toBe(false);
+    expect(finder.view).toBe(before);
+    expect(viewFinder('').follow([put('b', { node: '', locality: b })])).toBe(false);
   });
 });

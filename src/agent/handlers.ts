@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's answers on its admin socket.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { abiVersion } from '../abi/structs.ts';
+import type { Handlers } from '../admin/server.ts';
+import type { AgentStatus, Difference, LogLevel, ReloadAnswer } from '../admin/types.ts';
+import { explainByModel } from './explain.ts';
+import type { Feed } from './feed.ts';
+import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts';
+import type { Growth } from './growth.ts';
+import type { Heal } from './heal.ts';
+import type { Log } from './log.ts';
+import { configItems } from './model-json.ts';
+import type { Reconciler } from './reconciler.ts';
+
+export interface AnsweringAgent {
+  readonly version: string;
+  readonly node: string;
+  readonly since: number;
+  readonly sourceName: string;
+  readonly log: Log;
+  readonly reconciler: Reconciler;
+  readonly feed: Feed;
+  readonly heal: Heal;
+  readonly growth: Growth;
+  readonly lag: LagMeter;
+  readonly notReady: () => readonly string[];
+  readonly memberDifferences: () => Promise<readonly Difference[]>;
+  readonly reload: () => Promise<ReloadAnswer>;
+}
+
+export interface LagMeter {
+  read(): AgentStatus['lag'];
+  close(): void;
+}
+
+/** Seldom enough to cost nothing while idle; a stall longer than this is seen for sure, a shorter one by chance. */
+const lagPeriodMs = 500;
+
+/** How late the event loop runs its timers. */
+export function openLagMeter(): LagMeter {
+  const histogram = monitorEventLoopDelay({ resolution: lagPeriodMs });
+  histogram.enable();
+  // What is recorded is the whole time between two looks.
+  const beyond = (nanoseconds: number): number =>
+    Number.isFinite(nanoseconds) ? Math.max(0, Math.round(nanoseconds / 1e5 - lagPeriodMs * 10) / 10) : 0;
+  return {
+    read: () => ({ mean: histogram.count === 0 ? 0 : beyond(histogram.mean), max: beyond(histogram.max) }),
+    close: () => void histogram.disable(),
+  };
+}
+
+export function statusOf(agent: AnsweringAgent): AgentStatus {
+  const { reconciler, feed, log } = agent;
+  const { report } = feed;
+  const { refused, error } = reconciler.status();
+  const notReady = agent.notReady();
+  return {
+    pid: process.pid,
+    version: agent.version,
+    node: agent.node,
+    locality: reconciler.view.locality,
+    since: agent.since,
+    ready: notReady.length === 0,
+    notReady,
+    sources: [
+      {
+        name: agent.sourceName,
+        complete: report !== undefined,
+        files: report?.files ?? 0,
+        objects: report?.objects ?? 0,
+      },
+    ],
+    services: reconciler.model.services.size,
+    workloads: reconciler.model.workloads.size,
+    faults: [...(report?.faults.map(remarkOf) ?? []), ...refused.map(refusalRemark)],
+    warnings: report?.warnings.map(remarkOf) ?? [],
+    ignored: report?.ignored.map(ignoredOf) ?? [],
+    lastApply: feed.lastApply,
+    writeFault: error && `${error.code}: ${error.message}`,
+    heal: agent.heal.status(),
+    growth: agent.growth.done,
+    queue: feed.queue,
+    lag: agent.lag.read(),
+    logLevel: log.level,
+  };
+}
+
+export function handlersOf(agent: AnsweringAgent): Handlers {
+  const { reconciler, log } = agent;
+  return {
+    status: () => statusOf(agent),
+    ready() {
+      const notReady = agent.notReady();
+      return { ready: notReady.length === 0, notReady };
+    },
+    version: () => ({ version: agent.version, abiVersion, node: agent.node, pid: process.pid }),
+    explain: (query) =>
+      explainByModel({ model: reconciler.model, view: reconciler.view, wanted: reconciler.wanted() }, query),
+    log({ level }) {
+      const was: LogLevel = log.level;
+      log.level = level;
+      log.info({ was, level }, 'log level changed');
+      return { was, level };
+    },
+    reload: () => agent.reload(),
+    config: (query) => configItems(reconciler.model, query),
+    async *diff({ limit }) {
+      let left = limit ?? Number.POSITIVE_INFINITY;
+      for (const difference of (await reconciler.compare()).map(differenceOf)) if (left-- > 0) yield difference;
+      for (const difference of await agent.memberDifferences()) if (left-- > 0) yield difference;
+    },
+  };
+}

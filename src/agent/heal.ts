@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every so often everything is compared with the kernel and put right: entries, open-connection counts, enrolments.
+import { setTimeout as pause } from 'node:timers/promises';
+import type { HealStatus } from '../admin/types.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
+import { activeDrift, correctActive } from './active.ts';
+import type { Difference } from './drift.ts';
+import { faultFacts, type Log } from './log.ts';
+
+export interface HealOptions {
+  /** Milliseconds between two comparisons; 0: never. */
+  readonly interval: number;
+  readonly now: () => number;
+  readonly log: Log;
+  /** Puts the entries right; what was different. */
+  readonly repair: () => Promise<readonly Difference[]>;
+  /** Takes out enrolments of cgroups that are gone; how many. */
+  readonly prune: () => Promise<number>;
+  readonly plane: () => DataPlane;
+  /** Between the two looks that have to agree on a count. */
+  readonly lookAgainMs?: number;
+}
+
+export interface Heal {
+  /** Begins the beat. */
+  start(): void;
+  /** One round now. Never fails: what goes wrong is logged, and tried at the next round. */
+  round(): Promise<void>;
+  /** Open-connection counts only: at the start of an agent. */
+  recount(): Promise<void>;
+  status(): HealStatus;
+  /** Ends the beat and waits for a round that is under way. */
+  close(): Promise<void>;
+}
+
+const lookAgain = 1000;
+/** So many differences are logged one by one. */
+const mostLogged = 20;
+
+export function openHeal(options: HealOptions): Heal {
+  const { log, now } = options;
+  const count = { comparisons: 0, repairedEntries: 0, correctedCounts: 0, removedEnrolments: 0 };
+  let lastAt = 0;
+  let lastMilliseconds = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let under: Promise<void> = Promise.resolve();
+  const stop = new AbortController();
+
+  const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
+    if (stop.signal.aborted) return;
+    try {
+      await work();
+    } catch (fault) {
+      if (!stop.signal.aborted) log.error(faultFacts(fault), `${what} failed`);
+    }
+  };
+
+  const entries = async (): Promise<void> => {
+    const begun = performance.now();
+    const differences = await options.repair();
+    lastMilliseconds = performance.now() - begun;
+    lastAt = now();
+    count.comparisons++;
+    // What has no room is no drift.
+    const repaired = differences.filter((d) => d.state !== 'refused');
+    count.repairedEntries += repaired.length;
+    for (const { what, name, state } of repaired.slice(0, mostLogged))
+      log.warn({ what, name, state }, 'drift repaired');
+    if (repaired.length > mostLogged) log.warn({ count: repaired.length }, 'drift repaired');
+  };
+
+  const counts = async (): Promise<void> => {
+    const first = activeDrift(options.plane());
+    if (first.size === 0) return;
+    await pause(options.lookAgainMs ?? lookAgain, undefined, { signal: stop.signal, ref: false });
+    const corrected = correctActive(options.plane(), first, activeDrift(options.plane()));
+    count.correctedCounts += corrected;
+    if (corrected > 0) log.info({ count: corrected }, 'counts of open connections corrected');
+  };
+
+  const enrolments = async (): Promise<void> => {
+    const removed = await options.prune();
+    count.removedEnrolments += removed;
+    if (removed > 0) log.info({ count: removed }, 'enrolments of deleted cgroups removed');
+  };
+
+  const after = (work: () => Promise<void>): Promise<void> => {
+    under = under.then(work);
+    return under;
+  };
+  const recount = () => after(() => attempt('counting open connections', counts));
+  const round = () =>
+    after(async () => {
+      await attempt('removing enrolments', enrolments);
+      await attempt('comparing with the kernel', entries);
+      await attempt('counting open connections', counts);
+    });
+
+  return {
+    start() {
+      if (options.interval <= 0 || timer) return;
+      timer = setInterval(() => void round(), options.interval);
+      timer.unref();
+    },
+    round,
+    recount,
+    status: () => ({ ...count, lastAt, lastMilliseconds }),
+    async close() {
+      clearInterval(timer);
+      stop.abort();
+      await under;
+    },
+  };
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enrolled cgroups kept right: ids of the workloads they were enrolled as, and none whose cgroup is gone.
+import type { Difference } from '../admin/types.ts';
+import { type Enrolment, wantedEnrolled } from '../compile/enrolment.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
+import type { Workload } from '../mesh/workload.ts';
+import { readEnrolments, workloadIdFinder, writeEnrolments } from './enrolments.ts';
+
+export interface WorkloadIds {
+  /** Workloads of this node, by uid: what is enrolled is nearly always one of them. */
+  readonly local: ReadonlyMap<string, Workload>;
+  idOf(uid: string): number | undefined;
+  /** All ids, asked for when a name is not a local workload's. */
+  all(): ReadonlyMap<number, string>;
+}
+
+/** Id of "namespace/name"; 0 while it has none. */
+export function memberIds(ids: WorkloadIds): (name: string) => number {
+  const local = new Map<string, string>();
+  for (const [uid, { namespace, name }] of ids.local) local.set(`${namespace}/${name}`, uid);
+  let find: ((name: string) => number) | undefined;
+  return (name) => {
+    const uid = local.get(name);
+    const id = uid === undefined ? undefined : ids.idOf(uid);
+    if (id !== undefined) return id;
+    find ??= workloadIdFinder(ids.all());
+    return find(name);
+  };
+}
+
+/** Writes what programs read anew where it differs. Returns how many entries did. To be called under the lock. */
+export function syncMembers(plane: DataPlane, ids: WorkloadIds): number {
+  const held = readEnrolments(plane);
+  return held.size === 0 ? 0 : writeEnrolments(plane, held, memberIds(ids));
+}
+
+/** Takes out enrolments whose cgroup `exists` no more; how many. To be called under the lock. */
+export function pruneMembers(plane: DataPlane, ids: WorkloadIds, exists: (cgroupId: bigint) => boolean): number {
+  const held = readEnrolments(plane);
+  const left = new Map<bigint, Enrolment>();
+  for (const [id, enrolment] of held) if (exists(id)) left.set(id, enrolment);
+  if (left.size < held.size) writeEnrolments(plane, left, memberIds(ids));
+  return held.size - left.size;
+}
+
+/** How `enrolled` differs from what was asked for. */
+export function* memberDifferences(plane: DataPlane, ids: WorkloadIds): Generator<Difference, void, undefined> {
+  const wanted = wantedEnrolled(readEnrolments(plane).values(), memberIds(ids));
+  const held = new Map(plane.map('enrolled').entries());
+  for (const [id, entry] of wanted) {
+    const has = held.get(id);
+    if (!has) yield { map: 'enrolled', kind: 'missing', about: `cgroup ${id}` };
+    else if (has.workload_id !== entry.workload_id || has.flags !== entry.flags) {
+      yield { map: 'enrolled', kind: 'different', about: `cgroup ${id}` };
+    }
+  }
+  for (const id of held.keys()) if (!wanted.has(id)) yield { map: 'enrolled', kind: 'extra', about: `cgroup ${id}` };
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs the agent in this process until it is told to stop.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { LogLevel } from '../admin/types.ts';
+import type { AgentPlane } from '../agent/guard.ts';
+import { faultFacts, type Log, openLog } from '../agent/log.ts';
+import { serviceManager } from '../agent/systemd.ts';
+import { type Agent, startAgent } from '../agent.ts';
+import type { Env, Place } from '../env.ts';
+import { KmeshError } from '../errors.ts';
+import { cgroupMount, cgroupPath } from '../kernel/cgroup.ts';
+import { openNotify } from '../kernel/notify.ts';
+import { isLoaded, openPinned } from '../kernel/pinned.ts';
+import { swap } from '../kernel/swap.ts';
+import { openFolderSource } from '../source/file/folder-source.ts';
+import { version } from '../version.ts';
+import { loadPrograms } from './load.ts';
+import type { SizeOptions } from './size-options.ts';
+
+export interface RunAgentOptions extends SizeOptions {
+  readonly place: Place;
+  /** Files and folders; '-' is standard input. */
+  readonly config: readonly string[];
+  /** Default: the host's name. */
+  readonly node?: string;
+  readonly logLevel?: LogLevel;
+  /** Milliseconds between two full comparisons (default 60 s); 0: never. */
+  readonly healInterval?: number;
+}
+
+const defaultHealInterval = 60_000;
+
+/** Resolves once env.signal is aborted and everything is closed. SIGHUP reads all files again. The log goes to standard error. */
+export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
+  const { place } = options;
+  const node = options.node ?? env.hostname();
+  const log = openLog(env.stderr, options.logLevel ?? 'info', { node });
+  const mount = cgroupMount();
+  const manager = serviceManager({
+    getenv: (name) => env.getenv(name),
+    open: openNotify,
+    monotonic: () => process.hrtime.bigint(),
+    pid: process.pid,
+    onFault: (fault) => log.warn(faultFacts(fault), 'the service manager cannot be told'),
+  });
+  const agent = await startAgent({
+    runDir: place.runDir,
+    node,
+    version,
+    log,
+    manager,
+    now: () => env.now(),
+    healInterval: options.healInterval ?? defaultHealInterval,
+    openPlane: () => openOrLoad(env, options, log),
+    async growPlane(sizes) {
+      requireOwn(place).close();
+      await swap({ bpffs: place.bpffs, version, now: env.now(), sizes });
+      return openPinned(place.bpffs);
+    },
+    sourceName: options.config.join(', '),
+    openSource: (onChange) =>
+      openFolderSource({
+        paths: options.config,
+        stdin: env.stdin,
+        log,
+        onChange,
+        addresses: join(place.runDir, 'addresses.json'),
+        ...threadOption(),
+      }),
+    cgroupExists: (id) => cgroupPath(id, mount) !== undefined,
+  });
+  const stopListening = env.onHangup?.(() => void hangUp(agent, log));
+  try {
+    await aborted(env.signal);
+  } finally {
+    stopListening?.();
+    await agent.close();
+  }
+  return { stopped: true };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done();
+    else signal.addEventListener('abort', () => done(), { once: true });
+  });
+}
+
+async function hangUp(agent: Agent, log: Log): Promise<void> {
+  try {
+    const { changes, faults } = await agent.reload();
+    log.info({ changes, faults: faults.length }, 'configuration read again');
+  } catch (fault) {
+    log.error(faultFacts(fault), 'configuration could not be read again');
+  }
+}
+
+/** What is pinned, after loading it when nothing is. KM_VERSION_MISMATCH when another version is loaded. */
+async function openOrLoad(env: Env, options: RunAgentOptions, log: Log): Promise<AgentPlane> {
+  const { place } = options;
+  if (!isLoaded(place.bpffs)) {
+    const { summary } = await loadPrograms(env, { ...options, dryRun: false });
+    log.info({ bpffs: place.bpffs }, summary);
+  }
+  return requireOwn(place);
+}
+
+/** Opens the pins if this version loaded them. */
+function requireOwn({ bpffs }: Place): AgentPlane {
+  const plane = openPinned(bpffs);
+  if (plane.version.version === version) return plane;
+  const loaded = plane.version.version;
+  plane.close();
+  throw new KmeshError(
+    'KM_VERSION_MISMATCH',
+    `programs of kmeshctl ${loaded} are loaded under "${bpffs}", this is ${version}`,
+    {
+      hint: '"kmeshctl upgrade" swaps them in place',
+    },
+  );
+}
+
+/** The reading thread's script lies beside the bundle; from the sources everything is read in this thread. */
+function threadOption(): { readonly thread?: URL } {
+  const script = new URL('parse-worker.js', import.meta.url);
+  return existsSync(fileURLToPath(script)) ? { thread: script } : {};
+}
