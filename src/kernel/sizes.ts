@@ -42,5 +42,6 @@ export function sizeFlag(map: MapName): string | undefined {
   if (!isSizable(map)) return undefined;
   if (map === 'frontend') return '--max-frontends';
   if (map === 'endpoint') return '--max-endpoints';
+  if (map === 'backend' || map === 'robin') return '--max-services';
   return `--map-size ${map}=N`;
 }

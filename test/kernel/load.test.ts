@@ -11,6 +11,7 @@ import { load, planLoad, recoverLoad, unload } from '../../src/kernel/load.ts';
 import { isLoaded, loadedVersion, openPinned, type PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import { movePin, onBpffs, pinFolders } from '../../src/kernel/pins.ts';
 import { enableStats } from '../../src/kernel/programs.ts';
+import { defaultSizes } from '../../src/kernel/sizes.ts';
 import { openSite, type Site } from '../support/site.ts';
 import { openTinyObjects } from '../support/tiny-objects.ts';
 
@@ -185,7 +186,8 @@ describe('layouts', () => {
     const objects = planLoad({ sizes: { endpoint: 1000 } });
     try {
       expect([...objects.maps.keys()].sort()).toEqual(Object.keys(maps).sort());
-      expect(objects.maps.get('endpoint')?.maxEntries).toBe(1000);
+      const sizes = [...objects.maps.values()].map((map) => [map.name, map.maxEntries] as const);
+      expect(Object.fromEntries(sizes)).toEqual({ ...defaultSizes, endpoint: 1000 });
       expect(objects.programs.map((p) => p.name)).toContain('connect4');
     } finally {
       objects.close();
