@@ -30,8 +30,8 @@ interface FileState {
 
 export function openFolder(): Folder {
   const files = new Map<string, FileState>();
-  const offers = new Map<string, Candidate[]>();
-  const effective = new Map<string, MeshObject>();
+  /** Identity -> who offers it: nearly always one, so a list is made only for several, in order. */
+  const offers = new Map<string, Candidate | Candidate[]>();
   let ranks = new Map<string, number>();
 
   const byRank = (a: { readonly file: string }, b: { readonly file: string }) => {
@@ -40,30 +40,26 @@ export function openFolder(): Folder {
     return a.file < b.file ? -1 : a.file > b.file ? 1 : 0;
   };
 
-  const settle = (identities: Iterable<string>): Map<string, MeshObject | undefined> => {
-    const changed = new Map<string, MeshObject | undefined>();
-    for (const identity of identities) {
-      const first = offers.get(identity)?.sort(byRank)[0]?.object;
-      if (first === effective.get(identity)) continue;
-      changed.set(identity, first);
-      if (first) effective.set(identity, first);
-      else effective.delete(identity);
-    }
-    return changed;
+  const winner = (identity: string): Candidate | undefined => {
+    const offer = offers.get(identity);
+    return Array.isArray(offer) ? offer[0] : offer;
   };
 
-  const replace = (file: string, next: FileState | undefined, touched: Set<string>) => {
-    for (const identity of files.get(file)?.candidates.keys() ?? []) {
-      touched.add(identity);
-      const left = (offers.get(identity) ?? []).filter((c) => c.file !== file);
-      if (left.length > 0) offers.set(identity, left);
-      else offers.delete(identity);
+  /** `touched`: identity -> what was in effect before the first touch. */
+  const replace = (file: string, next: FileState | undefined, touched: Map<string, MeshObject | undefined>) => {
+    const touch = (identity: string) => {
+      if (!touched.has(identity)) touched.set(identity, winner(identity)?.object);
+    };
+    for (const [identity, candidate] of files.get(file)?.candidates ?? []) {
+      touch(identity);
+      const left = [offers.get(identity) ?? []].flat().filter((c) => c !== candidate);
+      if (left.length === 0) offers.delete(identity);
+      else offers.set(identity, left.length === 1 ? (left[0] as Candidate) : left);
     }
     for (const [identity, candidate] of next?.candidates ?? []) {
-      touched.add(identity);
+      touch(identity);
       const others = offers.get(identity);
-      if (others) others.push(candidate);
-      else offers.set(identity, [candidate]);
+      offers.set(identity, others ? [others, candidate].flat().sort(byRank) : candidate);
     }
     if (next) files.set(file, next);
     else files.delete(file);
@@ -76,20 +72,26 @@ export function openFolder(): Folder {
     });
     for (const { object, first } of repeated) faults.push(repetition(object, first));
     for (const [identity, { object, kept }] of candidates) {
-      const winner = offers.get(identity)?.[0];
-      if (winner && winner.object !== object && !kept) faults.push(repetition(object, winner.object.place));
+      const first = winner(identity);
+      if (first && first.object !== object && !kept) faults.push(repetition(object, first.object.place));
     }
     return faults;
   };
 
   return {
     update(changes) {
-      const touched = new Set<string>();
+      const touched = new Map<string, MeshObject | undefined>();
+      const effective = (identity: string) => winner(identity)?.object;
       const states = [...changes].map(
         ([file, contents]) => [file, contents && stateOf(contents, files.get(file), effective)] as const,
       );
       for (const [file, state] of states) replace(file, state, touched);
-      return settle(touched);
+      const changed = new Map<string, MeshObject | undefined>();
+      for (const [identity, before] of touched) {
+        const now = effective(identity);
+        if (now !== before) changed.set(identity, now);
+      }
+      return changed;
     },
     order(names) {
       ranks = new Map(names.map((name, i) => [name, i]));
@@ -104,7 +106,7 @@ export function openFolder(): Folder {
       }
       return {
         files: files.size,
-        objects: effective.size,
+        objects: offers.size,
         faults,
         warnings: [...warnings, ...more],
         ignored: mergeIgnored(sorted.map((s) => s.contents.ignored)),
@@ -133,7 +135,7 @@ function repetition(object: MeshObject, first: Place): Finding {
 function stateOf(
   contents: FileContents,
   before: FileState | undefined,
-  effective: ReadonlyMap<string, MeshObject>,
+  effective: (identity: string) => MeshObject | undefined,
 ): FileState {
   const { file } = contents;
   const candidates = new Map<string, Candidate>();
@@ -148,7 +150,7 @@ function stateOf(
     if (object && !candidates.has(identity)) candidates.set(identity, { file, object, kept: true });
   };
   for (const { identity } of contents.rejected) {
-    if (identity !== '') keep(identity, before?.candidates.get(identity)?.object ?? effective.get(identity));
+    if (identity !== '') keep(identity, before?.candidates.get(identity)?.object ?? effective(identity));
     else for (const [known, { object }] of before?.candidates ?? []) keep(known, object);
   }
   return { contents: { ...contents, objects: [] }, candidates, repeated };

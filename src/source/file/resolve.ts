@@ -8,6 +8,8 @@ export interface Answer {
   readonly addresses: readonly Address[];
   /** Seconds for which the records hold. */
   readonly ttl: number;
+  /** Family whose records could not be asked for, though the other's could: what was known of it stays. */
+  readonly unanswered?: 4 | 6;
 }
 
 /** Asks for A and AAAA records. Throws when the name has none or nobody answers. */
@@ -64,7 +66,8 @@ export function openResolution({ resolver, timers, onAnswer }: Options): Resolut
       if (answer.addresses.length === 0) throw new Error('it has no address');
       name.failures = 0;
       seconds = Math.min(Math.max(answer.ttl, minTtl), maxTtl);
-      next = { addresses: steady(answer.addresses), fault: undefined };
+      const stay = answer.unanswered && name.addresses.filter((a) => isV4(a) === (answer.unanswered === 4));
+      next = { addresses: steady([...answer.addresses, ...(stay ?? [])]), fault: undefined };
     } catch (error) {
       // What was known stays: a name server that is away must not take the endpoints with it.
       seconds = Math.min(minTtl * 2 ** name.failures, maxTtl);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names by the machine's name servers, with the records' own time to live; then, for what these do not know, as the machine's programs see it.
+import { NODATA, NOTFOUND } from 'node:dns';
 import { Resolver as Dns, lookup } from 'node:dns/promises';
 import { parseAddress } from '../../net/address.ts';
 import type { Answer, Resolver } from './resolve.ts';
@@ -31,11 +32,19 @@ export function systemResolver(): Resolver {
       const records = answers.flatMap((a) => (a.status === 'fulfilled' ? a.value : []));
       if (records.length > 0) {
         const addresses = records.flatMap(({ address }) => parseAddress(address) ?? []);
-        return { addresses, ttl: Math.min(...records.map((r) => r.ttl)) };
+        const silent = answers.findIndex((a) => a.status === 'rejected' && !saysNone(a.reason));
+        const unanswered = silent === -1 ? {} : ({ unanswered: silent === 0 ? 4 : 6 } as const);
+        return { addresses, ttl: Math.min(...records.map((r) => r.ttl)), ...unanswered };
       }
     } finally {
       signal.removeEventListener('abort', stop);
     }
     return machine(hostname);
   };
+}
+
+/** True when a name server did answer, and said that there are no such records. */
+function saysNone(reason: unknown): boolean {
+  const code = reason instanceof Error && 'code' in reason ? reason.code : undefined;
+  return code === NODATA || code === NOTFOUND;
 }

@@ -34,7 +34,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   const owners = new Map<string, Owner>();
   /** Host -> keys built for it, and warnings about it. */
   const built = new Map<string, { readonly keys: readonly string[]; readonly warnings: readonly Finding[] }>();
-  /** Identity -> uids, of objects that may have several or whose uid does not follow from the identity. */
+  /** Identity -> uids, of objects other than pods: a pod's follows from its name. */
   const uids = new Map<string, readonly string[]>();
   const addresses = new Map<string, readonly Address[]>();
   const unresolved = new Map<string, string>();
@@ -119,13 +119,16 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   };
 
   const putWorkloads = (identity: string, next: readonly Workload[], changes: Change[]) => {
-    for (const uid of uids.get(identity) ?? []) {
+    const pod = identity.startsWith('Pod ');
+    for (const uid of pod ? [make.podUid(identity.slice(4))] : (uids.get(identity) ?? [])) {
       if (!next.some((w) => w.uid === uid) && workloads.delete(uid)) changes.push({ kind: 'remove-workload', uid });
     }
-    if (next.length > 0) {
-      const now = next.map((w) => w.uid);
-      uids.set(identity, now);
-    } else uids.delete(identity);
+    if (!pod) {
+      if (next.length > 0) {
+        const now = next.map((w) => w.uid);
+        uids.set(identity, now);
+      } else uids.delete(identity);
+    }
     for (const workload of next) {
       const before = workloads.get(workload.uid);
       if (before && equal(before, workload)) continue;

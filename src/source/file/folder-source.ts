@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files and folders as a source: reads them, watches them, and tells what changes in the model and what is wrong with them.
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { equal } from '../../mesh/equal.ts';
+import type { Change } from '../../mesh/model.ts';
+import { loadAddresses, saveAddresses } from './address-store.ts';
+import { type AddressBook, openAddressBook } from './build/address-book.ts';
+import { openBuilder } from './build/builder.ts';
+import { openDebounce } from './debounce.ts';
+import type { Report } from './findings.ts';
+import { openFolder } from './folder.ts';
+import { readBytes } from './load.ts';
+import type { FileContents } from './read.ts';
+import { openReader } from './reader.ts';
+import { openResolution, type Resolver } from './resolve.ts';
+import { stdinName } from './scan.ts';
+import { systemResolver } from './system-resolver.ts';
+import { realTimers, type Timers } from './timers.ts';
+import { orderOf } from './validate.ts';
+
+export interface SourceLog {
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface FolderSourceOptions {
+  /** Files and folders in the order in which they count; '-' is `stdin`, read once to its end. */
+  readonly paths: readonly string[];
+  readonly stdin?: Readable;
+  readonly log: SourceLog;
+  /** First with all there is, then with what differs, never inside another call. The report is always whole. */
+  readonly onChange: (changes: readonly Change[], report: Report) => void;
+  /** Script of the thread that reads much at once (parse-worker.ts, built); without it everything is read here. */
+  readonly thread?: URL;
+  /** File that keeps automatic addresses over restarts; without it they follow from what is read first. */
+  readonly addresses?: string;
+  readonly resolver?: Resolver;
+  readonly timers?: Timers;
+}
+
+export interface FolderSource {
+  /** Resolves when everything was read once and told; host names may still be asked for. Rejects when it was closed before. */
+  readonly loaded: Promise<void>;
+  /** Reads every file again. Resolves when that is told. */
+  reload(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** So long after the last event an edit is over; but none waits longer than `patienceMs`. */
+const quietMs = 50;
+const patienceMs = 300;
+/** Looks again though nothing was heard: watches miss what happens behind mounts and on network file systems. */
+const rescanMs = 30_000;
+/** The same when a folder could not be watched. */
+const deafMs = 2000;
+
+export function openFolderSource(options: FolderSourceOptions): FolderSource {
+  const { log, stdin } = options;
+  const timers = options.timers ?? realTimers;
+  const closing = new AbortController();
+  const { signal } = closing;
+  const folder = openFolder();
+  let report: Report | undefined;
+  let parts: Promise<Parts> | undefined;
+
+  interface Parts {
+    readonly book: AddressBook;
+    readonly builder: ReturnType<typeof openBuilder>;
+    readonly resolution: ReturnType<typeof openResolution>;
+    readonly stdin: FileContents | undefined;
+  }
+
+  const tell = (changes: readonly Change[], builder: Parts['builder']) => {
+    const next = folder.report(builder.warnings());
+    if (signal.aborted || (changes.length === 0 && report !== undefined && equal(report, next))) return;
+    report = next;
+    options.onChange(changes, next);
+  };
+
+  const start = async (): Promise<Parts> => {
+    const book = await openBook(options.addresses, log);
+    const builder = openBuilder(book);
+    const resolution = openResolution({
+      resolver: options.resolver ?? systemResolver(),
+      timers,
+      onAnswer(hostname, addresses, fault) {
+        if (fault !== undefined) log.warn({ hostname, fault }, 'host name is not resolved');
+        const changes = builder.resolve(hostname, addresses, fault);
+        if (addresses !== undefined) tell(changes, builder);
+      },
+    });
+    signal.addEventListener('abort', () => resolution.close());
+    const asked = stdin !== undefined && options.paths.includes(stdinName);
+    return { book, builder, resolution, stdin: asked ? readBytes(stdinName, await buffer(stdin)) : undefined };
+  };
+
+  const pass = async (all: boolean) => {
+    const first = parts === undefined;
+    parts ??= start();
+    const { book, builder, resolution, stdin: given } = await parts;
+    const { files, read } = await reader.look(all);
+    if (signal.aborted) return;
+    const updates = new Map(read);
+    if (given && first) updates.set(stdinName, given);
+    folder.order(orderOf(options.paths, files));
+    const version = book.version;
+    const changes = builder.update(folder.update(updates));
+    if (book.version !== version && options.addresses !== undefined) {
+      await saveAddresses(options.addresses, book).catch((error) => {
+        log.warn({ path: options.addresses, fault: String(error) }, 'automatic addresses cannot be kept');
+      });
+    }
+    log.debug({ read: read.size, changes: changes.length }, 'looked at files');
+    tell(changes, builder);
+    resolution.want(builder.hostnames());
+  };
+
+  /** Passes run one after the other; asking again while one is due changes nothing. */
+  let tail: Promise<void> = Promise.resolve();
+  let due: { all: boolean; done: Promise<void> } | undefined;
+  const run = (all: boolean): Promise<void> => {
+    if (due) {
+      due.all ||= all;
+      return due.done;
+    }
+    const mine = { all, done: Promise.resolve() };
+    due = mine;
+    mine.done = tail.then(async () => {
+      due = undefined;
+      if (!signal.aborted) await pass(mine.all);
+    });
+    tail = mine.done.catch((error) => {
+      log.error(
+        { fault: error instanceof Error ? (error.stack ?? error.message) : String(error) },
+        'files cannot be taken in',
+      );
+    });
+    return mine.done;
+  };
+
+  const edit = openDebounce({
+    timers,
+    quiet: quietMs,
+    patience: patienceMs,
+    run: () => void run(false).catch(() => {}),
+  });
+  const reader = openReader({
+    paths: options.paths,
+    thread: options.thread,
+    timers,
+    signal,
+    onEvent: () => edit.touch(),
+    onFault: (path, error) => log.warn({ path, fault: String(error) }, 'folder cannot be watched'),
+  });
+
+  let cancelRescan = () => {};
+  const rescan = () => {
+    cancelRescan = timers.after(reader.hears ? rescanMs : deafMs, () => {
+      void run(false)
+        .catch(() => {})
+        .then(() => signal.aborted || rescan());
+    });
+  };
+
+  const loaded = run(false).then(() => {
+    if (signal.aborted) throw new Error('closed before the files were read');
+    rescan();
+  });
+  loaded.catch(() => {});
+
+  return {
+    loaded,
+    reload: () => run(true),
+    async close() {
+      closing.abort();
+      cancelRescan();
+      edit.close();
+      reader.close();
+      await tail;
+      reader.close();
+    },
+  };
+}
+
+/** The addresses of before; what cannot be read is left behind, with a warning. */
+async function openBook(path: string | undefined, log: SourceLog): Promise<AddressBook> {
+  try {
+    return openAddressBook(path === undefined ? [] : await loadAddresses(path));
+  } catch (error) {
+    log.warn({ path, fault: String(error) }, 'automatic addresses of before cannot be read');
+    return openAddressBook();
+  }
+}

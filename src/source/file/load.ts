@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files -> what they say, here or, when there is much to read, in a thread of its own whose memory goes with it.
+import { isUtf8 } from 'node:buffer';
+import { readFile } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
+import { lineIndex } from './findings.ts';
+import { type FileContents, readFileText, unreadable } from './read.ts';
+import { type FoundFile, isGone, reasonOf } from './scan.ts';
+import { openShare, type Share } from './share.ts';
+
+/** From this many bytes on, a batch is read in a thread: below, starting one costs more than it saves. */
+export const threadFromBytes = 256 * 1024;
+/** Larger files are refused: their text would not fit beside what is made of it. */
+export const maxFileBytes = 256 * 1024 * 1024;
+
+/** What a thread is told, and what it answers for each file; then undefined. */
+export type ThreadTask = readonly Pick<FoundFile, 'name' | 'path'>[];
+export type ThreadAnswer = readonly [name: string, contents: FileContents | undefined] | undefined;
+
+/** Contents of bytes. */
+export function readBytes(name: string, bytes: Uint8Array): FileContents {
+  if (bytes.length > maxFileBytes) return unreadable(name, `is larger than ${maxFileBytes >> 20} MiB`);
+  const text = new TextDecoder('utf-8').decode(bytes);
+  if (isUtf8(bytes)) return readFileText(name, text);
+  const at = lineIndex(text)(Math.max(text.indexOf('\ufffd'), 0));
+  const { faults, ...rest } = unreadable(name, 'is not UTF-8');
+  return { ...rest, faults: faults.map((fault) => ({ ...fault, ...at })) };
+}
+
+/** Contents of a file; undefined when it does not exist. */
+export async function readPath(name: string, path: string): Promise<FileContents | undefined> {
+  try {
+    return readBytes(name, await readFile(path));
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    return unreadable(name, reasonOf(error));
+  }
+}
+
+/** Reads files. `thread`: the script to run as a thread; undefined: never. Aborting stops it with what is read so far. */
+export async function loadFiles(
+  files: readonly FoundFile[],
+  thread: URL | undefined,
+  signal: AbortSignal,
+): Promise<Map<string, FileContents | undefined>> {
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  if (thread !== undefined && bytes >= threadFromBytes) return loadInThread(files, thread, signal);
+  const out = new Map<string, FileContents | undefined>();
+  const share = openShare();
+  for (const { name, path } of files) {
+    if (signal.aborted) break;
+    out.set(name, shared(await readPath(name, path), share));
+  }
+  return out;
+}
+
+function shared(contents: FileContents | undefined, share: Share): FileContents | undefined {
+  return contents && { ...contents, objects: contents.objects.map(share) };
+}
+
+function loadInThread(
+  files: readonly FoundFile[],
+  thread: URL,
+  signal: AbortSignal,
+): Promise<Map<string, FileContents | undefined>> {
+  const out = new Map<string, FileContents | undefined>();
+  const share = openShare();
+  const task: ThreadTask = files.map(({ name, path }) => ({ name, path }));
+  return new Promise((done) => {
+    const worker = new Worker(thread, { workerData: task });
+    const stop = () => void worker.terminate();
+    const finish = (fault: string) => {
+      signal.removeEventListener('abort', stop);
+      // What it did not come to is refused, so that nothing is taken for gone.
+      for (const { name } of files) if (!out.has(name) && !signal.aborted) out.set(name, unreadable(name, fault));
+      done(out);
+    };
+    let fault = 'cannot be read: the reading thread ended early';
+    worker.on('message', (answer: ThreadAnswer) => {
+      if (answer) out.set(answer[0], shared(answer[1], share));
+    });
+    worker.on('error', (error) => {
+      fault = `cannot be read: ${error.message}`;
+    });
+    worker.on('exit', () => finish(fault));
+    signal.addEventListener('abort', stop);
+    if (signal.aborted) stop();
+  });
+}
