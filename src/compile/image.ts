@@ -11,12 +11,15 @@ import type { WantedBackend, WantedClient } from './wanted.ts';
 export type Header = ReturnType<typeof backendHeader.decode>;
 export type EndpointSlot = ValueOfMap<'endpoint'>;
 
+/** Endpoint slots of one range, made when asked for: a mesh has hundreds of thousands. */
+export type SlotAt = (index: number) => EndpointSlot;
+
 /** A range as it was read from the kernel, not yet compared with what is wanted. */
 export interface ReadRange {
   readonly header: Header;
-  readonly endpoints: readonly EndpointSlot[];
+  readonly slot: SlotAt;
   /** The Maglev table or round-robin cycle. */
-  readonly indexes: readonly number[];
+  readonly indexes: ArrayLike<number>;
 }
 
 export interface BackendImage {

@@ -5,6 +5,8 @@ import { namePartLength } from '../abi/structs.ts';
 
 type NamePart = ValueOfMap<'name'>;
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: any ASCII character is one byte of UTF-8
+const ascii = /^[\x00-\x7f]*$/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -30,9 +32,7 @@ export function partCount(length: number): number {
 
 /** Parts that `name` has. */
 export function partCountOf(name: string): number {
-  // No string has fewer bytes than UTF-16 units, nor more than three times as many.
-  if (name.length * 3 <= namePartLength) return 1;
-  return partCount(encoder.encode(name).length);
+  return partCount(ascii.test(name) ? name.length : encoder.encode(name).length);
 }
 
 /** The name whose parts these are, in order; undefined when one is missing or too many are there. */

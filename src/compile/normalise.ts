@@ -34,7 +34,8 @@ const sortedRecord = <T>(entries: Iterable<readonly [string, T]>): Record<string
 function normalBackend(image: Image, backend: BackendImage): NormalBackend | 'unusable' {
   const { read } = backend;
   if (!read) return 'unusable';
-  const named = read.endpoints.map(
+  const endpoints = backend.workloadIds.map((_, i) => read.slot(i));
+  const named = endpoints.map(
     (e) => `${image.ids.workload.nameOf(e.workload_id)} ${e.addr} ${e.port}${e.flags === 0 ? '' : ` flags ${e.flags}`}`,
   );
   return {
@@ -42,8 +43,8 @@ function normalBackend(image: Image, backend: BackendImage): NormalBackend | 'un
     policy: read.header.policy,
     flags: read.header.flags,
     affinitySeconds: read.header.affinity_seconds,
-    endpoints: read.endpoints.map((e, i) => `${named[i]} ${e.threshold}>${named[e.alias]}`).sort(),
-    indexes: read.indexes.map((i) => named[i] as string),
+    endpoints: endpoints.map((e, i) => `${named[i]} ${e.threshold}>${named[e.alias]}`).sort(),
+    indexes: Array.from(read.indexes, (i) => named[i] as string),
   };
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan being made: what it claims of ids, ranges and room, and its operations by stage. The image stays as it is.
-import { type NameKind, nameKind } from '../abi/structs.ts';
+import type { NameKind } from '../abi/structs.ts';
 import type { IdDraft } from './ids.ts';
 import {
   type BackendImage,
@@ -11,15 +11,16 @@ import {
   limitedMaps,
   nameKinds,
 } from './image.ts';
-import { nameParts } from './names.ts';
-import type { Operation } from './operation.ts';
+import { partCountOf } from './names.ts';
+import type { Step } from './plan-steps.ts';
 import type { RangeDraft } from './ranges.ts';
 import type { WantedClient } from './wanted.ts';
 
 /** Stages in the order in which their operations run; each may rely on all before it. */
 export const stages = [
   'name',
-  'range',
+  'maglev',
+  'endpoint',
   'flip',
   'variant',
   'setting',
@@ -52,7 +53,7 @@ export interface Shortage {
 
 export interface PlanDraft {
   readonly image: Image;
-  readonly ops: Readonly<Record<Stage, Operation[]>>;
+  readonly ops: Readonly<Record<Stage, Step[]>>;
   readonly backends: Change<BackendImage>[];
   readonly frontends: Change<FrontendImage>[];
   readonly clients: Change<WantedClient>[];
@@ -74,7 +75,18 @@ export interface PlanDraft {
 }
 
 type Numbers = Record<LimitedMap, number>;
-const zeros = (): Numbers => Object.fromEntries(limitedMaps.map((map) => [map, 0])) as Numbers;
+const zeros = (): Numbers => ({
+  frontend: 0,
+  variant: 0,
+  cidr: 0,
+  client: 0,
+  name: 0,
+  backend: 0,
+  robin: 0,
+  active: 0,
+  endpoint: 0,
+  maglev: 0,
+});
 
 /** An empty draft over `image`. */
 export function draftPlan(image: Image): PlanDraft {
@@ -83,7 +95,7 @@ export function draftPlan(image: Image): PlanDraft {
     endpoint: image.endpointRanges.draft(),
     maglev: image.maglevRanges.draft(),
   };
-  const ops = Object.fromEntries(stages.map((stage) => [stage, [] as Operation[]])) as Record<Stage, Operation[]>;
+  const ops = Object.fromEntries(stages.map((stage) => [stage, [] as Step[]])) as Record<Stage, Step[]>;
   const backends: Change<BackendImage>[] = [];
   const frontends: Change<FrontendImage>[] = [];
   const clients: Change<WantedClient>[] = [];
@@ -98,11 +110,11 @@ export function draftPlan(image: Image): PlanDraft {
 
   // What all units before took, and what this one needs. Deletions come last, so they make no room for their own plan.
   const taken = zeros();
-  let needed = zeros();
+  const needed = zeros();
   let noRange: Shortage | undefined;
-  let failed = new Set<string>();
+  const failed = new Set<string>();
   let generation = image.generation;
-  let marks = { lists: lists.map(() => 0), ids: nameKinds.map(() => 0), endpoint: 0, maglev: 0 };
+  const marks = { lists: lists.map(() => 0), ids: nameKinds.map(() => 0), endpoint: 0, maglev: 0 };
 
   const freeIn = (map: LimitedMap): number => {
     if (map in image.counts) return image.sizes[map] - image.counts[map as CountedMap] - taken[map];
@@ -127,15 +139,10 @@ export function draftPlan(image: Image): PlanDraft {
     claim(kind, name) {
       const id = ids[kind].claim(name, (fresh) => {
         needed[idMap[kind]]++;
-        const about = `${kind} "${name}"`;
-        const parts = nameParts(name);
-        // Part 0 last: a name without it counts as not written.
-        for (let part = parts.length - 1; part >= 0; part--) {
-          const value = parts[part] as (typeof parts)[number];
-          ops.name.push({ kind: 'put', map: 'name', key: { id: fresh, kind: nameKind[kind], part }, value, about });
-        }
+        const parts = partCountOf(name);
+        ops.name.push({ kind: 'name', of: kind, id: fresh, name, parts });
         // A service's or namespace's id is limited by its name alone: count it once.
-        needed.name += idMap[kind] === 'name' ? parts.length - 1 : parts.length;
+        needed.name += parts - (idMap[kind] === 'name' ? 1 : 0);
       });
       if (id !== undefined) return id;
       const key = `${kind} ${name}`;
@@ -159,15 +166,13 @@ export function draftPlan(image: Image): PlanDraft {
       return generation;
     },
     begin() {
-      needed = zeros();
+      for (const map of limitedMaps) needed[map] = 0;
       noRange = undefined;
-      failed = new Set();
-      marks = {
-        lists: lists.map((list) => list.length),
-        ids: nameKinds.map((kind) => ids[kind].mark()),
-        endpoint: ranges.endpoint.mark(),
-        maglev: ranges.maglev.mark(),
-      };
+      failed.clear();
+      for (let i = 0; i < lists.length; i++) marks.lists[i] = (lists[i] as { length: number }).length;
+      for (let i = 0; i < nameKinds.length; i++) marks.ids[i] = ids[nameKinds[i] as NameKind].mark();
+      marks.endpoint = ranges.endpoint.mark();
+      marks.maglev = ranges.maglev.mark();
     },
     end() {
       let short = noRange;

@@ -14,21 +14,16 @@ export function planBackend(draft: PlanDraft, wanted: WantedBackend, have: Backe
   const about = `backend ${wanted.name}`;
   const serviceId = draft.claim('service', wanted.service);
   const id = draft.claim('backend', wanted.name);
-  const { endpoints, workloadIds, indexes } = layOut(wanted, (workload) => draft.claim('workload', workload));
+  const layout = layOut(wanted, (workload) => draft.claim('workload', workload));
+  const { indexes, workloadIds } = layout;
   const places = maglevSlots(indexes.length);
   const maglevFirst = places === 0 ? 0 : draft.allocate('maglev', places);
-  const first = draft.allocate('endpoint', endpoints.length + 1);
+  const first = draft.allocate('endpoint', workloadIds.length + 1);
   const generation = draft.generation();
-  const { range, flip } = draft.ops;
-  for (let i = 0; i < places; i++) {
-    const index = [indexes[2 * i] as number, indexes[2 * i + 1] ?? 0];
-    range.push({ kind: 'put', map: 'maglev', key: maglevFirst + i, value: { index }, about });
-  }
-  for (const [i, value] of endpoints.entries()) {
-    range.push({ kind: 'put', map: 'endpoint', key: first + 1 + i, value, about });
-  }
+  const { maglev, endpoint, flip } = draft.ops;
+  if (places > 0) maglev.push({ kind: 'table', first: maglevFirst, indexes, about });
   const header = headerOf(wanted, { id, generation, serviceId, maglevFirst, indexes: indexes.length });
-  range.push({ kind: 'put', map: 'endpoint', key: first, value: header, about });
+  endpoint.push({ kind: 'range', first, layout, header, about });
   flip.push({ kind: 'put', map: 'backend', key: id, value: { first, generation }, about });
   draft.backends.push({
     key: wanted.name,
@@ -96,6 +91,10 @@ function variantKey(place: Place, namespace_id: number): KeyOf<'variant'> {
   return { ...exactKey(place), prefix, namespace_id };
 }
 
+function othersLast(variants: ReadonlyMap<string, string>): (readonly [namespace: string, backend: string])[] {
+  return [...variants].sort(([a], [b]) => Number(a === '') - Number(b === ''));
+}
+
 /** Puts and deletes that turn `have` into `next`. Variants are there before anything leads to them, and leave after it. */
 export function planFrontend(
   draft: PlanDraft,
@@ -109,7 +108,8 @@ export function planFrontend(
   const idOf = (backend: string): number => draft.ids.backend.idOf(backend) as number;
   const namespaceId = (namespace: string): number => (namespace === '' ? 0 : draft.claim('namespace', namespace));
 
-  for (const [namespace, backend] of next?.variants ?? noVariants) {
+  // The entry for the others comes after all named ones and goes before them: nobody is ever taken for the others in between.
+  for (const [namespace, backend] of othersLast(next?.variants ?? noVariants)) {
     const held = have?.variants.get(namespace);
     if (held === backend) continue;
     if (held === undefined) draft.count('variant');
@@ -137,7 +137,7 @@ export function planFrontend(
     }
   }
 
-  for (const namespace of have?.variants.keys() ?? []) {
+  for (const [namespace] of othersLast(have?.variants ?? noVariants).reverse()) {
     if (next?.variants.has(namespace)) continue;
     const k = variantKey(place, namespaceId(namespace));
     ops.variantOut.push({ kind: 'delete', map: 'variant', key: k, about: `${about} for namespace "${namespace}"` });

@@ -105,7 +105,6 @@ export function* unitsOf(image: Image, delta: WantedDelta): Generator<undefined,
     if (have?.service && wanted && have.service !== wanted.service) sets.join(wanted.service, have.service);
   }
   const owners = frontends.map(ownerOf);
-  yield;
 
   const units = new Map<string, Unit>();
   const named = new Set<string>();

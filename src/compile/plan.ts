@@ -3,9 +3,10 @@
 import { abiVersion, settingFlag } from '../abi/structs.ts';
 import { commitPlan, type Outcome } from './commit.ts';
 import { backendsBehind, type Image, type Leads, type Leftovers } from './image.ts';
-import type { Operation } from './operation.ts';
-import { draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
+import type { DeleteOperation } from './operation.ts';
+import { type Change, draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
 import { planBackend, planBackendOut, planClient, planFrontend, sameClient } from './plan-entries.ts';
+import { type Operations, operationsOf } from './plan-steps.ts';
 import { type Unit, unitsOf } from './plan-units.ts';
 import { endpointsLeft } from './read-names.ts';
 import type { Wanted, WantedDelta } from './wanted.ts';
@@ -25,9 +26,17 @@ export interface Refusal {
   readonly frontends: readonly string[];
 }
 
+/** One entry that a plan adds, changes or removes. */
+export interface PlannedChange {
+  readonly what: 'backend' | 'frontend' | 'client' | 'setting' | 'stray';
+  /** Backend name, frontend key text, uid; for a stray what it is. */
+  readonly name: string;
+  readonly change: 'add' | 'change' | 'remove';
+}
+
 export interface Plan {
   /** In order. Ends with a grace operation when `frees`: what comes after it is commit's leftovers. */
-  readonly ops: readonly Operation[];
+  readonly ops: Operations;
   readonly refused: readonly Refusal[];
   /** Something becomes free once the plan is carried out and a grace period has passed. */
   readonly frees: boolean;
@@ -35,6 +44,8 @@ export interface Plan {
   readonly udpEndpointsLeft: boolean;
   /** UDP frontends once the plan is carried out. */
   readonly udpFrontends: number;
+  /** What it changes, by name. */
+  changes(): readonly PlannedChange[];
   /** Makes the image what the kernel holds once all `ops` were carried out; the leftovers are for settle(). To be called once, before the next plan. */
   commit(): Leftovers;
 }
@@ -149,6 +160,22 @@ function frees(draft: PlanDraft): boolean {
   );
 }
 
+function changesOf(draft: PlanDraft, setting: boolean, stray: readonly DeleteOperation[]): PlannedChange[] {
+  const of = <T>(what: PlannedChange['what'], changes: readonly Change<T>[]): PlannedChange[] =>
+    changes.map(({ key, have, next }) => ({
+      what,
+      name: key,
+      change: have === undefined ? 'add' : next === undefined ? 'remove' : 'change',
+    }));
+  return [
+    ...of('backend', draft.backends),
+    ...of('frontend', draft.frontends),
+    ...of('client', draft.clients),
+    ...(setting ? [{ what: 'setting', name: 'setting', change: 'change' } as const] : []),
+    ...stray.map((op) => ({ what: 'stray', name: `${op.map}: ${op.about}`, change: 'remove' }) as const),
+  ];
+}
+
 /**
  * The plan for `delta`, in steps (each `yield` is a place to pause; the image must not change meanwhile).
  * `everything`: entries that nothing explains are deleted too.
@@ -172,9 +199,8 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   const stray = everything ? image.stray : [];
   draft.ops.strayOut.push(...stray);
   const udpLeft = udpEndpointsLeft(draft);
-  const ops = stages.flatMap((stage) => draft.ops[stage]);
   const freeing = frees(draft);
-  if (freeing) ops.push({ kind: 'grace' });
+  const ops = operationsOf([...stages.map((stage) => draft.ops[stage]), freeing ? [{ kind: 'grace' }] : []]);
   let udpFrontends = image.udpFrontends;
   for (const { have, next } of draft.frontends) {
     udpFrontends += (next?.protocol === 'udp' ? 1 : 0) - (have?.protocol === 'udp' ? 1 : 0);
@@ -185,6 +211,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     frees: freeing,
     udpEndpointsLeft: udpLeft,
     udpFrontends,
+    changes: () => changesOf(draft, setting !== image.setting, stray),
     commit: () => commitPlan(draft, { setting, adopted, stray }),
   };
 }

@@ -4,13 +4,13 @@ import { backendFlag, policyCode } from '../abi/structs.ts';
 import { addressBytes } from '../net/address.ts';
 import { aliasTable } from './alias.ts';
 import { weightedCycle } from './cycle.ts';
-import type { BackendImage, EndpointSlot, Header, ReadRange } from './image.ts';
+import type { BackendImage, Header, ReadRange, SlotAt } from './image.ts';
 import { maglevTable } from './maglev.ts';
 import type { WantedBackend, WantedEndpoint } from './wanted.ts';
 
 export interface RangeLayout {
-  /** Slots first + 1 …, sorted by (workload id, address, port). */
-  readonly endpoints: readonly EndpointSlot[];
+  /** What goes to slot first + 1 + index; sorted by (workload id, address, port). */
+  readonly slot: SlotAt;
   readonly workloadIds: readonly number[];
   /** What goes to `maglev`: two indexes a slot. */
   readonly indexes: ArrayLike<number>;
@@ -75,22 +75,21 @@ export function layOut(wanted: WantedBackend, idOf: (workload: string) => number
     indexes = Uint32Array.from(weightedCycle(list.map((e) => e.weight)), (i) => slotOf[i] as number);
   }
 
-  const workloadIds: number[] = [];
-  const endpoints = order.map((i, slot): EndpointSlot => {
+  const workloadIds = order.map((i) => ids[i] as number);
+  const slot: SlotAt = (index) => {
+    const i = order[index] as number;
     const e = list[i] as WantedEndpoint;
-    const workload_id = ids[i] as number;
-    workloadIds.push(workload_id);
     let threshold = always;
-    let alias = slot;
+    let alias = index;
     if (wanted.policy === 'least-request') {
       threshold = Math.min(e.weight, always);
     } else if (table) {
       threshold = table.threshold[i] as number;
       alias = slotOf[table.alias[i] as number] as number;
     }
-    return { addr: e.address, port: e.port, flags: 0, workload_id, threshold, alias };
-  });
-  return { endpoints, workloadIds, indexes };
+    return { addr: e.address, port: e.port, flags: 0, workload_id: ids[i] as number, threshold, alias };
+  };
+  return { slot, workloadIds, indexes };
 }
 
 /** The header of `wanted` at a place of its own. */
@@ -139,18 +138,22 @@ export function sameWanted(a: WantedBackend, b: WantedBackend): boolean {
   return left.every((e, i) => sameEndpoint(e, right[i] as WantedEndpoint));
 }
 
-function sameSlots(a: readonly EndpointSlot[], b: readonly EndpointSlot[]): boolean {
-  return a.every((x, i) => {
-    const y = b[i] as EndpointSlot;
-    return (
-      x.workload_id === y.workload_id &&
-      x.port === y.port &&
-      x.threshold === y.threshold &&
-      x.alias === y.alias &&
-      x.flags === y.flags &&
-      x.addr === y.addr
-    );
-  });
+function sameSlots(count: number, a: SlotAt, b: SlotAt): boolean {
+  for (let i = 0; i < count; i++) {
+    const x = a(i);
+    const y = b(i);
+    if (
+      x.workload_id !== y.workload_id ||
+      x.port !== y.port ||
+      x.threshold !== y.threshold ||
+      x.alias !== y.alias ||
+      x.flags !== y.flags ||
+      x.addr !== y.addr
+    ) {
+      return false;
+    }
+  }
+  return true;
 }
 
 /** True when the range that was read is, slot by slot, what `wanted` would be written as. */
@@ -176,5 +179,6 @@ export function sameAsRead(
   for (const field of Object.keys(expected) as (keyof Header)[]) {
     if (expected[field] !== header[field]) return false;
   }
-  return sameSlots(layout.endpoints, read.endpoints) && read.indexes.every((x, i) => x === layout.indexes[i]);
+  for (let i = 0; i < layout.indexes.length; i++) if (layout.indexes[i] !== read.indexes[i]) return false;
+  return sameSlots(header.count, layout.slot, read.slot);
 }

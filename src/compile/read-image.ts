@@ -14,7 +14,7 @@ import {
   nameKinds,
   namespaceId,
 } from './image.ts';
-import { joinName, partCount, partCountOf } from './names.ts';
+import { joinName, partCount } from './names.ts';
 import type { DeleteOperation } from './operation.ts';
 import { entriesAStep, type Pins, sizesOf } from './pins.ts';
 import { readFrontends } from './read-frontends.ts';
@@ -23,70 +23,49 @@ import { readHeaders, readRanges, type UsableBackend } from './read-ranges.ts';
 const kindOf = new Map<number, NameKind>(nameKinds.map((kind) => [nameKind[kind], kind]));
 
 interface ReadNames {
-  readonly bound: readonly (readonly [kind: NameKind, name: string, id: number])[];
-  readonly stray: readonly DeleteOperation[];
+  readonly stray: DeleteOperation[];
+  /** Entries of the names that were bound. */
+  readonly entries: number;
 }
 
-/** Whole names; parts of one that was never finished, or half deleted, are strays. */
-function* readNames(pins: Pins): Generator<undefined, ReadNames> {
-  const bound: [NameKind, string, number][] = [];
+/**
+ * Binds all whole names; parts of one that was never finished or half deleted are strays, and so is the second of two ids with one name.
+ * Ids of strays are reserved: handed out before the strays are gone, a new name would go with them.
+ */
+function* readNames(pins: Pins, ids: IdTables): Generator<undefined, ReadNames> {
   const stray: DeleteOperation[] = [];
   const parted = new Map<string, { key: KeyOf<'name'>; parts: (ValueOfMap<'name'> | undefined)[] }>();
+  let entries = 0;
+  const bind = (key: KeyOf<'name'>, parts: readonly (ValueOfMap<'name'> | undefined)[]): void => {
+    const kind = kindOf.get(key.kind);
+    const name = kind && joinName(parts);
+    if (kind && name !== undefined && ids[kind].bind(name, key.id)) {
+      entries += parts.length;
+      return;
+    }
+    if (kind) ids[kind].reserve(key.id);
+    const about = name === undefined ? `part of a name, id ${key.id}` : `"${name}" a second time, id ${key.id}`;
+    for (const part of parts.keys()) {
+      if (parts[part]) stray.push({ kind: 'delete', map: 'name', key: { ...key, part }, about });
+    }
+  };
   let seen = 0;
   for (const [key, value] of pins.map('name').entries()) {
     if (++seen % entriesAStep === 0) yield;
-    const kind = kindOf.get(key.kind);
-    if (kind !== undefined && key.part === 0 && partCount(value.length) === 1) {
-      const name = joinName([value]);
-      if (name !== undefined) {
-        bound.push([kind, name, key.id]);
-        continue;
-      }
+    if (key.part === 0 && partCount(value.length) === 1) {
+      bind(key, [value]);
+      continue;
     }
     const group = `${key.kind}/${key.id}`;
-    let found = parted.get(group);
-    if (!found) {
-      found = { key, parts: [] };
-      parted.set(group, found);
-    }
-    found.parts[key.part] = value;
-  }
-  for (const { key, parts } of parted.values()) {
-    const kind = kindOf.get(key.kind);
-    const name = kind && joinName(parts);
-    if (kind && name !== undefined) {
-      bound.push([kind, name, key.id]);
-      continue;
-    }
-    for (const part of parts.keys()) {
-      if (parts[part])
-        stray.push({ kind: 'delete', map: 'name', key: { ...key, part }, about: `part of a name, id ${key.id}` });
+    const found = parted.get(group);
+    if (found) found.parts[key.part] = value;
+    else {
+      const parts: ValueOfMap<'name'>[] = [];
+      parts[key.part] = value;
+      parted.set(group, { key, parts });
     }
   }
-  return { bound, stray };
-}
-
-/** Binds what it can: of two ids with one name only the first. */
-function bindNames(ids: IdTables, names: ReadNames): { readonly stray: DeleteOperation[]; readonly entries: number } {
-  const stray = [...names.stray];
-  // Their ids are not handed out before the strays are gone, or a new name would go with them.
-  for (const { map, key } of names.stray) {
-    const kind = map === 'name' ? kindOf.get(key.kind) : undefined;
-    if (kind && map === 'name') ids[kind].reserve(key.id);
-  }
-  let entries = 0;
-  for (const [kind, name, id] of names.bound) {
-    const parts = partCountOf(name);
-    if (ids[kind].bind(name, id)) {
-      entries += parts;
-      continue;
-    }
-    for (let part = 0; part < parts; part++) {
-      const key = { id, kind: nameKind[kind], part };
-      ids[kind].reserve(id);
-      stray.push({ kind: 'delete', map: 'name', key, about: `${kind} "${name}" a second time, id ${id}` });
-    }
-  }
+  for (const { key, parts } of parted.values()) bind(key, parts);
   return { stray, entries };
 }
 
@@ -95,7 +74,7 @@ function backendImageOf(image: Image, id: number, found: UsableBackend | undefin
     const none = { service: '', first: 0, generation: 0, maglevFirst: 0, maglevSlots: 0, serviceId: 0 };
     return { id, ...none, workloadIds: [], wanted: undefined, read: undefined };
   }
-  const { header, first, endpoints } = found;
+  const { header, first, slot } = found;
   return {
     id,
     service: image.ids.service.nameOf(header.service_id) as string,
@@ -104,9 +83,9 @@ function backendImageOf(image: Image, id: number, found: UsableBackend | undefin
     maglevFirst: header.maglev_first,
     maglevSlots: found.maglevSlots,
     serviceId: header.service_id,
-    workloadIds: endpoints.map((e) => e.workload_id),
+    workloadIds: Array.from({ length: header.count }, (_, i) => slot(i).workload_id),
     wanted: undefined,
-    read: { header, endpoints, indexes: found.indexes },
+    read: { header, slot, indexes: found.indexes },
   };
 }
 
@@ -169,10 +148,9 @@ const generationGap = 4096;
  * Nothing may write meanwhile, and a grace period must have passed since the last write.
  */
 export function* readImage(pins: Pins): Generator<undefined, Image> {
-  const names = yield* readNames(pins);
   const sizes = sizesOf(pins);
   const ids = emptyIds(sizes);
-  const { stray, entries } = bindNames(ids, names);
+  const { stray, entries } = yield* readNames(pins, ids);
   yield;
   const backendIds: number[] = [];
   const headers = yield* readHeaders(pins, sizes, (id) => backendIds.push(id));

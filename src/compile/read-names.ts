@@ -8,11 +8,12 @@ type NamedEndpoint = Omit<WantedEndpoint, 'weight'>;
 /** The endpoints that the kernel holds for a backend. */
 export function endpointsOfImage(image: Image, backend: BackendImage): readonly NamedEndpoint[] {
   if (backend.wanted) return backend.wanted.endpoints;
-  return (backend.read?.endpoints ?? []).map((e) => ({
-    workload: image.ids.workload.nameOf(e.workload_id) ?? '',
-    address: e.addr,
-    port: e.port,
-  }));
+  const { read } = backend;
+  if (!read) return [];
+  return backend.workloadIds.map((id, i) => {
+    const { addr, port } = read.slot(i);
+    return { workload: image.ids.workload.nameOf(id) ?? '', address: addr, port };
+  });
 }
 
 const keyOf = (e: NamedEndpoint): string => `${e.workload}|${e.address}|${e.port}`;

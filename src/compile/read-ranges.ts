@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges as the pinned maps hold them, each checked before anything relies on it.
-import type { EndpointSlot, Header, IdTables, Sizes, TakenRanges } from './image.ts';
+import type { Header, IdTables, Sizes, SlotAt, TakenRanges } from './image.ts';
 import { entriesAStep, type Pins } from './pins.ts';
 import { maglevSlots } from './range-layout.ts';
 
@@ -11,8 +11,8 @@ interface Candidate {
 }
 
 export interface UsableBackend extends Candidate {
-  readonly endpoints: readonly EndpointSlot[];
-  readonly indexes: readonly number[];
+  readonly slot: SlotAt;
+  readonly indexes: Uint32Array;
   /** Slots of `maglev` that the indexes take. */
   readonly maglevSlots: number;
 }
@@ -50,7 +50,7 @@ export function* readHeaders(
   return found;
 }
 
-/** All pairs of `maglev` that any of the tables lies in. */
+/** All indexes of `maglev`, if any table lies there. */
 function* readIndexes(pins: Pins, candidates: readonly Candidate[]): Generator<undefined, Uint32Array> {
   if (candidates.every((c) => c.header.maglev_size === 0)) return new Uint32Array(0);
   const out = new Uint32Array(2 * pins.map('maglev').maxEntries);
@@ -61,6 +61,69 @@ function* readIndexes(pins: Pins, candidates: readonly Candidate[]): Generator<u
     if (++seen % entriesAStep === 0) yield;
   }
   return out;
+}
+
+/** Fields of all slots by column: an object a slot would cost more to keep than everything else that is read. */
+interface Columns {
+  readonly addr: (string | undefined)[];
+  readonly port: Uint16Array;
+  readonly flags: Uint16Array;
+  readonly workload: Uint32Array;
+  readonly threshold: Uint32Array;
+  readonly alias: Uint32Array;
+}
+
+function* readSlots(pins: Pins, candidates: readonly Candidate[], slots: number): Generator<undefined, Columns> {
+  const wanted = new Uint8Array(slots);
+  let end = 0;
+  for (const { first, header } of candidates) {
+    wanted.fill(1, first + 1, first + 1 + header.count);
+    end = Math.max(end, first + 1 + header.count);
+  }
+  const columns: Columns = {
+    addr: [],
+    port: new Uint16Array(end),
+    flags: new Uint16Array(end),
+    workload: new Uint32Array(end),
+    threshold: new Uint32Array(end),
+    alias: new Uint32Array(end),
+  };
+  let seen = 0;
+  for (const [slot, value] of pins.map('endpoint').entries()) {
+    if (++seen % entriesAStep === 0) yield;
+    if (!wanted[slot]) continue;
+    columns.addr[slot] = value.addr;
+    columns.port[slot] = value.port;
+    columns.flags[slot] = value.flags;
+    columns.workload[slot] = value.workload_id;
+    columns.threshold[slot] = value.threshold;
+    columns.alias[slot] = value.alias;
+  }
+  return columns;
+}
+
+function slotsFrom(columns: Columns, first: number): SlotAt {
+  return (index) => {
+    const at = first + 1 + index;
+    return {
+      addr: columns.addr[at] as string,
+      port: columns.port[at] as number,
+      flags: columns.flags[at] as number,
+      workload_id: columns.workload[at] as number,
+      threshold: columns.threshold[at] as number,
+      alias: columns.alias[at] as number,
+    };
+  };
+}
+
+/** True when every slot holds an endpoint of a known workload. */
+function isWhole(columns: Columns, { first, header }: Candidate, ids: IdTables): boolean {
+  for (let at = first + 1; at < first + 1 + header.count; at++) {
+    const addr = columns.addr[at];
+    if (addr === undefined || addr === '') return false;
+    if (ids.workload.nameOf(columns.workload[at] as number) === undefined) return false;
+  }
+  return true;
 }
 
 export interface ReadRanges {
@@ -77,33 +140,19 @@ export function* readRanges(
   sizes: Sizes,
   ids: IdTables,
 ): Generator<undefined, ReadRanges> {
-  const slots: (EndpointSlot | undefined)[] = [];
-  const wantedSlot = new Uint8Array(sizes.endpoint);
-  for (const { first, header } of candidates) wantedSlot.fill(1, first + 1, first + 1 + header.count);
-  let seen = 0;
-  for (const [slot, value] of pins.map('endpoint').entries()) {
-    if (wantedSlot[slot]) slots[slot] = value;
-    if (++seen % entriesAStep === 0) yield;
-  }
-  const pairs = yield* readIndexes(pins, candidates);
-
+  const columns = yield* readSlots(pins, candidates, sizes.endpoint);
+  const tables = yield* readIndexes(pins, candidates);
   const usable = new Map<number, UsableBackend>();
   const endpointRanges: [number, number][] = [];
   const maglevRanges: [number, number][] = [];
-  for (const { id, first, header } of candidates) {
-    if (ids.service.nameOf(header.service_id) === undefined) continue;
-    const endpoints = slots.slice(first + 1, first + 1 + header.count) as EndpointSlot[];
-    let whole = endpoints.length === header.count;
-    for (let i = 0; whole && i < header.count; i++) {
-      const e = endpoints[i];
-      whole = e !== undefined && e.addr !== '' && ids.workload.nameOf(e.workload_id) !== undefined;
-    }
-    if (!whole) continue;
+  for (const candidate of candidates) {
+    const { id, first, header } = candidate;
+    if (ids.service.nameOf(header.service_id) === undefined || !isWhole(columns, candidate, ids)) continue;
     const from = 2 * header.maglev_first;
-    const indexes = Array.from(pairs.subarray(from, from + header.maglev_size));
+    const indexes = tables.slice(from, from + header.maglev_size);
     if (indexes.some((i) => i >= header.count)) continue;
     const places = maglevSlots(header.maglev_size);
-    usable.set(id, { id, first, header, endpoints, indexes, maglevSlots: places });
+    usable.set(id, { id, first, header, slot: slotsFrom(columns, first), indexes, maglevSlots: places });
     endpointRanges.push([first, header.count + 1]);
     if (places > 0) maglevRanges.push([header.maglev_first, places]);
     if (usable.size % 256 === 0) yield;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the kernel differs from what is wanted, by name.
+import type { Plan, PlannedChange } from '../compile/plan.ts';
+
+export interface Difference {
+  readonly what: PlannedChange['what'] | 'service';
+  /** Backend name, frontend key text, uid, service; for a stray entry what it is. */
+  readonly name: string;
+  /** From the kernel's side. `refused`: wanted, but there is no room for it. */
+  readonly state: 'missing' | 'different' | 'unexpected' | 'refused';
+  /** Why it was refused, else ''. */
+  readonly reason: string;
+}
+
+const stateOf = { add: 'missing', change: 'different', remove: 'unexpected' } as const;
+
+/** What carrying out `plan` (of everything that is wanted) would put right, and what it cannot. */
+export function differencesOf(plan: Plan): Difference[] {
+  return [
+    ...plan.changes().map(({ what, name, change }) => ({ what, name, state: stateOf[change], reason: '' })),
+    ...plan.refused.map(
+      (r): Difference => ({
+        what: r.workload === '' ? 'service' : 'client',
+        name: r.workload || r.services.join(', '),
+        state: 'refused',
+        reason: r.reason,
+      }),
+    ),
+  ];
+}

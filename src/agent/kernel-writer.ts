@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The image and the kernel behind it: plans are carried out, what they free waits for its grace period, ids for their last user.
+import type { NameKind } from '../abi/structs.ts';
+import { fillOf, type Image, type Leftovers, type LimitedMap, type MapFill, settle } from '../compile/image.ts';
+import { deltaOf, type Plan, planning, type Refusal } from '../compile/plan.ts';
+import { planRelease } from '../compile/plan-release.ts';
+import { readImage } from '../compile/read-image.ts';
+import type { Wanted, WantedDelta } from '../compile/wanted.ts';
+import { KmeshError } from '../errors.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
+import { execute } from './execute.ts';
+import { type Fills, fillWatch } from './fill-watch.ts';
+import { graceQueue } from './grace.ts';
+import { idsInUse } from './in-use.ts';
+import { nothing, withRefused } from './refused.ts';
+import { givenUp, inSlices } from './slices.ts';
+
+export interface WriterOptions {
+  readonly plane: DataPlane;
+  /** Stops between two slices. */
+  readonly signal: AbortSignal;
+  /** Runs `work` while no other method of the writer is under way. */
+  readonly alone: (work: () => Promise<void>) => void;
+  /** Room was freed while something is refused. */
+  readonly onRoom: () => void;
+  readonly onNearlyFull: ((map: LimitedMap, fill: MapFill) => void) | undefined;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** The kernel as it was read, and what would make it what is wanted. */
+export interface Survey {
+  readonly fresh: Image;
+  readonly plan: Plan;
+}
+
+/** One method at a time, or the image and the kernel part. What fails leaves the image void: the next call reads the kernel. */
+export interface KernelWriter {
+  /** Brings `delta` into the kernel; everything that is wanted if the kernel has to be read first. Entries written or deleted. */
+  bring(delta: WantedDelta, wanted: Wanted): Promise<number>;
+  /** undefined: given up because `stop` said so. */
+  survey(wanted: Wanted, stop: () => boolean): Promise<Survey | undefined>;
+  /** Carries out a survey's plan and takes what it read as the image. */
+  adopt(survey: Survey): Promise<void>;
+  /** Frees idle ids that nothing names; how many. */
+  release(): Promise<number>;
+  /** Goes on with another data plane, whose maps are read before anything is planned. */
+  use(plane: DataPlane): void;
+  readonly plane: DataPlane;
+  /** Id by which the kernel knows a name. */
+  idOf(kind: NameKind, name: string): number | undefined;
+  /** All names of a kind with their ids. */
+  names(kind: NameKind): Iterable<readonly [name: string, id: number]>;
+  fill(): Fills | undefined;
+  /** Waits for grace periods, not for what is done after them. */
+  graces(): Promise<void>;
+  /** Something waits for a grace period. */
+  readonly waiting: boolean;
+  readonly refused: readonly Refusal[];
+  readonly idleIds: number;
+  readonly udpHooks: boolean | undefined;
+}
+
+/** So many more idle ids than at the last look are released without being asked. */
+const manyIdle = 4096;
+
+const idleIn = (image: Image): number => Object.values(image.ids).reduce((sum, table) => sum + table.idleCount, 0);
+
+export function openWriter(options: WriterOptions): KernelWriter {
+  const { signal, alone, onRoom, onFailure } = options;
+  let { plane } = options;
+  let image: Image | undefined;
+  /** The image is not what the kernel holds: it must be read before anything is planned. */
+  let stale = true;
+  let refused: readonly Refusal[] = [];
+  let udpHooks: boolean | undefined;
+  let idleSeen = 0;
+  const watch = fillWatch(options.onNearlyFull);
+  const waiting = graceQueue(() => plane.grace(), onFailure);
+
+  const setHooks = (on: boolean): void => {
+    if (udpHooks === on) return;
+    plane.setUdpHooks(on);
+    udpHooks = on;
+  };
+
+  const read = async (stop?: () => boolean) => {
+    // Ranges that nothing refers to are free only when no program can still be reading them.
+    await plane.grace();
+    return inSlices(readImage(plane), stop);
+  };
+
+  const afterGrace = async (on: Image, left: Leftovers, udpEndpointsLeft: boolean): Promise<void> => {
+    // Before: a program that was choosing just then could connect to an endpoint that has left.
+    if (udpEndpointsLeft) plane.sweepUdp();
+    if (image && !stale && image.udpFrontends === 0) setHooks(false);
+    // Read anew meanwhile: in that image it is free already.
+    if (image !== on || stale) return;
+    settle(on, left);
+    const idle = idleIn(on);
+    idleSeen = Math.min(idleSeen, idle);
+    if (idle - idleSeen >= manyIdle) await release();
+    if (refused.length > 0) onRoom();
+  };
+
+  const carryOut = async (on: Image, plan: Plan): Promise<void> => {
+    stale = true;
+    if (plan.udpFrontends > 0) setHooks(true);
+    const { complete } = await execute(plane, plan.ops, { signal, skipLastGrace: true });
+    if (!complete) throw new KmeshError('KM_BUSY', 'stopped before everything was written');
+    const left = plan.commit();
+    image = on;
+    stale = false;
+    refused = plan.refused;
+    if (plan.frees) waiting.add(() => alone(() => afterGrace(on, left, plan.udpEndpointsLeft)));
+    else if (plan.udpFrontends === 0) setHooks(false);
+    watch.look(fillOf(on), plan.refused);
+  };
+
+  const release = async (): Promise<number> => {
+    if (!image || stale || idleIn(image) === 0) return 0;
+    const on = image;
+    const plan = planRelease(on, idsInUse(plane));
+    stale = true;
+    const { complete } = await execute(plane, plan.ops, { signal });
+    if (!complete) return 0;
+    plan.commit();
+    stale = false;
+    idleSeen = idleIn(on);
+    return plan.ids;
+  };
+
+  return {
+    async bring(delta, wanted) {
+      const everything = stale || !image;
+      const have = everything || !image ? ((await read()) as Image) : image;
+      let part = everything ? deltaOf(have, wanted) : withRefused(delta, refused, wanted);
+      let operations = 0;
+      for (let again = false; ; again = true) {
+        const plan = (await inSlices(planning(have, part, everything))) as Plan;
+        await carryOut(have, plan);
+        operations += plan.ops.length;
+        // Idle ids and their names take room, and may be all that is missing.
+        if (again || plan.refused.length === 0 || (await release()) === 0) return operations;
+        part = withRefused(nothing, plan.refused, wanted);
+      }
+    },
+    async survey(wanted, stop) {
+      const fresh = await read(stop);
+      if (fresh === givenUp) return undefined;
+      const plan = await inSlices(planning(fresh, deltaOf(fresh, wanted), true), stop);
+      return plan === givenUp ? undefined : { fresh, plan };
+    },
+    async adopt({ fresh, plan }) {
+      await carryOut(fresh, plan);
+      idleSeen = 0;
+    },
+    release,
+    use(next) {
+      stale = true;
+      udpHooks = undefined;
+      watch.forget();
+      plane = next;
+    },
+    get plane() {
+      return plane;
+    },
+    idOf: (kind, name) => image?.ids[kind].idOf(name),
+    names: (kind) => image?.ids[kind].names() ?? [],
+    fill: () => image && fillOf(image),
+    graces: () => waiting.idle(),
+    get waiting() {
+      return waiting.busy;
+    },
+    get refused() {
+      return refused;
+    },
+    get idleIds() {
+      return image ? idleIn(image) : 0;
+    },
+    get udpHooks() {
+      return udpHooks;
+    },
+  };
+}
