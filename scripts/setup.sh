@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes a fresh Debian-like machine ready: installs what is missing, fetches packages, builds. Quick when nothing changed.
-# Flags: --bench adds what the benchmarks need.
+# Flags: --test and --bench add what the tests and the benchmarks need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -26,9 +26,10 @@ needed=(
   'ip iproute2'
   'nsenter util-linux'
   'sysctl procps'
-  'python3 python3'
 )
+needed_for_test=('python3 python3')
 needed_for_bench=('wrk wrk' 'iperf3 iperf3' 'nginx nginx-light')
+[[ " $* " == *' --test '* ]] && needed+=("${needed_for_test[@]}")
 [[ " $* " == *' --bench '* ]] && needed+=("${needed_for_bench[@]}")
 
 # Debian names some tools by version only (clang-14): any version counts.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Root of the program: the process's own Env, signals, and the only place that exits.
+import { asKmeshError, faultText } from './cli/fault.ts';
 import { program } from './cli/program.ts';
 import { runCommandLine } from './cli/run.ts';
 import { processEnv } from './env.ts';
@@ -18,5 +19,11 @@ function listenForSignals(): void {
 // A reader that goes away (`kmeshctl dump maps | head`) is noticed by the write that fails, not as a crash.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
+
+// What nobody caught is a bug; it is told like any failure, with everything known.
+process.on('uncaughtException', (fault) => {
+  process.stderr.write(faultText(asKmeshError(fault), true));
+  process.exit(1);
+});
 
 process.exit(await runCommandLine(program, process.argv.slice(2), processEnv(stop.signal), listenForSignals));

@@ -12,7 +12,7 @@ export const agent = command({
   description:
     'Reads and watches Kubernetes and Istio YAML, works out what this node needs, and writes what differs. Loads the programs ' +
     'when none are loaded. SIGHUP reads everything again; SIGTERM ends the agent and leaves the data plane working. Logs go ' +
-    'to standard output as JSON, one object a line; readiness is told to systemd.',
+    'to standard error as JSON, one object a line; readiness is told to systemd.',
   examples: [
     { line: 'kmeshctl agent --config /etc/kmesh', note: 'a folder, watched' },
     { line: 'kmeshctl agent --config services.yaml --config pods/', note: 'several places' },

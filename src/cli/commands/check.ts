@@ -9,7 +9,7 @@ export const check = command({
   summary: 'look at this machine: can it run the mesh, and is what is there sound',
   description:
     'Probes every kernel feature that is needed one by one, then mounts, capabilities, libbpf, limits, pins and their layout, ' +
-    "and other people's programs on the same hooks. Each finding says what to do. Exit code 1 when something fails.",
+    "and other people's programs on the same hooks. Each finding says what to do. Without root the kernel is not probed. Exit code 1 when something fails.",
   examples: [
     { line: 'kmeshctl check', note: 'every check with its result' },
     { line: 'kmeshctl check --short', note: 'only what is not well' },
@@ -17,7 +17,6 @@ export const check = command({
   ],
   args: {},
   flags: { short: toggle('only what is not well') },
-  needsRoot: true,
   run: async (ctx, input) => (await import('../../tasks/check.ts')).checkNode(ctx.env, { place: ctx.place, ...input }),
   view: viewChecks,
   exitCode: (result) => (result.ok ? 0 : 1),

@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Findings of the doctor, grouped.
+import type { Check, CheckResult } from '../../tasks/check.ts';
 import type { Block, Tone } from '../spec.ts';
 
-export interface Checks {
-  readonly ok: boolean;
-  readonly groups: readonly {
-    readonly title: string;
-    readonly checks: readonly {
-      readonly what: string;
-      readonly state: 'ok' | 'warning' | 'failed';
-      readonly detail?: string;
-      readonly hint?: string;
-    }[];
-  }[];
-}
+const tones: Readonly<Record<Check['state'], Tone>> = { ok: 'good', warning: 'warn', failed: 'bad' };
 
-const tones: Readonly<Record<string, Tone>> = { ok: 'good', warning: 'warn', failed: 'bad' };
-
-export function* viewChecks({ groups }: Checks): Generator<Block> {
+export function* viewChecks({ ok, groups }: CheckResult): Generator<Block> {
   for (const { title, checks } of groups) {
     yield {
       kind: 'table',
       title,
-      head: [],
-      rows: checks.map(({ what, state, detail, hint }) => [
-        { text: state, tone: tones[state] ?? 'dim' },
+      head: ['STATE', 'CHECK', 'FOUND', 'WHAT TO DO'],
+      rows: checks.map(({ what, state, detail = '', hint = '' }) => [
+        { text: state, tone: tones[state] },
         what,
-        [detail, hint].filter(Boolean).join('; '),
+        detail,
+        hint,
       ]),
     };
   }
+  const warnings = groups.flatMap(({ checks }) => checks).filter(({ state }) => state === 'warning').length;
+  if (!ok) yield { kind: 'line', text: 'this machine cannot run the mesh as it is', tone: 'bad' };
+  else yield { kind: 'line', text: warnings === 0 ? 'all is well' : 'nothing failed', tone: 'good' };
 }
