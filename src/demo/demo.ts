@@ -60,9 +60,12 @@ function writeConfig(folder: string, state: ShopState): number {
   return files.size;
 }
 
-/** Last lines of a log, for a message. */
-function tail(path: string): string {
-  return readFileSync(path, 'utf8').trim().split('\n').slice(-3).join('; ');
+/** What did not start, by the telling line of its log: a crash says why first and where afterwards. */
+function notStarted(what: string, logPath: string): KmeshError {
+  const detail = readFileSync(logPath, 'utf8').trim();
+  const lines = detail.split('\n');
+  const telling = lines.find((line) => /^(error |\w*Error\b)/.test(line)) ?? lines.at(-1) ?? '';
+  return new KmeshError('KM_DEMO', `${what}${telling ? `: ${telling.trim().slice(0, 200)}` : ''}`, { detail });
 }
 
 /** Starts a server in every pod but the client's, and waits until all of them listen. */
@@ -81,7 +84,7 @@ async function startServers(stage: Stage): Promise<void> {
   for (const { pod, path, running } of started) {
     const said = () => readFileSync(path, 'utf8');
     if (await until(running, () => said().includes('ready'))) continue;
-    throw new KmeshError('KM_DEMO', `the server in pod "${pod.name}" does not start: ${tail(path)}`);
+    throw notStarted(`the server in pod "${pod.name}" does not start`, path);
   }
 }
 
@@ -124,7 +127,7 @@ async function startAgent(stage: Stage): Promise<void> {
   closeSync(log);
   child.unref();
   if (await until(follow(child), () => isReady(stage.place))) return;
-  throw new KmeshError('KM_DEMO', `the agent does not become ready: ${tail(path)}`);
+  throw notStarted('the agent does not become ready', path);
 }
 
 async function makePods(stage: Stage): Promise<void> {

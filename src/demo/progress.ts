@@ -63,7 +63,7 @@ export function openProgress(env: Env): Progress {
         colAligns: head.map((_, i) => (right.includes(i) ? 'right' : 'left')),
       });
       for (const row of rows) table.push([...row]);
-      line(`\n${table.toString().replaceAll(/ +$/gm, '')}\n`);
+      line(`\n${table.toString().replaceAll(/ +$/gm, '')}`);
     },
   };
 }
