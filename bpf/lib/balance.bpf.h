@@ -158,8 +158,7 @@ static __attribute__((noinline)) const struct km_endpoint *km_pick_sticky(const 
 		.client = who->workload_id ? who->workload_id : who->cgroup_id | KM_CLIENT_IS_CGROUP,
 		.backend_id = range->backend_id,
 	};
-	/* Seconds matter here, so the clock of the last tick will do. */
-	const __u64 now = bpf_ktime_get_coarse_ns();
+	const __u64 now = bpf_ktime_get_ns();
 	struct km_affinity *last = bpf_map_lookup_elem(&affinity, &key);
 	const struct km_endpoint *chosen = last ? km_recall(range, last, now) : NULL;
 	struct km_affinity next = {.used_ns = now};

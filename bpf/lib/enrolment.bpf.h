@@ -51,7 +51,8 @@ km_inline bool km_search_next(struct km_search *search, __u64 *cgroup_id)
 		const struct sock_cgroup_data *ancestor;
 		/* Counts down at once: the verifier must see every walk end, also one that goes on after a return. */
 		const int depth = search->depth--;
-		__u32 bit;
+		__u64 bits;
+		__u32 word;
 
 		if (!(search->mask >> depth & 1))
 			continue;
@@ -66,8 +67,8 @@ km_inline bool km_search_next(struct km_search *search, __u64 *cgroup_id)
 						  depth * sizeof(void *) -
 						  bpf_core_field_offset(struct sock_cgroup_data, cgroup));
 		*cgroup_id = ancestor->cgroup->kn->id;
-		bit = km_filter_bit(*cgroup_id);
-		if (search->levels->filter[bit / 64 & (KM_FILTER_WORDS - 1)] >> (bit & 63) & 1)
+		bits = km_filter_mask(*cgroup_id, &word);
+		if ((search->levels->filter[word & (KM_FILTER_WORDS - 1)] & bits) == bits)
 			return true;
 	}
 	return false;

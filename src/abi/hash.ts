@@ -51,18 +51,22 @@ export function cgroupHash(cgroupId: bigint): number {
   return mix([Number(cgroupId & 0xffffffffn), Number((cgroupId >> 32n) & 0xffffffffn), 0, 0], 0, 0);
 }
 
-/** km_filter_bit: which bit of km_level.filter stands for a cgroup. */
-export function filterBit(cgroupId: bigint): number {
+/** km_filter_mask: which bits of which word of km_level.filter stand for a cgroup. */
+export function filterMask(cgroupId: bigint): { readonly word: number; readonly mask: bigint } {
   const high = Math.imul(Number((cgroupId >> 32n) & 0xffffffffn), 0x85ebca77);
-  return Math.imul(Number(cgroupId & 0xffffffffn) ^ high, 0x9e3779b1) >>> 20;
+  let h = Math.imul(Number(cgroupId & 0xffffffffn) ^ high, 0x9e3779b1);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  const bit = (shift: number) => 1n << BigInt((h >>> shift) & 63);
+  return { word: h >>> 26, mask: bit(20) | bit(14) | bit(8) };
 }
 
 /** km_level.filter for these enrolled cgroups. */
 export function enrolledFilter(cgroupIds: Iterable<bigint>): bigint[] {
   const words = new Array<bigint>(filterWords).fill(0n);
   for (const id of cgroupIds) {
-    const bit = filterBit(id);
-    words[bit >> 6] = (words[bit >> 6] as bigint) | (1n << BigInt(bit & 63));
+    const { word, mask } = filterMask(id);
+    words[word] = (words[word] as bigint) | mask;
   }
   return words;
 }

@@ -28,7 +28,7 @@ struct km_level {
 	 * the epoch they were found in; none does while it is odd.
 	 */
 	__u64 epoch;
-	__u64 filter[KM_FILTER_WORDS]; /* bit km_filter_bit(cgroup id) set for every enrolled cgroup; others may share it */
+	__u64 filter[KM_FILTER_WORDS]; /* the bits of km_filter_mask(cgroup id) set for every enrolled cgroup */
 };
 
 /* client: u32 workload id -> what a node-local workload needs as a client */
