@@ -2,11 +2,14 @@
 // Whether the node can rely on what is in the kernel, and if not, why.
 import type { KmeshError } from '../errors.ts';
 import type { Report } from '../source/file/findings.ts';
+import type { Log } from './log.ts';
+import type { Reconciler } from './reconciler.ts';
+import type { ServiceManager } from './systemd.ts';
 
 export interface ReadinessFacts {
   /** Undefined until everything was read once. */
   readonly report: Report | undefined;
-  /** The first whole state was brought to the kernel, or tried. */
+  /** The first whole state was brought to the kernel. */
   readonly applied: boolean;
   /** Services and clients that have no room. */
   readonly refused: number;
@@ -40,4 +43,42 @@ function firstOf({ faults }: Report): string {
 export function summary(reasons: readonly string[], services: number, workloads: number): string {
   if (reasons.length > 0) return `not ready: ${reasons.join('; ')}`;
   return `ready: ${count(services, 'service')}, ${count(workloads, 'workload')}`;
+}
+
+export interface Readiness {
+  /** Why not; none means ready. */
+  reasons(): readonly string[];
+  /** To be called after anything that may change it: tells the service manager and the log. */
+  look(): void;
+}
+
+/** Follows the reconciler and the source's last report. */
+export function openReadiness(of: {
+  readonly reconciler: Reconciler;
+  readonly report: () => Report | undefined;
+  readonly manager: ServiceManager;
+  readonly log: Log;
+}): Readiness {
+  const { reconciler, manager, log } = of;
+  let was: boolean | undefined;
+  const reasons = (): readonly string[] => {
+    const { batches, refused, error } = reconciler.status();
+    return notReady({ report: of.report(), applied: batches > 0, refused: refused.length, error });
+  };
+  return {
+    reasons,
+    look() {
+      const why = reasons();
+      const { services, workloads } = reconciler.model;
+      manager.status(summary(why, services.size, workloads.size));
+      const { batches, error } = reconciler.status();
+      // Started is not ready: with faults the rest works, and who waits for more can ask.
+      if (of.report() && (batches > 0 || error)) manager.started();
+      const is = why.length === 0;
+      if (is === was) return;
+      was = is;
+      if (is) log.info({ services: services.size, workloads: workloads.size }, 'ready');
+      else log.warn({ why }, 'not ready');
+    },
+  };
 }

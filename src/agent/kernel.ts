@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's side towards the kernel: the reconciler, and what retries, reclaims, grows and heals around it.
+import type { Difference } from '../admin/types.ts';
+import type { MapSizes } from '../kernel/sizes.ts';
+import { backoff } from './backoff.ts';
+import { type Growth, openGrowth } from './growth.ts';
+import { type AgentPlane, openGuard } from './guard.ts';
+import { type Heal, openHeal } from './heal.ts';
+import { faultFacts, type Log } from './log.ts';
+import { memberDifferences, pruneMembers, syncMembers, type WorkloadIds } from './members.ts';
+import { type Outcome, openReconciler, type Reconciler } from './reconciler.ts';
+import type { ViewFinder } from './view.ts';
+
+export interface KernelParts {
+  readonly runDir: string;
+  readonly log: Log;
+  readonly now: () => number;
+  /** Milliseconds between two full comparisons; 0: never. */
+  readonly healInterval: number;
+  /** Opens the pins; loads the programs when there are none. The lock is free. */
+  readonly openPlane: () => Promise<AgentPlane>;
+  /** Swaps in maps of these sizes and opens them. The lock is held. */
+  readonly growPlane: (sizes: MapSizes) => Promise<AgentPlane>;
+  readonly cgroupExists: (cgroupId: bigint) => boolean;
+}
+
+export interface AgentKernel {
+  readonly reconciler: Reconciler;
+  readonly growth: Growth;
+  readonly heal: Heal;
+  /** To be told of every outcome: a failure is tried again, ids that wait are asked after. */
+  settle(outcome: Outcome): void;
+  /** How enrolled cgroups differ from what was asked for. */
+  memberDifferences(): Promise<readonly Difference[]>;
+  /** Stops at the next pause; what the kernel holds stays. */
+  close(): Promise<void>;
+}
+
+const retryMs = { first: 1_000, last: 30_000 };
+/** Ids whose last socket has gone are free a few seconds later; those of long connections are asked after less and less often. */
+const reclaimMs = { first: 5_000, last: 300_000 };
+
+/** Opens the pins and takes them over; nothing is written before the reconciler is given something. */
+export async function openKernel(
+  parts: KernelParts,
+  view: ViewFinder,
+  onOutcome: (outcome: Outcome) => void,
+): Promise<AgentKernel> {
+  const { log, runDir, now } = parts;
+  const guard = openGuard({ runDir, plane: await parts.openPlane(), reopen: parts.openPlane });
+  const reconciler = openReconciler({
+    plane: guard.plane,
+    view: view.view,
+    enter: () => guard.enter(),
+    onNearlyFull: (map, { used, size }) => {
+      log.info({ map, used, size }, 'map is nearly full');
+      growth.ask(map);
+    },
+    onError: (error) => {
+      if (error) log.error(faultFacts(error), 'kernel could not be written');
+      else log.info({}, 'kernel is as wanted again');
+    },
+    onBatch: (outcome) => {
+      if (!outcome.error) syncMembers(guard.plane, ids);
+      onOutcome(outcome);
+    },
+  });
+  const ids: WorkloadIds = {
+    local: view.local,
+    idOf: (uid) => reconciler.idOf('workload', uid),
+    all: () => new Map([...reconciler.names('workload')].map(([name, id]) => [id, name])),
+  };
+  const growth = openGrowth({
+    log,
+    now,
+    sizeOf: (map) => guard.plane.map(map).maxEntries,
+    grow: async (sizes) => {
+      await reconciler.swap(async () => {
+        const before = guard.plane;
+        guard.use(await parts.growPlane(sizes));
+        before.close();
+        return guard.plane;
+      });
+    },
+  });
+  const inside = async <T>(work: () => T): Promise<T> => {
+    const { leave } = await guard.enter();
+    try {
+      return work();
+    } finally {
+      leave();
+    }
+  };
+  const heal = openHeal({
+    interval: parts.healInterval,
+    now,
+    log,
+    plane: () => guard.plane,
+    repair: () => reconciler.repair(),
+    prune: () => inside(() => pruneMembers(guard.plane, ids, parts.cgroupExists)),
+  });
+  const retry = backoff(retryMs.first, retryMs.last, () => void reconciler.submit([]).then(settle));
+  const reclaim = backoff(reclaimMs.first, reclaimMs.last, () => {
+    reconciler.reclaim().then(
+      (freed) => {
+        if (freed > 0) reclaim.reset();
+        if (reconciler.status().idleIds > 0) reclaim.arm();
+      },
+      (fault) => log.error(faultFacts(fault), 'ids could not be freed'),
+    );
+  });
+  const settle = ({ error }: Outcome): void => {
+    if (error) retry.arm();
+    else retry.reset();
+    if (reconciler.status().idleIds > 0) reclaim.arm();
+  };
+
+  return {
+    reconciler,
+    growth,
+    heal,
+    settle,
+    memberDifferences: () => inside(() => [...memberDifferences(guard.plane, ids)]),
+    async close() {
+      retry.close();
+      reclaim.close();
+      await heal.close();
+      await growth.close();
+      await reconciler.close();
+      guard.plane.close();
+      guard.close();
+    },
+  };
+}
