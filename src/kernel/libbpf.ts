@@ -139,6 +139,11 @@ const libcPrototypes: Record<keyof LibcCalls, string> = {
   open_by_handle_at: 'int f(int, void *, int)',
 };
 
+export interface Printed<T> {
+  readonly result: T;
+  readonly text: string;
+}
+
 export interface Libbpf extends BpfCalls {
   readonly libc: LibcCalls;
   /** errno of the last call that answered -1 or null. */
@@ -149,8 +154,11 @@ export interface Libbpf extends BpfCalls {
   syscallLater(number: number, ...args: readonly [number, number, number]): Promise<number>;
   /** bpf_map_update_elem on a worker thread. */
   updateLater(fd: number, key: Uint8Array, value: Uint8Array): Promise<number>;
+  /** bpf_object__load on a worker thread: the verifier may take seconds. */
+  loadLater(object: Pointer): Promise<number>;
   /** Runs `body` and gives back what libbpf printed meanwhile: a verifier's log among it. */
-  printed<T>(body: () => T): { readonly result: T; readonly text: string };
+  printed<T>(body: () => T): Printed<T>;
+  printedLater<T>(body: () => Promise<T>): Promise<Printed<T>>;
 }
 
 /** Zeroed bytes whose address never changes (small typed arrays otherwise live on a heap that is compacted). */
@@ -185,6 +193,11 @@ function open(): Libbpf {
   // syscall() is variadic in C, but reads plain registers: declared with fixed arguments it may run on a worker thread.
   const syscall = libc.func('long syscall(long, long, long, long)');
   const update = library.func('int bpf_map_update_elem(int, void *, void *, uint64_t)');
+  const load = library.func('int bpf_object__load(void *)');
+  const later = (call: ReturnType<Koffi.LibraryHandle['func']>, ...args: readonly unknown[]): Promise<number> =>
+    new Promise((resolve, reject) => {
+      call.async(...args, (fault: unknown, answer: number) => (fault ? reject(fault) : resolve(answer)));
+    });
   const format = libc.func('int vsnprintf(void *, size_t, void *, void *)');
   const setPrint = library.func('libbpf_set_print', 'void *', [
     koffi.pointer(koffi.proto('int (int level, void *format, void *arguments)')),
@@ -208,20 +221,26 @@ function open(): Libbpf {
     libc: bind<LibcCalls>(libc, libcPrototypes),
     errno: () => koffi.errno(),
     address: (bytes) => koffi.address(bytes),
-    syscallLater: (number, ...args) =>
-      new Promise((resolve, reject) => {
-        syscall.async(number, ...args, (fault: unknown, answer: number) => (fault ? reject(fault) : resolve(answer)));
-      }),
-    updateLater: (fd, key, value) =>
-      new Promise((resolve, reject) => {
-        update.async(fd, key, value, 0, (fault: unknown, answer: number) => (fault ? reject(fault) : resolve(answer)));
-      }),
+    syscallLater: (number, ...args) => later(syscall, number, ...args),
+    updateLater: (fd, key, value) => later(update, fd, key, value, 0),
+    loadLater: (object) => later(load, object),
     printed(body) {
       const outer = sink;
       const lines: string[] = [];
       sink = lines;
       try {
         return { result: body(), text: lines.join('') };
+      } finally {
+        sink = outer;
+      }
+    },
+    // What a worker thread prints is brought to this one while that one waits, so its arguments still stand.
+    async printedLater(body) {
+      const outer = sink;
+      const lines: string[] = [];
+      sink = lines;
+      try {
+        return { result: await body(), text: lines.join('') };
       } finally {
         sink = outer;
       }

@@ -8,7 +8,7 @@ import { type MapName, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
 import { type Btf, btfSection, describeType, parseBtf } from './btf.ts';
 import { checkLayouts, checkMap, type MapShape } from './layout-check.ts';
-import { failure, libbpf, type Pointer } from './libbpf.ts';
+import { failure, libbpf, type Pointer, type Printed } from './libbpf.ts';
 import { isSizable, type MapSizes } from './sizes.ts';
 import { loadFault } from './verifier-log.ts';
 
@@ -49,6 +49,8 @@ export interface Objects {
    * KM_LOAD carries the telling lines, and the whole log as detail.
    */
   load(held: ReadonlyMap<MapName, number>): LoadedPrograms;
+  /** The same with the verifier on another thread, so that the event loop goes on. */
+  loadLater(held: ReadonlyMap<MapName, number>): Promise<LoadedPrograms>;
   close(): void;
 }
 
@@ -131,20 +133,29 @@ function declare(file: OpenObject, sizes: MapSizes, found: Map<MapName, Declared
   }
 }
 
-function loadOne(file: OpenObject, shared: Map<MapName, number>): LoadedProgram[] {
+/** Hands the maps that exist already to one object. */
+function shareMaps({ object }: OpenObject, shared: ReadonlyMap<MapName, number>): void {
   const bpf = libbpf();
-  const own = [...chain((after) => bpf.bpf_object__next_map(file.object, after))];
-  const named = own.map((map) => [map, bpf.bpf_map__name(map)] as const).filter(([, name]) => isMapName(name));
-  for (const [map, name] of named) {
-    const fd = shared.get(name as MapName);
+  for (const map of chain((after) => bpf.bpf_object__next_map(object, after))) {
+    const name = bpf.bpf_map__name(map);
+    const fd = isMapName(name) ? shared.get(name) : undefined;
     if (fd === undefined) continue;
     const answer = bpf.bpf_map__reuse_fd(map, fd);
     if (answer < 0) throw new KmeshError('KM_LOAD', `map "${name}" could not be shared: ${failure(answer)}`);
   }
-  const { result, text } = bpf.printed(() => bpf.bpf_object__load(file.object));
+}
+
+/** Collects what loading one object has made. */
+function loadedFrom(
+  file: OpenObject,
+  { result, text }: Printed<number>,
+  shared: Map<MapName, number>,
+): LoadedProgram[] {
+  const bpf = libbpf();
   if (result < 0) throw loadFault(file.file, failure(result), text);
-  for (const [map, name] of named) {
-    if (!shared.has(name as MapName)) shared.set(name as MapName, bpf.bpf_map__fd(map));
+  for (const map of chain((after) => bpf.bpf_object__next_map(file.object, after))) {
+    const name = bpf.bpf_map__name(map);
+    if (isMapName(name) && !shared.has(name)) shared.set(name, bpf.bpf_map__fd(map));
   }
   return [...chain((after) => bpf.bpf_object__next_program(file.object, after))].map((program) => ({
     name: bpf.bpf_program__name(program),
@@ -199,7 +210,24 @@ export function openObjects(folder: string = objectFolder(), sizes: MapSizes = {
       hash: hash.digest('hex').slice(0, 16),
       load(held) {
         const shared = new Map(held);
-        return { programs: opened.flatMap((file) => loadOne(file, shared)), maps: shared };
+        const loaded = opened.flatMap((file) => {
+          shareMaps(file, shared);
+          return loadedFrom(
+            file,
+            bpf.printed(() => bpf.bpf_object__load(file.object)),
+            shared,
+          );
+        });
+        return { programs: loaded, maps: shared };
+      },
+      async loadLater(held) {
+        const shared = new Map(held);
+        const loaded: LoadedProgram[] = [];
+        for (const file of opened) {
+          shareMaps(file, shared);
+          loaded.push(...loadedFrom(file, await bpf.printedLater(() => bpf.loadLater(file.object)), shared));
+        }
+        return { programs: loaded, maps: shared };
       },
       close,
     };

@@ -122,7 +122,7 @@ export async function swap(options: SwapOptions): Promise<SwapReport> {
     const settle: (() => void)[] = [];
     try {
       const shared = plan.kept.map((name) => [name, (held.get(name) as HeldMap).fd] as const);
-      const loaded = objects.load(new Map<MapName, number>(shared));
+      const loaded = await objects.loadLater(new Map<MapName, number>(shared));
       stage(opened, loaded, after);
       for (const { map, copied } of plan.replaced) {
         const fd = loaded.maps.get(map) as number;

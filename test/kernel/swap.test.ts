@@ -108,7 +108,8 @@ describe('other programs', () => {
 
   test('refused by the verifier change nothing', async () => {
     const links = linkIds();
-    expect((await fault(swap({ ...options(), objects: tiny.folder('REFUSED') }))).code).toBe('KM_LOAD');
+    const error = await fault(swap({ ...options(), objects: tiny.folder('REFUSED') }));
+    expect(error).toMatchObject({ code: 'KM_LOAD', message: expect.stringContaining('invalid mem access') });
     expect(linkIds()).toEqual(links);
     expectWhole(['connect4']);
   });
