@@ -20,8 +20,8 @@ export interface MapHandle<M extends MapName> {
   put(entries: readonly (readonly [KeyOf<M>, WritableValue<M>])[]): void;
   /** Deletes those that exist; missing ones are no fault. Arrays: writes zeros. */
   delete(keys: readonly KeyOf<M>[]): void;
-  /** Everything (arrays: only non-zero entries), read in batches; not a snapshot. */
-  entries(): IterableIterator<[KeyOf<M>, ValueOfMap<M>]>;
+  /** Everything (arrays: only non-zero entries, and only indexes less than `below`), read in batches; not a snapshot. */
+  entries(below?: number): IterableIterator<[KeyOf<M>, ValueOfMap<M>]>;
   /** Number of entries (arrays: non-zero ones). */
   count(): number;
 }

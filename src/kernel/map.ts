@@ -69,8 +69,15 @@ function* walkSingly(bpf: Libbpf, map: RawMap, fault: (errno: string) => Error):
   }
 }
 
-/** Every entry, in batches. Not a snapshot: what is written meanwhile may or may not be seen. `fault` makes the error. */
-export function* walkRaw(map: RawMap, fault: (errno: string) => Error): Generator<RawBatch> {
+/**
+ * Every entry, in batches; of arrays only the first `below`. Not a snapshot: what is written meanwhile may or may not be seen.
+ * `fault` makes the error.
+ */
+export function* walkRaw(
+  map: RawMap,
+  fault: (errno: string) => Error,
+  below = Number.POSITIVE_INFINITY,
+): Generator<RawBatch> {
   const bpf = libbpf();
   let size = slice(map);
   let keys = stableBytes(size * map.keySize);
@@ -80,8 +87,9 @@ export function* walkRaw(map: RawMap, fault: (errno: string) => Error): Generato
   const next = stableBytes(position.length);
   const count = new Uint32Array(1);
   let started = false;
-  for (;;) {
-    count[0] = size;
+  let left = below;
+  while (left > 0) {
+    count[0] = Math.min(size, left);
     const answer = bpf.bpf_map_lookup_batch(map.fd, started ? position : null, next, keys, values, count, null);
     const errno = answer < 0 ? failure(answer) : '';
     if (errno === 'ENOSPC') {
@@ -97,6 +105,7 @@ export function* walkRaw(map: RawMap, fault: (errno: string) => Error): Generato
     }
     if (errno === 'EINTR' || errno === 'EAGAIN') continue;
     if (errno !== '' && errno !== 'ENOENT') throw fault(errno);
+    left -= count[0];
     if (count[0] > 0) yield { count: count[0], keys, values };
     if (errno === 'ENOENT') return;
     position.set(next);
@@ -171,6 +180,8 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
   const perBatch = slice(raw);
   const oneKey = stableBytes(raw.keySize);
   const oneValue = stableBytes(raw.valueSize);
+  const keyView = viewOf(oneKey);
+  const valueView = viewOf(oneValue);
 
   const fault = (operation: string, errno: string, done?: number, total?: number) =>
     mapError({
@@ -191,14 +202,14 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
   ) => {
     const keys = scratch.keys(perBatch * raw.keySize);
     const values = scratch.values(perBatch * raw.valueSize);
-    const keyView = viewOf(keys);
-    const valueView = viewOf(values);
+    const keysView = viewOf(keys);
+    const valuesView = viewOf(values);
     if (!valueAt) values.fill(0);
     for (let from = 0; from < total; from += perBatch) {
       const here = Math.min(perBatch, total - from);
       for (let i = 0; i < here; i++) {
-        codec.writeKey(keyAt(from + i), keyView, i * raw.keySize);
-        if (valueAt) codec.writeValue(valueAt(from + i), valueView, i * raw.valueSize);
+        codec.writeKey(keyAt(from + i), keysView, i * raw.keySize);
+        if (valueAt) codec.writeValue(valueAt(from + i), valuesView, i * raw.valueSize);
       }
       const batch: Batch = (at, count) =>
         bpf.bpf_map_update_batch(fd, keys.subarray(at * raw.keySize), values.subarray(at * raw.valueSize), count, null);
@@ -212,16 +223,15 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
     }
   };
 
-  function* walk(): Generator<RawBatch> {
-    yield* walkRaw(raw, (errno) => fault('walk', errno));
-  }
+  const walk = (below?: number): Generator<RawBatch> =>
+    walkRaw(raw, (errno) => fault('walk', errno), array ? below : undefined);
 
   if (codec.type === 'sk_storage') return keylessMap(name, (operation) => fault(operation, 'ENOTSUPP'));
   return {
     name,
     maxEntries,
     get(key) {
-      codec.writeKey(key, viewOf(oneKey), 0);
+      codec.writeKey(key, keyView, 0);
       const answer = bpf.bpf_map_lookup_elem(fd, oneKey, oneValue);
       if (answer === 0) return codec.readValue(oneValue, 0);
       const errno = failure(answer);
@@ -230,6 +240,14 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
     },
     put(entries: readonly (readonly [KeyOf<M>, WritableValue<M>])[]) {
       const at = (i: number) => entries[i] as readonly [KeyOf<M>, WritableValue<M>];
+      if (entries.length === 1) {
+        const [key, value] = at(0);
+        codec.writeKey(key, keyView, 0);
+        codec.writeValue(value, valueView, 0);
+        const written = drive(1, undefined, () => bpf.bpf_map_update_elem(fd, oneKey, oneValue, 0), none);
+        if (written.errno) throw fault('update', written.errno, 0, 1);
+        return;
+      }
       write(
         (i) => at(i)[0],
         (i) => at(i)[1],
@@ -257,8 +275,8 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
         if (written.errno) throw fault('delete', written.errno, from + written.done, list.length);
       }
     },
-    *entries(): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
-      for (const { count, keys, values } of walk()) {
+    *entries(below?: number): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
+      for (const { count, keys, values } of walk(below)) {
         for (let i = 0; i < count; i++) {
           if (array && isZero(values, i * raw.valueSize, raw.valueSize)) continue;
           yield [codec.readKey(keys, i * raw.keySize), codec.readValue(values, i * raw.valueSize)];

@@ -207,9 +207,11 @@ export function memoryMap<M extends MapName>(name: M, maxEntries: number): Memor
         return undefined;
       });
     },
-    *entries(): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
+    *entries(below = Number.POSITIVE_INFINITY): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
       readable('walk');
-      for (const [k, v] of store.entries()) yield [codec.readKey(k, 0), codec.readValue(v, 0)];
+      const bounded = isArray(codec.type);
+      for (const [k, v] of store.entries())
+        if (!bounded || (codec.readKey(k, 0) as number) < below) yield [codec.readKey(k, 0), codec.readValue(v, 0)];
     },
     count() {
       readable('walk');

@@ -36,8 +36,8 @@ export function percpuMap(fd: number, maxEntries: number): MapHandle<'reason'> {
       if (answer < 0) throw fault('update', failure(answer), i, entries.length);
     });
   };
-  function* entries(): IterableIterator<[number, bigint]> {
-    for (let index = 0; index < maxEntries; index++) {
+  function* entries(below = maxEntries): IterableIterator<[number, bigint]> {
+    for (let index = 0; index < Math.min(below, maxEntries); index++) {
       const value = get(index);
       if (value) yield [index, value];
     }

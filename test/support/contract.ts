@@ -108,6 +108,8 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
         [3, { first: 30, generation: 1 }],
         [15, { first: 150, generation: 2 }],
       ]);
+      expect([...map.entries(15)].map(([id]) => id)).toEqual([3]);
+      expect([...map.entries(0)]).toEqual([]);
       expect(map.count()).toBe(2);
       map.delete([3, 99]);
       expect(map.get(3)).toEqual({ first: 0, generation: 0 });
