@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The demo: a mesh on one machine from a folder of YAML, called, edited while it is called, checked, and removed.
+
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { adminClient } from '../admin/client.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
@@ -12,7 +14,7 @@ import { showStatus } from '../tasks/status.ts';
 import { installedFile } from './built.ts';
 import { type EditResult, editUnderLoad } from './edit.ts';
 import { printLookAround } from './look-around.ts';
-import { follow, pause, type Running } from './process.ts';
+import { follow, type Running } from './process.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { printCalls, printMaps } from './report.ts';
 import {

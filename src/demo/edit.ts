@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // An edit of the configuration while calls go on: none may be lost, and it must take effect soon.
+import { setTimeout as pause } from 'node:timers/promises';
 import { adminClient } from '../admin/client.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
-import { pause } from './process.ts';
 import type { Tally } from './protocol.ts';
 import { after, before, shopCalls } from './shop.ts';
 import type { Client } from './traffic.ts';

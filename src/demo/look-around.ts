@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to try in a demo that was left up.
+import { installedFile } from './built.ts';
 import type { Progress } from './progress.ts';
 import { before, client, NAMESPACE, shopCalls } from './shop.ts';
 import type { Stage } from './stage.ts';
@@ -9,26 +10,25 @@ export function printLookAround(progress: Progress, stage: Stage): void {
   const { place, lab, config, logs } = stage;
   const { paint, line, heading } = progress;
   const flags = `--bpffs ${place.bpffs} --cgroup-root ${place.cgroupRoot} --run-dir ${place.runDir}`;
+  const program = `${process.execPath} ${installedFile('bin/kmeshctl.js')}`;
   const from = `${NAMESPACE}/${client}`;
   const [cart] = shopCalls(before);
   const to = `${cart?.target.host}:${cart?.target.port}`;
   const commands: readonly (readonly [string, string])[] = [
-    ['kmeshctl status', 'agent, programs, maps, counters'],
-    ['kmeshctl dump services', 'addresses and endpoints, read from the kernel'],
-    ['kmeshctl dump maps frontend backend', 'the maps themselves'],
-    [`kmeshctl explain --from ${from} --to ${to}`, 'where a call would go, and why'],
+    ['km status', 'agent, programs, maps, counters'],
+    ['km dump services', 'addresses and endpoints, read from the kernel'],
+    ['km dump maps frontend backend', 'the maps themselves'],
+    [`km explain --from ${from} --to ${to}`, 'where a call would go, and why'],
     [
-      `kmeshctl exec --workload ${from} --netns ${lab.name}-${client} -- curl -s http://${to}/`,
+      `km exec --workload ${from} --netns ${lab.name}-${client} -- curl -s http://${to}/`,
       'a call from the frontend pod',
     ],
   ];
   heading('Everything stays up');
-  line(paint.dim('  Flags of all commands below, since the demo lives beside any mesh of this machine:'));
-  line(`  KM="${flags}"\n`);
-  for (const [text, note] of commands) {
-    const [name, ...rest] = text.split(' -- ');
-    line(`  ${paint.cyan([`${name} $KM`, ...rest].join(' -- '))}  ${paint.dim(`# ${note}`)}`);
-  }
+  line(paint.dim('  It lives beside any mesh of this machine, in a place of its own; so first:'));
+  line(`  ${paint.cyan(`alias km='${program} ${flags}'`)}\n`);
+  const width = Math.max(...commands.map(([text]) => text.length));
+  for (const [text, note] of commands) line(`  ${paint.cyan(text.padEnd(width))}  ${paint.dim(`# ${note}`)}`);
   line(`\n  Edit the files in ${paint.cyan(config)} and call again. Logs are in ${logs}.`);
-  line(`  ${paint.cyan('kmeshctl demo')} removes all of it before it begins anew.`);
+  line(`  The next ${paint.cyan('kmeshctl demo')} (or npm start) removes all of it before it begins.`);
 }

@@ -18,7 +18,10 @@ export function runCommand(code: ErrorCode, command: string, args: readonly stri
     // A command that does not read its input closes the pipe: its exit code says what matters.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
-    child.on('error', (cause) => reject(new KmeshError(code, `cannot run "${command}": ${cause.message}`, { cause })));
+    child.on('error', (cause) => {
+      const hint = "Debian's iproute2 has ip, util-linux has nsenter and umount";
+      reject(new KmeshError(code, `cannot run "${command}": ${cause.message}`, { hint, cause }));
+    });
     child.on('close', (status, signal) => {
       if (status === 0) {
         resolve(Buffer.concat(out).toString());
@@ -69,23 +72,4 @@ export function follow(child: ChildProcess): Running {
       }
     },
   };
-}
-
-/** Resolves after `ms`, or at once with a rejection when `signal` is aborted. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) {
-      reject(signal.reason);
-      return;
-    }
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where one run of the demo lives: its own pins, run directory, cgroups and namespaces, named by its process. All of it
 // can be found by that name and removed, whoever made it.
+
 import { mkdirSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { lockHolder } from '../agent/lock.ts';
 import type { Place } from '../env.ts';
 import { mountBpffs, onBpffs } from '../kernel/pins.ts';
 import { resolveCgroupRoot } from '../tasks/cgroup-path.ts';
 import { isAlive, type Lab, openLab, removeLab } from './lab.ts';
-import { pause, runCommand } from './process.ts';
+import { runCommand } from './process.ts';
 
 const PREFIX = 'kmesh-demo';
 

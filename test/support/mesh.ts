@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A mesh for tests of the data plane: pods, loaded programs, and a way to say what should be in the kernel.
+
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Reason } from '../../src/abi/reasons.ts';
 import { writeEnrolments } from '../../src/agent/enrolments.ts';
 import { execute } from '../../src/agent/execute.ts';
@@ -10,7 +12,6 @@ import { sizesOf } from '../../src/compile/pins.ts';
 import { planAll } from '../../src/compile/plan.ts';
 import type { WantedClient } from '../../src/compile/wanted.ts';
 import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/lab.ts';
-import { pause } from '../../src/demo/process.ts';
 import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
 import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
