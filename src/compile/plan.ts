@@ -88,7 +88,7 @@ function leadsAway(unit: Unit): boolean {
 
 function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | undefined {
   const refusal = (shortage: Shortage | undefined, reason: string): Refusal => ({
-    services: unit.services,
+    services: unit.services.toSorted(),
     workload: '',
     shortage,
     reason,
@@ -110,7 +110,8 @@ function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | u
 
 /** "map "endpoint" has no room: 101 slots in a row needed, 57 free" */
 export function shortageText({ map, needed, free }: Shortage): string {
-  const what = map === 'endpoint' || map === 'maglev' ? 'slots in a row' : 'entries';
+  const [one, many] = map === 'endpoint' || map === 'maglev' ? ['slot', 'slots in a row'] : ['entry', 'entries'];
+  const what = needed === 1 ? one : many;
   return `map "${map}" has no room: ${needed} ${what} needed, ${free} free`;
 }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fillOf, type Image } from '../../src/compile/image.ts';
 import { normalise } from '../../src/compile/normalise.ts';
+import type { Operation } from '../../src/compile/operation.ts';
 import { planAll, planDelta } from '../../src/compile/plan.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
 import type { Wanted } from '../../src/compile/wanted.ts';
@@ -50,6 +51,19 @@ function views(plane: DataPlane, clients: ReadonlyMap<string, number>): Map<stri
   return out;
 }
 
+/** Whether some reader may look at the slot that `op` wrote. What none can reach changes nothing for anybody. */
+function isPublished(plane: DataPlane, op: Operation): boolean {
+  if (op.kind === 'grace' || op.map === 'name') return false;
+  if (op.map !== 'endpoint' && op.map !== 'maglev') return true;
+  for (const [, { first }] of plane.map('backend').entries()) {
+    const header = plane.header(first);
+    const [start, length] =
+      op.map === 'endpoint' ? [first, header.count + 1] : [header.maglev_first, (header.maglev_size + 1) >>> 1];
+    if (op.key >= start && op.key < start + length) return true;
+  }
+  return false;
+}
+
 const sets = (of: ReadonlyMap<string, Seen>) => new Map([...of.values()].map((s) => [s.backend, s.set]));
 
 describe('plan, random', () => {
@@ -75,9 +89,9 @@ describe('plan, random', () => {
         expect(used(read)).toEqual(used(image));
         expect([...planAll(read, before).ops]).toEqual([]);
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
-  });
+  }, 60_000);
 
   it('shows every reader the old set or the new one after each operation', () => {
     fc.assert(
@@ -90,6 +104,7 @@ describe('plan, random', () => {
         const plan = planDelta(image, deltaBetween(first, second));
         const done: string[] = [];
         carryOut(plane, image, plan, (op) => {
+          if (!isPublished(plane, op)) return;
           done.push(op.kind === 'grace' ? 'grace' : `${op.kind} ${op.map} ${op.about}`);
           for (const [who, seen] of views(plane, clients)) {
             const backends = [old.get(who)?.backend, next.get(who)?.backend];
@@ -102,9 +117,9 @@ describe('plan, random', () => {
           }
         });
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
-  });
+  }, 60_000);
 
   it('ends with the same contents when it is killed after any operation', () => {
     fc.assert(
@@ -123,7 +138,7 @@ describe('plan, random', () => {
         expect(normalise(plane)).toEqual(normalise(scratch.plane));
         expect(used(imageOf(plane))).toEqual(used(scratch.image));
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     );
-  });
+  }, 60_000);
 });
