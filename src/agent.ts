@@ -70,6 +70,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   const kernel = await openKernel(parts, view, () => readiness.look());
   closers.push(() => kernel.close());
   const { reconciler, heal, growth } = kernel;
+  let recounted = false;
   const feed = openFeed({
     reconciler,
     view,
@@ -78,6 +79,10 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
       log.debug({ ...feed.lastApply }, 'change applied');
       kernel.settle(outcome);
       readiness.look();
+      if (recounted || outcome.error) return;
+      // Which workloads there are is known from now on.
+      recounted = true;
+      void heal.recount();
     },
   });
   const readiness = openReadiness({ reconciler, report: () => feed.report, manager, log });
@@ -113,7 +118,6 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   });
   closers.push(() => source?.close());
   heal.start();
-  void heal.recount();
   return {
     status: () => statusOf(answering),
     reload,

@@ -6,12 +6,15 @@ import type { DataPlane } from '../kernel/dataplane.ts';
 /** Workload id -> how much the map's count is above (below: negative) what the sockets say; only where it differs. */
 export type ActiveDrift = ReadonlyMap<number, bigint>;
 
-/** Compares once. A connection that opens or closes while this runs may show up as a difference. */
-export function activeDrift(plane: DataPlane): ActiveDrift {
+/**
+ * Compares once, ids less than `below`: reading all of a large array costs more than all else here.
+ * A connection that opens or closes while this runs may show up as a difference.
+ */
+export function activeDrift(plane: DataPlane, below: number): ActiveDrift {
   const drift = new Map<number, bigint>();
-  for (const [id, { connections }] of plane.map('active').entries()) drift.set(id, connections);
+  for (const [id, { connections }] of plane.map('active').entries(below)) drift.set(id, connections);
   for (const { flags, peer_workload_id: id } of plane.sockets()) {
-    if ((flags & sockFlag.counted) !== 0) drift.set(id, (drift.get(id) ?? 0n) - 1n);
+    if ((flags & sockFlag.counted) !== 0 && id < below) drift.set(id, (drift.get(id) ?? 0n) - 1n);
   }
   for (const [id, difference] of drift) if (difference === 0n) drift.delete(id);
   return drift;

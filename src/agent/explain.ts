@@ -6,6 +6,7 @@ import { candidates } from '../compile/backend.ts';
 import { lookup } from '../compile/lookup.ts';
 import type { Wanted } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
+import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import type { Service } from '../mesh/service.ts';
 import { isV4, parseAddress } from '../net/address.ts';
@@ -56,8 +57,8 @@ function pick(c: Omit<Candidate, 'out'>): Omit<Candidate, 'out'> {
 /** What decided among the endpoints, for people. */
 function rules(service: Service, view: NodeView): string[] {
   const { mode, scopes, healthPolicy } = service.loadBalancing;
-  const { region, zone, subzone } = view.locality;
-  const notes = [`client on node "${view.node}", locality "${region}/${zone}/${subzone}"`];
+  const where = localityText(view.locality);
+  const notes = [`client on node "${view.node}", ${where === '' ? 'without a locality' : `locality "${where}"`}`];
   if (mode === 'strict') notes.push(`only endpoints with the same ${scopes.join(', ')} as the client`);
   if (mode === 'failover')
     notes.push(`endpoints that share the most of ${scopes.join(', ')} with the client come first`);

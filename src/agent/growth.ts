@@ -14,6 +14,8 @@ export interface GrowthOptions {
   readonly grow: (sizes: MapSizes) => Promise<void>;
   /** How long to wait for other maps that fill up with the first. */
   readonly gatherMs?: number;
+  /** How long to wait after a swap that failed. */
+  readonly againMs?: number;
 }
 
 export interface Growth {
@@ -25,12 +27,14 @@ export interface Growth {
 }
 
 const gather = 50;
+const again = 60_000;
 /** As large as the flags of `load` allow. */
 const largest = 16_777_216;
 /** Both hold one entry for each backend id. */
 const together: Partial<Record<MapName, MapName>> = { backend: 'robin', robin: 'backend' };
 
-export function openGrowth({ log, now, sizeOf, grow, gatherMs = gather }: GrowthOptions): Growth {
+export function openGrowth(options: GrowthOptions): Growth {
+  const { log, now, sizeOf, grow, gatherMs = gather, againMs = again } = options;
   const asked = new Set<MapName>();
   const done: GrowthStatus[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -44,6 +48,13 @@ export function openGrowth({ log, now, sizeOf, grow, gatherMs = gather }: Growth
     return Math.max(sizeOf(map), Math.min(2 * size, largest));
   };
 
+  const plan = (ms: number): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      under = under.then(run);
+    }, ms);
+  };
+
   const run = async (): Promise<void> => {
     const steps = [...asked].map((map) => ({ map, from: sizeOf(map), to: target(map) })).filter((s) => s.to > s.from);
     asked.clear();
@@ -53,6 +64,8 @@ export function openGrowth({ log, now, sizeOf, grow, gatherMs = gather }: Growth
       await grow(Object.fromEntries(steps.map(({ map, to }) => [map, to])));
     } catch (fault) {
       log.error({ ...faultFacts(fault), maps: steps }, 'maps could not be grown');
+      for (const { map } of steps) asked.add(map);
+      if (!closed) plan(againMs);
       return;
     }
     for (const step of steps) done.push({ ...step, at: now() });
@@ -65,16 +78,14 @@ export function openGrowth({ log, now, sizeOf, grow, gatherMs = gather }: Growth
       asked.add(map);
       const other = together[map];
       if (other) asked.add(other);
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        under = under.then(run);
-      }, gatherMs);
+      plan(gatherMs);
     },
     done,
     async close() {
       closed = true;
       clearTimeout(timer);
       await under;
+      clearTimeout(timer);
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Difference } from './drift.ts';
 import { faultFacts, type Log } from './log.ts';
 
 export interface HealOptions {
-  /** Milliseconds between two comparisons; 0: never. */
+  /** Milliseconds between two rounds; 0: never. One of a minute and more is stretched for rounds that take long (see maxShare). */
   readonly interval: number;
   readonly now: () => number;
   readonly log: Log;
@@ -17,6 +17,8 @@ export interface HealOptions {
   /** Takes out enrolments of cgroups that are gone; how many. */
   readonly prune: () => Promise<number>;
   readonly plane: () => DataPlane;
+  /** No workload has an id as high as this. */
+  readonly workloadLimit: () => number;
   /** Between the two looks that have to agree on a count. */
   readonly lookAgainMs?: number;
 }
@@ -34,6 +36,10 @@ export interface Heal {
 }
 
 const lookAgain = 1000;
+/** Rounds take at most this share of a core, however large the mesh: a tenth of a percent is all that an idle agent may cost. */
+const maxShare = 1 / 2000;
+/** Who asks for shorter intervals than this gets them, whatever they cost. */
+const stretchFrom = 60_000;
 /** So many differences are logged one by one. */
 const mostLogged = 20;
 
@@ -70,10 +76,10 @@ export function openHeal(options: HealOptions): Heal {
   };
 
   const counts = async (): Promise<void> => {
-    const first = activeDrift(options.plane());
+    const first = activeDrift(options.plane(), options.workloadLimit());
     if (first.size === 0) return;
     await pause(options.lookAgainMs ?? lookAgain, undefined, { signal: stop.signal, ref: false });
-    const corrected = correctActive(options.plane(), first, activeDrift(options.plane()));
+    const corrected = correctActive(options.plane(), first, activeDrift(options.plane(), options.workloadLimit()));
     count.correctedCounts += corrected;
     if (corrected > 0) log.info({ count: corrected }, 'counts of open connections corrected');
   };
@@ -96,18 +102,31 @@ export function openHeal(options: HealOptions): Heal {
       await attempt('counting open connections', counts);
     });
 
+  /** Waits, makes a round, and again. */
+  const next = (cpuMs: number): void => {
+    if (stop.signal.aborted) return;
+    const wait = options.interval < stretchFrom ? options.interval : Math.max(options.interval, cpuMs / maxShare);
+    timer = setTimeout(() => {
+      const before = process.cpuUsage();
+      void round().then(() => {
+        // Other work of the process counts too: then it is not idle anyway.
+        const { user, system } = process.cpuUsage(before);
+        next((user + system) / 1000);
+      });
+    }, wait);
+    timer.unref();
+  };
+
   return {
     start() {
-      if (options.interval <= 0 || timer) return;
-      timer = setInterval(() => void round(), options.interval);
-      timer.unref();
+      if (options.interval > 0 && !timer) next(0);
     },
     round,
     recount,
     status: () => ({ ...count, lastAt, lastMilliseconds }),
     async close() {
-      clearInterval(timer);
       stop.abort();
+      clearTimeout(timer);
       await under;
     },
   };

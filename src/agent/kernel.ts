@@ -96,6 +96,11 @@ export async function openKernel(
     now,
     log,
     plane: () => guard.plane,
+    workloadLimit: () => {
+      let highest = 0;
+      for (const [, id] of reconciler.names('workload')) highest = Math.max(highest, id);
+      return highest + 1;
+    },
     repair: () => reconciler.repair(),
     prune: () => inside(() => pruneMembers(guard.plane, ids, parts.cgroupExists)),
   });

@@ -25,12 +25,13 @@ const counts = (plane: ReturnType<typeof openMemory>) =>
 describe('active connections', () => {
   it('finds nothing to do when both agree; sockets that are not counted do not count', () => {
     const plane = planeWith({ 3: 2n, 4: 1n }, [3, 3, 4]);
-    expect(activeDrift(plane).size).toBe(0);
+    expect(activeDrift(plane, 100).size).toBe(0);
+    expect([...activeDrift(planeWith({ 3: 1n, 4: 1n }, []), 4)]).toEqual([[3, 1n]]);
   });
 
   it('takes off only what two looks agree on, by the difference', () => {
     const plane = planeWith({ 3: 5n, 4: 1n, 5: -1n }, [3, 3]);
-    const first = activeDrift(plane);
+    const first = activeDrift(plane, 100);
     expect([...first]).toEqual([
       [3, 3n],
       [4, 1n],
@@ -39,7 +40,7 @@ describe('active connections', () => {
     // A connection to 4 is there at the second look: it was only being counted. One more to 3 opens meanwhile.
     plane.setSockets([socket(3), socket(3), socket(3), socket(4)]);
     plane.map('active').put([[3, { connections: 6n }]]);
-    const second = activeDrift(plane);
+    const second = activeDrift(plane, 100);
     plane.map('active').put([[3, { connections: 7n }]]);
     expect(correctActive(plane, first, second)).toBe(2);
     expect(counts(plane)).toEqual({ 3: 4, 4: 1 });

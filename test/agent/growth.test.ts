@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which sizes maps get when they fill up.
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { MapName } from '../../src/abi/maps.ts';
+import { openGrowth } from '../../src/agent/growth.ts';
+import { openLog } from '../../src/agent/log.ts';
+import { sink } from '../../src/env.ts';
+import type { MapSizes } from '../../src/kernel/sizes.ts';
+
+function open(sizes: Partial<Record<MapName, number>>, grow: (sizes: MapSizes) => Promise<void> = async () => {}) {
+  const asked: MapSizes[] = [];
+  const growth = openGrowth({
+    log: openLog(sink(), 'silent', {}),
+    now: () => 7,
+    sizeOf: (map) => sizes[map] ?? 0,
+    gatherMs: 5,
+    againMs: 40,
+    grow: async (next) => {
+      asked.push(next);
+      await grow(next);
+    },
+  });
+  return { growth, asked };
+}
+
+describe('growth', () => {
+  it('doubles all maps that ask within a moment by one swap', async () => {
+    const { growth, asked } = open({ endpoint: 100, frontend: 50 });
+    growth.ask('endpoint');
+    growth.ask('frontend');
+    growth.ask('endpoint');
+    await pause(30);
+    expect(asked).toEqual([{ endpoint: 200, frontend: 100 }]);
+    expect(growth.done).toEqual([
+      { map: 'endpoint', from: 100, to: 200, at: 7 },
+      { map: 'frontend', from: 50, to: 100, at: 7 },
+    ]);
+    await growth.close();
+  });
+
+  it('keeps the two maps of backend ids equal, without making the larger one smaller', async () => {
+    const { growth, asked } = open({ backend: 64, robin: 256 });
+    growth.ask('backend');
+    await pause(30);
+    expect(asked).toEqual([{ backend: 128 }]);
+    await growth.close();
+    const even = open({ backend: 64, robin: 64 });
+    even.growth.ask('robin');
+    await pause(30);
+    expect(even.asked).toEqual([{ robin: 128, backend: 128 }]);
+    await even.growth.close();
+  });
+
+  it('stops at the largest size, tries a swap that failed again later, and does nothing once closed', async () => {
+    const { growth, asked } = open({ name: 16_777_216, client: 9_000_000, cidr: 10 }, async () => {
+      throw new Error('no memory');
+    });
+    growth.ask('name');
+    await pause(30);
+    expect(asked).toEqual([]);
+    growth.ask('client');
+    await pause(30);
+    expect(asked).toEqual([{ client: 16_777_216 }]);
+    await pause(40);
+    expect(asked).toHaveLength(2);
+    expect(growth.done).toEqual([]);
+    await growth.close();
+    growth.ask('cidr');
+    await pause(60);
+    expect(asked).toHaveLength(2);
+  });
+});
