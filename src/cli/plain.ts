@@ -10,6 +10,8 @@ export function toPlain(value: unknown): unknown {
     return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value.toString();
   }
   if (typeof value === 'function' || typeof value === 'symbol' || value === undefined) return undefined;
+  // -0 and what is no number are nothing that JSON has.
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null;
   if (value === null || typeof value !== 'object') return value;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   if (value instanceof Map) return fields([...value].map(([key, item]) => [keyText(key), item]));
@@ -24,11 +26,6 @@ const keyText = (key: unknown): string => (typeof key === 'object' ? JSON.string
 const hasToJson = (value: object): value is { toJSON(): unknown } =>
   'toJSON' in value && typeof value.toJSON === 'function';
 
-function fields(entries: readonly (readonly [string, unknown])[]): Record<string, unknown> {
-  const plain: Record<string, unknown> = {};
-  for (const [key, item] of entries) {
-    const made = toPlain(item);
-    if (made !== undefined) plain[key] = made;
-  }
-  return plain;
-}
+/** By definition, not assignment: a key may be "__proto__". */
+const fields = (entries: readonly (readonly [string, unknown])[]): Record<string, unknown> =>
+  Object.fromEntries(entries.map(([key, item]) => [key, toPlain(item)]).filter(([, made]) => made !== undefined));

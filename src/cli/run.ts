@@ -80,6 +80,8 @@ async function runCommand(
     const colour = wantsColour(env, env.stdout, globals.noColor);
     await writeAll(env.stdout, render(command, result, globals.output, colour));
   }
+  const failure = command.failure?.(result);
+  if (failure !== undefined) throw failure;
   return command.exitCode?.(result) ?? DONE;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A command as data: everything that help, man pages, completion and the surface snapshot show, and one thin `run`.
 import type { Env, Place } from '../env.ts';
+import type { KmeshError } from '../errors.ts';
 import type { Input, Params } from './param.ts';
 
 /** What every command gets. */
@@ -65,15 +66,19 @@ export interface Spec<A extends Params, F extends Params, R, K extends boolean> 
   readonly formats?: Readonly<Record<string, (result: R) => Promise<string>>>;
   /** Exit code of every failure, usage included, in place of 1 and 2. */
   readonly failureCode?: number;
+  /** Asked once the result is printed: a result that is bad news is reported as a failure, too. */
+  failure?(result: R): KmeshError | undefined;
   /** Asked once the result is printed; 0 when absent. */
   exitCode?(result: R): number;
 }
 
 /** A command with its types forgotten, as the adapter and the generators see it. */
-export interface Command extends Omit<Spec<Params, Params, unknown, boolean>, 'run' | 'view' | 'formats' | 'exitCode'> {
+export interface Command
+  extends Omit<Spec<Params, Params, unknown, boolean>, 'run' | 'view' | 'formats' | 'failure' | 'exitCode'> {
   run(ctx: Context, input: Readonly<Record<string, unknown>>): Promise<unknown>;
   view(result: unknown): Blocks;
   readonly formats?: Readonly<Record<string, (result: unknown) => Promise<string>>>;
+  failure?(result: unknown): KmeshError | undefined;
   exitCode?(result: unknown): number;
 }
 

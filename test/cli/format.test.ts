@@ -40,6 +40,10 @@ test.each([
     [null, 1],
   ],
   [new Date(0), '1970-01-01T00:00:00.000Z'],
+  [
+    [-0, Number.NaN, Number.POSITIVE_INFINITY],
+    [0, null, null],
+  ],
   [{ toJSON: () => ({ deep: 1n }) }, { deep: 1 }],
 ])('plain %#', (value, expected) => {
   expect(toPlain(value)).toEqual(expected);

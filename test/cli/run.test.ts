@@ -61,6 +61,7 @@ const change = command({
     return { what, dryRun };
   },
   view: nothing,
+  failure: ({ what }) => (what === 'news' ? new KmeshError('KM_DRIFT', 'bad news') : undefined),
   exitCode: ({ what }) => (what === 'seven' ? 7 : 0),
 });
 
@@ -191,6 +192,15 @@ test('a result may carry an exit code; --dry-run comes with commands that change
   expect((await run('change seven')).code).toBe(7);
   expect(JSON.parse((await run('change a --dry-run -o json')).stdout)).toEqual({ what: 'a', dryRun: true });
   expect((await run('echo --dry-run')).code).toBe(2);
+});
+
+test('a result that is bad news is printed, then reported as a failure', async () => {
+  const { code, stdout, stderr } = await run('change news -o json');
+  expect({ code, result: JSON.parse(stdout), fault: JSON.parse(stderr) }).toEqual({
+    code: 1,
+    result: { what: 'news', dryRun: false },
+    fault: { error: { code: 'KM_DRIFT', message: 'bad news' } },
+  });
 });
 
 test('a command with its own output and failure code', async () => {

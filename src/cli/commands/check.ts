@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { KmeshError } from '../../errors.ts';
 import { toggle } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewChecks } from '../view/checks.ts';
@@ -19,5 +20,8 @@ export const check = command({
   flags: { short: toggle('only what is not well') },
   run: async (ctx, input) => (await import('../../tasks/check.ts')).checkNode(ctx.env, { place: ctx.place, ...input }),
   view: viewChecks,
-  exitCode: (result) => (result.ok ? 0 : 1),
+  failure({ ok, groups }) {
+    const failed = groups.flatMap(({ checks }) => checks).filter(({ state }) => state === 'failed');
+    return ok ? undefined : new KmeshError('KM_CHECK_FAILED', `failed: ${failed.map(({ what }) => what).join(', ')}`);
+  },
 });

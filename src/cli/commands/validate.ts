@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { KmeshError } from '../../errors.ts';
 import { texts } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewValidation } from '../view/validation.ts';
@@ -19,5 +20,8 @@ export const validate = command({
   flags: {},
   run: async (ctx, input) => (await import('../../tasks/validate.ts')).validateConfig(ctx.env, input),
   view: viewValidation,
-  exitCode: (result) => (result.faults.length === 0 ? 0 : 1),
+  failure: ({ faults }) =>
+    faults.length === 0
+      ? undefined
+      : new KmeshError('KM_CONFIG', `the agent would refuse documents of these files, faults: ${faults.length}`),
 });

@@ -20,6 +20,5 @@ export function* viewChecks({ ok, groups }: CheckResult): Generator<Block> {
     };
   }
   const warnings = groups.flatMap(({ checks }) => checks).filter(({ state }) => state === 'warning').length;
-  if (!ok) yield { kind: 'line', text: 'this machine cannot run the mesh as it is', tone: 'bad' };
-  else yield { kind: 'line', text: warnings === 0 ? 'all is well' : 'nothing failed', tone: 'good' };
+  if (ok) yield { kind: 'line', text: warnings === 0 ? 'all is well' : 'nothing failed', tone: 'good' };
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { KmeshError } from '../../../errors.ts';
 import { whole } from '../../param.ts';
 import { command } from '../../spec.ts';
 import { viewDiff } from '../../view/diff.ts';
@@ -17,5 +18,10 @@ export const dumpDiff = command({
   run: async (ctx, input) =>
     (await import('../../../tasks/show-diff.ts')).showDiff(ctx.env, { place: ctx.place, ...input }),
   view: viewDiff,
-  exitCode: (result) => (result.count === 0 ? 0 : 1),
+  failure: ({ count }) =>
+    count === 0
+      ? undefined
+      : new KmeshError('KM_DRIFT', `${count} entries of the kernel are not as the agent wants them`, {
+          hint: 'the agent repairs them at its next comparison (--heal-interval); "kmeshctl status" says when that was',
+        }),
 });
