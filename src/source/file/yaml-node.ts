@@ -23,12 +23,14 @@ const maxSyntaxFaults = 10;
 
 /** Parses one YAML document that begins at `base` in the file's text. Never throws. */
 export function readYaml(text: string, base: number): YamlDocument {
+  const tooDeep = { root: undefined, faults: [{ at: base, reason: 'is nested too deeply' }] };
+  if (bracketDepth(text) > maxBrackets) return tooDeep;
   let document: Document.Parsed;
   try {
     document = parseDocument(text, { schema: 'core', uniqueKeys: false, prettyErrors: false, logLevel: 'silent' });
   } catch (error) {
-    // The library recurses; so does a text of ten thousand open brackets.
-    if (error instanceof RangeError) return { root: undefined, faults: [{ at: base, reason: 'is nested too deeply' }] };
+    // The library recurses.
+    if (error instanceof RangeError) return tooDeep;
     throw error;
   }
   const faults: SyntaxFault[] = [];
@@ -37,6 +39,22 @@ export function readYaml(text: string, base: number): YamlDocument {
   }
   const root = document.contents === null ? undefined : convert(document.contents, base, faults);
   return { root, faults };
+}
+
+/** The library's time grows with the square of this. */
+const maxBrackets = 5000;
+
+/** How many brackets are open at once, counting those in quotes and comments as well: far more than any real document has is what matters. */
+function bracketDepth(text: string): number {
+  let depth = 0;
+  let most = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i) | 32;
+    // [ and {, ] and }, differ in that bit alone.
+    if (code === 123) most = Math.max(most, ++depth);
+    else if (code === 125 && depth > 0) depth--;
+  }
+  return most;
 }
 
 /** The library's message in our form: lowercase, no full stop. */

@@ -44,7 +44,7 @@ export function openRuleBook(): RuleBook {
       const out: Finding[] = [];
       for (const [first, ...others] of rules.values()) {
         for (const rule of others) {
-          const reason = `${JSON.stringify(rule.host)} is ruled by ${(first as DestinationRuleObject).name}, which is older`;
+          const reason = `${JSON.stringify(rule.host)} is ruled by ${(first as DestinationRuleObject).name}, which comes first`;
           out.push({ ...rule.place, resource: identityOf(rule), field: 'spec.host', reason });
         }
       }

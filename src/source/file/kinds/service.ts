@@ -88,6 +88,10 @@ export const serviceKind = defineKind({
         'is missing: the service is taken as headless, nothing can dial it by address',
       );
     }
+    if ('networking.istio.io/exportTo' in meta.annotations) {
+      const path = ['metadata', 'annotations', 'networking.istio.io/exportTo'];
+      reading.warnAt(path, 'is not supported: Kubernetes services are visible to all namespaces');
+    }
     const ports = portsOf(spec.ports ?? [], reading);
     checkPorts(ports, ['spec', 'ports'], 'port', reading);
     return {

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents for tests: short texts made whole, and what reading says of them.
+import { openBuilder } from '../../../src/source/file/build/builder.ts';
+import { type Finding, renderFinding, renderPlace } from '../../../src/source/file/findings.ts';
+import { openFolder } from '../../../src/source/file/folder.ts';
+import type { MeshObject } from '../../../src/source/file/objects.ts';
+import { type FileContents, readFileText } from '../../../src/source/file/read.ts';
+
+/** A text without the newline it begins with and the indent of its first line. */
+export function dedent(text: string): string {
+  const lines = text.replace(/^\n/, '').split('\n');
+  const indent = /^ */.exec(lines[0] as string)?.[0].length ?? 0;
+  return lines.map((line) => line.slice(indent)).join('\n');
+}
+
+export function read(text: string): FileContents {
+  return readFileText('a.yaml', dedent(text));
+}
+
+export function lines(findings: readonly Finding[]): string[] {
+  return findings.map(renderFinding);
+}
+
+/** The only object of a text; throws its faults when it has none. */
+export function objectOf<K extends MeshObject['kind']>(kind: K, text: string): Extract<MeshObject, { kind: K }> {
+  const { objects, faults } = read(text);
+  const [object] = objects;
+  if (object?.kind !== kind) throw new Error(lines(faults).join('\n') || `no ${kind}`);
+  return object as Extract<MeshObject, { kind: K }>;
+}
+
+/** Everything that files say together. */
+export function built(...texts: string[]) {
+  const folder = openFolder();
+  const names = texts.map((_, i) => `${i}.yaml`);
+  folder.order(names);
+  const builder = openBuilder();
+  const changes = builder.update(
+    folder.update(
+      texts.map((text, i) => [names[i] as string, readFileText(names[i] as string, dedent(text))] as const),
+    ),
+  );
+  return { builder, folder, changes, report: folder.report(builder.warnings()), ...builder };
+}
+
+/** Faults, warnings and ignored things of a text, a line each. */
+export function says(text: string): string {
+  const { faults, warnings, ignored } = read(text);
+  return [
+    ...lines(faults),
+    ...lines(warnings).map((line) => `warning ${line}`),
+    ...ignored.map(({ what, count, first }) => `ignored ${renderPlace(first)}: ${what} (${count})`),
+  ].join('\n');
+}
