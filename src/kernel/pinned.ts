@@ -21,6 +21,7 @@ import { setUdpHooks, udpHooksOn } from './udp-hooks.ts';
 import { type LoadedVersion, readVersion } from './version.ts';
 
 export interface PinnedDataPlane extends DataPlane {
+  readonly bpffs: string;
   readonly version: LoadedVersion;
   readonly udpHooks: boolean;
   /** The map as the kernel describes it: id, flags, BTF. */
@@ -89,6 +90,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
   const enrolledIds = () => [...map('enrolled').entries()].map(([id]) => id);
 
   return {
+    bpffs,
     version,
     map,
     info: (name) => at(name).info,
