@@ -19,8 +19,8 @@ export interface EditResult {
 /** Calls of the old kind are made for so long before the edit, and of the new kind after it took effect. */
 const BEFORE_MS = 400;
 const AFTER_MS = 600;
-/** The kernel holds an edit in well under a second; more than this is a fault. */
-const LIMIT_MS = 1000;
+/** The kernel holds an edit in well under a second, also on a busy machine; more than this is a fault. */
+const LIMIT_MS = 2000;
 const AGENT_MS = 10_000;
 
 /** Waits until the agent says that it wrote something after `since`. */
@@ -52,7 +52,7 @@ function faultsOf(tallies: readonly Tally[], lateness: number): string[] {
 /**
  * Makes the edit in the middle of calls to every address, one after the other.
  *
- * @throws KmeshError KM_DEMO naming lost calls, wrong answers, or a drained pod that answers a second later.
+ * @throws KmeshError KM_DEMO naming lost calls, wrong answers, or a drained pod that answers two seconds later.
  */
 export async function editUnderLoad(env: Env, place: Place, client: Client, edit: () => void): Promise<EditResult> {
   const targets = shopCalls(before).map((call) => call.target);

@@ -162,15 +162,15 @@ test('affinity: UDP flows and both protocols of a backend agree', async () => {
 });
 
 test('affinity ends after its time without a connection', async () => {
-  await mesh.want(...service({ a: 1, b: 1, c: 1 }, { policy: 'round-robin', affinitySeconds: 1 }));
+  await mesh.want(...service({ a: 1, b: 1, c: 1 }, { policy: 'round-robin', affinitySeconds: 2 }));
   const code = `
 out = []
-for gap in [0.5, 0.5, 0.5, 1.3]:
+for gap in [0.8, 0.8, 0.8, 2.3]:
     out.append(call("10.96.0.1", 80))
     time.sleep(gap)
 out.append(call("10.96.0.1", 80))`;
   const { value, reasons } = await mesh.counting(() => (python.client2 as Python).run<string[]>(code));
-  // Each connection begins the second anew; the last one comes too late, and round robin gives it to the next.
+  // Each connection begins the time anew; the last one comes too late, and round robin gives it to the next.
   expect(new Set(value.slice(0, 4)).size).toBe(1);
   expect(value[4]).not.toBe(value[0]);
   expect(reasons).toMatchObject({ affinity_kept: 3, affinity_expired: 1 });
