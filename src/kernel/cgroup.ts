@@ -3,7 +3,7 @@
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { KmeshError } from '../errors.ts';
-import { failure, libbpf, stableBytes } from './libbpf.ts';
+import { libc } from './libc.ts';
 
 /** Inode, and so id, of the true root on 64-bit kernels. */
 const rootId = 1n;
@@ -64,16 +64,16 @@ export function cgroupLevel(path: string, mount: string = cgroupMount()): number
 /** Path of the cgroup with that id; undefined when it is gone. */
 export function cgroupPath(id: bigint, mount: string = cgroupMount()): string | undefined {
   // struct file_handle: bytes, type, then the id
-  const handle = stableBytes(16);
+  const handle = new Uint8Array(16);
   const view = new DataView(handle.buffer);
   view.setUint32(0, 8, true);
   view.setInt32(4, kernfsHandle, true);
   view.setBigUint64(8, id, true);
   const root = openSync(mount, 'r');
   try {
-    const fd = libbpf().libc.open_by_handle_at(root, handle, 0);
+    const fd = libc().open_by_handle_at(root, handle, 0);
     if (fd < 0) {
-      const errno = failure(-1);
+      const errno = libc().errno();
       if (errno === 'ESTALE' || errno === 'ENOENT') return undefined;
       throw new KmeshError('KM_CGROUP', `cgroup ${id} could not be opened: ${errno}`);
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that knows koffi: libbpf.so.1 and the libc calls that Node has no API for. Nothing is loaded before the first use.
+// libbpf.so.1 through koffi (libc.ts has the rest of what is foreign). Nothing is loaded before the first use.
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { KmeshError } from '../errors.ts';
 import { errnoName } from './map-error.ts';
+import { once } from './once.ts';
 
 /** An address in C: an object, a program, a map of libbpf. null is NULL. */
 export type Pointer = bigint | null;
@@ -124,29 +125,13 @@ const bpfPrototypes: Record<keyof BpfCalls, string> = {
   bpf_enable_stats: 'int f(int)',
 };
 
-/** libc calls: -1 on failure, the reason in errno. */
-interface LibcCalls {
-  setns(fd: number, type: number): number;
-  mount(source: string, target: string, type: string, flags: number, data: null): number;
-  umount2(target: string, flags: number): number;
-  open_by_handle_at(mount: number, handle: Uint8Array, flags: number): number;
-}
-
-const libcPrototypes: Record<keyof LibcCalls, string> = {
-  setns: 'int f(int, int)',
-  mount: 'int f(str, str, str, unsigned long, void *)',
-  umount2: 'int f(str, int)',
-  open_by_handle_at: 'int f(int, void *, int)',
-};
-
 export interface Printed<T> {
   readonly result: T;
   readonly text: string;
 }
 
 export interface Libbpf extends BpfCalls {
-  readonly libc: LibcCalls;
-  /** errno of the last call that answered -1 or null. */
+  /** errno of the last call that failed. */
   errno(): number;
   /** Where `bytes` lies, to be put into another struct. Valid while `bytes` is reachable (see stableBytes). */
   address(bytes: Uint8Array): bigint;
@@ -168,7 +153,8 @@ export function stableBytes(size: number): Uint8Array {
 
 /** LIBBPF_DEBUG lines are left out of what is kept. */
 const levelDebug = 2;
-const lineSize = 1 << 20;
+/** A verifier's log comes as one line; libbpf gives it 16 MB at most. Only what is written becomes memory. */
+const lineSize = 17 << 20;
 
 function bind<T>(library: Koffi.LibraryHandle, prototypes: Readonly<Record<string, string>>): T {
   const bound: Record<string, unknown> = {};
@@ -203,11 +189,11 @@ function open(): Libbpf {
     koffi.pointer(koffi.proto('int (int level, void *format, void *arguments)')),
   ]);
   let sink: string[] | undefined;
-  const line = stableBytes(lineSize);
   // A va_list is handed over by reference on the machines Node runs on (x86-64, arm64), so it passes through as a pointer.
   const print = koffi.register(
     (level: number, text: Pointer, args: Pointer) => {
       if (level === levelDebug || !sink) return 0;
+      const line = stableBytes(lineSize);
       const length = format(line, lineSize, text, args) as number;
       sink.push(Buffer.from(line.buffer, 0, Math.min(length, lineSize - 1)).toString('utf8'));
       return length;
@@ -218,7 +204,6 @@ function open(): Libbpf {
 
   return {
     ...calls,
-    libc: bind<LibcCalls>(libc, libcPrototypes),
     errno: () => koffi.errno(),
     address: (bytes) => koffi.address(bytes),
     syscallLater: (number, ...args) => later(syscall, number, ...args),
@@ -248,18 +233,10 @@ function open(): Libbpf {
   };
 }
 
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
-}
-
 /** libbpf, loaded on the first call; KM_LIBBPF when it is not there. One for the process: it is a library, not state. */
 export const libbpf: () => Libbpf = once(open);
 
-/** Name of the errno in a libbpf answer (-errno), or of errno after a libc call that answered -1. */
+/** Name of the errno in a libbpf answer (-errno); -1 stands for EPERM as well as for "look at errno". */
 export function failure(answer: number): string {
   return errnoName(answer < -1 ? -answer : libbpf().errno());
 }

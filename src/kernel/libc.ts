@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// libc calls that need no libbpf: locks and datagrams to unix sockets. Nothing is loaded before the first use.
+// libc calls that Node has no API for. They need no libbpf. Nothing is loaded before the first use.
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
+import { once } from './once.ts';
 
 /** Calls in their C names: -1 on failure, the reason in errno. */
 interface Calls {
@@ -9,6 +10,11 @@ interface Calls {
   socket(domain: number, type: number, protocol: number): number;
   sendto(fd: number, data: Uint8Array, length: number, flags: number, address: Uint8Array, size: number): number;
   close(fd: number): number;
+  setns(fd: number, type: number): number;
+  mount(source: string, target: string, type: string, flags: number, data: null): number;
+  umount2(target: string, flags: number): number;
+  /** A descriptor. */
+  open_by_handle_at(mount: number, handle: Uint8Array, flags: number): number;
 }
 
 const prototypes: Record<keyof Calls, string> = {
@@ -16,6 +22,10 @@ const prototypes: Record<keyof Calls, string> = {
   socket: 'int socket(int, int, int)',
   sendto: 'intptr_t sendto(int, void *, size_t, int, void *, uint32_t)',
   close: 'int close(int)',
+  setns: 'int setns(int, int)',
+  mount: 'int mount(str, str, str, unsigned long, void *)',
+  umount2: 'int umount2(str, int)',
+  open_by_handle_at: 'int open_by_handle_at(int, void *, int)',
 };
 
 export interface Libc extends Calls {
@@ -32,14 +42,6 @@ function open(): Libc {
   for (const [name, code] of Object.entries(koffi.os.errno)) if (!names.has(code)) names.set(code, name);
   names.set(koffi.os.errno.EAGAIN as number, 'EAGAIN');
   return { ...(calls as unknown as Calls), errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}` };
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => {
-    made ??= { value: make() };
-    return made.value;
-  };
 }
 
 /** The C library; one for the process: it is a library, not state. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The data plane without a kernel: sizes are enforced and faults can be ordered, for tests and dry runs.
-import { type KeyOf, type MapName, maps } from '../abi/maps.ts';
+import type { KeyOf, MapName } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
 import { backendHeader } from '../abi/structs.ts';
 import type { DataPlane, MapHandle, OldRecord, SockRecord } from './dataplane.ts';
@@ -87,6 +87,3 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
     },
   };
 }
-
-/** Every map's name, in the order of the table. */
-export const mapNames: readonly MapName[] = Object.keys(maps) as MapName[];

@@ -3,7 +3,7 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
 import { cgroupMount, cgroupPath, cgroupProcesses } from './cgroup.ts';
-import { failure, libbpf } from './libbpf.ts';
+import { libc } from './libc.ts';
 
 const newNetwork = 0x40000000; // CLONE_NEWNET
 const own = '/proc/thread-self/ns/net';
@@ -28,17 +28,17 @@ export function netnsInode(fd: number): bigint {
  * from then on would be where it belongs.
  */
 export function inNetns<T>(fd: number, body: () => T extends Promise<unknown> ? never : T): T {
-  const { libc } = libbpf();
+  const { setns, errno } = libc();
   const home = openSync(own, 'r');
   try {
     if (netnsInode(home) === netnsInode(fd)) return body();
-    if (libc.setns(fd, newNetwork) < 0) {
-      throw new KmeshError('KM_NETNS', `a network namespace cannot be entered: ${failure(-1)}`);
+    if (setns(fd, newNetwork) < 0) {
+      throw new KmeshError('KM_NETNS', `a network namespace cannot be entered: ${errno()}`);
     }
     try {
       return body();
     } finally {
-      if (libc.setns(home, newNetwork) < 0) process.abort();
+      if (setns(home, newNetwork) < 0) process.abort();
     }
   } finally {
     closeSync(home);

@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, s
 import { dirname, join } from 'node:path';
 import { KmeshError } from '../errors.ts';
 import { failure, libbpf } from './libbpf.ts';
+import { libc } from './libc.ts';
 
 /** BPF_FS_MAGIC of linux/magic.h */
 const bpffsMagic = 0xcafe4a11;
@@ -70,8 +71,8 @@ export function makeRoot(bpffs: string): void {
 export function mountBpffs(folder: string): void {
   mkdirSync(folder, { recursive: true });
   if (statfsSync(folder).type === bpffsMagic) return;
-  if (libbpf().libc.mount('bpf', folder, 'bpf', 0, null) < 0) {
-    throw new KmeshError('KM_MOUNT', `mounting a bpffs at "${folder}" failed: ${failure(-1)}`);
+  if (libc().mount('bpf', folder, 'bpf', 0, null) < 0) {
+    throw new KmeshError('KM_MOUNT', `mounting a bpffs at "${folder}" failed: ${libc().errno()}`);
   }
 }
 

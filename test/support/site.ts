@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
-import { libbpf } from '../../src/kernel/libbpf.ts';
+import { libc } from '../../src/kernel/libc.ts';
 import { type LoadOptions, unload } from '../../src/kernel/load.ts';
 import { mountBpffs } from '../../src/kernel/pins.ts';
 
@@ -33,7 +33,7 @@ export function openSite(part: string): Site {
     options: { bpffs, cgroupRoot, version: '0.0.0-test', now: 0 },
     close() {
       unload(bpffs);
-      libbpf().libc.umount2(mount, 0);
+      libc().umount2(mount, 0);
       rmdirSync(mount);
       rmdirSync(cgroupRoot);
     },
