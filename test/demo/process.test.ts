@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { follow, runCommand } from '../../src/demo/process.ts';
 
+const missing = '/no/such/command';
+
 test('a command gives its output, and gets its input', async () => {
   expect(await runCommand('KM_IO', 'cat', [], 'some text')).toBe('some text');
 });
@@ -17,8 +19,8 @@ test('a command that fails is named, with what it said', async () => {
 });
 
 test('a command that is not there says what has it', async () => {
-  await expect(runCommand('KM_IO', 'no-such-command', [])).rejects.toMatchObject({
-    message: 'cannot run "no-such-command": spawn no-such-command ENOENT',
+  await expect(runCommand('KM_IO', missing, [])).rejects.toMatchObject({
+    message: `cannot run "${missing}": spawn ${missing} ENOENT`,
     hint: expect.stringContaining('iproute2'),
   });
 });
@@ -30,5 +32,5 @@ test('what runs is stopped, by force when it does not listen', async () => {
   const deaf = spawn('sh', ['-c', 'trap "" TERM; echo ready; while :; do sleep 0.05; done']);
   await new Promise((ready) => deaf.stdout.once('data', ready));
   expect(await follow(deaf).stop(50)).toEqual({ code: null, signal: 'SIGKILL' });
-  expect(await follow(spawn('no-such-command')).ended).toEqual({ code: 127, signal: null });
+  expect(await follow(spawn(missing)).ended).toEqual({ code: 127, signal: null });
 });
