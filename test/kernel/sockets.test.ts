@@ -100,15 +100,15 @@ while not os.path.exists(stop):
         out[who] = out.get(who, 0) + n`,
     { stop },
   );
+  let counts: Readonly<Record<string, number>>;
   try {
     const sizes = { frontend: 70_000, backend: 70_000, endpoint: 200_000, udp_reverse: 9_000 };
     const report = await swap({ bpffs, version: 'smaller', now: 0, sizes });
     expect(report.replaced.map((r) => r.map).sort()).toEqual(['backend', 'endpoint', 'frontend', 'udp_reverse']);
   } finally {
     writeFileSync(stop, '');
+    counts = await running.finally(() => rmSync(stop));
   }
-  const counts = await running;
-  rmSync(stop);
   expect(Object.keys(counts).sort()).toEqual(['a', 'udp a from 10.96.0.1']);
   expect(counts.a).toBeGreaterThan(100);
   const plane = openPinned(bpffs);
