@@ -10,6 +10,8 @@ export interface GrowthOptions {
   readonly now: () => number;
   /** Entries that a map has room for now. */
   readonly sizeOf: (map: MapName) => number;
+  /** Entries that what has no room asks for, beyond what is free. */
+  readonly neededIn: (map: MapName) => number;
   /** Swaps in maps of these sizes. */
   readonly grow: (sizes: MapSizes) => Promise<void>;
   /** How long to wait for other maps that fill up with the first. */
@@ -34,18 +36,21 @@ const largest = 16_777_216;
 const together: Partial<Record<MapName, MapName>> = { backend: 'robin', robin: 'backend' };
 
 export function openGrowth(options: GrowthOptions): Growth {
-  const { log, now, sizeOf, grow, gatherMs = gather, againMs = again } = options;
+  const { log, now, sizeOf, neededIn, grow, gatherMs = gather, againMs = again } = options;
   const asked = new Set<MapName>();
   const done: GrowthStatus[] = [];
   let timer: NodeJS.Timeout | undefined;
   let under: Promise<void> = Promise.resolve();
   let closed = false;
 
-  /** Twice what the smaller of a pair has, and never less than a map has now. */
+  /** Twice what the smaller of a pair has, or more if that is not enough; never less than a map has now. */
   const target = (map: MapName): number => {
     const other = together[map];
     const size = other ? Math.min(sizeOf(map), sizeOf(other)) : sizeOf(map);
-    return Math.max(sizeOf(map), Math.min(2 * size, largest));
+    let next = 2 * size;
+    // Half of what is added stays free, or the next swap would follow at once.
+    while (next < largest && next - size < 2 * neededIn(map)) next *= 2;
+    return Math.max(sizeOf(map), Math.min(next, largest));
   };
 
   const plan = (ms: number): void => {

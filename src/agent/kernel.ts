@@ -74,6 +74,11 @@ export async function openKernel(
     log,
     now,
     sizeOf: (map) => guard.plane.map(map).maxEntries,
+    neededIn: (map) => {
+      let needed = 0;
+      for (const { shortage } of reconciler.status().refused) if (shortage?.map === map) needed += shortage.needed;
+      return needed;
+    },
     grow: async (sizes) => {
       await reconciler.swap(async () => {
         const before = guard.plane;

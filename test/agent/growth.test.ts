@@ -8,12 +8,17 @@ import { openLog } from '../../src/agent/log.ts';
 import { sink } from '../../src/env.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 
-function open(sizes: Partial<Record<MapName, number>>, grow: (sizes: MapSizes) => Promise<void> = async () => {}) {
+function open(
+  sizes: Partial<Record<MapName, number>>,
+  grow: (sizes: MapSizes) => Promise<void> = async () => {},
+  needed: Partial<Record<MapName, number>> = {},
+) {
   const asked: MapSizes[] = [];
   const growth = openGrowth({
     log: openLog(sink(), 'silent', {}),
     now: () => 7,
     sizeOf: (map) => sizes[map] ?? 0,
+    neededIn: (map) => needed[map] ?? 0,
     gatherMs: 5,
     againMs: 40,
     grow: async (next) => {
@@ -50,6 +55,14 @@ describe('growth', () => {
     await pause(30);
     expect(even.asked).toEqual([{ robin: 128, backend: 128 }]);
     await even.growth.close();
+  });
+
+  it('makes room for what was refused at once', async () => {
+    const { growth, asked } = open({ endpoint: 32 }, undefined, { endpoint: 101 });
+    growth.ask('endpoint');
+    await pause(30);
+    expect(asked).toEqual([{ endpoint: 256 }]);
+    await growth.close();
   });
 
   it('stops at the largest size, tries a swap that failed again later, and does nothing once closed', async () => {
