@@ -5,7 +5,7 @@ import { identityOf, type MeshObject } from './objects.ts';
 import type { FileContents } from './read.ts';
 
 export interface Folder {
-  /** Puts files in place of what they said before (undefined: the file is gone). @returns by identity what is in effect now, where it differs. */
+  /** Puts files in place of what they said before (undefined: the file is gone). @returns by identity what is in effect now, of all that was read again or is gone. */
   update(files: Iterable<readonly [string, FileContents | undefined]>): Map<string, MeshObject | undefined>;
   /** All complaints, in the order of `files`; `more`: warnings that show only when objects are seen together. */
   report(more: readonly Finding[]): Report;

@@ -95,7 +95,13 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
     const wanted = entries.filter((e) => !e.name.startsWith('.') && (!e.isFile() || endings.test(e.name)));
     wanted.sort((a, b) => (a.name < b.name ? -1 : 1));
     const stats = await Promise.all(
-      wanted.map((e) => stat(join(path, e.name), { bigint: true }).catch(() => undefined)),
+      wanted.map((entry) =>
+        stat(join(path, entry.name), { bigint: true }).catch((error) => {
+          // What went while we looked is simply gone; a link that leads nowhere is a mistake.
+          const matters = endings.test(entry.name) && (entry.isSymbolicLink() || !isGone(error));
+          if (matters) fail(join(name, entry.name), join(path, entry.name), error);
+        }),
+      ),
     );
     for (const [i, entry] of wanted.entries()) {
       const below = stats[i];

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes with the source: addresses kept over restarts, host names, the reading thread, validation, hosts lines.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import { expect, test } from 'vitest';
+import { renderFinding } from '../../../src/source/file/findings.ts';
+import { renderHosts } from '../../../src/source/file/hosts.ts';
+import { threadFromBytes } from '../../../src/source/file/load.ts';
+import { validateFiles } from '../../../src/source/file/validate.ts';
+import { folder, listen, pod } from './listening.ts';
+import { built, dedent } from './texts.ts';
+
+const entry = (host: string, more = 'resolution: DNS') =>
+  dedent(`
+    apiVersion: networking.istio.io/v1
+    kind: ServiceEntry
+    metadata: {name: api, namespace: shop}
+    spec: {hosts: ["${host}"], ports: [{number: 80}], ${more}}
+  `);
+
+const addressesOf = (heard: ReturnType<typeof listen>) =>
+  heard.told.flatMap(({ changes }) => changes.flatMap((c) => (c.kind === 'put-service' ? [c.service.addresses] : [])));
+
+test('automatic addresses outlive the agent, also when they were not the first choice', async () => {
+  const path = folder();
+  const addresses = join(folder(), 'addresses.json');
+  writeFileSync(
+    addresses,
+    '{"shop/a.example.com": ["240.240.9.9", "2001:2::9"], "shop/gone.example.com": ["240.240.9.8", "2001:2::8"]}',
+  );
+  writeFileSync(join(path, 'a.yaml'), entry('a.example.com'));
+  writeFileSync(join(path, 'b.yaml'), entry('b.example.com').replace('name: api', 'name: b'));
+  const first = listen([path], { addresses });
+  await first.source.loaded;
+  await first.source.close();
+  const [a, b] = addressesOf(first);
+  expect(a?.map((x) => x.address)).toEqual(['240.240.9.9', '2001:2::9']);
+  const kept = JSON.parse(readFileSync(addresses, 'utf8'));
+  expect(kept).toEqual({
+    'shop/a.example.com': ['240.240.9.9', '2001:2::9'],
+    'shop/b.example.com': b?.map((x) => x.address),
+    'shop/gone.example.com': ['240.240.9.8', '2001:2::8'],
+  });
+  const second = listen([path], { addresses });
+  await second.source.loaded;
+  expect(addressesOf(second)).toEqual([a, b]);
+});
+
+test('kept addresses that cannot be read are left behind with a warning', async () => {
+  const path = folder();
+  const addresses = join(path, 'addresses.txt');
+  writeFileSync(addresses, '{"shop/a": ["here"]}');
+  writeFileSync(join(path, 'a.yaml'), entry('a.example.com'));
+  const heard = listen([path], { addresses });
+  await heard.source.loaded;
+  expect(addressesOf(heard)[0]?.length).toBe(2);
+  expect(heard.warnings).toEqual([expect.stringContaining('automatic addresses of before cannot be read')]);
+});
+
+test('host names are asked for in the background, and their addresses come as changes', async () => {
+  const path = folder();
+  writeFileSync(join(path, 'a.yaml'), entry('a.example.com'));
+  let answer: (addresses: string[]) => void = () => {};
+  const asked: string[] = [];
+  const heard = listen([path], {
+    resolver: (hostname) => {
+      asked.push(hostname);
+      return new Promise((done) => (answer = (addresses) => done({ addresses, ttl: 300 })));
+    },
+  });
+  await heard.source.loaded;
+  expect(heard.told.length).toBe(1);
+  expect(asked).toEqual(['a.example.com']);
+  answer(['192.0.2.7']);
+  await heard.until(() => heard.told.length === 2);
+  expect(heard.told[1]?.changes.map((c) => (c.kind === 'put-workload' ? c.workload.addresses : c.kind))).toEqual([
+    'remove-workload',
+    ['192.0.2.7'],
+  ]);
+  writeFileSync(join(path, 'a.yaml'), entry('b.example.com'));
+  await heard.until(() => asked.length === 2);
+  expect(asked[1]).toBe('b.example.com');
+});
+
+test('a name that cannot be resolved is a warning of the report', async () => {
+  const path = folder();
+  writeFileSync(join(path, 'a.yaml'), entry('a.example.com'));
+  const heard = listen([path], {
+    resolver: async () => {
+      throw new Error('queryA ENOTFOUND a.example.com');
+    },
+  });
+  await heard.until(() => heard.told.length === 2);
+  expect(heard.told[1]?.report.warnings.map(renderFinding)).toEqual([
+    `${path}/a.yaml:3:18: ServiceEntry shop/api: host name "a.example.com" is not resolved: queryA ENOTFOUND a.example.com`,
+  ]);
+});
+
+test('much at once is read in a thread, with the same result', async () => {
+  const [path, dist] = [folder(), folder()];
+  await build({
+    entryPoints: [join(import.meta.dirname, '../../../src/source/file/parse-worker.ts')],
+    outfile: join(dist, 'parse-worker.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    banner: { js: "import{createRequire as $r}from'node:module';const require=$r(import.meta.url);" },
+    logLevel: 'silent',
+  });
+  for (let f = 0; f < 10; f++) {
+    const pods = Array.from({ length: 400 }, (_, i) => pod(`p${f}-${i}`)).join('');
+    writeFileSync(join(path, `${f}.yaml`), `${pods}${pod('broken', '7')}`);
+  }
+  expect(10 * readFileSync(join(path, '0.yaml')).length).toBeGreaterThan(threadFromBytes);
+  const here = listen([path]);
+  const there = listen([path], { thread: pathToFileURL(join(dist, 'parse-worker.mjs')) });
+  await Promise.all([here.source.loaded, there.source.loaded]);
+  expect(there.told).toEqual(here.told);
+  expect(there.told[0]?.changes.length).toBe(4000);
+
+  const dead = listen([path], { thread: pathToFileURL(join(dist, 'none.mjs')) });
+  await dead.source.loaded;
+  expect(dead.faults().length).toBe(10);
+  expect(dead.faults()[0]).toMatch(/0\.yaml: cannot be read: Cannot find module/);
+}, 30_000);
+
+test('validation says what the agent would', async () => {
+  const path = folder();
+  mkdirSync(join(path, 'sub'));
+  writeFileSync(join(path, 'a.yaml'), pod('a', '7') + pod('b'));
+  writeFileSync(join(path, 'sub/b.yaml'), `${pod('b')}---\n${entry('a.example.com')}`);
+  const report = await validateFiles([path, '-', join(path, 'none')], {
+    stdin: Readable.from([
+      `${pod('b')}---\n${entry('a.example.com', 'resolution: NONE').replace('name: api', 'name: late')}`,
+    ]),
+  });
+  expect(report).toMatchObject({ files: 4, objects: 3 });
+  expect(report.faults.map(renderFinding)).toEqual([
+    `${path}/a.yaml:5:18: Pod default/a: spec.nodeName: must be text, not the number 7 (put it in quotes)`,
+    `${path}/sub/b.yaml:4:18: Pod default/b: metadata.name: is defined at ${path}/a.yaml:10:18 already; this document is left out`,
+    `-:4:18: Pod default/b: metadata.name: is defined at ${path}/a.yaml:10:18 already; this document is left out`,
+    `${path}/none: does not exist`,
+  ]);
+  expect(report.warnings.map(renderFinding)).toEqual([
+    '-:10:18: ServiceEntry shop/late: spec.hosts: "a.example.com" belongs to ServiceEntry shop/api; it is left out here',
+  ]);
+});
+
+test('hosts lines', () => {
+  const service =
+    'apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {clusterIPs: [10.0.0.1, "fd00::1"]}\n';
+  const { services } = built(
+    service,
+    entry('b.example.com', 'resolution: STATIC'),
+    entry('b.example.com').replaceAll('namespace: shop', 'namespace: a'),
+    entry('*.wild.example.com', 'addresses: [192.0.2.1]').replace('name: api', 'name: wild'),
+    entry('range.example.com', 'addresses: [192.0.2.0/24]').replace('name: api', 'name: range'),
+  );
+  const lines = renderHosts(services.values()).split('\n');
+  const canonical = services.get('a/b.example.com')?.addresses.map((x) => x.address) ?? [];
+  expect(lines).toEqual([
+    ...canonical.map((address) => `${address} b.example.com # automatic`),
+    '10.0.0.1 cart.shop.svc.cluster.local',
+    'fd00::1 cart.shop.svc.cluster.local',
+    '',
+  ]);
+});
