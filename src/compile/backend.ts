@@ -5,8 +5,9 @@ import type { Model, NodeView } from '../mesh/model.ts';
 import type { Service, ServicePort } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4 } from '../net/address.ts';
-import { type Eligible, eligibleFor, type Out, type Report, workloadsOf } from './eligible.ts';
+import { type Eligible, eligibleFor, mapsByProtocol, type Out, type Report } from './eligible.ts';
 import { endpointsOf, type Family } from './endpoints.ts';
+import { type ModelReader, readerOf } from './reader.ts';
 import type { WantedBackend, WantedEndpoint } from './wanted.ts';
 
 /** Name of a backend: "namespace/hostname:port/4", with "/udp" for one that is UDP's alone. */
@@ -49,7 +50,9 @@ function familiesOf(service: Service, view: NodeView): readonly Family[] {
 }
 
 function sameEligible(a: readonly Eligible[], b: readonly Eligible[]): boolean {
-  return a.length === b.length && a.every((e, i) => e.workload === b[i]?.workload && e.port === b[i]?.port);
+  return (
+    a === b || (a.length === b.length && a.every((e, i) => e.workload === b[i]?.workload && e.port === b[i]?.port))
+  );
 }
 
 export function sameEndpoints(a: readonly WantedEndpoint[], b: readonly WantedEndpoint[]): boolean {
@@ -85,13 +88,13 @@ function alike(eligible: readonly Eligible[], family: Family): boolean {
 }
 
 /** All backends of a service; none for one that is unknown, headless or on other networks only. Endpoints are sorted by uid. */
-export function backendsOf(model: Model, view: NodeView, key: string): readonly WantedBackend[] {
-  const service = model.services.get(key);
+export function backendsOf(reader: ModelReader, view: NodeView, key: string): readonly WantedBackend[] {
+  const service = reader.service(key);
   if (!service) return [];
   const families = familiesOf(service, view);
   if (families.length === 0) return [];
   const passthrough = service.loadBalancing.mode === 'passthrough';
-  const workloads = passthrough ? [] : workloadsOf(model, key);
+  const workloads = passthrough ? [] : reader.members(key);
   const backends: WantedBackend[] = [];
   const add = (name: string, endpoints: readonly WantedEndpoint[]): void =>
     void backends.push({
@@ -105,8 +108,9 @@ export function backendsOf(model: Model, view: NodeView, key: string): readonly 
     });
   for (const [number, { tcp, udp }] of portsOf(service)) {
     const forTcp = tcp && eligibleFor(service, workloads, view, tcp, 'tcp');
-    const forUdp = udp && eligibleFor(service, workloads, view, udp, 'udp');
-    const shared = forTcp !== undefined && forUdp !== undefined && sameEligible(forTcp, forUdp);
+    const oneEntry = tcp === udp && !mapsByProtocol(key, workloads);
+    const forUdp = oneEntry ? forTcp : udp && eligibleFor(service, workloads, view, udp, 'udp');
+    const shared = forTcp && forUdp && sameEligible(forTcp, forUdp);
     for (const family of families) {
       const tcpEndpoints = forTcp && endpointsOf(service, forTcp, view, family, 'tcp');
       if (tcpEndpoints) add(backendName(key, number, family), tcpEndpoints);
@@ -145,12 +149,13 @@ export function candidates(
   protocol: Protocol,
   family: Family,
 ): readonly Candidate[] {
-  const service = model.services.get(key);
+  const reader = readerOf(model);
+  const service = reader.service(key);
   const entry = service && portsOf(service).get(port)?.[protocol];
   if (!service || !entry) return [];
   const found = new Map<string, Candidate>();
   const report: Report = ({ uid }: Workload, out) => void found.set(uid, { in: false, workload: uid, ...out });
-  const workloads = workloadsOf(model, key);
+  const workloads = reader.members(key);
   if (service.loadBalancing.mode === 'passthrough') {
     for (const w of workloads)
       report(w, { code: 'passthrough', reason: 'the service is not balanced: clients go where they dial' });

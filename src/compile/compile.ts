@@ -9,6 +9,7 @@ import type { Cidr } from '../net/cidr.ts';
 import { backendsOf, sameBackend } from './backend.ts';
 import { coverOf, isRange, rangeOf } from './cover.ts';
 import { allV4, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
+import { readerOf, wholeReaderOf } from './reader.ts';
 import type { Wanted, WantedBackend, WantedClient, WantedDelta, WantedFrontend } from './wanted.ts';
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
@@ -43,6 +44,15 @@ interface Emitted<T> {
   close(): { readonly entries: Table<string, T>; readonly of: Table<string, readonly string[]> };
 }
 
+const none: readonly string[] = [];
+
+/** Whether a name is in a list: most lists are too short for a Set to pay. */
+function membership(names: readonly string[]): (name: string) => boolean {
+  if (names.length <= 8) return (name) => names.includes(name);
+  const all = new Set(names);
+  return (name) => all.has(name);
+}
+
 function emit<T>(
   before: Table<string, T>,
   beforeOf: Table<string, readonly string[]>,
@@ -56,18 +66,19 @@ function emit<T>(
     delta,
     has: (key) => entries.has(key),
     replace(source, now) {
-      const old = of.get(source) ?? [];
+      const old = of.get(source) ?? none;
       const names = now.map(name);
-      const kept = new Set(names);
+      const [was, is] = [membership(old), membership(names)];
       for (const key of old) {
-        if (kept.has(key)) continue;
+        if (is(key)) continue;
         entries.delete(key);
         delta.set(key, undefined);
       }
       for (let i = 0; i < now.length; i++) {
         const entry = now[i] as T;
         const key = names[i] as string;
-        const held = entries.get(key);
+        // Only what this source emitted can be held already.
+        const held = was(key) ? entries.get(key) : undefined;
         if (held !== undefined && same(held, entry)) continue;
         entries.set(key, entry);
         delta.set(key, entry);
@@ -95,14 +106,12 @@ function sameClient(a: WantedClient, b: WantedClient): boolean {
   return a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6;
 }
 
-/** Everything that the model holds or the index emitted. */
-function everything(index: CompileIndex, model: Model): Touched {
-  const workloads = new Set(index.clients.keys());
-  for (const uid of model.workloads.keys()) workloads.add(uid);
+/** Everything that the model holds or the index emitted; of the workloads those that are clients or were. */
+function everything(index: CompileIndex, model: Model, local: readonly string[]): Touched {
   return {
     services: new Set([...index.backendsOf.keys(), ...model.services.keys()]),
     addresses: new Set([...index.frontendsOf.keys(), ...model.owners.keys()]),
-    workloads,
+    workloads: new Set([...index.clients.keys(), ...local]),
   };
 }
 
@@ -130,7 +139,9 @@ export function compileTouched(
   view: NodeView,
   touched: Touched | 'everything',
 ): { readonly delta: WantedDelta; readonly index: CompileIndex } {
-  const work = touched === 'everything' ? everything(index, model) : touched;
+  const whole = touched === 'everything' ? wholeReaderOf(model, view.node) : undefined;
+  const work = touched === 'everything' ? everything(index, model, whole?.local ?? []) : touched;
+  const reader = whole?.reader ?? readerOf(model);
   const backends = emit<WantedBackend>(index.backends, index.backendsOf, (b) => b.name, sameBackend);
   const frontends = emit<WantedFrontend>(index.frontends, index.frontendsOf, (f) => f.key, sameFrontend);
   const clients = index.clients.asMutable();
@@ -138,9 +149,9 @@ export function compileTouched(
 
   const addresses = new Set(work.addresses);
   for (const key of work.services) {
-    const renamed = backends.replace(key, backendsOf(model, view, key));
+    const renamed = backends.replace(key, backendsOf(reader, view, key));
     // UDP parting from TCP gives a service another backend: its frontends must name it.
-    if (renamed) for (const a of model.services.get(key)?.addresses ?? []) addresses.add(addressText(a));
+    if (renamed) for (const a of reader.service(key)?.addresses ?? []) addresses.add(addressText(a));
   }
 
   const ranges = index.ranges.asMutable();
@@ -156,7 +167,7 @@ export function compileTouched(
       hasBackend: backends.has,
     };
     const all = touched === 'everything' && ranges.size === 0 ? addresses : withCovered(addresses, index, model);
-    for (const text of all) frontends.replace(text, frontendsOf(model, view, text, context));
+    for (const text of all) frontends.replace(text, frontendsOf(reader, view, text, context));
   }
 
   for (const uid of work.workloads) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which workloads of a service can serve a port, at which addresses, and why the others cannot.
 import type { Protocol } from '../abi/structs.ts';
-import type { Model, NodeView } from '../mesh/model.ts';
+import type { NodeView } from '../mesh/model.ts';
 import { type Service, type ServicePort, serviceKey } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { type Address, isV4 } from '../net/address.ts';
@@ -35,16 +35,6 @@ export interface Eligible {
   readonly address6: Address | undefined;
 }
 
-/** Workloads that name the service, by uid. */
-export function workloadsOf(model: Model, key: string): readonly Workload[] {
-  const found: Workload[] = [];
-  for (const uid of model.members.get(key) ?? []) {
-    const workload = model.workloads.get(uid);
-    if (workload) found.push(workload);
-  }
-  return found.sort((a, b) => (a.uid < b.uid ? -1 : a.uid > b.uid ? 1 : 0));
-}
-
 /** Port that `workload` serves `port` of the service at: its own mapping, else the service's target port; 0 is none. */
 function targetPort(workload: Workload, key: string, port: ServicePort, protocol: Protocol): number {
   for (const m of workload.services.get(key) ?? []) {
@@ -53,6 +43,11 @@ function targetPort(workload: Workload, key: string, port: ServicePort, protocol
     }
   }
   return port.targetPort;
+}
+
+/** True when some workload maps ports of the service for one protocol alone, so that TCP and UDP may go to different ones. */
+export function mapsByProtocol(key: string, workloads: readonly Workload[]): boolean {
+  return workloads.some((w) => w.services.get(key)?.some((m) => m.protocol !== undefined));
 }
 
 function accepts(service: Service, address: Address): boolean {

@@ -6,7 +6,7 @@ import type { Service } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import type { Address } from '../net/address.ts';
 import type { Eligible, Out, Report } from './eligible.ts';
-import { chooseByLocality, type Share } from './spread.ts';
+import { chooseByLocality } from './spread.ts';
 import type { WantedEndpoint } from './wanted.ts';
 
 /** Family of the address that the client dials. */
@@ -36,29 +36,29 @@ export function endpointsOf(
   protocol: Protocol,
   report?: Report,
 ): readonly WantedEndpoint[] {
-  const outs = new Map<Workload, Out>();
+  const outs = report && new Map<Workload, Out>();
   for (const addressFor of attempts(family, protocol)) {
-    const pool = eligible.filter((e) => addressFor(e) !== undefined);
+    const has = (e: Eligible): boolean => addressFor(e) !== undefined;
+    const pool = eligible.every(has) ? eligible : eligible.filter(has);
     if (pool.length === 0) continue;
-    const farther = report && ((w: Workload, out: Out) => void (outs.has(w) || outs.set(w, out)));
-    const shares = chooseByLocality(service, pool, view, farther);
-    if (shares.length === 0) continue;
-    if (report) {
-      const inside = new Set(shares.map((s) => s.of.workload));
-      for (const { workload } of eligible) {
-        if (!inside.has(workload)) report(workload, outs.get(workload) ?? otherFamily(family));
-      }
+    const farther = outs && ((w: Workload, out: Out) => void (outs.has(w) || outs.set(w, out)));
+    const { chosen, weights } = chooseByLocality(service, pool, view, farther);
+    if (chosen.length === 0) continue;
+    if (report && outs) {
+      const inside = new Set(chosen);
+      for (const e of eligible) if (!inside.has(e)) report(e.workload, outs.get(e.workload) ?? otherFamily(family));
     }
-    return shares.map((s) => endpoint(s, addressFor(s.of) as Address));
+    return chosen.map((e, i) => ({
+      workload: e.workload.uid,
+      address: addressFor(e) as Address,
+      port: e.port,
+      weight: weights?.[i] ?? e.workload.capacity,
+    }));
   }
-  if (report) for (const [workload, out] of outs) report(workload, out);
+  for (const [workload, out] of outs ?? []) report?.(workload, out);
   return [];
 }
 
 function otherFamily(family: Family): Out {
   return { code: 'family', reason: `no IPv${family} address, others have one` };
-}
-
-function endpoint(share: Share, address: Address): WantedEndpoint {
-  return { workload: share.of.workload.uid, address, port: share.of.port, weight: share.weight };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The frontends of an address: for every port and protocol that its owners serve, which backend a client gets.
 import type { Protocol } from '../abi/structs.ts';
-import type { Model, NodeView } from '../mesh/model.ts';
+import type { NodeView } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
 import { type Address, isV4 } from '../net/address.ts';
 import { coversMapped } from '../net/cidr.ts';
@@ -9,10 +9,13 @@ import { socketAddressText } from '../net/socket-address.ts';
 import { backendName, type PortEntries, portsOf } from './backend.ts';
 import { type Cover, isRange, rangeOf } from './cover.ts';
 import { type Claim, rankClaims } from './rank.ts';
+import type { ModelReader } from './reader.ts';
 import type { WantedFrontend } from './wanted.ts';
 
 /** Every IPv4 address. */
 export const allV4 = '0.0.0.0/0';
+
+const protocols: readonly Protocol[] = ['tcp', 'udp'];
 
 /** Key text of a frontend: "tcp/10.0.0.1:80", "udp/[2001:db8::1]:53", ranges "tcp/10.1.0.0/16:80" and "tcp/[2001:db8::/32]:80". */
 export function frontendKey(protocol: Protocol, address: Address, length: number | undefined, port: number): string {
@@ -28,10 +31,10 @@ function claims(service: Service, text: string, view: NodeView): boolean {
 }
 
 /** Services that claim exactly this text on this node's network. */
-function ownersOf(model: Model, view: NodeView, text: string, length: number): readonly Owner[] {
+function ownersOf(reader: ModelReader, view: NodeView, text: string, length: number): readonly Owner[] {
   const found: Owner[] = [];
-  for (const key of model.owners.get(text) ?? []) {
-    const service = model.services.get(key);
+  for (const key of reader.owners(text)) {
+    const service = reader.service(key);
     if (!service || !claims(service, text, view)) continue;
     found.push({
       key,
@@ -46,7 +49,7 @@ function ownersOf(model: Model, view: NodeView, text: string, length: number): r
 }
 
 const serving = (owners: readonly Owner[], port: number, protocol: Protocol): readonly Owner[] =>
-  owners.filter((o) => o.ports.get(port)?.[protocol] !== undefined);
+  owners.length === 0 ? owners : owners.filter((o) => o.ports.get(port)?.[protocol] !== undefined);
 
 /** What frontends need to know beyond the model. */
 export interface FrontendContext {
@@ -62,54 +65,77 @@ export interface FrontendContext {
  * next one that does answers there.
  */
 export function frontendsOf(
-  model: Model,
+  reader: ModelReader,
   view: NodeView,
   text: string,
   context: FrontendContext,
 ): readonly WantedFrontend[] {
   const range = rangeOf(text);
-  const family = isV4(range.address) ? 4 : 6;
-  const owners = ownersOf(model, view, text, range.length);
-  const around = context.cover(range).flatMap((t) => ownersOf(model, view, t, rangeOf(t).length));
+  const { address } = range;
+  const family = isV4(address) ? 4 : 6;
+  const owners = ownersOf(reader, view, text, range.length);
+  const around = context.cover(range).flatMap((t) => ownersOf(reader, view, t, rangeOf(t).length));
   const length = isRange(text) ? range.length : undefined;
-  const base = length === undefined ? { address: range.address } : { address: range.address, length };
-  const found = new Map<string, WantedFrontend>();
-  for (const { ports } of owners) {
-    for (const [port, entries] of ports) {
-      for (const protocol of ['tcp', 'udp'] as const) {
-        const key = frontendKey(protocol, range.address, length, port);
-        if (!entries[protocol] || found.has(key)) continue;
-        const here = serving(owners, port, protocol);
-        const there = around.length === 0 ? around : serving(around, port, protocol);
-        const levels = length === undefined ? [here, there] : [[...here, ...there]];
-        const backend = rankClaims(levels, (claim) => {
-          const own = backendName(claim.key, port, family, true);
-          return protocol === 'udp' && context.hasBackend(own) ? own : backendName(claim.key, port, family);
-        });
-        found.set(key, { key, protocol, ...base, port, backend });
-      }
+  const backendFor = (claim: Claim, port: number, protocol: Protocol): string => {
+    const own = protocol === 'udp' ? backendName(claim.key, port, family, true) : '';
+    return own && context.hasBackend(own) ? own : backendName(claim.key, port, family);
+  };
+  const answer = (port: number, protocol: Protocol): string | ReadonlyMap<string, string> => {
+    const [only] = owners;
+    if (owners.length === 1 && only?.everywhere && around.length === 0) return backendFor(only, port, protocol);
+    const here = serving(owners, port, protocol);
+    const there = serving(around, port, protocol);
+    const levels = length === undefined ? [here, there] : [[...here, ...there]];
+    return rankClaims(levels, (claim) => backendFor(claim, port, protocol));
+  };
+  const found: WantedFrontend[] = [];
+  for (const [port, entries] of merge(owners)) {
+    for (const protocol of protocols) {
+      if (!entries[protocol]) continue;
+      const key = frontendKey(protocol, address, length, port);
+      const backend = answer(port, protocol);
+      found.push(
+        length === undefined
+          ? { key, protocol, address, port, backend }
+          : { key, protocol, address, length, port, backend },
+      );
     }
   }
-  if (text === allV4) shadow(model, view, context.mapped, found);
-  return [...found.values()];
+  if (text === allV4) found.push(...shadows(reader, view, context.mapped, owners));
+  return found;
+}
+
+/** What any of the owners serves. */
+function merge(owners: readonly Owner[]): ReadonlyMap<number, PortEntries> {
+  const [first] = owners;
+  if (owners.length === 1 && first) return first.ports;
+  const merged = new Map<number, PortEntries>();
+  for (const { ports } of owners) {
+    for (const [port, entries] of ports) merged.set(port, { ...entries, ...merged.get(port) });
+  }
+  return merged;
 }
 
 /**
  * A range of IPv6 addresses that takes in the v4-mapped ones must not catch IPv4 in the kernel's 16-byte trie: where IPv4 has no range of
- * its own for the port, one that nobody sees stands before it.
+ * its own (`owners`) for the port, one that nobody sees stands before it.
  */
-function shadow(model: Model, view: NodeView, ranges: readonly string[], found: Map<string, WantedFrontend>): void {
-  for (const text of ranges) {
-    for (const { ports } of ownersOf(model, view, text, 0)) {
-      for (const [port, entries] of ports) {
-        for (const protocol of ['tcp', 'udp'] as const) {
-          const key = frontendKey(protocol, '0.0.0.0', 0, port);
-          if (!entries[protocol] || found.has(key)) continue;
-          found.set(key, { key, protocol, address: '0.0.0.0', length: 0, port, backend: new Map() });
-        }
-      }
+function shadows(
+  reader: ModelReader,
+  view: NodeView,
+  ranges: readonly string[],
+  owners: readonly Owner[],
+): readonly WantedFrontend[] {
+  const own = merge(owners);
+  const found: WantedFrontend[] = [];
+  for (const [port, entries] of merge(ranges.flatMap((text) => ownersOf(reader, view, text, 0)))) {
+    for (const protocol of protocols) {
+      if (!entries[protocol] || own.get(port)?.[protocol]) continue;
+      const key = frontendKey(protocol, '0.0.0.0', 0, port);
+      found.push({ key, protocol, address: '0.0.0.0', length: 0, port, backend: new Map() });
     }
   }
+  return found;
 }
 
 export function sameFrontend(a: WantedFrontend, b: WantedFrontend): boolean {

@@ -7,10 +7,10 @@ import type { Workload } from '../mesh/workload.ts';
 import type { Eligible, Report } from './eligible.ts';
 import { integerShares } from './weights.ts';
 
-/** A workload that takes part, and its weight among the others (1..2^32-1). */
-export interface Share {
-  readonly of: Eligible;
-  readonly weight: number;
+/** The workloads that take part, and their weights among each other (1..2^32-1) where those are not their capacities. */
+export interface Spread {
+  readonly chosen: readonly Eligible[];
+  readonly weights?: readonly number[];
 }
 
 /** The name by which a cluster that is not named goes. */
@@ -57,9 +57,6 @@ function difference(scopes: readonly Scope[], view: NodeView, workload: Workload
   return undefined;
 }
 
-const byCapacity = (pool: readonly Eligible[]): readonly Share[] =>
-  pool.map((of) => ({ of, weight: of.workload.capacity }));
-
 /** Those of `pool` with the lowest `distance`. */
 function nearest(
   pool: readonly Eligible[],
@@ -85,8 +82,10 @@ function failoverDistance(locality: LocalityDistribution, view: NodeView, worklo
 }
 
 /** Percent shares of the localities that have anybody, split inside each by capacity. */
-function distribute(to: ReadonlyMap<string, number>, pool: readonly Eligible[], report?: Report): readonly Share[] {
-  const groups = new Map<string, { readonly percent: number; total: number; readonly of: Eligible[] }>();
+function distribute(to: ReadonlyMap<string, number>, pool: readonly Eligible[], report?: Report): Spread {
+  const chosen: Eligible[] = [];
+  const groups: { readonly percent: number; total: number }[] = [];
+  const byPattern = new Map<string, { readonly percent: number; total: number }>();
   for (const e of pool) {
     const target = [...to].find(([pattern]) => localityFits(pattern, e.workload.locality));
     if (!target || target[1] <= 0) {
@@ -94,26 +93,23 @@ function distribute(to: ReadonlyMap<string, number>, pool: readonly Eligible[], 
       report?.(e.workload, { code: 'share', reason });
       continue;
     }
-    const group = groups.get(target[0]) ?? { percent: target[1], total: 0, of: [] };
+    const group = byPattern.get(target[0]) ?? { percent: target[1], total: 0 };
+    byPattern.set(target[0], group);
     group.total += e.workload.capacity;
-    group.of.push(e);
-    groups.set(target[0], group);
+    groups.push(group);
+    chosen.push(e);
   }
-  const parts = [...groups.values()].flatMap((g) =>
-    g.of.map((of) => ({ of, times: g.percent * of.workload.capacity, per: g.total })),
+  const weights = integerShares(
+    chosen.map((e, i) => {
+      const group = groups[i] as { percent: number; total: number };
+      return { times: group.percent * e.workload.capacity, per: group.total };
+    }),
   );
-  const weights = integerShares(parts);
-  const shares = parts.map((p, i) => ({ of: p.of, weight: weights[i] as number }));
-  return shares.sort((a, b) => (a.of.workload.uid < b.of.workload.uid ? -1 : 1));
+  return { chosen, weights };
 }
 
 /** Who of `pool` (sorted by uid) takes part for a client on this node, and with what weight. */
-export function chooseByLocality(
-  service: Service,
-  pool: readonly Eligible[],
-  view: NodeView,
-  report?: Report,
-): readonly Share[] {
+export function chooseByLocality(service: Service, pool: readonly Eligible[], view: NodeView, report?: Report): Spread {
   const { mode, scopes } = service.loadBalancing;
   let left = pool;
   if (mode === 'strict') {
@@ -125,17 +121,17 @@ export function chooseByLocality(
   }
   if (service.locality && service.locality.distribute.length > 0) {
     const rule = service.locality.distribute.find((d) => localityFits(d.from, view.locality));
-    return rule ? distribute(rule.to, left, report) : byCapacity(left);
+    return rule ? distribute(rule.to, left, report) : { chosen: left };
   }
   if (service.locality) {
     const { locality } = service;
     const tell = (w: Workload) =>
       `nearer ones exist: locality "${localityText(w.locality)}", here "${localityText(view.locality)}"`;
-    return byCapacity(nearest(left, (w) => failoverDistance(locality, view, w), tell, report));
+    return { chosen: nearest(left, (w) => failoverDistance(locality, view, w), tell, report) };
   }
   if (mode === 'failover') {
     const tell = (w: Workload) => `nearer ones exist: ${difference(scopes, view, w)}`;
-    return byCapacity(nearest(left, (w) => -scopeRank(scopes, view, w), tell, report));
+    return { chosen: nearest(left, (w) => -scopeRank(scopes, view, w), tell, report) };
   }
-  return byCapacity(left);
+  return { chosen: left };
 }

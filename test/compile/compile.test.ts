@@ -60,9 +60,9 @@ describe('incremental', () => {
           index = step.index;
         });
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
-  });
+  }, 60_000);
 
   test('an older index stays as it was', () => {
     const first = model([service()], [workload('w1')]);
@@ -175,9 +175,9 @@ describe('from the client’s side', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
-  });
+  }, 60_000);
 
   test('candidates name every workload once, and probabilities add up to 1', () => {
     fc.assert(

@@ -116,7 +116,7 @@ describe('Maglev table', () => {
     );
   });
 
-  test.each([4, 7, 16, 40, 100])('one of %i that leaves moves little besides its own slots', (n) => {
+  test.each([4, 7, 16, 40, 70])('one of %i that leaves moves little besides its own slots', (n) => {
     const all = Array.from({ length: n }, (_, i) => endpoint(`pod-${i}`, 1 + (i % 3)));
     const size = maglevSize(n);
     const before = maglevTable(all, size);
