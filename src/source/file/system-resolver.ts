@@ -10,9 +10,10 @@ const lookupTtl = 30;
 
 /**
  * A resolver over node:dns. What one family's query cannot say is missing from the answer; it fails when neither says anything.
+ * @param servers "address:port" of name servers in place of the machine's
  * The machine's own look-up occupies a thread of Node's small pool while it waits, so one is made at a time.
  */
-export function systemResolver(): Resolver {
+export function systemResolver(servers?: readonly string[]): Resolver {
   let previous: Promise<unknown> = Promise.resolve();
   const machine = async (hostname: string): Promise<Answer> => {
     const turn = previous.then(() => lookup(hostname, { all: true }));
@@ -22,6 +23,7 @@ export function systemResolver(): Resolver {
   };
   return async (hostname, signal) => {
     const dns = new Dns({ timeout: 2000, tries: 2 });
+    if (servers) dns.setServers(servers);
     const stop = () => dns.cancel();
     signal.addEventListener('abort', stop);
     try {

@@ -3,7 +3,6 @@
 import { openBuilder } from '../../../src/source/file/build/builder.ts';
 import { type Finding, renderFinding, renderPlace } from '../../../src/source/file/findings.ts';
 import { openFolder } from '../../../src/source/file/folder.ts';
-import type { MeshObject } from '../../../src/source/file/objects.ts';
 import { type FileContents, readFileText } from '../../../src/source/file/read.ts';
 
 /** A text without the newline it begins with and the indent of its first line. */
@@ -19,14 +18,6 @@ export function read(text: string): FileContents {
 
 export function lines(findings: readonly Finding[]): string[] {
   return findings.map(renderFinding);
-}
-
-/** The only object of a text; throws its faults when it has none. */
-export function objectOf<K extends MeshObject['kind']>(kind: K, text: string): Extract<MeshObject, { kind: K }> {
-  const { objects, faults } = read(text);
-  const [object] = objects;
-  if (object?.kind !== kind) throw new Error(lines(faults).join('\n') || `no ${kind}`);
-  return object as Extract<MeshObject, { kind: K }>;
 }
 
 /** Everything that files say together. */
