@@ -60,6 +60,13 @@ export interface KernelWriter {
   readonly udpHooks: boolean | undefined;
 }
 
+/** A plan that was carried out, and what it freed. */
+interface Done {
+  readonly on: Image;
+  readonly left: Leftovers;
+  readonly udpEndpointsLeft: boolean;
+}
+
 /** So many more idle ids than at the last look are released without being asked. */
 const manyIdle = 4096;
 
@@ -89,14 +96,24 @@ export function openWriter(options: WriterOptions): KernelWriter {
     return inSlices(readImage(plane), stop);
   };
 
-  const afterGrace = async (on: Image, left: Leftovers, udpEndpointsLeft: boolean): Promise<void> => {
-    // Before: a program that was choosing just then could connect to an endpoint that has left.
-    if (udpEndpointsLeft) plane.sweepUdp();
+  /** What was carried out before a grace period that has passed by now. */
+  let settled: Done[] = [];
+  const settleDone = (): void => {
+    const done = settled;
+    settled = [];
+    // Not before the grace period: a program that was choosing just then could connect to an endpoint that has left.
+    if (done.some((d) => d.udpEndpointsLeft)) plane.sweepUdp();
+    for (const { on, left } of done) {
+      // Read anew meanwhile: in that image it is free already.
+      if (image === on && !stale) settle(on, left);
+    }
     if (image && !stale && image.udpFrontends === 0) setHooks(false);
-    // Read anew meanwhile: in that image it is free already.
-    if (image !== on || stale) return;
-    settle(on, left);
-    const idle = idleIn(on);
+  };
+
+  const afterGrace = async (): Promise<void> => {
+    if (settled.length === 0) return;
+    settleDone();
+    const idle = image ? idleIn(image) : 0;
     idleSeen = Math.min(idleSeen, idle);
     if (idle - idleSeen >= manyIdle) await release();
     if (refused.length > 0) onRoom();
@@ -111,8 +128,12 @@ export function openWriter(options: WriterOptions): KernelWriter {
     image = on;
     stale = false;
     refused = plan.refused;
-    if (plan.frees) waiting.add(() => alone(() => afterGrace(on, left, plan.udpEndpointsLeft)));
-    else if (plan.udpFrontends === 0) setHooks(false);
+    if (plan.frees) {
+      waiting.add(() => {
+        settled.push({ on, left, udpEndpointsLeft: plan.udpEndpointsLeft });
+        alone(afterGrace);
+      });
+    } else if (plan.udpFrontends === 0) setHooks(false);
     watch.look(fillOf(on), plan.refused);
   };
 
@@ -129,18 +150,25 @@ export function openWriter(options: WriterOptions): KernelWriter {
     return plan.ids;
   };
 
+  /** What waits for a grace period, and idle ids with their names, may be all the room that is missing. True: there is more now. */
+  const makeRoom = async (): Promise<boolean> => {
+    const waited = waiting.busy || settled.length > 0;
+    await waiting.idle();
+    settleDone();
+    return (await release()) > 0 || waited;
+  };
+
   return {
     async bring(delta, wanted) {
       const everything = stale || !image;
       const have = everything || !image ? ((await read()) as Image) : image;
       let part = everything ? deltaOf(have, wanted) : withRefused(delta, refused, wanted);
       let operations = 0;
-      for (let again = false; ; again = true) {
+      for (let tries = 0; ; tries++) {
         const plan = (await inSlices(planning(have, part, everything))) as Plan;
         await carryOut(have, plan);
         operations += plan.ops.length;
-        // Idle ids and their names take room, and may be all that is missing.
-        if (again || plan.refused.length === 0 || (await release()) === 0) return operations;
+        if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) return operations;
         part = withRefused(nothing, plan.refused, wanted);
       }
     },

@@ -5,7 +5,7 @@ import type { Wanted, WantedBackend, WantedClient, WantedEndpoint, WantedFronten
 
 /** Endpoint number `n` (from 1) of the world. */
 export function endpoint(n: number, weight = 1): WantedEndpoint {
-  return { workload: `pod-${n}`, address: `172.16.${n >>> 8}.${n & 255}`, port: 8080, weight };
+  return { workload: `pod-${n}`, address: `172.16.${(n >>> 8) & 255}.${n & 255}`, port: 8080, weight };
 }
 
 /** Backend "ns/NAME:80/4" of service "ns/NAME" with these endpoints. */
