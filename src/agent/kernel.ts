@@ -19,6 +19,8 @@ export interface KernelParts {
   readonly healInterval: number;
   /** Opens the pins; loads the programs when there are none. The lock is free. */
   readonly openPlane: () => Promise<AgentPlane>;
+  /** The same once another process has swapped them or taken them away. */
+  readonly reopenPlane: () => Promise<AgentPlane>;
   /** Swaps in maps of these sizes and opens them. The lock is held. */
   readonly growPlane: (sizes: MapSizes) => Promise<AgentPlane>;
   readonly cgroupExists: (cgroupId: bigint) => boolean;
@@ -47,7 +49,7 @@ export async function openKernel(
   onOutcome: (outcome: Outcome) => void,
 ): Promise<AgentKernel> {
   const { log, runDir, now } = parts;
-  const guard = openGuard({ runDir, plane: await parts.openPlane(), reopen: parts.openPlane });
+  const guard = openGuard({ runDir, plane: await parts.openPlane(), reopen: parts.reopenPlane });
   const reconciler = openReconciler({
     plane: guard.plane,
     view: view.view,

@@ -34,9 +34,27 @@ const defaultHealInterval = 60_000;
 
 /** Resolves once env.signal is aborted and everything is closed. SIGHUP reads all files again. The log goes to standard error. */
 export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
+  const log = openLog(env.stderr, options.logLevel ?? 'info', { node: options.node ?? env.hostname() });
+  // From here on a SIGHUP is a wish to read again, also before there is anything to read.
+  const agent: { running?: Agent; hungUp: boolean } = { hungUp: false };
+  const stopListening = env.onHangup?.(() => {
+    agent.hungUp = true;
+    if (agent.running) void hangUp(agent.running, log);
+  });
+  try {
+    agent.running = await open(env, options, log);
+    if (agent.hungUp) void hangUp(agent.running, log);
+    await aborted(env.signal);
+  } finally {
+    stopListening?.();
+    await agent.running?.close();
+  }
+  return { stopped: true };
+}
+
+function open(env: Env, options: RunAgentOptions, log: Log): Promise<Agent> {
   const { place } = options;
   const node = options.node ?? env.hostname();
-  const log = openLog(env.stderr, options.logLevel ?? 'info', { node });
   const mount = cgroupMount();
   const manager = serviceManager({
     getenv: (name) => env.getenv(name),
@@ -45,7 +63,7 @@ export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ re
     pid: process.pid,
     onFault: (fault) => log.warn(faultFacts(fault), 'the service manager cannot be told'),
   });
-  const agent = await startAgent({
+  return startAgent({
     runDir: place.runDir,
     node,
     version,
@@ -53,9 +71,10 @@ export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ re
     manager,
     now: () => env.now(),
     healInterval: options.healInterval ?? defaultHealInterval,
-    openPlane: () => openOrLoad(env, options, log),
+    openPlane: () => openOrLoad(env, options, log, '"kmeshctl upgrade" swaps them in place'),
+    reopenPlane: () => openOrLoad(env, options, log, 'restart the agent with that version'),
     async growPlane(sizes) {
-      requireOwn(place).close();
+      requireOwn(place, 'restart the agent with that version').close();
       await swap({ bpffs: place.bpffs, version, now: env.now(), sizes });
       return openPinned(place.bpffs);
     },
@@ -71,14 +90,6 @@ export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ re
       }),
     cgroupExists: (id) => cgroupPath(id, mount) !== undefined,
   });
-  const stopListening = env.onHangup?.(() => void hangUp(agent, log));
-  try {
-    await aborted(env.signal);
-  } finally {
-    stopListening?.();
-    await agent.close();
-  }
-  return { stopped: true };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -98,17 +109,17 @@ async function hangUp(agent: Agent, log: Log): Promise<void> {
 }
 
 /** What is pinned, after loading it when nothing is. KM_VERSION_MISMATCH when another version is loaded. */
-async function openOrLoad(env: Env, options: RunAgentOptions, log: Log): Promise<AgentPlane> {
+async function openOrLoad(env: Env, options: RunAgentOptions, log: Log, hint: string): Promise<AgentPlane> {
   const { place } = options;
   if (!isLoaded(place.bpffs)) {
     const { summary } = await loadPrograms(env, { ...options, dryRun: false });
     log.info({ bpffs: place.bpffs }, summary);
   }
-  return requireOwn(place);
+  return requireOwn(place, hint);
 }
 
 /** Opens the pins if this version loaded them. */
-function requireOwn({ bpffs }: Place): AgentPlane {
+function requireOwn({ bpffs }: Place, hint: string): AgentPlane {
   const plane = openPinned(bpffs);
   if (plane.version.version === version) return plane;
   const loaded = plane.version.version;
@@ -116,9 +127,7 @@ function requireOwn({ bpffs }: Place): AgentPlane {
   throw new KmeshError(
     'KM_VERSION_MISMATCH',
     `programs of kmeshctl ${loaded} are loaded under "${bpffs}", this is ${version}`,
-    {
-      hint: '"kmeshctl upgrade" swaps them in place',
-    },
+    { hint },
   );
 }
 

@@ -80,6 +80,7 @@ async function start(more: Partial<AgentParts> = {}): Promise<Agent> {
     },
     healInterval: 0,
     openPlane: async () => plane,
+    reopenPlane: async () => plane,
     growPlane: async () => plane,
     sourceName: folder,
     openSource: (onChange) =>
@@ -259,7 +260,7 @@ describe('agent', () => {
     shop(many(12));
     await until(() => sizes.length > 0 && endpoints().length === 12);
     await ready();
-    expect((await client().status({})).growth).toMatchObject([{ map: 'endpoint', from: 16, to: 32 }]);
+    expect((await client().status({})).growth).toMatchObject([{ map: 'endpoint', from: 16, to: 64 }]);
   });
 
   it('refuses a second agent in the same run directory', async () => {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks that ask the agent, against an admin socket with canned answers; no root.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type AdminServer, type Handlers, openAdminServer } from '../../src/admin/server.ts';
+import type { AgentStatus, LogLevel } from '../../src/admin/types.ts';
+import { type Env, type Place, sink } from '../../src/env.ts';
+import { reloadAgent, setLogLevel } from '../../src/tasks/set-log-level.ts';
+import { showConfig } from '../../src/tasks/show-config.ts';
+import { showDiff } from '../../src/tasks/show-diff.ts';
+import { showVersion } from '../../src/tasks/version.ts';
+import { version } from '../../src/version.ts';
+
+let runDir = '';
+let server: AdminServer | undefined;
+let place: Place;
+let level: LogLevel = 'info';
+
+const env: Env = {
+  stdin: Readable.from([]),
+  stdout: sink(),
+  stderr: sink(),
+  getenv: () => undefined,
+  now: () => 0,
+  hostname: () => 'host',
+  cwd: () => '/',
+  isRoot: () => false,
+  signal: new AbortController().signal,
+};
+
+const handlers: Handlers = {
+  status: () => ({ logLevel: level }) as unknown as AgentStatus,
+  ready: () => ({ ready: true, notReady: [] }),
+  version: () => ({ version: '7', abiVersion: 3, node: 'n1', pid: 42 }),
+  explain: () => {
+    throw new Error('not asked');
+  },
+  log(input) {
+    const was = level;
+    level = input.level;
+    return { was, level };
+  },
+  reload: () => ({ ready: true, changes: 3, faults: [] }),
+  *config({ kind, limit }) {
+    for (let i = 0; i < (limit ?? 5); i++) yield { kind: kind ?? 'service', name: `s${i}`, fields: {} };
+  },
+  *diff() {
+    for (let i = 0; i < 5; i++) yield { map: 'frontend', kind: 'missing', about: `f${i}` };
+  },
+};
+
+beforeEach(() => {
+  runDir = mkdtempSync(join(tmpdir(), 'km-tasks-'));
+  place = { bpffs: join(runDir, 'bpf'), cgroupRoot: '', runDir };
+  level = 'info';
+});
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+  rmSync(runDir, { recursive: true, force: true });
+});
+
+describe('tasks that ask the agent', () => {
+  it('sets the log level, or only says it; reads again', async () => {
+    server = await openAdminServer(runDir, handlers);
+    expect(await setLogLevel(env, { place })).toEqual({ was: 'info', level: 'info' });
+    expect(await setLogLevel(env, { place, level: 'debug' })).toEqual({ was: 'info', level: 'debug' });
+    expect(await setLogLevel(env, { place })).toEqual({ was: 'debug', level: 'debug' });
+    expect(await reloadAgent(env, { place })).toMatchObject({ changes: 3 });
+  });
+
+  it('counts all differences and lists as many as asked for', async () => {
+    server = await openAdminServer(runDir, handlers);
+    expect(await showDiff(env, { place })).toMatchObject({ count: 5, differences: { length: 5 } });
+    const some = await showDiff(env, { place, limit: 2 });
+    expect([some.count, some.differences.map((d) => d.about)]).toEqual([5, ['f0', 'f1']]);
+  });
+
+  it('passes on what the model holds, filtered by the agent', async () => {
+    server = await openAdminServer(runDir, handlers);
+    const names: string[] = [];
+    for await (const item of showConfig(env, { place, kind: 'workload', limit: 2 })) names.push(item.name);
+    expect(names).toEqual(['s0', 's1']);
+  });
+
+  it('shows the versions there are', async () => {
+    expect(await showVersion(env, { place, client: true })).toEqual({ client: { version }, faults: [] });
+    expect(await showVersion(env, { place, client: false })).toEqual({ client: { version }, faults: [] });
+    server = await openAdminServer(runDir, handlers);
+    expect(await showVersion(env, { place, client: false })).toEqual({
+      client: { version },
+      agent: { version: '7', abiVersion: 3, node: 'n1', pid: 42 },
+      faults: [],
+    });
+  });
+
+  it('says that nobody answers', async () => {
+    await expect(showDiff(env, { place })).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
+    await expect(setLogLevel(env, { place })).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
+    await expect(showConfig(env, { place }).next()).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
+  });
+});
