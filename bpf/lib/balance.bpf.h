@@ -23,14 +23,12 @@ km_inline __u32 km_uniform(__u32 n)
  * Alias table: a column at random, then the endpoint or its alias by the column's threshold. The low half of the product that
  * chose the column is uniform in the column: one random number is enough.
  */
-km_inline const struct km_endpoint *km_pick_random(const struct km_range *range)
+km_inline __u32 km_pick_random(const struct km_range *range)
 {
 	const __u64 product = (__u64)bpf_get_prandom_u32() * range->header->count;
 	const struct km_endpoint *slot = km_slot(range, product >> 32);
 
-	if (!slot || (__u32)product < slot->threshold)
-		return slot;
-	return km_slot(range, slot->alias);
+	return !slot || (__u32)product < slot->threshold ? product >> 32 : slot->alias;
 }
 
 /* Entry `at` of the range's index table: a Maglev table or a weighted cycle. */
@@ -84,7 +82,9 @@ km_inline __u32 km_least_request(const struct km_range *range)
 	other = km_slot(range, two);
 	if (!slot || !other)
 		return one;
-	return km_load(slot->workload_id) * other->threshold <= km_load(other->workload_id) * slot->threshold ? one : two;
+	if (km_load(slot->workload_id) * other->threshold <= km_load(other->workload_id) * slot->threshold)
+		return one;
+	return two;
 }
 
 /* By the client's own address of the dialled address's family; without one, by its cgroup. */
@@ -107,67 +107,69 @@ km_inline __u32 km_source_hash(const struct km_range *range, const struct km_ide
 	return km_table_index(header, hash % header->maglev_size);
 }
 
-/* Out of line: the default policy should not pay for the code of the others. */
-static __attribute__((noinline)) __u32 km_pick_index(const struct km_range *range, const struct km_identity *who,
-						     bool is4)
+/* The endpoint's number by any policy but the default one. */
+km_apart __u32 km_pick_index(__u32 first, const struct km_identity *who, bool is4)
 {
-	switch (range->header->policy) {
+	struct km_range range;
+
+	if (!who || !km_same_range(first, &range))
+		return 0;
+	switch (range.header->policy) {
 	case KM_POLICY_ROUND_ROBIN:
-		return km_round_robin(range);
+		return km_round_robin(&range);
 	case KM_POLICY_LEAST_REQUEST:
-		return km_least_request(range);
+		return km_least_request(&range);
 	default:
-		return km_source_hash(range, who, is4);
+		return km_source_hash(&range, who, is4);
 	}
 }
 
-km_inline const struct km_endpoint *km_pick(const struct km_range *range, const struct km_identity *who, bool is4)
-{
-	if (range->header->policy == KM_POLICY_RANDOM)
-		return km_pick_random(range);
-	return km_slot(range, km_pick_index(range, who, is4));
-}
-
 /*
- * The endpoint in `last` if that was used recently enough and is still a member. The LRU may give the element to another key while
- * this reads it; what counts is only what the membership test finds.
+ * The number of the endpoint in `last` if that was used recently enough and is still a member, else -1. The LRU may give the element
+ * to another key while this reads it; what counts is only what the membership test finds.
  */
-km_inline const struct km_endpoint *km_recall(const struct km_range *range, struct km_affinity *last, __u64 now)
+km_inline int km_recall(const struct km_range *range, struct km_affinity *last, __u64 now)
 {
 	union km_addr addr;
 	int index;
 
 	if (now - last->used_ns >= range->header->affinity_seconds * KM_NS_PER_SECOND) {
 		km_count(KM_REASON_AFFINITY_EXPIRED);
-		return NULL;
+		return -1;
 	}
 	addr = last->addr;
 	index = km_member(range, last->workload_id, &addr, last->port);
-	if (index < 0)
-		return NULL;
-	last->used_ns = now;
-	km_count(KM_REASON_AFFINITY_KEPT);
-	return km_slot(range, index);
+	if (index >= 0) {
+		last->used_ns = now;
+		km_count(KM_REASON_AFFINITY_KEPT);
+	}
+	return index;
 }
 
-/* The endpoint this client had last, else one by the policy, which is then remembered. */
-static __attribute__((noinline)) const struct km_endpoint *km_pick_sticky(const struct km_range *range,
-									  const struct km_identity *who, bool is4)
+/* The number of the endpoint this client had last, else of one by the policy, which is then remembered. */
+km_apart int km_pick_sticky(__u32 first, const struct km_identity *who, bool is4)
 {
-	const struct km_affinity_key key = {
-		.client = who->workload_id ? who->workload_id : who->cgroup_id | KM_CLIENT_IS_CGROUP,
-		.backend_id = range->backend_id,
-	};
-	const __u64 now = bpf_ktime_get_ns();
-	struct km_affinity *last = bpf_map_lookup_elem(&affinity, &key);
-	const struct km_endpoint *chosen = last ? km_recall(range, last, now) : NULL;
-	struct km_affinity next = {.used_ns = now};
+	struct km_affinity_key key = {};
+	struct km_affinity next = {};
+	const struct km_endpoint *chosen;
+	struct km_affinity *last;
+	struct km_range range;
+	int index = -1;
 
-	if (chosen)
-		return chosen;
-	chosen = km_pick(range, who, is4);
+	if (!who || !km_same_range(first, &range))
+		return -1;
+	key.client = who->workload_id ? who->workload_id : who->cgroup_id | KM_CLIENT_IS_CGROUP;
+	key.backend_id = range.backend_id;
+	next.used_ns = bpf_ktime_get_ns();
+	last = bpf_map_lookup_elem(&affinity, &key);
+	if (last)
+		index = km_recall(&range, last, next.used_ns);
+	if (index >= 0)
+		return index;
+	index = range.header->policy == KM_POLICY_RANDOM ? km_pick_random(&range) : km_pick_index(first, who, is4);
+	chosen = km_slot(&range, index);
 	if (!chosen)
-		return NULL;
+		return -1;
 	next.addr = chosen->addr;
 	next.workload_id = chosen->workload_id;
 	next.port = chosen->port;
@@ -175,21 +177,23 @@ static __attribute__((noinline)) const struct km_endpoint *km_pick_sticky(const 
 		/* Another connection of this client chose meanwhile: agree with it. */
 		last = bpf_map_lookup_elem(&affinity, &key);
 		if (last) {
-			const struct km_endpoint *theirs = km_recall(range, last, now);
+			const int theirs = km_recall(&range, last, next.used_ns);
 
-			if (theirs)
+			if (theirs >= 0)
 				return theirs;
 		}
 	}
-	return chosen;
+	return index;
 }
 
 /* NULL only when the range does not hold together. */
 km_inline const struct km_endpoint *km_balance(const struct km_range *range, const struct km_identity *who, bool is4)
 {
-	if (range->header->affinity_seconds)
-		return km_pick_sticky(range, who, is4);
-	return km_pick(range, who, is4);
+	if (km_unlikely(range->header->affinity_seconds))
+		return km_slot(range, km_pick_sticky(range->first, who, is4));
+	if (km_likely(range->header->policy == KM_POLICY_RANDOM))
+		return km_slot(range, km_pick_random(range));
+	return km_slot(range, km_pick_index(range->first, who, is4));
 }
 
 #endif

@@ -25,7 +25,7 @@ struct km_held {
 };
 
 /* The first subflow of an MPTCP socket is made by the kernel at connect(), without sock_create's storage. Not the way of others. */
-km_inline __u32 km_hold_late(struct bpf_sock *sk, struct km_sock *fresh, struct km_held *held)
+km_aside __u32 km_hold_late(struct bpf_sock *sk, struct km_sock *fresh, struct km_held *held)
 {
 	struct mptcp_sock *around = bpf_skc_to_mptcp_sock(sk);
 
@@ -52,7 +52,7 @@ km_inline __u32 km_hold(struct bpf_sock *sk, const struct km_search *search, con
 {
 	held->shown = NULL;
 	held->own = own;
-	if (!own || own->flags & KM_SOCK_SUBFLOW) {
+	if (km_unlikely(!own || own->flags & KM_SOCK_SUBFLOW)) {
 		struct km_sock fresh = {.flags = protocol == KM_IPPROTO_UDP ? KM_SOCK_UDP : 0};
 		__u32 why;
 
@@ -82,11 +82,11 @@ km_inline __u32 km_connect(const struct km_identity *who, const struct km_held *
 	if (why != KM_FOUND)
 		return why;
 	chosen = km_balance(&range, who, km_addr_is4(&dialled->addr));
-	if (!chosen)
+	if (km_unlikely(!chosen))
 		return KM_REASON_TORN_BACKEND;
-	if (!km_reaches(&chosen->addr, reach))
+	if (km_unlikely(!km_reaches(&chosen->addr, reach)))
 		return KM_REASON_FAMILY;
-	if (!held->own)
+	if (km_unlikely(!held->own))
 		return KM_REASON_STORAGE_FULL;
 	km_remember(held->own, dialled, &range, chosen);
 	if (held->shown)

@@ -65,9 +65,8 @@ km_inline const struct km_endpoint *km_new_flow(const struct km_range *range, co
  * A connected socket that names its own service once more: the endpoint it is connected to, since the kernel drops what any other
  * answers. NULL: another service, or that endpoint has left.
  */
-km_inline const struct km_endpoint *km_connected_endpoint(const struct km_sock *held,
-							  const struct km_frontend_key *dialled,
-							  const struct km_range *range)
+km_inline const struct km_endpoint *
+km_connected_endpoint(const struct km_sock *held, const struct km_frontend_key *dialled, const struct km_range *range)
 {
 	union km_addr addr;
 	int index;

@@ -10,6 +10,7 @@
 struct km_identity {
 	__u64 cgroup_id; /* the enrolled one */
 	__u32 workload_id;
+	__u32 pad;
 };
 
 #define KM_LEVELS 64 /* bits of km_level.mask */
@@ -49,6 +50,7 @@ km_inline bool km_search_next(struct km_search *search, __u64 *cgroup_id)
 {
 	while (search->mask && search->depth >= 0) {
 		const struct sock_cgroup_data *ancestor;
+		const char *place;
 		/* Counts down at once: the verifier must see every walk end, also one that goes on after a return. */
 		const int depth = search->depth--;
 		__u64 bits;
@@ -61,11 +63,9 @@ km_inline bool km_search_next(struct km_search *search, __u64 *cgroup_id)
 		 * &cgroup->ancestors[depth] with a depth known at run time only: the verifier lets no kernel pointer be indexed
 		 * so, but takes the sum as the start of another struct whose first field is a cgroup pointer as well.
 		 */
-		ancestor = km_kernel_cast(struct sock_cgroup_data,
-					  (const char *)search->cgroup +
-						  bpf_core_field_offset(struct cgroup, ancestors) +
-						  depth * sizeof(void *) -
-						  bpf_core_field_offset(struct sock_cgroup_data, cgroup));
+		place = (const char *)search->cgroup + bpf_core_field_offset(struct cgroup, ancestors) +
+			depth * sizeof(void *) - bpf_core_field_offset(struct sock_cgroup_data, cgroup);
+		ancestor = km_kernel_cast(struct sock_cgroup_data, place);
 		*cgroup_id = ancestor->cgroup->kn->id;
 		bits = km_filter_mask(*cgroup_id, &word);
 		if ((search->levels->filter[word & (KM_FILTER_WORDS - 1)] & bits) == bits)
@@ -90,8 +90,8 @@ km_inline bool km_search_look_up(struct km_search *search, struct km_identity *w
 
 km_inline bool km_identify(const void *sk, struct km_search *search, struct km_identity *who)
 {
-	return km_search_start(sk, search) && km_search_next(search, &who->cgroup_id) &&
-	       km_search_look_up(search, who);
+	who->pad = 0;
+	return km_search_start(sk, search) && km_search_next(search, &who->cgroup_id) && km_search_look_up(search, who);
 }
 
 #endif

@@ -7,10 +7,20 @@
 
 #define km_inline static __attribute__((always_inline)) inline
 
+/*
+ * Out of line, and verified once by itself rather than anew in every state of every caller: for what is off the common path, above
+ * all for loops. Such a function knows nothing of its arguments: pointers may be NULL, and only plain structs can be passed.
+ */
+#define km_apart __attribute__((noinline))
+/* The same for what takes more than plain structs: only kept out of the way of the common path, which is short of cache. */
+#define km_aside static __attribute__((noinline))
+#define km_likely(x) __builtin_expect(!!(x), 1)
+#define km_unlikely(x) __builtin_expect(!!(x), 0)
+
 km_inline __u32 km_mix(const __u32 *w, __u32 low, __u32 namespace_id)
 {
-	__u32 t = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^ low * 0x165667b1u ^
-		  namespace_id * 0x9e3779b1u;
+	__u32 t = w[0] * 0x9e3779b1u ^ w[1] * 0x85ebca77u ^ w[2] * 0xc2b2ae3du ^ w[3] * 0x27d4eb2fu ^
+		  low * 0x165667b1u ^ namespace_id * 0x9e3779b1u;
 
 	t ^= t >> 15;
 	t *= 0x2c1b3c6du;

@@ -26,18 +26,18 @@ km_inline void km_mask(union km_addr *addr, __u32 prefix)
 }
 
 /* Which of the variants of an address, or of the range around it, this client sees. */
-static __attribute__((noinline)) __u32 km_find_variant(const struct km_frontend_key *dialled, int prefix,
-						       __u32 workload_id, __u32 *backend_id)
+km_apart __u32 km_find_variant(const struct km_frontend_key *dialled, int prefix, __u32 workload_id, __u32 *backend_id)
 {
 	const struct km_client *self = bpf_map_lookup_elem(&client, &workload_id);
-	struct km_variant_key key = {
-		.addr = dialled->addr,
-		.port = dialled->port,
-		.protocol = dialled->protocol,
-	};
 	__u32 why = KM_REASON_NOT_VISIBLE;
+	struct km_variant_key key = {};
 	int i;
 
+	if (!dialled || !backend_id)
+		return KM_REASON_TORN_FRONTEND;
+	key.addr = dialled->addr;
+	key.port = dialled->port;
+	key.protocol = dialled->protocol;
 	if (prefix != KM_EXACT) {
 		key.prefix = prefix;
 		km_mask(&key.addr, prefix);
@@ -63,38 +63,44 @@ static __attribute__((noinline)) __u32 km_find_variant(const struct km_frontend_
 	return why;
 }
 
-/* The longest range that holds the address. *prefix: its bits, for the look-up of its variants. */
-km_inline bool km_find_cidr(const struct km_frontend_key *dialled, __u32 *backend_id, int *prefix)
+km_inline bool km_has_cidrs(void)
 {
-	struct km_cidr_key key = {
-		.prefixlen = 32 + 128,
-		.port = dialled->port,
-		.protocol = dialled->protocol,
-		.addr = dialled->addr,
-	};
-	const struct km_setting *settings;
-	const struct km_frontend *value;
 	const __u32 zero = 0;
+	const struct km_setting *settings = bpf_map_lookup_elem(&setting, &zero);
+
+	return settings && settings->flags & KM_SETTING_CIDR;
+}
+
+/* By the longest range that holds the address. */
+km_apart __u32 km_find_cidr(const struct km_frontend_key *dialled, __u32 workload_id, __u32 *backend_id)
+{
+	struct km_cidr_key key = {.prefixlen = 32 + 128};
+	const struct km_frontend *value;
 	__u64 raw;
 
-	settings = bpf_map_lookup_elem(&setting, &zero);
-	if (!settings || !(settings->flags & KM_SETTING_CIDR))
-		return false;
+	if (!dialled || !backend_id)
+		return KM_REASON_UNKNOWN_DESTINATION;
+	key.addr = dialled->addr;
+	key.port = dialled->port;
+	key.protocol = dialled->protocol;
 	value = bpf_map_lookup_elem(&cidr, &key);
 	if (!value)
-		return false;
+		return KM_REASON_UNKNOWN_DESTINATION;
 	/* No tag: a trie's nodes are replaced whole and freed after a grace period. */
 	raw = km_read_once(value);
 	*backend_id = (__u32)raw;
-	*prefix = raw >> 32 & 0xff;
-	return true;
+	if (*backend_id == KM_BACKEND_VARIANT)
+		return km_find_variant(dialled, raw >> 32 & 0xff, workload_id, backend_id);
+	return KM_FOUND;
 }
 
 /* The value does not belong to the key: its element was freed and used again at once. Looks again, three times. */
-static __attribute__((noinline)) __u32 km_find_torn(const struct km_frontend_key *dialled, __u32 *backend_id)
+km_apart __u32 km_find_torn(const struct km_frontend_key *dialled, __u32 *backend_id)
 {
 	int i, misses = 0;
 
+	if (!dialled || !backend_id)
+		return KM_REASON_TORN_FRONTEND;
 	for (i = 0; i < KM_TRIES; i++) {
 		const struct km_frontend *value = bpf_map_lookup_elem(&frontend, dialled);
 		__u64 raw;
@@ -118,26 +124,39 @@ static __attribute__((noinline)) __u32 km_find_torn(const struct km_frontend_key
 km_inline __u32 km_find_backend(const struct km_frontend_key *dialled, __u32 workload_id, __u32 *backend_id)
 {
 	const struct km_frontend *value = bpf_map_lookup_elem(&frontend, dialled);
-	__u32 why = KM_REASON_UNKNOWN_DESTINATION;
-	int prefix = KM_EXACT;
+	__u64 raw;
 
 	if (!value) {
 		/* An element used again at once can hide a key that is there from one look-up. */
 		value = bpf_map_lookup_elem(&frontend, dialled);
-		if (value)
-			km_count(KM_REASON_FRONTEND_REREAD);
+		if (km_likely(!value)) {
+			if (km_likely(!km_has_cidrs()))
+				return KM_REASON_UNKNOWN_DESTINATION;
+			return km_find_cidr(dialled, workload_id, backend_id);
+		}
+		km_count(KM_REASON_FRONTEND_REREAD);
 	}
-	if (value) {
-		const __u64 raw = km_read_once(value);
+	raw = km_read_once(value);
+	*backend_id = (__u32)raw;
+	if (km_unlikely(raw >> 32 != km_frontend_tag(dialled))) {
+		const __u32 why = km_find_torn(dialled, backend_id);
 
-		*backend_id = (__u32)raw;
-		why = raw >> 32 == km_frontend_tag(dialled) ? KM_FOUND : km_find_torn(dialled, backend_id);
+		if (why == KM_REASON_UNKNOWN_DESTINATION && km_has_cidrs())
+			return km_find_cidr(dialled, workload_id, backend_id);
+		if (why != KM_FOUND)
+			return why;
 	}
-	if (why == KM_REASON_UNKNOWN_DESTINATION && km_find_cidr(dialled, backend_id, &prefix))
-		why = KM_FOUND;
-	if (why == KM_FOUND && *backend_id == KM_BACKEND_VARIANT)
-		return km_find_variant(dialled, prefix, workload_id, backend_id);
-	return why;
+	if (km_unlikely(*backend_id == KM_BACKEND_VARIANT))
+		return km_find_variant(dialled, KM_EXACT, workload_id, backend_id);
+	return KM_FOUND;
+}
+
+/* Once more from the start, for a frontend that led to no range. */
+km_apart __u32 km_find_backend_again(const struct km_frontend_key *dialled, __u32 workload_id, __u32 *backend_id)
+{
+	if (!dialled || !backend_id)
+		return KM_REASON_TORN_BACKEND;
+	return km_find_backend(dialled, workload_id, backend_id);
 }
 
 /*
@@ -146,27 +165,21 @@ km_inline __u32 km_find_backend(const struct km_frontend_key *dialled, __u32 wor
  */
 km_inline __u32 km_find_range(const struct km_frontend_key *dialled, __u32 workload_id, struct km_range *range)
 {
-	__u32 why = KM_REASON_TORN_BACKEND;
+	__u32 why;
 	int i;
 
-#pragma clang loop unroll(disable)
-	for (i = 0; i < KM_TRIES; i++) {
-		__u32 found = km_find_backend(dialled, workload_id, &range->backend_id);
-
-		if (found != KM_FOUND) {
-			why = found;
-			break;
-		}
-		if (km_open_range(range)) {
-			why = KM_FOUND;
-			break;
-		}
+	range->backend_id = KM_BACKEND_NONE;
+	why = km_find_backend(dialled, workload_id, &range->backend_id);
+	for (i = 1; why == KM_FOUND && km_unlikely(!km_open_range(range)); i++) {
+		if (i == KM_TRIES)
+			return KM_REASON_TORN_BACKEND;
+		why = km_find_backend_again(dialled, workload_id, &range->backend_id);
 	}
 	if (why != KM_FOUND)
 		return why;
-	if (range->header->flags & KM_BACKEND_PASSTHROUGH)
+	if (km_unlikely(range->header->flags & KM_BACKEND_PASSTHROUGH))
 		return KM_REASON_PASSTHROUGH;
-	if (range->header->count)
+	if (km_likely(range->header->count))
 		return KM_FOUND;
 	return range->header->flags & KM_BACKEND_EMPTY_DIRECT ? KM_REASON_EMPTY_DIRECT : KM_REASON_EMPTY_REFUSED;
 }

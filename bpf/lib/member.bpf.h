@@ -8,7 +8,8 @@
 #define KM_BISECT 19 /* steps that find one of 2^18 = 262,144 endpoints */
 
 /* Order of endpoints in a range: workload id, address bytes, port. */
-km_inline int km_endpoint_compare(const struct km_endpoint *a, __u32 workload_id, const union km_addr *addr, __be16 port)
+km_inline int km_endpoint_compare(const struct km_endpoint *a, __u32 workload_id, const union km_addr *addr,
+				  __be16 port)
 {
 	int order;
 
@@ -22,16 +23,17 @@ km_inline int km_endpoint_compare(const struct km_endpoint *a, __u32 workload_id
 	return 0;
 }
 
-/* The endpoint's number in the range, or -1 when it is not a member. */
-static __attribute__((noinline)) int km_member(const struct km_range *range, __u32 workload_id,
-					       const union km_addr *addr, __be16 port)
+km_apart int km_find_member(__u32 first, __u32 count, __u32 workload_id, const union km_addr *addr, __be16 port)
 {
-	__u32 low = 0, high = range->header->count;
+	__u32 low = 0, high = count;
 	int i;
 
+	if (!addr)
+		return -1;
 	for (i = 0; i < KM_BISECT && low < high; i++) {
 		const __u32 middle = low + (high - low) / 2;
-		const struct km_endpoint *slot = km_slot(range, middle);
+		const __u32 at = first + 1 + middle;
+		const struct km_endpoint *slot = bpf_map_lookup_elem(&endpoint, &at);
 		int order;
 
 		if (!slot)
@@ -45,6 +47,12 @@ static __attribute__((noinline)) int km_member(const struct km_range *range, __u
 			high = middle;
 	}
 	return -1;
+}
+
+/* The endpoint's number in the range, or -1 when it is not a member. */
+km_inline int km_member(const struct km_range *range, __u32 workload_id, const union km_addr *addr, __be16 port)
+{
+	return km_find_member(range->first, range->header->count, workload_id, addr, port);
 }
 
 #endif

@@ -40,6 +40,18 @@ km_inline bool km_open_range(struct km_range *range)
 	       range->header->backend_id == range->backend_id;
 }
 
+/* A range that the caller has opened, in a function that can be given its number only. */
+km_inline bool km_same_range(__u32 first, struct km_range *range)
+{
+	range->first = first;
+	range->header = bpf_map_lookup_elem(&endpoint, &range->first);
+	if (!range->header)
+		return false;
+	range->backend_id = range->header->backend_id;
+	range->generation = range->header->generation;
+	return range->header->count;
+}
+
 /* Endpoint number `index` of the range; NULL when it has no such. */
 km_inline const struct km_endpoint *km_slot(const struct km_range *range, __u32 index)
 {

@@ -23,8 +23,8 @@ km_inline void km_count(__u32 why)
 #define KM_FOUND KM_REASON_MAX
 
 #define KM_BIT(why) (1u << KM_REASON_##why)
-#define KM_REFUSALS \
-	(KM_BIT(EMPTY_REFUSED) | KM_BIT(TORN_FRONTEND) | KM_BIT(TORN_BACKEND) | KM_BIT(FAMILY) | \
+#define KM_REFUSALS                                                                                                    \
+	(KM_BIT(EMPTY_REFUSED) | KM_BIT(TORN_FRONTEND) | KM_BIT(TORN_BACKEND) | KM_BIT(FAMILY) |                       \
 	 KM_BIT(STORAGE_FULL) | KM_BIT(UDP_FLOW_FULL))
 
 _Static_assert(KM_REASON_MAX <= 32, "one bit a reason");
@@ -33,7 +33,7 @@ _Static_assert(KM_REASON_MAX <= 32, "one bit a reason");
 km_inline int km_verdict(__u32 why)
 {
 	km_count(why);
-	if (!((KM_REFUSALS >> (why & 31)) & 1))
+	if (km_likely(!((KM_REFUSALS >> (why & 31)) & 1)))
 		return KM_ALLOW;
 	bpf_set_retval(-KM_ECONNREFUSED);
 	return KM_DENY;

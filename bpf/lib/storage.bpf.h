@@ -11,7 +11,8 @@
 /* The service address of a connected socket is shown only for the very peer it was rewritten to. */
 km_inline bool km_went_to(const struct km_sock *held, const union km_addr *peer, __be16 port)
 {
-	return held->flags & KM_SOCK_TRANSLATED && held->backend_port == port && km_addr_equal(&held->backend_addr, peer);
+	return held->flags & KM_SOCK_TRANSLATED && held->backend_port == port &&
+	       km_addr_equal(&held->backend_addr, peer);
 }
 
 /* Spares those who have no storage of any kind, as most sockets of a host, the call of a helper. `sk`: any full socket. */
@@ -28,6 +29,20 @@ km_inline void km_set_identity(struct km_sock *held, const struct km_search *sea
 	held->flags |= KM_SOCK_ENROLLED;
 }
 
+/* Looked up for the first time in this epoch, and kept in the socket. */
+km_aside bool km_identify_anew(struct km_search *search, struct km_identity *who, struct km_sock *held)
+{
+	const bool enrolled_now = km_search_look_up(search, who);
+
+	if (held && enrolled_now) {
+		km_set_identity(held, search, who);
+	} else if (held) {
+		held->flags &= ~KM_SOCK_ENROLLED;
+		held->epoch = search->epoch;
+	}
+	return enrolled_now;
+}
+
 /*
  * Whose socket it is, from its storage when that was found in this epoch, else looked up and kept there. NULL in *held: it has no
  * storage. False: not enrolled.
@@ -35,27 +50,18 @@ km_inline void km_set_identity(struct km_sock *held, const struct km_search *sea
 km_inline bool km_identify_held(struct bpf_sock *sk, struct km_search *search, struct km_identity *who,
 				struct km_sock **held)
 {
-	if (!km_search_start(sk, search) || !km_search_next(search, &who->cgroup_id))
+	who->pad = 0;
+	if (!km_search_start(sk, search) || km_likely(!km_search_next(search, &who->cgroup_id)))
 		return false;
 	*held = bpf_sk_storage_get(&sock, sk, NULL, 0);
-	if (*held && (*held)->epoch == search->epoch && !(search->epoch & 1)) {
-		who->cgroup_id = (*held)->cgroup_id;
-		who->workload_id = (*held)->workload_id;
-		return (*held)->flags & KM_SOCK_ENROLLED;
-	}
-	if (!km_search_look_up(search, who)) {
-		if (*held) {
-			(*held)->flags &= ~KM_SOCK_ENROLLED;
-			(*held)->epoch = search->epoch;
-		}
-		return false;
-	}
-	if (*held)
-		km_set_identity(*held, search, who);
-	return true;
+	if (km_unlikely(!*held || (*held)->epoch != search->epoch || search->epoch & 1))
+		return km_identify_anew(search, who, *held);
+	who->cgroup_id = (*held)->cgroup_id;
+	who->workload_id = (*held)->workload_id;
+	return (*held)->flags & KM_SOCK_ENROLLED;
 }
 
-km_inline void km_uncount(struct km_sock *held)
+km_aside void km_uncount(struct km_sock *held)
 {
 	const __u32 id = held->peer_workload_id;
 	struct km_active *open;
@@ -81,7 +87,7 @@ km_inline void km_count_open(struct km_sock *held)
 km_inline void km_forget(struct km_sock *held)
 {
 	/* Closed without our callback: somebody else's program overwrote the callback flags. */
-	if (held->flags & KM_SOCK_COUNTED)
+	if (km_unlikely(held->flags & KM_SOCK_COUNTED))
 		km_uncount(held);
 	held->flags &= ~KM_SOCK_TRANSLATED;
 }

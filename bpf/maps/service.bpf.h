@@ -40,7 +40,8 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 393216); /* 262,144 endpoints, their headers, and room to write new ranges beside old ones */
+	/* 262,144 endpoints, their headers, and room to write new ranges beside old ones */
+	__uint(max_entries, 393216);
 	__type(key, __u32);
 	__type(value, struct km_endpoint);
 } endpoint SEC(".maps");

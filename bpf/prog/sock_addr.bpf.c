@@ -79,15 +79,18 @@ km_inline __u32 km_caller_of(const struct bpf_sock_addr *ctx, struct km_caller *
 }
 
 /* A socket that connected while it was enrolled, and connects again now that it is not. */
-km_inline void km_leave(const struct km_caller *caller)
+km_aside void km_forget_all(struct bpf_sock *sk)
 {
-	struct km_sock *held;
+	struct km_sock *held = bpf_sk_storage_get(&sock, sk, NULL, 0);
 
-	if (!caller->sk || !km_may_hold(caller->sk))
-		return;
-	held = bpf_sk_storage_get(&sock, caller->sk, NULL, 0);
 	if (held)
 		km_forget(held);
+}
+
+km_inline void km_leave(const struct km_caller *caller)
+{
+	if (caller->sk && km_unlikely(km_may_hold(caller->sk)))
+		km_forget_all(caller->sk);
 }
 
 km_inline __u32 km_dial(const struct km_caller *caller, const struct km_frontend_key *dialled, __u32 reach,
@@ -105,7 +108,7 @@ km_inline __u32 km_dial(const struct km_caller *caller, const struct km_frontend
 SEC("cgroup/connect4")
 int connect4(struct bpf_sock_addr *ctx)
 {
-	const struct km_endpoint *to;
+	const struct km_endpoint *to = NULL;
 	struct km_caller caller;
 	__u32 why;
 
@@ -114,7 +117,7 @@ int connect4(struct bpf_sock_addr *ctx)
 		const struct km_frontend_key dialled = km_dialled4(ctx);
 
 		why = km_dial(&caller, &dialled, KM_REACH_4, &to);
-		if (why == KM_REASON_BALANCED)
+		if (to)
 			km_write4(ctx, &to->addr, to->port);
 	} else if (why == KM_REASON_NOT_ENROLLED) {
 		km_leave(&caller);
@@ -126,7 +129,7 @@ int connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int connect6(struct bpf_sock_addr *ctx)
 {
-	const struct km_endpoint *to;
+	const struct km_endpoint *to = NULL;
 	struct km_caller caller;
 	__u32 why;
 
@@ -137,7 +140,7 @@ int connect6(struct bpf_sock_addr *ctx)
 		const __u32 reach = BPF_CORE_READ_BITFIELD(common, skc_ipv6only) ? KM_REACH_6 : KM_REACH_4 | KM_REACH_6;
 
 		why = km_dial(&caller, &dialled, reach, &to);
-		if (why == KM_REASON_BALANCED)
+		if (to)
 			km_write6(ctx, &to->addr, to->port);
 	} else if (why == KM_REASON_NOT_ENROLLED) {
 		km_leave(&caller);
@@ -167,9 +170,13 @@ km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, con
 		km_count(KM_REASON_LATE_ENROLLED);
 	}
 	if (caller->sk->state == BPF_TCP_ESTABLISHED) {
-		*to = km_connected_endpoint(caller->own, dialled, &range);
-		if (*to)
-			return km_reaches(&(*to)->addr, reach) ? KM_REASON_BALANCED : KM_REASON_FAMILY;
+		const struct km_endpoint *peer = km_connected_endpoint(caller->own, dialled, &range);
+
+		if (peer && !km_reaches(&peer->addr, reach))
+			return KM_REASON_FAMILY;
+		*to = peer;
+		if (peer)
+			return KM_REASON_BALANCED;
 	}
 	return km_flow(caller->own, bpf_get_socket_cookie(ctx), &caller->who, dialled, &range, reach, to);
 }
@@ -178,7 +185,7 @@ km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, con
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
 {
-	const struct km_endpoint *to;
+	const struct km_endpoint *to = NULL;
 	struct km_caller caller;
 	__u32 why;
 
@@ -187,7 +194,7 @@ int sendmsg4(struct bpf_sock_addr *ctx)
 		const struct km_frontend_key dialled = km_dialled4(ctx);
 
 		why = km_send(ctx, &caller, &dialled, KM_REACH_4, &to);
-		if (why == KM_REASON_BALANCED)
+		if (to)
 			km_write4(ctx, &to->addr, to->port);
 	}
 	return km_verdict(why);
@@ -197,7 +204,7 @@ int sendmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg6")
 int sendmsg6(struct bpf_sock_addr *ctx)
 {
-	const struct km_endpoint *to;
+	const struct km_endpoint *to = NULL;
 	struct km_caller caller;
 	__u32 why;
 
@@ -206,7 +213,7 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 		const struct km_frontend_key dialled = km_dialled6(ctx);
 
 		why = km_send(ctx, &caller, &dialled, KM_REACH_6, &to);
-		if (why == KM_REASON_BALANCED)
+		if (to)
 			km_write6(ctx, &to->addr, to->port);
 	}
 	return km_verdict(why);
@@ -223,7 +230,8 @@ km_inline bool km_source(struct bpf_sock_addr *ctx, struct km_frontend_key *from
 	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
 	if (!held || !(held->flags & (KM_SOCK_TRANSLATED | KM_SOCK_FLOWS)))
 		return false;
-	return km_reply_source(held, sk->state == BPF_TCP_ESTABLISHED, bpf_get_socket_cookie(ctx), &from->addr, &from->port);
+	return km_reply_source(held, sk->state == BPF_TCP_ESTABLISHED, bpf_get_socket_cookie(ctx), &from->addr,
+			       &from->port);
 }
 
 SEC("cgroup/recvmsg4")

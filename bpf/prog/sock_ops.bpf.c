@@ -22,22 +22,23 @@ km_inline void km_opening(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 		km_count_open(held);
 }
 
-km_inline void km_state_changed(struct bpf_sock *sk, __u32 old, __u32 new)
+km_inline void km_state_changed(struct bpf_sock *sk, __u32 before, __u32 now)
 {
 	struct km_sock *held;
 
-	if (new != BPF_TCP_CLOSE && new != BPF_TCP_ESTABLISHED)
+	if (now != BPF_TCP_CLOSE && now != BPF_TCP_ESTABLISHED)
 		return;
 	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
 	/* Not ours: another program asked for state changes too. */
 	if (!held || !(held->flags & KM_SOCK_COUNTED))
 		return;
-	if (new == BPF_TCP_ESTABLISHED) {
+	if (now == BPF_TCP_ESTABLISHED) {
 		km_count(KM_REASON_TCP_OPENED);
 		return;
 	}
 	km_uncount(held);
-	km_count(old == BPF_TCP_SYN_SENT || old == BPF_TCP_SYN_RECV ? KM_REASON_TCP_FAILED : KM_REASON_TCP_CLOSED);
+	km_count(before == BPF_TCP_SYN_SENT || before == BPF_TCP_SYN_RECV ? KM_REASON_TCP_FAILED
+									  : KM_REASON_TCP_CLOSED);
 }
 
 /*
