@@ -16,6 +16,8 @@ struct km_range {
 	__u32 first; /* index of the header */
 };
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first of two u32 is the low half of a u64");
+
 /* One load of both halves of a struct km_frontend or struct km_backend: they belong together. */
 km_inline __u64 km_read_once(const void *value)
 {

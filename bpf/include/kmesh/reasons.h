@@ -16,7 +16,7 @@ enum km_reason {
 	KM_REASON_TORN_BACKEND, /* backend and range disagree: refused */
 	KM_REASON_FAMILY, /* only endpoints of the family this socket cannot reach: refused */
 	KM_REASON_FRONTEND_REREAD, /* a second look-up found what the first missed */
-	KM_REASON_STORAGE_FULL, /* no socket storage: the service address would not be shown */
+	KM_REASON_STORAGE_FULL, /* no memory for socket storage; a service that is dialled then is refused */
 	KM_REASON_AFFINITY_KEPT,
 	KM_REASON_AFFINITY_EXPIRED,
 	KM_REASON_UDP_REBALANCED, /* the endpoint of this flow is gone: another was chosen */
