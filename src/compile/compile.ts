@@ -115,16 +115,17 @@ function everything(index: CompileIndex, model: Model, local: readonly string[])
   };
 }
 
-/** The address texts whose frontends may come out differently when those of `touched` change: themselves, and all that lie in a touched range. */
-function withCovered(touched: ReadonlySet<string>, index: CompileIndex, model: Model): ReadonlySet<string> {
+/**
+ * The address texts whose frontends may come out differently when those of `touched` change: themselves, and all that lie in a touched
+ * range. One that has no frontends has no owner that serves anything here, which a range around it does not change.
+ */
+function withCovered(touched: ReadonlySet<string>, index: CompileIndex): ReadonlySet<string> {
   const ranges = new Map<string, Cidr>();
   for (const text of touched) if (isRange(text)) ranges.set(text, rangeOf(text));
   if (ranges.size === 0) return touched;
   const cover = coverOf(ranges);
   const all = new Set(touched);
-  const add = (text: string): void => void (cover(rangeOf(text)).length > 0 && all.add(text));
-  for (const text of model.owners.keys()) add(text);
-  for (const text of index.frontendsOf.keys()) add(text);
+  for (const text of index.frontendsOf.keys()) if (cover(rangeOf(text)).length > 0) all.add(text);
   for (const text of ranges.keys()) if (takesInV4(text)) all.add(allV4);
   return all;
 }
@@ -163,11 +164,10 @@ export function compileTouched(
   if (addresses.size > 0) {
     const context = {
       cover: coverOf(ranges),
-      mapped: [...ranges.keys()].filter(takesInV4),
+      mapped: () => [...ranges.keys()].filter(takesInV4),
       hasBackend: backends.has,
     };
-    const all = touched === 'everything' && ranges.size === 0 ? addresses : withCovered(addresses, index, model);
-    for (const text of all) frontends.replace(text, frontendsOf(reader, view, text, context));
+    for (const text of withCovered(addresses, index)) frontends.replace(text, frontendsOf(reader, view, text, context));
   }
 
   for (const uid of work.workloads) {

@@ -55,7 +55,7 @@ const serving = (owners: readonly Owner[], port: number, protocol: Protocol): re
 export interface FrontendContext {
   readonly cover: Cover;
   /** Ranges of IPv6 addresses that take in the v4-mapped ones. */
-  readonly mapped: readonly string[];
+  readonly mapped: () => readonly string[];
   /** Names of the backends that exist. */
   readonly hasBackend: (name: string) => boolean;
 }
@@ -101,7 +101,7 @@ export function frontendsOf(
       );
     }
   }
-  if (text === allV4) found.push(...shadows(reader, view, context.mapped, owners));
+  if (text === allV4) found.push(...shadows(reader, view, context.mapped(), owners));
   return found;
 }
 
