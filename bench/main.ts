@@ -2,12 +2,14 @@
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
 import { benchHooks } from './hooks.ts';
 import type { Line } from './report.ts';
+import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
 import { benchTraffic } from './traffic.ts';
 
 const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   hooks: benchHooks,
   traffic: benchTraffic,
+  scale: benchScale,
   start: benchStart,
 };
 
