@@ -11,6 +11,8 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/kernel/**', 'test/interop/**'],
           setupFiles: ['test/support/warnings.ts'],
+          // Property tests on a busy machine take their time; a hang is still told.
+          testTimeout: 30_000,
         },
       },
       {

@@ -10,7 +10,7 @@ const tool = join(root, 'bin', 'kmeshctl.js');
 
 /** Most that may be spent: start time as a multiple of node's own, bytes of dist/. */
 const limits = { start: 1.5, bytes: 4_000_000 };
-const rounds = 15;
+const rounds = { least: 15, most: 90 };
 
 const cases = {
   'node -e 0': ['-e', '0'],
@@ -26,13 +26,18 @@ function milliseconds(args) {
   return Number(process.hrtime.bigint() - started) / 1e6;
 }
 
-/** The least of several, taken in turns so that a busy moment hits all alike: noise only ever adds. */
+/**
+ * The least of several, taken in turns so that a busy moment hits all alike: noise only ever adds. While the machine is too
+ * busy to tell, it goes on for some more rounds.
+ */
 function measure() {
   const best = {};
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds.most; round++) {
     for (const [name, args] of Object.entries(cases)) {
       best[name] = Math.min(best[name] ?? Number.POSITIVE_INFINITY, milliseconds(args));
     }
+    const worst = Math.max(...Object.values(best)) / best['node -e 0'];
+    if (round + 1 >= rounds.least && worst <= limits.start) break;
   }
   return best;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything ambient (streams, environment, clock) as one value, so that commands and tasks can be run inside a test.
 import { hostname } from 'node:os';
-import { type Readable, Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 export interface Env {
   readonly stdin: Readable;
@@ -33,9 +33,16 @@ export interface Place {
 /** The process's own. */
 export function processEnv(signal: AbortSignal): Env {
   return {
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    // Node makes each of them at its first use, which takes milliseconds.
+    get stdin() {
+      return process.stdin;
+    },
+    get stdout() {
+      return process.stdout;
+    },
+    get stderr() {
+      return process.stderr;
+    },
     getenv: (name) => process.env[name],
     now: () => Date.now(),
     hostname,
@@ -47,16 +54,4 @@ export function processEnv(signal: AbortSignal): Env {
       return () => void process.off('SIGHUP', listener);
     },
   };
-}
-
-/** A writable that keeps what it is given: for tests. */
-export function sink(): Writable & { text(): string } {
-  const parts: string[] = [];
-  const out = new Writable({
-    write(chunk, _encoding, done) {
-      parts.push(String(chunk));
-      done();
-    },
-  });
-  return Object.assign(out, { text: () => parts.join('') });
 }

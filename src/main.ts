@@ -16,10 +16,6 @@ function listenForSignals(): void {
   });
 }
 
-// A reader that goes away (`kmeshctl dump maps | head`) is noticed by the write that fails, not as a crash.
-process.stdout.on('error', () => {});
-process.stderr.on('error', () => {});
-
 // What nobody caught is a bug; it is told like any failure, with everything known.
 process.on('uncaughtException', (fault) => {
   process.stderr.write(faultText(asKmeshError(fault), true));

@@ -91,7 +91,8 @@ interface Tree {
   chosen?: { readonly command: Command; readonly words: Words };
 }
 
-function buildTree(program: Program, text: string[], width: number): Tree {
+/** Flags are given only to commands that `words` could mean: making hundreds that nobody asks for costs start time. */
+function buildTree(program: Program, words: readonly string[], text: string[], width: number): Tree {
   const root = plainParser(new Parser(PROGRAM), [], text, width);
   const tree: Tree = { root };
   root.description(program.summary).version(program.version, '--version', 'print the version');
@@ -111,7 +112,7 @@ function buildTree(program: Program, text: string[], width: number): Tree {
     if (verb === undefined) leaf.helpGroup(`${command.group}:`);
     leaf.addHelpText('after', () => exampleText(command));
     addArgs(leaf, command.args);
-    addFlags(leaf, flagsOf(command));
+    if (command.path.every((word) => words.includes(word))) addFlags(leaf, flagsOf(command));
     leaf.action((...given: unknown[]) => {
       const args = Object.keys(command.args).map((key, index) => [key, wordsOf(given[index])] as const);
       tree.chosen = { command, words: { ...Object.fromEntries(args), ...flagWords(leaf, flagsOf(command)) } };
@@ -133,8 +134,8 @@ const answers: ReadonlySet<string> = new Set(['commander.help', 'commander.helpD
 /** `argv`: without node and script. `width`: of help text, in columns. */
 export function parseCommandLine(program: Program, argv: readonly string[], width: number): Parsed {
   const text: string[] = [];
-  const tree = buildTree(program, text, width);
   const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const tree = buildTree(program, words, text, width);
   try {
     tree.root.parse(words, { from: 'user' });
   } catch (error) {

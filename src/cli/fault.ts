@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A failure as the text or JSON that a person or a script gets on standard error.
 import { KmeshError } from '../errors.ts';
+import type { Paint } from './paint.ts';
 
 export const DONE = 0;
 export const FAILED = 1;
@@ -53,12 +54,8 @@ function verboseLines(fault: KmeshError): string[] {
 }
 
 /** `error KM_X: message`, a line with the hint, and with `verbose` everything known. Ends with a newline. */
-export function faultText(
-  fault: KmeshError,
-  verbose: boolean,
-  paint: (text: string) => string = (text) => text,
-): string {
-  const lines = [`${paint(`error ${fault.code}:`)} ${oneLine(fault.message)}`];
+export function faultText(fault: KmeshError, verbose: boolean, paint: Paint = (text) => text): string {
+  const lines = [`${paint(`error ${fault.code}:`, 'bad')} ${oneLine(fault.message)}`];
   if (fault.hint !== undefined) lines.push(`hint: ${oneLine(fault.hint)}`);
   if (verbose) lines.push(...verboseLines(fault));
   return `${lines.join('\n')}\n`;

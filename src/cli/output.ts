@@ -51,6 +51,8 @@ export async function writeAll(out: Writable, pieces: AsyncIterable<string>): Pr
 /** False when nobody reads any more. */
 function write(out: Writable, piece: string): Promise<boolean> {
   if (out.destroyed || out.errored) return Promise.resolve(false);
+  // The fault of a write is told to its callback; without a listener it would end the process as well.
+  if (out.listenerCount('error') === 0) out.on('error', () => {});
   return new Promise((resolve, reject) => {
     out.write(piece, (fault) => {
       const code = (fault as NodeJS.ErrnoException | null | undefined)?.code;

@@ -7,6 +7,7 @@ import { commandName, flagsOf, PROGRAM } from './describe.ts';
 import { asKmeshError, DONE, exitCodeOf, faultJson, faultText } from './fault.ts';
 import { type GlobalInput, globalFlags } from './global.ts';
 import { formats, render, writeAll } from './output.ts';
+import { painter } from './paint.ts';
 import { flagName, type Param, type Params } from './param.ts';
 import type { Command, Program } from './spec.ts';
 
@@ -38,10 +39,8 @@ function wantsColour(env: Env, stream: Env['stdout'], refused: boolean): boolean
 }
 
 /** --no-color as what it is short for: tasks that print for themselves look there. */
-const withoutColour = (env: Env): Env => ({
-  ...env,
-  getenv: (name) => (name === 'NO_COLOR' ? '1' : env.getenv(name)),
-});
+const withoutColour = (env: Env): Env =>
+  Object.assign(Object.create(env), { getenv: (name: string) => (name === 'NO_COLOR' ? '1' : env.getenv(name)) });
 
 function checkFormat(command: Command, format: string): void {
   const known = [...formats, ...Object.keys(command.formats ?? {})];
@@ -115,13 +114,7 @@ async function report(fault: KmeshError, globals: Words, env: Env): Promise<void
   const given = (key: keyof GlobalInput): readonly string[] => globals[key] ?? [];
   const verbose = given('verbose').length > 0;
   const colour = wantsColour(env, env.stderr, given('noColor').length > 0);
-  const text = given('output').at(-1) === 'json' ? faultJson(fault, verbose) : await coloured(fault, verbose, colour);
+  const text =
+    given('output').at(-1) === 'json' ? faultJson(fault, verbose) : faultText(fault, verbose, await painter(colour));
   await writeAll(env.stderr, one(text));
-}
-
-async function coloured(fault: KmeshError, verbose: boolean, colour: boolean): Promise<string> {
-  if (!colour) return faultText(fault, verbose);
-  const { painter } = await import('./table.ts');
-  const paint = painter(true);
-  return faultText(fault, verbose, (text) => paint(text, 'bad'));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks to text for a terminal: borderless tables, colours where wanted. The only place that knows chalk and cli-table3.
-import { Chalk, type ChalkInstance } from 'chalk';
+// Blocks to text for a terminal: borderless tables, colours where wanted.
+import { type Paint, painter } from './paint.ts';
 import type { Block, Blocks, Cell, Tone } from './spec.ts';
 
 /** Rows that are looked at for the widths of the columns; a large map is printed as it comes and never held whole. */
@@ -25,20 +25,6 @@ const bare = {
   'right-mid': '',
   middle: '  ',
 };
-
-type Paint = (text: string, tone: Tone | undefined) => string;
-
-export function painter(colour: boolean): Paint {
-  const chalk = new Chalk({ level: colour ? 1 : 0 });
-  const tones: Readonly<Record<Tone, ChalkInstance>> = {
-    good: chalk.green,
-    warn: chalk.yellow,
-    bad: chalk.red,
-    dim: chalk.dim,
-    strong: chalk.bold,
-  };
-  return (text, tone) => (tone === undefined || text === '' ? text : tones[tone](text));
-}
 
 /** Control characters never reach the terminal: names come from files that others wrote. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
@@ -80,7 +66,7 @@ function plainRow(row: readonly Cell[], widths: readonly number[], paint: Paint)
 
 /** Text of all blocks, piece by piece. */
 export async function* drawBlocks(blocks: Blocks, colour: boolean): AsyncGenerator<string> {
-  const paint = painter(colour);
+  const paint = await painter(colour);
   let first = true;
   for await (const block of blocks) {
     const title = 'title' in block ? block.title : undefined;

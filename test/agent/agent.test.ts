@@ -9,12 +9,12 @@ import { adminClient } from '../../src/admin/client.ts';
 import { openLog } from '../../src/agent/log.ts';
 import { type Agent, type AgentParts, startAgent } from '../../src/agent.ts';
 import { enrolmentNameBytes } from '../../src/compile/enrolment.ts';
-import { sink } from '../../src/env.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { openFolderSource } from '../../src/source/file/folder-source.ts';
 import { readNames } from '../../src/tasks/held/names.ts';
 import { serviceRows } from '../../src/tasks/held/rows.ts';
+import { sink } from '../support/sink.ts';
 
 let root = '';
 let folder = '';

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import type { MapName } from '../../src/abi/maps.ts';
 import { openGrowth } from '../../src/agent/growth.ts';
 import { openLog } from '../../src/agent/log.ts';
-import { sink } from '../../src/env.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
+import { sink } from '../support/sink.ts';
 
 function open(
   sizes: Partial<Record<MapName, number>>,

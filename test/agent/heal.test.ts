@@ -6,8 +6,8 @@ import { sockFlag } from '../../src/abi/structs.ts';
 import type { Difference } from '../../src/agent/drift.ts';
 import { type Heal, type HealOptions, openHeal } from '../../src/agent/heal.ts';
 import { openLog } from '../../src/agent/log.ts';
-import { sink } from '../../src/env.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
+import { sink } from '../support/sink.ts';
 
 let heal: Heal | undefined;
 afterEach(() => heal?.close());

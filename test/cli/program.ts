@@ -3,7 +3,8 @@
 import { Readable } from 'node:stream';
 import { runCommandLine } from '../../src/cli/run.ts';
 import type { Program } from '../../src/cli/spec.ts';
-import { type Env, sink } from '../../src/env.ts';
+import type { Env } from '../../src/env.ts';
+import { sink } from '../support/sink.ts';
 
 export interface Ran {
   readonly code: number;

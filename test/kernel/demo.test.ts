@@ -10,8 +10,9 @@ import { installedFile } from '../../src/demo/built.ts';
 import { type DemoResult, runDemo } from '../../src/demo/demo.ts';
 import { runCommand } from '../../src/demo/process.ts';
 import { leftoverStages, removeStage } from '../../src/demo/stage.ts';
-import { type Env, type Place, processEnv, sink } from '../../src/env.ts';
+import { type Env, type Place, processEnv } from '../../src/env.ts';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
+import { sink } from '../support/sink.ts';
 
 let base: string;
 let place: Place;

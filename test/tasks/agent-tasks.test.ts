@@ -7,12 +7,13 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdminServer, type Handlers, openAdminServer } from '../../src/admin/server.ts';
 import type { AgentStatus, LogLevel } from '../../src/admin/types.ts';
-import { type Env, type Place, sink } from '../../src/env.ts';
+import type { Env, Place } from '../../src/env.ts';
 import { reloadAgent, setLogLevel } from '../../src/tasks/set-log-level.ts';
 import { showConfig } from '../../src/tasks/show-config.ts';
 import { showDiff } from '../../src/tasks/show-diff.ts';
 import { showVersion } from '../../src/tasks/version.ts';
 import { version } from '../../src/version.ts';
+import { sink } from '../support/sink.ts';
 
 let runDir = '';
 let server: AdminServer | undefined;
