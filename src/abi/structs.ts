@@ -54,6 +54,7 @@ export const sockValue = struct('km_sock', {
   peer_workload_id: u32,
   generation: u32,
   epoch: u64,
+  reserved: u64s(4),
 });
 export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
 export const affinityValue = struct('km_affinity', {

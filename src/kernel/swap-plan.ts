@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MapName, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
-import { type Btf, describeType, parseBtf, resolved } from './btf.ts';
+import { type Btf, describeType, parseBtf } from './btf.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
 import type { DeclaredMap } from './objects.ts';
 import { openPin, pinNames } from './pins.ts';
@@ -85,14 +85,29 @@ function checkStorage(declared: DeclaredMap, held: HeldMap): void {
   if (declared.valueSize > held.info.valueSize) {
     throw refuse(`its values have ${held.info.valueSize} bytes, the new programs use ${declared.valueSize}`);
   }
-  const { btf } = held;
-  if (!btf) throw refuse('it does not say what its values are');
-  const members = resolved(btf, held.info.valueTypeId).members.map(
-    (m) => `${m.name}@${m.offset}:${describeType(btf, m.type)}`,
-  );
-  const declaredMembers = declared.layout.split(' -> ')[1] ?? '';
-  const common = members.filter((text) => declaredMembers.includes(text)).join(',');
-  if (declaredMembers !== `struct${declared.valueSize}{${common}}`) throw refuse('its values have another layout');
+  if (held.layout === '') throw refuse('it does not say what its values are');
+  const now = storageMembers(held.layout);
+  const wanted = storageMembers(declared.layout);
+  const common = Math.min(now.used.length, wanted.used.length);
+  const alike = now.used.slice(0, common).join() === wanted.used.slice(0, common).join();
+  const added = wanted.used[common];
+  // What is new stands where nothing was: zero in every open socket.
+  const fits = added === undefined || offsetOf(added) >= now.reservedAt;
+  if (!alike || !fits) throw refuse('its values have another layout');
+}
+
+const offsetOf = (member: string): number => Number(/@(\d+):/.exec(member)?.[1]);
+
+/** Members of the value's struct as describeType has them, and the bit where those that are not used yet begin. */
+function storageMembers(layout: string): { readonly used: readonly string[]; readonly reservedAt: number } {
+  const value = layout.split(' -> ')[1] ?? '';
+  // Commas of the members' own structs are within braces.
+  const members = value.slice(value.indexOf('{') + 1, -1).split(/,(?![^{]*\})/);
+  const reserved = members.find((member) => member.startsWith('reserved@'));
+  return {
+    used: members.filter((member) => member !== reserved),
+    reservedAt: reserved === undefined ? Number.POSITIVE_INFINITY : offsetOf(reserved),
+  };
 }
 
 /** Compares what is pinned with what the new objects declare. KM_LAYOUT when socket storage could not be kept. */

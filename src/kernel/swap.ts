@@ -9,7 +9,7 @@ import { openGrace } from './grace.ts';
 import { mapInfo } from './info.ts';
 import { versionRecord, writeSetting } from './load.ts';
 import { isIterator, type LoadedPrograms, type Objects, objectFolder, openObjects } from './objects.ts';
-import { isLoaded, openMapsIn } from './pinned.ts';
+import { isLoaded, openMapsIn, type PinnedDataPlane } from './pinned.ts';
 import { attachAll, attachPoint } from './pinned-links.ts';
 import { makeFolder, type PinFolders, pin, pinFolders, pinNames, withPin } from './pins.ts';
 import { copyAndSettle } from './program-state.ts';
@@ -30,10 +30,14 @@ export interface SwapOptions {
   readonly objects?: string;
   /**
    * Writes what cannot be copied: maps of `plan.replaced` that are not `copied`. Nothing reads the staged maps yet; when it
-   * throws, everything stays as it was.
+   * throws, everything stays as it was. What it answers is called once no old program runs any more.
    */
-  fill?(staged: DataPlane, plan: SwapPlan): void | Promise<void>;
+  fill?(staged: DataPlane, plan: SwapPlan): Late | Promise<Late>;
 }
+
+/** Carries over what the old programs wrote after the fill. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most have nothing to answer
+export type Late = (() => void) | void;
 
 export interface SwapReport extends SwapPlan {
   readonly before: LoadedVersion | undefined;
@@ -116,6 +120,7 @@ export async function swap(options: SwapOptions): Promise<SwapReport> {
   const opened = openSwap(options);
   const { folders, held, objects, plan } = opened;
   const grace = openGrace();
+  let staged: PinnedDataPlane | undefined;
   try {
     const before = readVersion(folders.maps);
     const after = versionRecord(objects, options);
@@ -128,7 +133,11 @@ export async function swap(options: SwapOptions): Promise<SwapReport> {
         const fd = loaded.maps.get(map) as number;
         if (copied) settle.push(copyAndSettle(map, held.get(map) as HeldMap, { fd, info: mapInfo(fd) }));
       }
-      await fillStaged(options, opened);
+      if (options.fill) {
+        staged = openMapsIn(bpffs, folders, folders.mapsNext, folders.progsNext);
+        const late = await options.fill(staged, plan);
+        if (late) settle.push(late);
+      }
       attachNew(opened, loaded);
       switchLinks(folders);
     } catch (cause) {
@@ -145,17 +154,8 @@ export async function swap(options: SwapOptions): Promise<SwapReport> {
     withPin(join(folders.maps, 'setting'), writeSetting);
     return { ...plan, before, after };
   } finally {
+    staged?.close();
     grace.close();
     opened.close();
-  }
-}
-
-async function fillStaged(options: SwapOptions, { folders, plan }: Opened): Promise<void> {
-  if (!options.fill) return;
-  const staged = openMapsIn(options.bpffs, folders, folders.mapsNext, folders.progsNext);
-  try {
-    await options.fill(staged, plan);
-  } finally {
-    staged.close();
   }
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contents of a map of another layout: read by the old map's BTF, written by our table. Members are matched by name.
-import { type KeyOf, type MapName, maps } from '../abi/maps.ts';
+import { type KeyOf, type MapName, maps, type ValueOfMap } from '../abi/maps.ts';
 import { backendHeader } from '../abi/structs.ts';
 import type { BtfValue } from '../kernel/btf-value.ts';
-import type { DataPlane, WritableValue } from '../kernel/dataplane.ts';
+import type { DataPlane, MapHandle, WritableValue } from '../kernel/dataplane.ts';
 import { openPinnedMap } from '../kernel/pinned-map.ts';
+import { remembered } from '../kernel/program-state.ts';
 
 const entriesAStep = 4096;
 
@@ -15,34 +16,71 @@ function completed(zero: unknown, value: BtfValue): unknown {
   return { ...zero, ...Object.fromEntries(known) };
 }
 
-/** Copies what is pinned as `name` under `bpffs` into the staged map of the same name. How many entries. */
-export function convertMap<M extends MapName>(bpffs: string, name: M, staged: DataPlane, cpus: number): number {
+type Entry<M extends MapName> = [KeyOf<M>, WritableValue<M>];
+
+/** What is pinned as `name` under `bpffs`, as entries of today. */
+function* converted<M extends MapName>(bpffs: string, name: M, cpus: number): Generator<Entry<M>> {
   const layout = maps[name];
   const zeroKey = layout.key.decode(new Uint8Array(layout.key.size));
   const zeroValue = layout.value.decode(new Uint8Array(layout.value.size));
   const zeroHeader = backendHeader.decode(new Uint8Array(backendHeader.size));
   const old = openPinnedMap(bpffs, name, cpus);
-  const target = staged.map(name);
-  let batch: [KeyOf<M>, WritableValue<M>][] = [];
-  let count = 0;
-  const flush = () => {
-    target.put(batch);
-    count += batch.length;
-    batch = [];
-  };
   try {
-    if (!old.walkable) return 0;
+    if (!old.walkable) return;
     for (const { key, value } of old.entries()) {
       const isHeader = name === 'endpoint' && typeof value === 'object' && 'generation' in value;
-      batch.push([
-        completed(zeroKey, key) as KeyOf<M>,
-        completed(isHeader ? zeroHeader : zeroValue, value) as WritableValue<M>,
-      ]);
-      if (batch.length === entriesAStep) flush();
+      const today = completed(isHeader ? zeroHeader : zeroValue, value);
+      yield [completed(zeroKey, key) as KeyOf<M>, today as WritableValue<M>];
     }
-    flush();
-    return count;
   } finally {
     old.close();
   }
+}
+
+function writeAll<M extends MapName>(target: MapHandle<M>, entries: Iterable<Entry<M>>): void {
+  let batch: Entry<M>[] = [];
+  for (const entry of entries) {
+    batch.push(entry);
+    if (batch.length < entriesAStep) continue;
+    target.put(batch);
+    batch = [];
+  }
+  target.put(batch);
+}
+
+/** Counts of open connections as they stand now. */
+function openConnections(bpffs: string, cpus: number): Map<number, bigint> {
+  const entries = [...converted(bpffs, 'active', cpus)];
+  return new Map(entries.map(([id, value]) => [id, (value as ValueOfMap<'active'>).connections]));
+}
+
+/** Open connections must stay right: what the old programs count after the copy is added. */
+function convertCounts(bpffs: string, target: MapHandle<'active'>, cpus: number): () => void {
+  const copied = openConnections(bpffs, cpus);
+  target.put([...copied].map(([id, connections]) => [id, { connections }]));
+  return () => {
+    const last = openConnections(bpffs, cpus);
+    for (const id of new Set([...copied.keys(), ...last.keys()])) {
+      const late = (last.get(id) ?? 0n) - (copied.get(id) ?? 0n);
+      if (late !== 0n) target.put([[id, { connections: (target.get(id)?.connections ?? 0n) + late }]]);
+    }
+  };
+}
+
+/**
+ * Copies what is pinned as `name` under `bpffs` into the staged map of the same name. The answer, to be called once no old program
+ * runs any more and before the folders change names, carries over what those wrote after the copy.
+ */
+export function convertMap(bpffs: string, name: MapName, staged: DataPlane, cpus: number): () => void {
+  if (name === 'active') return convertCounts(bpffs, staged.map('active'), cpus);
+  writeAll(staged.map(name), converted(bpffs, name, cpus));
+  return () => {
+    if (remembered.has(name)) writeMissing(bpffs, name as 'affinity', staged, cpus);
+  };
+}
+
+/** What the new programs wrote already is the better one. */
+function writeMissing<M extends MapName>(bpffs: string, name: M, staged: DataPlane, cpus: number): void {
+  const target = staged.map(name);
+  for (const entry of converted(bpffs, name, cpus)) if (target.get(entry[0]) === undefined) target.put([entry]);
 }

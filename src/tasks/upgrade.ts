@@ -52,9 +52,11 @@ export async function upgradePrograms(env: Env, options: UpgradeOptions): Promis
     const steps = stepsOf(plan);
     if (dryRun) return { dryRun, summary: 'nothing was changed', steps };
     const fill = (staged: DataPlane, { replaced }: SwapPlan) => {
-      for (const { map, from, copied } of replaced) {
-        if (!copied && from > 0 && !startsAnew.has(map)) convertMap(bpffs, map, staged, possibleCpus());
-      }
+      const changed = replaced.filter(({ map, from, copied }) => !copied && from > 0 && !startsAnew.has(map));
+      const settle = changed.map(({ map }) => convertMap(bpffs, map, staged, possibleCpus()));
+      return () => {
+        for (const step of settle) step();
+      };
     };
     const report = await swap({ ...asked, version, now: env.now(), fill });
     return { dryRun, summary: `${report.before?.version ?? 'unknown'} -> ${report.after.version}`, steps };

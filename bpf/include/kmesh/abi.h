@@ -141,7 +141,10 @@ struct km_maglev {
 #define KM_SOCK_FLOWS 16u /* sent datagrams through udp_flow: replies may need udp_reverse */
 #define KM_SOCK_SUBFLOW 32u /* made by the kernel for an MPTCP socket, whose own storage says what getpeername shows */
 
-/* sock: socket storage. Grows only at its end: a new version keeps the map. */
+/*
+ * sock: socket storage. Every version keeps the map, so its size stays: a new member takes words of reserved, and means nothing while
+ * it is zero, as it is in the sockets of the version before.
+ */
 struct km_sock {
 	__u64 cgroup_id; /* the enrolled cgroup */
 	__u32 workload_id;
@@ -154,6 +157,7 @@ struct km_sock {
 	__u32 peer_workload_id;
 	__u32 generation; /* of the range the choice was made from: while equal, the endpoint is still a member */
 	__u64 epoch; /* of km_level when the identity was found */
+	__u64 reserved[4];
 };
 
 struct km_affinity_key {
@@ -267,7 +271,7 @@ KM_SIZE(km_backend, 8);
 KM_SIZE(km_backend_header, 32);
 KM_SIZE(km_endpoint, 32);
 KM_SIZE(km_maglev, 8);
-KM_SIZE(km_sock, 72);
+KM_SIZE(km_sock, 104);
 KM_SIZE(km_affinity_key, 16);
 KM_SIZE(km_affinity, 32);
 KM_SIZE(km_udp_key, 32);
