@@ -5,11 +5,13 @@ import type { Line } from './report.ts';
 import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
 import { benchTraffic } from './traffic.ts';
+import { benchYaml } from './yaml.ts';
 
 const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   hooks: benchHooks,
   traffic: benchTraffic,
   scale: benchScale,
+  yaml: benchYaml,
   start: benchStart,
 };
 
