@@ -106,5 +106,9 @@ async function bundle() {
   process.stdout.write(`bundle: ${outputFiles.length} files in ${Math.round(performance.now() - started)} ms\n`);
 }
 
-await bundle();
+await bundle().catch((fault) => {
+  // esbuild has told its own faults.
+  if (fault.errors === undefined) throw fault;
+  process.exit(1);
+});
 if (!flags.has('--no-bpf')) await import('./build-bpf.mjs');
