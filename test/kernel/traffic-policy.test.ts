@@ -66,6 +66,7 @@ test.each([
 });
 
 test('least request gives to whoever has fewer open connections, by weight', async () => {
+  await mesh.until(() => servers.every((name) => mesh.active(name) === 0));
   await mesh.want(...service({ a: 1, b: 1 }, { policy: 'least-request' }));
   const open = `
 def hold(n):
