@@ -22,8 +22,8 @@ export interface Guard {
   readonly plane: AgentPlane;
   /** Waits for its turn and for the lock. KM_BUSY when a command holds it for too long; what opening the pins throws. */
   enter(): Promise<Entered>;
-  /** Says which plane is current, while entered. */
-  use(plane: AgentPlane): void;
+  /** Replaces what is pinned by `change` and goes on with the plane that it opens, while entered. */
+  swap(change: () => Promise<AgentPlane>): Promise<AgentPlane>;
   close(): void;
 }
 
@@ -101,8 +101,14 @@ export function openGuard(options: GuardOptions): Guard {
         });
       });
     },
-    use(next) {
+    async swap(change) {
+      // Should it fail half-way, nobody knows what is pinned until somebody looks.
+      suspect = true;
+      const next = await change();
+      plane.close();
       plane = next;
+      suspect = false;
+      return plane;
     },
     close() {
       lock.close();

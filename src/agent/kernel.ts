@@ -82,12 +82,7 @@ export async function openKernel(
       return needed;
     },
     grow: async (sizes) => {
-      await reconciler.swap(async () => {
-        const before = guard.plane;
-        guard.use(await parts.growPlane(sizes));
-        before.close();
-        return guard.plane;
-      });
+      await reconciler.swap(() => guard.swap(() => parts.growPlane(sizes)));
     },
   });
   const inside = async <T>(work: () => T): Promise<T> => {

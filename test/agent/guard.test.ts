@@ -73,6 +73,24 @@ describe('guard', () => {
     entered.leave();
   });
 
+  it('goes on with what its own swap opened, and looks again after one that failed', async () => {
+    const first = await guard.enter();
+    const next = await guard.swap(async () => {
+      pinned = plane();
+      return pinned;
+    });
+    expect([guard.plane, closed]).toEqual([next, 1]);
+    const failed = guard.swap(async () => {
+      pinned = plane();
+      throw new Error('opening failed');
+    });
+    await expect(failed).rejects.toThrow('opening failed');
+    first.leave();
+    const second = await guard.enter();
+    expect(second.plane).toBe(pinned);
+    second.leave();
+  });
+
   it('keeps suspecting when the pins could not be looked at', async () => {
     const broken = openGuard({
       runDir,
