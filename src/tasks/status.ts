@@ -6,6 +6,7 @@ import { adminClient } from '../admin/client.ts';
 import type { AgentStatus, ErrorBody } from '../admin/types.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
 import { openPinned } from '../kernel/pinned.ts';
 import { pinFolders } from '../kernel/pins.ts';
 import { pinnedPrograms } from '../kernel/programs.ts';
@@ -31,6 +32,8 @@ export interface Status {
   readonly enrolled: number;
   /** Why programs did what they did, since they were loaded; only what was counted. */
   readonly reasons: readonly { readonly reason: Reason; readonly count: bigint }[];
+  /** Set when what is loaded cannot be read by this version: no maps and reasons then. */
+  readonly kernelFault?: ErrorBody;
   /** Absent: none answers. */
   readonly agent?: AgentStatus;
   /** Set when an agent is there but does not answer as it should. */
@@ -45,9 +48,12 @@ export async function showStatus(_env: Env, { place }: { readonly place: Place }
   } catch (fault) {
     if (!(fault instanceof KmeshError)) throw fault;
     if (fault.code === 'KM_AGENT_UNREACHABLE' && !isLive(fault)) return kernel;
-    const hint = fault.hint === undefined ? {} : { hint: fault.hint };
-    return { ...kernel, agentFault: { code: fault.code, message: fault.message, ...hint } };
+    return { ...kernel, agentFault: bodyOf(fault) };
   }
+}
+
+function bodyOf({ code, message, hint }: KmeshError): ErrorBody {
+  return { code, message, ...(hint === undefined ? {} : { hint }) };
 }
 
 /** False when there is no socket, or nobody behind it. */
@@ -59,16 +65,23 @@ function isLive(fault: KmeshError): boolean {
 function kernelStatus(place: Place): Omit<Status, 'agent' | 'agentFault'> {
   const loaded = readVersion(pinFolders(place.bpffs).maps);
   if (!loaded) return { programs: [], maps: [], enrolled: 0, reasons: [] };
-  const plane = openPinned(place.bpffs);
+  const programs = pinnedPrograms(place.bpffs).map((p) => ({
+    name: p.name,
+    id: p.id,
+    attached: p.cgroupId !== undefined && p.cgroupId !== 0n,
+  }));
+  let plane: DataPlane;
+  try {
+    plane = openPinned(place.bpffs);
+  } catch (fault) {
+    if (!(fault instanceof KmeshError)) throw fault;
+    return { loaded, programs, maps: [], enrolled: 0, reasons: [], kernelFault: bodyOf(fault) };
+  }
   try {
     const maps = mapUse(plane);
     return {
       loaded,
-      programs: pinnedPrograms(place.bpffs).map((p) => ({
-        name: p.name,
-        id: p.id,
-        attached: p.cgroupId !== undefined && p.cgroupId !== 0n,
-      })),
+      programs,
       maps,
       enrolled: maps.find((m) => m.name === ('enrolled' satisfies MapName))?.used ?? 0,
       reasons: [...plane.reasons()].filter(([, count]) => count > 0n).map(([reason, count]) => ({ reason, count })),

@@ -64,12 +64,14 @@ function* ignored(list: AgentStatus['ignored']): Generator<Block> {
 }
 
 export function* viewStatus(status: Status): Generator<Block> {
-  const { loaded, agent } = status;
+  const { loaded, agent, kernelFault } = status;
   const rows: [string, Cell][] = [
     ['loaded', loadedRow(status)],
     ['agent', agentRow(status)],
   ];
-  if (loaded !== undefined) rows.push(['enrolled', `${status.enrolled} cgroups`]);
+  if (kernelFault !== undefined) {
+    rows.push(['maps', { text: `${kernelFault.code}: ${kernelFault.message}`, tone: 'bad' }]);
+  } else if (loaded !== undefined) rows.push(['enrolled', `${status.enrolled} cgroups`]);
   yield { kind: 'facts', rows };
   if (agent !== undefined) {
     yield { kind: 'facts', title: 'Agent', rows: agentFacts(agent) };
