@@ -93,7 +93,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const read = async (stop?: () => boolean) => {
     // Ranges that nothing refers to are free only when no program can still be reading them.
     await plane.grace();
-    return inSlices(readImage(plane), stop);
+    return inSlices(readImage(plane, image?.generation), stop);
   };
 
   /** What was carried out before a grace period that has passed by now. */
@@ -101,13 +101,13 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const settleDone = (): void => {
     const done = settled;
     settled = [];
-    // Not before the grace period: a program that was choosing just then could connect to an endpoint that has left.
-    if (done.some((d) => d.udpEndpointsLeft)) plane.sweepUdp();
     for (const { on, left } of done) {
       // Read anew meanwhile: in that image it is free already.
       if (image === on && !stale) settle(on, left);
     }
     if (image && !stale && image.udpFrontends === 0) setHooks(false);
+    // Not before the grace period: a program that was choosing just then could connect to an endpoint that has left.
+    if (done.some((d) => d.udpEndpointsLeft)) plane.sweepUdp();
   };
 
   const afterGrace = async (): Promise<void> => {

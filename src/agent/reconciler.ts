@@ -268,7 +268,14 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
         if (survey.plan.ops.length > 0) tell(survey.plan.ops.length);
         return found;
       }),
-    reclaim: () => work.run(() => inside(() => writer.release())),
+    reclaim: () =>
+      work.run(() =>
+        inside(async () => {
+          const freed = await writer.release();
+          if (freed > 0 && writer.refused.length > 0) void enqueue();
+          return freed;
+        }),
+      ),
     swap: (change) =>
       work.run(() =>
         inside(async () => {

@@ -77,7 +77,7 @@ function idBits() {
 
 /** A table without names; ids stay below `limit`. */
 export function idTable(kind: NameKind, limit: number): IdTable {
-  const byName = new Map<string, number>();
+  let byName = new Map<string, number>();
   const byId: (string | undefined)[] = [];
   const users: number[] = [];
   const taken = idBits();
@@ -177,11 +177,14 @@ export function idTable(kind: NameKind, limit: number): IdTable {
           }
         },
         commit() {
+          // The first plan names everything there is: what it made is the table.
+          const first = byName.size === 0;
           for (const [name, id] of own) {
-            byName.set(name, id);
+            if (!first) byName.set(name, id);
             byId[id] = name;
             take(id);
           }
+          if (first) byName = own;
         },
       };
     },

@@ -153,12 +153,14 @@ export function namespaceId(ids: { idOf(name: string): number | undefined }, nam
   return namespace === '' ? 0 : ids.idOf(namespace);
 }
 
-/** Backend names that a frontend leads to. */
-export function* backendsBehind(frontend: FrontendImage): IterableIterator<string> {
-  if (frontend.backend !== undefined && frontend.backend !== throughVariants && frontend.backend !== unresolved) {
-    yield frontend.backend;
-  }
-  for (const name of frontend.variants.values()) if (name !== unresolved) yield name;
+const noBackends: readonly string[] = [];
+
+/** Names of the backends that a frontend leads to, once a lead. */
+export function backendsBehind({ backend, variants }: FrontendImage): readonly string[] {
+  const direct =
+    backend === undefined || backend === throughVariants || backend === unresolved ? noBackends : [backend];
+  if (variants.size === 0) return direct;
+  return [...direct, ...variants.values()].filter((name) => name !== unresolved);
 }
 
 /** Counts what `frontend` occupies and leads to, `times` 1 or -1. */

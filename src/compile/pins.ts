@@ -7,7 +7,11 @@ import { type Header, type LimitedMap, limitedMaps } from './image.ts';
 export interface Pins {
   map<M extends MapName>(
     name: M,
-  ): { readonly maxEntries: number; entries(): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> };
+  ): {
+    readonly maxEntries: number;
+    /** Of arrays only the indexes less than `below`. */
+    entries(below?: number): IterableIterator<[KeyOf<M>, ValueOfMap<M>]>;
+  };
   header(slot: number): Header;
 }
 

@@ -139,15 +139,15 @@ function readClients(pins: Pins, image: Image): DeleteOperation[] {
 /** No namespace is called so. */
 export const unknownNamespace = '?';
 
-/** Generations that a backend removed before may have had: none of them is used again. */
+/** When nobody knows which generation was given out last: backends that were removed may have had so many beyond those that are left. */
 const generationGap = 4096;
 
 /**
  * The picture of `pins`, in steps (each `yield` is a place to pause). Names without users and ranges that no backend refers to are free or
  * become so; a backend whose range makes no sense counts as absent and is written again; what nothing explains is listed as stray.
- * Nothing may write meanwhile, and a grace period must have passed since the last write.
+ * Nothing may write meanwhile, and a grace period must have passed since the last write. `generation` is the one given out last, if it is known.
  */
-export function* readImage(pins: Pins): Generator<undefined, Image> {
+export function* readImage(pins: Pins, generation?: number): Generator<undefined, Image> {
   const sizes = sizesOf(pins);
   const ids = emptyIds(sizes);
   const { stray, entries } = yield* readNames(pins, ids);
@@ -171,7 +171,8 @@ export function* readImage(pins: Pins): Generator<undefined, Image> {
   stray.push(...read.stray, ...readClients(pins, image));
   image.stray = stray;
   for (const { map } of stray) if (map in image.counts) image.counts[map as CountedMap]++;
-  image.generation += generationGap;
+  image.generation =
+    generation === undefined ? image.generation + generationGap : Math.max(image.generation, generation);
   for (const [, value] of pins.map('setting').entries()) image.setting = value;
   for (const kind of nameKinds) for (const [, id] of image.ids[kind].names()) image.ids[kind].retire(id);
   return image;

@@ -52,10 +52,14 @@ export function* readHeaders(
 
 /** All indexes of `maglev`, if any table lies there. */
 function* readIndexes(pins: Pins, candidates: readonly Candidate[]): Generator<undefined, Uint32Array> {
-  if (candidates.every((c) => c.header.maglev_size === 0)) return new Uint32Array(0);
-  const out = new Uint32Array(2 * pins.map('maglev').maxEntries);
+  let end = 0;
+  for (const { header } of candidates) {
+    if (header.maglev_size > 0) end = Math.max(end, header.maglev_first + maglevSlots(header.maglev_size));
+  }
+  const out = new Uint32Array(2 * end);
+  if (end === 0) return out;
   let seen = 0;
-  for (const [slot, { index }] of pins.map('maglev').entries()) {
+  for (const [slot, { index }] of pins.map('maglev').entries(end)) {
     out[2 * slot] = index[0] as number;
     out[2 * slot + 1] = index[1] as number;
     if (++seen % entriesAStep === 0) yield;
@@ -89,7 +93,7 @@ function* readSlots(pins: Pins, candidates: readonly Candidate[], slots: number)
     alias: new Uint32Array(end),
   };
   let seen = 0;
-  for (const [slot, value] of pins.map('endpoint').entries()) {
+  for (const [slot, value] of pins.map('endpoint').entries(end)) {
     if (++seen % entriesAStep === 0) yield;
     if (!wanted[slot]) continue;
     columns.addr[slot] = value.addr;
