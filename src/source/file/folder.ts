@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What several files say together: one object for each identity, the last good version of what is broken now, and all complaints.
+import { equal } from '../../mesh/equal.ts';
 import { type Finding, mergeIgnored, type Place, type Report, renderPlace } from './findings.ts';
 import { identityOf, type MeshObject } from './objects.ts';
 import type { FileContents } from './read.ts';
 
 export interface Folder {
-  /** Puts files in place of what they said before (undefined: the file is gone). @returns by identity what is in effect now, of all that was read again or is gone. */
+  /** Puts files in place of what they said before (undefined: the file is gone). @returns by identity what is in effect now, where it differs. */
   update(files: Iterable<readonly [string, FileContents | undefined]>): Map<string, MeshObject | undefined>;
   /** All complaints, in the order of `files`; `more`: warnings that show only when objects are seen together. */
   report(more: readonly Finding[]): Report;
@@ -32,6 +33,8 @@ export function openFolder(): Folder {
   const files = new Map<string, FileState>();
   /** Identity -> who offers it: nearly always one, so a list is made only for several, in order. */
   const offers = new Map<string, Candidate | Candidate[]>();
+  /** Identities that several offer. */
+  const contested = new Set<string>();
   let ranks = new Map<string, number>();
 
   const byRank = (a: { readonly file: string }, b: { readonly file: string }) => {
@@ -45,6 +48,17 @@ export function openFolder(): Folder {
     return Array.isArray(offer) ? offer[0] : offer;
   };
 
+  const offer = (identity: string, candidates: Candidate[]) => {
+    if (candidates.length > 1) {
+      offers.set(identity, candidates.sort(byRank));
+      contested.add(identity);
+      return;
+    }
+    contested.delete(identity);
+    if (candidates[0]) offers.set(identity, candidates[0]);
+    else offers.delete(identity);
+  };
+
   /** `touched`: identity -> what was in effect before the first touch. */
   const replace = (file: string, next: FileState | undefined, touched: Map<string, MeshObject | undefined>) => {
     const touch = (identity: string) => {
@@ -52,14 +66,14 @@ export function openFolder(): Folder {
     };
     for (const [identity, candidate] of files.get(file)?.candidates ?? []) {
       touch(identity);
-      const left = [offers.get(identity) ?? []].flat().filter((c) => c !== candidate);
-      if (left.length === 0) offers.delete(identity);
-      else offers.set(identity, left.length === 1 ? (left[0] as Candidate) : left);
+      offer(
+        identity,
+        [offers.get(identity) ?? []].flat().filter((c) => c !== candidate),
+      );
     }
     for (const [identity, candidate] of next?.candidates ?? []) {
       touch(identity);
-      const others = offers.get(identity);
-      offers.set(identity, others ? [others, candidate].flat().sort(byRank) : candidate);
+      offer(identity, [offers.get(identity) ?? [], candidate].flat());
     }
     if (next) files.set(file, next);
     else files.delete(file);
@@ -71,9 +85,10 @@ export function openFolder(): Folder {
       return kept ? { ...fault, kept: true } : fault;
     });
     for (const { object, first } of repeated) faults.push(repetition(object, first));
-    for (const [identity, { object, kept }] of candidates) {
+    for (const identity of contested) {
+      const mine = candidates.get(identity);
       const first = winner(identity);
-      if (first && first.object !== object && !kept) faults.push(repetition(object, first.object.place));
+      if (first && mine && first !== mine && !mine.kept) faults.push(repetition(mine.object, first.object.place));
     }
     return faults;
   };
@@ -144,7 +159,7 @@ function stateOf(
     const identity = identityOf(object);
     const first = candidates.get(identity);
     if (first) repeated.push({ object, first: first.object.place });
-    else candidates.set(identity, { file, object, kept: false });
+    else candidates.set(identity, { file, object: settled(object, before?.candidates.get(identity)), kept: false });
   }
   const keep = (identity: string, object: MeshObject | undefined) => {
     if (object && !candidates.has(identity)) candidates.set(identity, { file, object, kept: true });
@@ -154,4 +169,12 @@ function stateOf(
     else for (const [known, { object }] of before?.candidates ?? []) keep(known, object);
   }
   return { contents: { ...contents, objects: [] }, candidates, repeated };
+}
+
+/** The object read before when the new one says the same, if at another place: then nothing follows from reading it again. */
+function settled(object: MeshObject, before: Candidate | undefined): MeshObject {
+  if (!before || !equal({ ...object, place: 0 }, { ...before.object, place: 0 })) return object;
+  // The one thing about an object that may change while it is in effect: nothing is built of it, complaints are written with it.
+  Object.assign(before.object.place, object.place);
+  return before.object;
 }

@@ -68,12 +68,12 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
       folders.set(path, { stamp: `${at.dev}:${at.ino}`, names: name === undefined ? undefined : new Set([name]) });
   };
 
-  const add = async (root: number, name: string, path: string, at: BigIntStats) => {
+  const add = async (root: number, name: string, path: string, at: BigIntStats, link: boolean) => {
     const id = `${at.dev}:${at.ino}`;
     // The same file by two ways counts once.
     if (seen.has(id)) return;
     seen.add(id);
-    const real = await realpath(path).catch(() => path);
+    const real = link ? await realpath(path).catch(() => path) : path;
     const stamp = `${id}:${at.size}:${at.mtimeNs}:${at.ctimeNs}`;
     files.push({ name, path, real, root, stamp, size: Number(at.size) });
     if (real !== path) await watch(dirname(real), basename(real));
@@ -107,7 +107,7 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
       const below = stats[i];
       const at = [root, join(name, entry.name), join(path, entry.name)] as const;
       if (below?.isDirectory()) await walk(...at, below);
-      else if (below?.isFile() && endings.test(entry.name)) await add(...at, below);
+      else if (below?.isFile() && endings.test(entry.name)) await add(...at, below, entry.isSymbolicLink());
     }
   };
 
@@ -119,7 +119,7 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
     try {
       const at = await stat(path, { bigint: true });
       if (at.isDirectory()) await walk(root, name, path, at);
-      else await add(root, name, path, at);
+      else await add(root, name, path, at, true);
     } catch (error) {
       fail(name, path, error);
     }

@@ -32,8 +32,11 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   const workloads = new Map<string, Workload>();
   /** Service key -> the object that owns it. */
   const owners = new Map<string, Owner>();
-  /** Host -> keys built for it, and warnings about it. */
-  const built = new Map<string, { readonly keys: readonly string[]; readonly warnings: readonly Finding[] }>();
+  /** Host -> keys built for it. */
+  const built = new Map<string, readonly string[]>();
+  /** Hosts that somebody lost, and keys for which no address was left: warnings. */
+  const contested = new Set<string>();
+  const without = new Set<string>();
   /** Identity -> uids, of objects other than pods: a pod's follows from its name. */
   const uids = new Map<string, readonly string[]>();
   const addresses = new Map<string, readonly Address[]>();
@@ -47,9 +50,9 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   const settleHosts = (dirty: Dirty) => {
     const settled = new Map<string, ReturnType<typeof settleOwners>>();
     for (const host of dirty.hosts) {
-      const ownership = settleOwners(host, index.offers.get(host));
+      const ownership = settleOwners(index.offers.get(host));
       settled.set(host, ownership);
-      const before = built.get(host)?.keys ?? [];
+      const before = built.get(host) ?? [];
       for (const key of new Set([...before, ...[...ownership.owners.keys()].map((ns) => `${ns}/${host}`)])) {
         const was = owners.get(key);
         const is = ownership.owners.get(key.slice(0, key.indexOf('/')));
@@ -92,28 +95,36 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
         if (wantsAddress(owner, host)) wanting.push(`${namespace}/${host}`);
         else book.release(`${namespace}/${host}`);
       }
-      for (const key of built.get(host)?.keys ?? []) if (!owners.has(key)) book.release(key);
+      for (const key of built.get(host) ?? []) if (!owners.has(key)) book.release(key);
     }
     book.assign(wanting, (address) => claimed.has(address));
-    for (const [host, { owners: winners, canonical, warnings }] of settled) {
-      const keys: string[] = [];
-      const found = [...warnings];
+    for (const [host, { owners: winners, canonical, losers }] of settled) {
+      if (losers.length > 0) contested.add(host);
+      else contested.delete(host);
       for (const [namespace, owner] of winners) {
         const key = `${namespace}/${host}`;
-        keys.push(key);
-        const wants = wantsAddress(owner, host);
+        const assigned = wantsAddress(owner, host) ? book.get(key) : undefined;
+        if (wantsAddress(owner, host) && !assigned) without.add(key);
+        else without.delete(key);
         const facts = {
           hostname: host,
           canonical: namespace === canonical,
           distribution: index.namespaces.get(namespace)?.distribution,
           rule: index.rules.find(host, namespace),
-          assigned: wants ? book.get(key) : undefined,
+          assigned,
         };
-        if (wants && !facts.assigned) found.push(noAddress(owner, host));
         putService(key, buildService(owner, facts), changes);
       }
-      for (const key of built.get(host)?.keys ?? []) if (!owners.has(key)) putService(key, undefined, changes);
-      if (keys.length > 0) built.set(host, { keys, warnings: found });
+      for (const key of built.get(host) ?? []) {
+        if (owners.has(key)) continue;
+        without.delete(key);
+        putService(key, undefined, changes);
+      }
+      if (winners.size > 0)
+        built.set(
+          host,
+          [...winners.keys()].map((namespace) => `${namespace}/${host}`),
+        );
       else built.delete(host);
     }
   };
@@ -224,7 +235,18 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
     },
     hostnames: () => new Set(index.resolving.keys()),
     warnings() {
-      const out = [...built.values()].flatMap((b) => b.warnings);
+      const out: Finding[] = [];
+      for (const host of contested) {
+        for (const { loser, winner } of settleOwners(index.offers.get(host)).losers) {
+          const reason = `${JSON.stringify(host)} belongs to ${identityOf(winner)}; it is left out here`;
+          out.push({ ...loser.place, resource: identityOf(loser), field: 'spec.hosts', reason });
+        }
+      }
+      for (const key of without) {
+        const owner = owners.get(key);
+        const reason = `no automatic address is left for ${JSON.stringify(key.slice(key.indexOf('/') + 1))}`;
+        if (owner) out.push({ ...owner.place, resource: identityOf(owner), field: 'spec.hosts', reason });
+      }
       for (const [hostname, fault] of unresolved) {
         for (const identity of index.resolving.get(hostname)) {
           const object = index.objects.get(identity);
@@ -236,9 +258,4 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
       return [...out, ...index.rules.warnings()];
     },
   };
-}
-
-function noAddress(owner: Owner, host: string): Finding {
-  const reason = `no automatic address is left for ${JSON.stringify(host)}`;
-  return { ...owner.place, resource: identityOf(owner), field: 'spec.hosts', reason };
 }

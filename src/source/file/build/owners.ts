@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who owns a host name: in each namespace a Kubernetes service, else the oldest entry; and which of all namespaces' is canonical.
-import type { Finding } from '../findings.ts';
 import { serviceHost } from '../names.ts';
-import { identityOf, type ServiceEntryObject, type ServiceObject } from '../objects.ts';
+import type { ServiceEntryObject, ServiceObject } from '../objects.ts';
 
 export type Owner = ServiceObject | ServiceEntryObject;
 
@@ -31,25 +30,23 @@ export interface Ownership {
   readonly owners: ReadonlyMap<string, Owner>;
   /** Namespace of the one that clients of other namespaces get; '' when there is none. */
   readonly canonical: string;
-  /** Those who lose, with whom they lose to. */
-  readonly warnings: readonly Finding[];
+  readonly losers: readonly { readonly loser: Owner; readonly winner: Owner }[];
 }
 
-/** Settles who owns `hostname` among all that offer it. */
-export function settleOwners(hostname: string, offers: Iterable<Owner>): Ownership {
+/** Settles who owns a host name among all that offer it. */
+export function settleOwners(offers: Iterable<Owner>): Ownership {
   const sorted = [...offers].sort((a, b) => (a.kind === b.kind ? older(a, b) : a.kind === 'Service' ? -1 : 1));
   const owners = new Map<string, Owner>();
-  const warnings: Finding[] = [];
+  const losers: { loser: Owner; winner: Owner }[] = [];
   let canonical = '';
   for (const offer of sorted) {
     const winner = owners.get(offer.namespace);
     if (winner) {
-      const reason = `${JSON.stringify(hostname)} belongs to ${identityOf(winner)}; it is left out here`;
-      warnings.push({ ...offer.place, resource: identityOf(offer), field: 'spec.hosts', reason });
+      losers.push({ loser: offer, winner });
       continue;
     }
     owners.set(offer.namespace, offer);
     if (canonical === '' && (offer.kind === 'Service' || offer.visibility === 'public')) canonical = offer.namespace;
   }
-  return { owners, canonical, warnings };
+  return { owners, canonical, losers };
 }
