@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // model -> wanted entries, whole or only what a batch of changes touched. Both go through the same steps.
-import { Map as ImmutableMap, type Map as Table } from 'immutable';
 import type { Model, NodeView, Touched } from '../mesh/model.ts';
 import { addressText } from '../mesh/service.ts';
+import { emptyTable, type Table } from '../mesh/table.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4 } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
@@ -14,25 +14,25 @@ import type { Wanted, WantedBackend, WantedClient, WantedDelta, WantedFrontend }
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
 export interface CompileIndex {
-  readonly backends: Table<string, WantedBackend>;
-  readonly frontends: Table<string, WantedFrontend>;
-  readonly clients: Table<string, WantedClient>;
+  readonly backends: Table<WantedBackend>;
+  readonly frontends: Table<WantedFrontend>;
+  readonly clients: Table<WantedClient>;
   /** Service key -> names of its backends. */
-  readonly backendsOf: Table<string, readonly string[]>;
+  readonly backendsOf: Table<readonly string[]>;
   /** Address text -> keys of its frontends. */
-  readonly frontendsOf: Table<string, readonly string[]>;
+  readonly frontendsOf: Table<readonly string[]>;
   /** Texts of the ranges among the model's owners. */
-  readonly ranges: Table<string, Cidr>;
+  readonly ranges: Table<Cidr>;
 }
 
 /** Nothing was emitted yet. */
 export const emptyIndex: CompileIndex = {
-  backends: ImmutableMap(),
-  frontends: ImmutableMap(),
-  clients: ImmutableMap(),
-  backendsOf: ImmutableMap(),
-  frontendsOf: ImmutableMap(),
-  ranges: ImmutableMap(),
+  backends: emptyTable(),
+  frontends: emptyTable(),
+  clients: emptyTable(),
+  backendsOf: emptyTable(),
+  frontendsOf: emptyTable(),
+  ranges: emptyTable(),
 };
 
 /** One kind of wanted entry while it is compiled: what emitters gave before, and what they give now. */
@@ -41,7 +41,7 @@ interface Emitted<T> {
   replace(source: string, entries: readonly T[]): boolean;
   has(name: string): boolean;
   readonly delta: ReadonlyMap<string, T | undefined>;
-  close(): { readonly entries: Table<string, T>; readonly of: Table<string, readonly string[]> };
+  close(): { readonly entries: Table<T>; readonly of: Table<readonly string[]> };
 }
 
 const none: readonly string[] = [];
@@ -54,13 +54,13 @@ function membership(names: readonly string[]): (name: string) => boolean {
 }
 
 function emit<T>(
-  before: Table<string, T>,
-  beforeOf: Table<string, readonly string[]>,
+  before: Table<T>,
+  beforeOf: Table<readonly string[]>,
   name: (entry: T) => string,
   same: (a: T, b: T) => boolean,
 ): Emitted<T> {
-  const entries = before.asMutable();
-  const of = beforeOf.asMutable();
+  const entries = before.edit();
+  const of = beforeOf.edit();
   const delta = new Map<string, T | undefined>();
   return {
     delta,
@@ -88,7 +88,7 @@ function emit<T>(
       else if (renamed) of.set(source, names);
       return renamed;
     },
-    close: () => ({ entries: entries.asImmutable(), of: of.asImmutable() }),
+    close: () => ({ entries: entries.close(), of: of.close() }),
   };
 }
 
@@ -145,7 +145,7 @@ export function compileTouched(
   const reader = whole?.reader ?? readerOf(model);
   const backends = emit<WantedBackend>(index.backends, index.backendsOf, (b) => b.name, sameBackend);
   const frontends = emit<WantedFrontend>(index.frontends, index.frontendsOf, (f) => f.key, sameFrontend);
-  const clients = index.clients.asMutable();
+  const clients = index.clients.edit();
   const clientDelta = new Map<string, WantedClient | undefined>();
 
   const addresses = new Set(work.addresses);
@@ -155,12 +155,13 @@ export function compileTouched(
     if (renamed) for (const a of reader.service(key)?.addresses ?? []) addresses.add(addressText(a));
   }
 
-  const ranges = index.ranges.asMutable();
+  const edited = index.ranges.edit();
   for (const text of addresses) {
     if (!isRange(text)) continue;
-    if (model.owners.has(text)) ranges.set(text, rangeOf(text));
-    else ranges.delete(text);
+    if (model.owners.has(text)) edited.set(text, rangeOf(text));
+    else edited.delete(text);
   }
+  const ranges = edited.close();
   if (addresses.size > 0) {
     const context = {
       cover: coverOf(ranges),
@@ -190,10 +191,10 @@ export function compileTouched(
     index: {
       backends: b.entries,
       frontends: f.entries,
-      clients: clients.asImmutable(),
+      clients: clients.close(),
       backendsOf: b.of,
       frontendsOf: f.of,
-      ranges: ranges.asImmutable(),
+      ranges,
     },
   };
 }

@@ -1,51 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 // (model, changes) -> the next model and what was touched. One batch is one step: nobody sees half of it.
-import { type Set as Bag, Map as ImmutableMap, Set as ImmutableSet, type Map as Table } from 'immutable';
 import { equal } from './equal.ts';
-import type { Change, Model, Touched } from './model.ts';
+import type { Bag, Change, Model, Touched } from './model.ts';
 import { addressText, type Service, serviceKey } from './service.ts';
+import { emptyTable, type Table } from './table.ts';
 import type { Workload } from './workload.ts';
 
 /** A model that holds nothing. */
 export const emptyModel: Model = {
-  workloads: ImmutableMap(),
-  services: ImmutableMap(),
-  members: ImmutableMap(),
-  owners: ImmutableMap(),
-  addresses: ImmutableMap(),
+  workloads: emptyTable(),
+  services: emptyTable(),
+  members: emptyTable(),
+  owners: emptyTable(),
+  addresses: emptyTable(),
 };
 
-const emptyBag: Bag<string> = ImmutableSet();
+/** From so many on, a bag is changed as a Set: searching a list would take as long as all the rest. */
+const largeBag = 16;
 
 /** An index being changed: each bag is copied once a batch, however many changes touch it. */
 interface BagEditor {
   add(key: string, value: string): void;
   remove(key: string, value: string): void;
-  close(): Table<string, Bag<string>>;
+  close(): Table<Bag>;
 }
 
-function editBags(table: Table<string, Bag<string>>): BagEditor {
-  const edited = new Map<string, Bag<string>>();
-  const open = (key: string): Bag<string> => {
+function editBags(table: Table<Bag>): BagEditor {
+  const edited = new Map<string, string[] | Set<string>>();
+  const open = (key: string): string[] | Set<string> => {
     let bag = edited.get(key);
-    if (!bag) {
-      bag = table.get(key, emptyBag).asMutable();
+    if (bag === undefined) {
+      const held = table.get(key) ?? [];
+      bag = held.length < largeBag ? [...held] : new Set(held);
+      edited.set(key, bag);
+    } else if (Array.isArray(bag) && bag.length >= largeBag) {
+      bag = new Set(bag);
       edited.set(key, bag);
     }
     return bag;
   };
   return {
-    add: (key, value) => void open(key).add(value),
-    remove: (key, value) => void open(key).delete(value),
-    close: () =>
-      edited.size === 0
-        ? table
-        : table.withMutations((next) => {
-            for (const [key, bag] of edited) {
-              if (bag.size === 0) next.delete(key);
-              else next.set(key, bag.asImmutable());
-            }
-          }),
+    add(key, value) {
+      const bag = open(key);
+      if (!Array.isArray(bag)) bag.add(value);
+      else if (!bag.includes(value)) bag.push(value);
+    },
+    remove(key, value) {
+      const bag = open(key);
+      if (!Array.isArray(bag)) bag.delete(value);
+      else if (bag.includes(value)) bag.splice(bag.indexOf(value), 1);
+    },
+    close() {
+      const next = table.edit();
+      for (const [key, bag] of edited) {
+        const list = Array.isArray(bag) ? bag : [...bag];
+        if (list.length === 0) next.delete(key);
+        else next.set(key, list);
+      }
+      return next.close();
+    },
   };
 }
 
@@ -59,8 +72,8 @@ function ownAddresses(workload: Workload | undefined): readonly string[] {
  * A value equal to the one held touches nothing; removing what is not there neither. A workload may come before its service: `members` stages it.
  */
 export function apply(model: Model, changes: readonly Change[]): { readonly model: Model; readonly touched: Touched } {
-  const workloads = model.workloads.asMutable();
-  const services = model.services.asMutable();
+  const workloads = model.workloads.edit();
+  const services = model.services.edit();
   const members = editBags(model.members);
   const owners = editBags(model.owners);
   const addresses = editBags(model.addresses);
@@ -123,8 +136,8 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
   if (touched.services.size === 0 && touched.workloads.size === 0) return { model, touched };
   return {
     model: {
-      workloads: workloads.asImmutable(),
-      services: services.asImmutable(),
+      workloads: workloads.close(),
+      services: services.close(),
       members: members.close(),
       owners: owners.close(),
       addresses: addresses.close(),

@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model: one immutable snapshot of everything the sources say. A change makes a new one that shares what did not change.
-import type { Set as Bag, Map as Table } from 'immutable';
 import type { Service } from './service.ts';
+import type { Table } from './table.ts';
 import type { Workload } from './workload.ts';
+
+/** Different keys, in no order that means anything. */
+export type Bag = readonly string[];
 
 export interface Model {
   /** uid -> workload. */
-  readonly workloads: Table<string, Workload>;
+  readonly workloads: Table<Workload>;
   /** "namespace/hostname" -> service. */
-  readonly services: Table<string, Service>;
+  readonly services: Table<Service>;
   /** service key -> uids of workloads that name it, also while the service itself is unknown (staged). */
-  readonly members: Table<string, Bag<string>>;
+  readonly members: Table<Bag>;
   /** Frontend address text ("10.0.0.1", "10.1.0.0/16") -> keys of the services that claim it. */
-  readonly owners: Table<string, Bag<string>>;
+  readonly owners: Table<Bag>;
   /** Workload address -> uids of workloads with it (host-network workloads own none). */
-  readonly addresses: Table<string, Bag<string>>;
+  readonly addresses: Table<Bag>;
 }
 
 export type Change =
