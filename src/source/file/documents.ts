@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The documents of one file: cut at the markers first, so that a broken document cannot spoil the others.
+import { readJson } from './json.ts';
 import { readPlain } from './plain.ts';
 import { readYaml, type YamlDocument } from './yaml-node.ts';
 
@@ -10,7 +11,7 @@ const MARKER = /^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm;
 export function* documentsOf(text: string): Generator<YamlDocument> {
   for (const [from, to] of pieces(text)) {
     const piece = text.slice(from, to);
-    const document = readPlain(piece, from) ?? readYaml(piece, from);
+    const document = readPlain(piece, from) ?? readJson(piece, from) ?? readYaml(piece, from);
     if (document.root !== undefined || document.faults.length > 0) yield document;
   }
 }
