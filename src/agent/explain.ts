@@ -79,7 +79,7 @@ function unknown(model: Model, address: string, query: ExplainQuery): string[] {
   const notes: string[] = [];
   for (const key of [...(model.owners.get(address) ?? [])].sort()) {
     const ports = model.services.get(key)?.ports.map((p) => `${p.protocol}/${p.port}`) ?? [];
-    notes.push(`service "${key}" has this address, but not this port: ${ports.join(', ') || 'it has none'}`);
+    notes.push(`service "${key}" has this address, but answers only at ${ports.join(', ') || 'no port'}`);
   }
   for (const uid of [...(model.addresses.get(address) ?? [])].sort()) {
     notes.push(`the address is that of workload "${uid}" itself`);

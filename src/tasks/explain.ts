@@ -107,13 +107,15 @@ async function askAgent(
 ): Promise<ModelExplanation | undefined> {
   const agent = adminClient(place.runDir);
   try {
-    const workload = client === undefined || client.workload === '' ? {} : { workload: client.workload };
-    return await agent.explain({ ...workload, ...target });
+    const workload = client === undefined || client.workload === '' ? undefined : client.workload;
+    if (workload === undefined) return await agent.explain(target);
+    return await agent.explain({ workload, ...target }).catch((fault: unknown) => {
+      // A client that the agent does not know (any more) is one without a name to it.
+      if (fault instanceof KmeshError && fault.code === 'KM_NOT_FOUND') return agent.explain(target);
+      throw fault;
+    });
   } catch (fault) {
-    // Without an agent, or with one that does not know this client yet, the kernel's side stands alone.
-    if (fault instanceof KmeshError && (fault.code === 'KM_AGENT_UNREACHABLE' || fault.code === 'KM_NOT_FOUND')) {
-      return undefined;
-    }
+    if (fault instanceof KmeshError && fault.code === 'KM_AGENT_UNREACHABLE') return undefined;
     throw fault;
   }
 }

@@ -47,7 +47,7 @@ describe('explanation by the model', () => {
   });
 
   it.each([
-    ['10.96.0.1', 81, 'not this port: tcp/80'],
+    ['10.96.0.1', 81, 'answers only at tcp/80'],
     ['10.0.0.1', 80, 'that of workload "near" itself'],
     ['192.0.2.1', 80, 'no service or workload has the address'],
     ['10.96.0.9', 80, 'cannot see the services here (dev/own.dev)'],

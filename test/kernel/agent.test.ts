@@ -17,6 +17,7 @@ const bin = join(import.meta.dirname, '../../bin/kmeshctl.js');
 let site: Site;
 let folder = '';
 let agent: ChildProcess | undefined;
+let receiver: ChildProcess | undefined;
 let log = '';
 
 const runDir = () => join(folder, 'run');
@@ -29,7 +30,10 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'km-agent-run-'));
   mkdirSync(join(folder, 'config'));
 });
-afterEach(() => end('SIGKILL'));
+afterEach(async () => {
+  receiver?.kill('SIGKILL');
+  await end('SIGKILL');
+});
 afterAll(() => {
   site.close();
   rmSync(folder, { recursive: true, force: true });
@@ -108,19 +112,20 @@ const spec = { nodeName: 'n1', containers: [{ name: 'main' }] };
 const conditions = [{ type: 'Ready', status: 'True' }];
 
 /** Datagrams that a service manager would get, one text each. */
-async function manager(): Promise<{ readonly path: string; heard(): string[]; close(): void }> {
+async function manager(): Promise<{ readonly path: string; heard(): string[] }> {
   const path = join(folder, 'notify');
   const program = `
 import socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(${JSON.stringify(path)}); print('bound', flush=True)
 while True: print(s.recv(4096).decode().replace('\\n', '|'), flush=True)`;
   const child = spawn('python3', ['-c', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  receiver = child;
   let text = '';
   child.stdout.on('data', (part: Buffer) => {
     text += part.toString();
   });
   await once(child.stdout, 'data');
-  return { path, heard: () => text.trim().split('\n').slice(1), close: () => void child.kill('SIGKILL') };
+  return { path, heard: () => text.trim().split('\n').slice(1) };
 }
 
 describe('agent process', { timeout: 150_000 }, () => {
@@ -137,7 +142,6 @@ describe('agent process', { timeout: 150_000 }, () => {
     await until(() => log.includes('configuration read again'));
     expect(await end('SIGTERM')).toBe(0);
     expect(told.heard().at(-1)).toBe('STOPPING=1');
-    told.close();
     expect(endpoints()).toBe(2);
     expect(kmeshctl('status').text).toMatch(/agent +none/);
   });

@@ -24,9 +24,13 @@ function agentRow({ agent, agentFault }: Status): Cell {
   return agent.ready ? { text: `ready: ${what}`, tone: 'good' } : { text: `not ready: ${what}`, tone: 'bad' };
 }
 
+const sourceText = ({ name, complete, files, objects }: AgentStatus['sources'][number]): string =>
+  complete ? `${name}: ${files} files, ${objects} objects` : `${name}: still being read`;
+
 function agentFacts(agent: AgentStatus): [string, Cell][] {
-  const { lastApply, heal } = agent;
+  const { lastApply, heal, lag } = agent;
   const rows: [string, Cell][] = [
+    ...agent.sources.map((source): [string, Cell] => ['source', sourceText(source)]),
     ['services', agent.services],
     ['workloads', agent.workloads],
     ...agent.notReady.map((reason): [string, Cell] => ['not ready', { text: reason, tone: 'bad' }]),
@@ -36,9 +40,11 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
     const { changes, operations, milliseconds, at } = lastApply;
     rows.push(['last change', `${time(at)}: ${changes} changes, ${operations} writes, ${milliseconds.toFixed(1)} ms`]);
   }
+  if (agent.queue > 0) rows.push(['on their way', `${agent.queue} changes`]);
   const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
   rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);
   for (const { map, from, to, at } of agent.growth) rows.push(['grown', `${map} from ${from} to ${to} at ${time(at)}`]);
+  rows.push(['event loop', `${lag.mean} ms late on average, ${lag.max} ms at most`]);
   rows.push(['log level', agent.logLevel]);
   return rows;
 }
