@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three projects: unit (anyone, anywhere), kernel (root and a real kernel), interop (real peers).
+// Projects: rules (of the project's files), unit (anyone, anywhere), kernel (root and a real kernel), interop (real peers).
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     projects: [
+      { test: { name: 'rules', include: ['test/*.test.ts'] } },
       {
         test: {
           name: 'unit',
-          include: ['test/**/*.test.ts'],
+          include: ['test/*/**/*.test.ts'],
           exclude: ['test/kernel/**', 'test/interop/**'],
           setupFiles: ['test/support/warnings.ts'],
           // Property tests on a busy machine take their time; a hang is still told.

@@ -41,13 +41,11 @@ tests() {
 have_tests() { [[ -n $(find "$1" -name '*.test.ts' -print -quit 2> /dev/null) ]]; }
 
 lint() { bin biome check --error-on-warnings . && bin knip; }
-rules() { tests rules --project unit test/imports.test.ts test/project.test.ts; }
-unit() { tests unit --project unit --exclude test/imports.test.ts --exclude test/project.test.ts; }
 
 stage typecheck bin tsc --noEmit
 stage lint lint
-stage rules rules
-stage unit unit
+stage rules tests rules --project rules
+stage unit tests unit --project unit
 stage generated node dist/gen.js --check
 stage bpf node scripts/build-bpf.mjs
 stage kernel tests kernel --project kernel
