@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { lineIndex, renderFinding } from '../../../src/source/file/findings.ts';
 import { renderPath } from '../../../src/source/file/node.ts';
 import { identityOf } from '../../../src/source/file/objects.ts';
 import { readFileText } from '../../../src/source/file/read.ts';
 import { maxFindings } from '../../../src/source/file/reading.ts';
+import { document } from './random-documents.ts';
 import { lines, read } from './texts.ts';
 
 const names = (text: string) => read(text).objects.map(identityOf);
@@ -108,6 +110,56 @@ test('a file of another sort cannot fill memory with complaints', () => {
   expect(faults.length).toBe(maxFindings + 1);
   expect(renderFinding(faults.at(-1) as (typeof faults)[number])).toBe('x.yaml: has more');
 });
+
+test('no text makes it throw, and faults are inside the text', () => {
+  const scraps = fc.constantFrom(
+    'a',
+    ': ',
+    '\n',
+    '  ',
+    '- ',
+    '{',
+    '}',
+    '[',
+    ']',
+    '"',
+    "'",
+    '&x',
+    '*x',
+    '|',
+    '>',
+    '#',
+    '!',
+    '---\n',
+    '\t',
+    '%',
+    '<<',
+    '\0',
+    'é',
+  );
+  const garbage = fc.oneof(
+    fc.string(),
+    fc.array(scraps, { maxLength: 60 }).map((parts) => parts.join('')),
+  );
+  fc.assert(
+    fc.property(
+      fc.array(fc.oneof(document, garbage), { maxLength: 4 }),
+      fc.nat(),
+      fc.nat({ max: 5 }),
+      (parts, where, length) => {
+        const whole = parts.join('\n---\n');
+        const at = where % (whole.length + 1);
+        const text = whole.slice(0, at) + whole.slice(at + length);
+        const rows = text.split('\n');
+        for (const { line, column } of readFileText('x', text).faults) {
+          expect(column).toBeGreaterThan(0);
+          expect(column).toBeLessThanOrEqual((rows[line - 1] as string).length + 1);
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+}, 30_000);
 
 test('places', () => {
   const place = lineIndex('ab\n\ncd');
