@@ -2,7 +2,7 @@
 // The agent as a process on the real kernel: told to a service manager, killed, swapped under, grown, healed.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -20,6 +20,7 @@ let agent: ChildProcess | undefined;
 let receiver: ChildProcess | undefined;
 let log = '';
 
+const pod = () => join(site.cgroupRoot, 'pod');
 const runDir = () => join(folder, 'run');
 const client = () => adminClient(runDir());
 const place = () => ['--bpffs', site.bpffs, '--cgroup-root', site.cgroupRoot, '--run-dir', runDir()];
@@ -35,6 +36,7 @@ afterEach(async () => {
   await end('SIGKILL');
 });
 afterAll(() => {
+  if (existsSync(pod())) rmdirSync(pod());
   site.close();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -161,12 +163,11 @@ describe('agent process', { timeout: 150_000 }, () => {
 
   it('shows drift, repairs it, and takes out enrolments of deleted cgroups', async () => {
     shop(1);
-    const pod = join(site.cgroupRoot, 'pod');
-    mkdirSync(pod);
+    mkdirSync(pod());
     start(['--heal-interval', '2s']);
     await ready();
-    expect(kmeshctl('enroll', pod, '--workload', 'shop/cart-1').code).toBe(0);
-    rmdirSync(pod);
+    expect(kmeshctl('enroll', pod(), '--workload', 'shop/cart-1').code).toBe(0);
+    rmdirSync(pod());
     held((plane) => plane.map('frontend').delete([...plane.map('frontend').entries()].map(([key]) => key)));
     const diff = kmeshctl('dump', 'diff');
     expect(diff.code === 1 ? diff.text : 'repaired already').toMatch(/frontend +missing|repaired already/);
