@@ -94,6 +94,10 @@ export function commitPlan(draft: PlanDraft, outcome: Outcome): Leftovers {
     if (have.maglevSlots > 0) maglevRanges.push([have.maglevFirst, have.maglevSlots]);
   }
   // Dropped by one entry and referred to by another of the same plan: still in use.
-  const ids = dropped.filter(([kind, id]) => !image.ids[kind].used(id));
+  const ids: [NameKind, number, number][] = [];
+  for (const [kind, id] of dropped) {
+    const table = image.ids[kind];
+    if (!table.used(id)) ids.push([kind, id, table.turn(id)]);
+  }
   return { endpointRanges, maglevRanges, ids };
 }

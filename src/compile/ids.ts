@@ -23,8 +23,10 @@ export interface IdTable {
   /** One user less; true when that was the last. */
   drop(id: number): boolean;
   used(id: number): boolean;
-  /** Says that no program can meet the id any more, unless it is in use again. */
-  retire(id: number): void;
+  /** How often the id came into use so far. */
+  turn(id: number): number;
+  /** Says that no program can meet the id any more, unless it came into use again since `turn` (default: is in use). */
+  retire(id: number, turn?: number): void;
   /** Retired ids that nothing uses. */
   idle(): number[];
   readonly idleCount: number;
@@ -80,11 +82,14 @@ export function idTable(kind: NameKind, limit: number): IdTable {
   let byName = new Map<string, number>();
   const byId: (string | undefined)[] = [];
   const users: number[] = [];
+  const turns: number[] = [];
   const taken = idBits();
   let size = 0;
   const retired = new Set<number>();
   // No id below this one is free.
   let lowest = 1;
+
+  const turnOf = (id: number): number => turns[id] ?? 0;
 
   const take = (id: number): void => {
     taken.set(id);
@@ -118,7 +123,12 @@ export function idTable(kind: NameKind, limit: number): IdTable {
       retired.add(id);
     },
     refer(id) {
-      users[id] = (users[id] ?? 0) + 1;
+      const before = users[id] ?? 0;
+      users[id] = before + 1;
+      if (before > 0) return;
+      turns[id] = turnOf(id) + 1;
+      // Whoever comes to know it now has not been waited for.
+      retired.delete(id);
     },
     drop(id) {
       const left = (users[id] ?? 0) - 1;
@@ -127,17 +137,11 @@ export function idTable(kind: NameKind, limit: number): IdTable {
       return left === 0;
     },
     used: (id) => (users[id] ?? 0) > 0,
-    retire(id) {
-      if (taken.has(id) && !users[id]) retired.add(id);
+    turn: turnOf,
+    retire(id, turn = turnOf(id)) {
+      if (taken.has(id) && !users[id] && turn === turnOf(id)) retired.add(id);
     },
-    idle() {
-      const out: number[] = [];
-      for (const id of retired) {
-        if (users[id]) retired.delete(id);
-        else out.push(id);
-      }
-      return out;
-    },
+    idle: () => [...retired],
     get idleCount() {
       return retired.size;
     },

@@ -77,7 +77,8 @@ export type CountedMap = 'frontend' | 'variant' | 'cidr' | 'client' | 'name';
 export interface Leftovers {
   readonly endpointRanges: readonly (readonly [start: number, length: number])[];
   readonly maglevRanges: readonly (readonly [start: number, length: number])[];
-  readonly ids: readonly (readonly [kind: NameKind, id: number])[];
+  /** `turn`: how often the id had come into use by then. */
+  readonly ids: readonly (readonly [kind: NameKind, id: number, turn: number])[];
 }
 
 /** How many frontends lead to a backend. */
@@ -187,7 +188,7 @@ export function eachIdOf(backend: BackendImage, each: (kind: NameKind, id: numbe
 export function settle(image: Image, left: Leftovers): void {
   for (const [start, length] of left.endpointRanges) image.endpointRanges.free(start, length);
   for (const [start, length] of left.maglevRanges) image.maglevRanges.free(start, length);
-  for (const [kind, id] of left.ids) image.ids[kind].retire(id);
+  for (const [kind, id, turn] of left.ids) image.ids[kind].retire(id, turn);
 }
 
 export interface MapFill {

@@ -86,6 +86,23 @@ function leadsAway(unit: Unit): boolean {
   });
 }
 
+/** Grace periods for programs that were between two look-ups when something took the place of what they were about to find. */
+function planWaits(draft: PlanDraft): void {
+  const { frontends, ops } = draft;
+  const wait = { kind: 'grace' } as const;
+  // Who missed the exact address before it was there is about to ask for the range around it.
+  const exactNew = frontends.some(({ have, next }) => next && next.length === undefined && have?.backend === undefined);
+  const rangeOut = frontends.some(({ have, next }) => have?.length !== undefined && next?.backend === undefined);
+  if (exactNew && rangeOut) ops.beforeFrontendOut.push(wait);
+  // Who was sent to the variants, or missed its own before it was there, is about to ask for one of those of before.
+  const leavesOne = ({ have, next }: PlanDraft['frontends'][number]): boolean => {
+    if (!have || !next) return false;
+    for (const namespace of have.variants.keys()) if (!next.variants.has(namespace)) return true;
+    return false;
+  };
+  if (ops.variantOut.length > 0 && frontends.some(leavesOne)) ops.beforeVariantOut.push(wait);
+}
+
 function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | undefined {
   const refusal = (shortage: Shortage | undefined, reason: string): Refusal => ({
     services: unit.services.toSorted(),
@@ -196,6 +213,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     yield;
   }
   planClients(draft, delta, refused);
+  planWaits(draft);
   const setting = planSetting(draft);
   const stray = everything ? image.stray : [];
   draft.ops.strayOut.push(...stray);

@@ -47,6 +47,27 @@ describe('ids', () => {
     expect(() => table.drop(1)).toThrow(RangeError);
   });
 
+  it('are not retired for an earlier use while the last one is still waited for', () => {
+    const table = idTable('backend', 100);
+    claimAll(table, 'a');
+    const use = () => {
+      table.refer(1);
+      table.drop(1);
+      return table.turn(1);
+    };
+    const first = use();
+    const second = use();
+    table.retire(1, first);
+    expect(table.idle()).toEqual([]);
+    table.retire(1, second);
+    expect(table.idle()).toEqual([1]);
+    // In use again, and left again: idle only once that was waited for too.
+    const third = use();
+    expect([table.idle(), table.idleCount]).toEqual([[], 0]);
+    table.retire(1, third);
+    expect(table.idle()).toEqual([1]);
+  });
+
   it('end before the limit', () => {
     const table = idTable('backend', 3);
     expect(table.free).toBe(2);

@@ -9,7 +9,7 @@ import type { Wanted } from '../../src/compile/wanted.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { carryOut, releaseAll } from '../support/carry-out.ts';
 import { deltaBetween, nothingWanted } from '../support/random-wanted.ts';
-import { backend, client, endpoint, frontend, want } from '../support/small-wanted.ts';
+import { backend, client, type Entry, endpoint, frontend, want } from '../support/small-wanted.ts';
 
 function started(wanted: Wanted = nothingWanted) {
   const plane = openMemory();
@@ -67,6 +67,37 @@ describe('plan', () => {
       'grace',
     ]);
     expect(plan.frees).toBe(true);
+  });
+
+  it('waits before it takes away what a program between two look-ups may still ask for', () => {
+    const of = (before: readonly Entry[], after: readonly Entry[]) => {
+      const carts = [backend('cart', [1]), backend('web', [2])];
+      const { image, from } = started(want(...carts, ...before));
+      return distinct(maps(planDelta(image, deltaBetween(from, want(...carts, ...after))))).filter(
+        (op) => !op.endsWith(' name'),
+      );
+    };
+    // Sent to the variants, which are no more.
+    expect(of([frontend('tcp/10.0.0.2:80', { red: 'cart' })], [frontend('tcp/10.0.0.2:80', 'web')])).toEqual([
+      'put frontend',
+      'grace',
+      'delete variant',
+      'grace',
+    ]);
+    // Missed the own variant, and then that of the others.
+    expect(of([frontend('tcp/10.0.0.2:80', { '': 'cart' })], [frontend('tcp/10.0.0.2:80', { red: 'cart' })])).toEqual([
+      'put variant',
+      'grace',
+      'delete variant',
+      'grace',
+    ]);
+    // Missed the address, and then the range around it.
+    expect(of([frontend('tcp/10.1.0.0/16:80', 'cart')], [frontend('tcp/10.1.0.1:80', 'cart')])).toEqual([
+      'put frontend',
+      'grace',
+      'delete cidr',
+      'put setting',
+    ]);
   });
 
   it('plans nothing for what is as it should be', () => {
