@@ -5,7 +5,7 @@ import { type MapName, type MapType, maps } from '../abi/maps.ts';
 import { reasons } from '../abi/reasons.ts';
 import * as structs from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
-import { type Btf, findType, resolved, sizeOf } from './btf.ts';
+import { type Btf, describeType, findType, resolved, sizeOf } from './btf.ts';
 
 /** enum bpf_map_type */
 export const mapTypeCode: Readonly<Record<MapType, number>> = {
@@ -73,6 +73,13 @@ export function checkReasons(btf: Btf): boolean {
     if (!wanted.includes(name)) throw refuse(`enum km_reason: ${name} is not in the table`);
   }
   return true;
+}
+
+/** Key and value of a map as one text; of `endpoint` also the header that some slots hold. Equal texts, equal bytes. */
+export function mapLayout(name: string, btf: Btf, keyType: number, valueType: number): string {
+  const header = name === 'endpoint' ? findType(btf, 'struct', 'km_backend_header') : undefined;
+  const text = `${describeType(btf, keyType)} -> ${describeType(btf, valueType)}`;
+  return header ? `${text} or ${describeType(btf, header.id)}` : text;
 }
 
 /** Throws KM_LAYOUT when the map's kernel type, key or value size, or the structs it is declared with are not the table's. */

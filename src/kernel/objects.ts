@@ -6,8 +6,8 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type MapName, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
-import { type Btf, btfSection, describeType, parseBtf } from './btf.ts';
-import { checkLayouts, checkMap, type MapShape } from './layout-check.ts';
+import { type Btf, btfSection, parseBtf } from './btf.ts';
+import { checkLayouts, checkMap, type MapShape, mapLayout } from './layout-check.ts';
 import { failure, libbpf, type Pointer, type Printed } from './libbpf.ts';
 import { isSizable, type MapSizes } from './sizes.ts';
 import { loadFault } from './verifier-log.ts';
@@ -21,7 +21,7 @@ export interface DeclaredMap extends MapShape {
   readonly name: MapName;
   readonly flags: number;
   readonly maxEntries: number;
-  /** Keys and values as text (describeType): equal texts, equal bytes. */
+  /** Keys and values as text (mapLayout). */
   readonly layout: string;
 }
 
@@ -103,7 +103,7 @@ function declaredMap(map: Pointer, name: MapName, file: OpenObject): DeclaredMap
     ...shape,
     flags: bpf.bpf_map__map_flags(map),
     maxEntries: bpf.bpf_map__max_entries(map),
-    layout: `${describeType(file.btf, key)} -> ${describeType(file.btf, value)}`,
+    layout: mapLayout(name, file.btf, key, value),
   };
 }
 

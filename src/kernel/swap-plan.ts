@@ -4,8 +4,9 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { type MapName, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
-import { type Btf, describeType, parseBtf } from './btf.ts';
+import { type Btf, parseBtf } from './btf.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
+import { mapLayout } from './layout-check.ts';
 import type { DeclaredMap } from './objects.ts';
 import { openPin, pinNames } from './pins.ts';
 import { isSizable, type MapSizes } from './sizes.ts';
@@ -49,7 +50,7 @@ export function openHeld(folder: string): Map<string, HeldMap> {
       btf = parseBtf(btfBytes(info.btfId));
       parsed.set(info.btfId, btf);
     }
-    const layout = btf ? `${describeType(btf, info.keyTypeId)} -> ${describeType(btf, info.valueTypeId)}` : '';
+    const layout = btf ? mapLayout(name, btf, info.keyTypeId, info.valueTypeId) : '';
     held.set(name, { fd, info, layout, btf });
   }
   return held;

@@ -56,13 +56,16 @@ function openConnections(bpffs: string, cpus: number): Map<number, bigint> {
 
 /** Open connections must stay right: what the old programs count after the copy is added. */
 function convertCounts(bpffs: string, target: MapHandle<'active'>, cpus: number): () => void {
+  const { value: layout } = maps.active;
+  const zero = layout.decode(new Uint8Array(layout.size));
   const copied = openConnections(bpffs, cpus);
-  target.put([...copied].map(([id, connections]) => [id, { connections }]));
+  target.put([...copied].map(([id, connections]) => [id, { ...zero, connections }]));
   return () => {
     const last = openConnections(bpffs, cpus);
     for (const id of new Set([...copied.keys(), ...last.keys()])) {
       const late = (last.get(id) ?? 0n) - (copied.get(id) ?? 0n);
-      if (late !== 0n) target.put([[id, { connections: (target.get(id)?.connections ?? 0n) + late }]]);
+      const held = target.get(id) ?? zero;
+      if (late !== 0n) target.put([[id, { ...held, connections: held.connections + late }]]);
     }
   };
 }
