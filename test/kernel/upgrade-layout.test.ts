@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// To a version whose maps have another layout and back again, each way by that version's own kmeshctl, under load.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { normalise } from '../../src/compile/normalise.ts';
+import { entryYaml } from '../support/bulk.ts';
+import { startLoad } from '../support/load.ts';
+import { type Node, openNode } from '../support/node.ts';
+import { buildOther, type Edit, type OtherBuild } from '../support/other-build.ts';
+
+const abi = 'bpf/include/kmesh/abi.h';
+const structs = 'src/abi/structs.ts';
+/** Members come, go and change places; socket storage takes words of its reserve. */
+const edits: readonly Edit[] = [
+  { file: 'package.json', from: /"version": ".*"/, to: '"version": "77.0.0"' },
+  { file: abi, from: /#define KM_ABI_VERSION .*/, to: '#define KM_ABI_VERSION 77' },
+  { file: structs, from: /abiVersion = \d+/, to: 'abiVersion = 77' },
+  { file: abi, from: /(struct km_client \{\n)(.*\n)(.*\n)(.*\n).*flags;\n/, to: '$1$3$2$4' },
+  { file: abi, from: /KM_SIZE\(km_client, .*/, to: 'KM_SIZE(km_client, 36);' },
+  { file: structs, from: /(struct\('km_client', \{).*/, to: '$1 addr6: addr, addr4: addr, namespace_id: u32 });' },
+  { file: abi, from: /(struct km_affinity \{\n)/, to: '$1\t__u64 made_ns;\n' },
+  { file: abi, from: /KM_SIZE\(km_affinity, .*/, to: 'KM_SIZE(km_affinity, 40);' },
+  { file: structs, from: "struct('km_affinity', {", to: "struct('km_affinity', { made_ns: u64," },
+  { file: abi, from: /(struct km_active \{\n)/, to: '$1\t__s64 most;\n' },
+  { file: abi, from: /KM_SIZE\(km_active, .*/, to: 'KM_SIZE(km_active, 16);' },
+  { file: structs, from: "struct('km_active', {", to: "struct('km_active', { most: s64," },
+  { file: abi, from: /(struct km_backend_header \{\n.*\n.*\n)(.*\n)(.*\n)/, to: '$1$3$2' },
+  { file: structs, from: /( {2}service_id: u32,\n)( {2}count: u32,\n)/, to: '$2$1' },
+  { file: abi, from: /(\t__u32 workload_id;\n)(\t__u32 threshold;.*\n)(\t__u32 alias;\n)/, to: '$1$3$2' },
+  { file: structs, from: /( {2}threshold: u32,\n)( {2}alias: u32,\n)/, to: '$2$1' },
+  { file: abi, from: /\t__u64 reserved\[4\];/, to: '\t__u64 extra;\n\t__u64 reserved[3];' },
+  { file: structs, from: 'reserved: u64s(4)', to: 'extra: u64, reserved: u64s(3)' },
+];
+const converted = ['active', 'affinity', 'client', 'endpoint'];
+const key = { client: 7n, backend_id: 9 };
+const remembered = { used_ns: 5n, addr: '10.0.0.9', workload_id: 3, port: 80 };
+
+let node: Node;
+let other: OtherBuild;
+
+/** The client is a pod of this node, so that the map `client` holds something. */
+const pod = (name: string) => `---
+apiVersion: v1
+kind: Pod
+metadata: {name: ${name}, namespace: shop}
+spec: {nodeName: n1, containers: [{name: main}]}
+status: {phase: Running, podIPs: [{ip: ${node.pod(name).address4}}], conditions: [{type: Ready, status: "True"}]}
+`;
+const open = () => node.held((plane) => [...plane.map('active').entries()].reduce((n, [, v]) => n + v.connections, 0n));
+
+beforeAll(async () => {
+  other = buildOther(edits);
+  node = await openNode('layout', ['client', 'one', 'two']);
+  for (const name of ['one', 'two']) await node.serve(name, 'tcp/9000', 'udp/9000');
+  const endpoints = ['one', 'two'].map((name) => ({ address: node.pod(name).address4 }));
+  const cart = entryYaml({ name: 'cart', address: '10.96.0.1', endpoints, targetPort: 9000, udp: true });
+  node.write('mesh.yaml', cart + pod('client'));
+}, 180_000);
+afterAll(async () => {
+  await node?.close();
+  other?.close();
+}, 120_000);
+
+test('everything is converted by name, and no call fails', async () => {
+  const agent = node.startAgent();
+  await node.ready();
+  const enrolled = await node.kmeshctl('enroll', node.pod('client').cgroup, '--workload', 'shop/client');
+  expect(enrolled).toMatchObject({ code: 0 });
+  node.held((plane) => plane.map('affinity').put([[key, remembered]]));
+  const before = node.held((plane) => ({ contents: normalise(plane), sock: plane.info('sock').id }));
+  expect(Object.keys(before.contents.clients)).toHaveLength(1);
+  const load = await startLoad(node.pod('client'), { host: '10.96.0.1', port: 80, udp: true });
+
+  // The agent of this version keeps its hands off maps that it does not know.
+  const there = await node.run(other.program, 'upgrade', '-o', 'json');
+  expect(there, there.err).toMatchObject({ code: 0 });
+  const steps: { action: string; what: string; detail: string }[] = JSON.parse(there.out).steps;
+  expect(steps.filter((s) => s.detail?.endsWith('converted')).map((s) => s.what.replace('map ', ''))).toEqual(
+    expect.arrayContaining(converted),
+  );
+  const refused = await node.kmeshctl('dump', 'services');
+  expect(refused.err).toContain('KM_VERSION_MISMATCH');
+  const unknown = await node.kmeshctl('enroll', node.pod('one').cgroup);
+  expect(unknown.code).toBe(1);
+  expect(await agent.end('SIGTERM')).toBe(0);
+
+  const second = node.startAgent({ program: other.program });
+  await node.ready();
+  expect((await node.client.status({})).lastApply?.operations).toBe(0);
+  const between = await load.calls();
+  await node.until(async () => (await load.calls()) > between + 100);
+  expect(await second.end('SIGTERM')).toBe(0);
+
+  expect(await node.kmeshctl('upgrade')).toMatchObject({ code: 0 });
+  const third = node.startAgent();
+  await node.ready();
+  expect((await node.client.status({})).lastApply?.operations).toBe(0);
+  const after = node.held((plane) => ({ contents: normalise(plane), sock: plane.info('sock').id }));
+  expect(after).toEqual(before);
+  expect(node.held((plane) => plane.map('affinity').get(key))).toEqual(remembered);
+
+  expect(open()).toBeGreaterThanOrEqual(1n);
+  const { failures, answers, calls } = await load.end();
+  expect(failures).toEqual({});
+  expect(Object.keys(answers).sort()).toEqual(['one', 'two']);
+  expect(calls).toBeGreaterThan(200);
+  await node.until(() => open() === 0n);
+  expect(await third.end('SIGTERM')).toBe(0);
+}, 240_000);
