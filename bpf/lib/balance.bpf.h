@@ -133,7 +133,8 @@ km_inline int km_recall(const struct km_range *range, struct km_affinity *last, 
 	union km_addr addr;
 	int index;
 
-	if (now - last->used_ns >= range->header->affinity_seconds * KM_NS_PER_SECOND) {
+	/* Signed: a connection on another CPU may have used it since `now` was read. */
+	if ((__s64)(now - last->used_ns) >= (__s64)(range->header->affinity_seconds * KM_NS_PER_SECOND)) {
 		km_count(KM_REASON_AFFINITY_EXPIRED);
 		return -1;
 	}

@@ -176,3 +176,15 @@ out.append(call("10.96.0.1", 80))`;
   expect(value[4]).not.toBe(value[0]);
   expect(reasons).toMatchObject({ affinity_kept: 3, affinity_expired: 1 });
 });
+
+test('affinity holds for a connection that another CPU was a moment ahead of', async () => {
+  await mesh.want(...service({ a: 1, b: 1, c: 1 }, { policy: 'round-robin', affinitySeconds: 60 }));
+  const one = () => (python.client3 as Python).run<string>('out = call("10.96.0.1", 80)');
+  const first = await one();
+  const map = mesh.plane.map('affinity');
+  // Used later than the programs of the next moments look at the clock.
+  map.put([...map.entries()].map(([key, value]) => [key, { ...value, used_ns: value.used_ns + 3_000_000_000n }]));
+  const { value, reasons } = await mesh.counting(one);
+  expect(value).toBe(first);
+  expect(reasons.affinity_expired).toBeUndefined();
+});
