@@ -28,8 +28,14 @@ export interface Feed {
   readonly lastApply: ApplyStatus | undefined;
 }
 
+/** True when the source found faults and nothing else: a folder that is not mounted yet, say. That tells nothing of what there should be. */
+export function saysNothing({ objects, faults }: Report): boolean {
+  return objects === 0 && faults.length > 0;
+}
+
 export function openFeed({ reconciler, view, now, onSettled }: FeedOptions): Feed {
   let report: Report | undefined;
+  let begun = false;
   let queue = 0;
   let taken = 0;
   let lastApply: ApplyStatus | undefined;
@@ -55,8 +61,11 @@ export function openFeed({ reconciler, view, now, onSettled }: FeedOptions): Fee
 
   return {
     take(changes, next) {
-      const first = report === undefined;
       report = next;
+      // What the kernel holds from before stays until the source has something to put in its place.
+      if (!begun && saysNothing(next)) return;
+      const first = !begun;
+      begun = true;
       // What a report alone says needs no batch.
       if (first || changes.length > 0) under = Promise.all([under, submit(changes, first)]);
     },

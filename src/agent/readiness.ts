@@ -2,6 +2,7 @@
 // Whether the node can rely on what is in the kernel, and if not, why.
 import type { KmeshError } from '../errors.ts';
 import type { Report } from '../source/file/findings.ts';
+import { saysNothing } from './feed.ts';
 import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { ServiceManager } from './systemd.ts';
@@ -26,6 +27,7 @@ export function notReady({ report, applied, refused, error }: ReadinessFacts): s
     reasons.push(`the configuration has ${count(report.faults.length, 'fault')}; the first: ${firstOf(report)}`);
   }
   if (error) reasons.push(`the kernel could not be written: ${error.code}: ${error.message}`);
+  else if (!applied && saysNothing(report)) reasons.push('what the kernel holds was left as it was');
   else if (!applied) reasons.push('the first state is still being written');
   if (refused > 0)
     reasons.push(`${count(refused, 'service or client has', 'services or clients have')} no room in the kernel's maps`);
@@ -72,8 +74,9 @@ export function openReadiness(of: {
       const { services, workloads } = reconciler.model;
       manager.status(summary(why, services.size, workloads.size));
       const { batches, error } = reconciler.status();
+      const report = of.report();
       // Started is not ready: with faults the rest works, and who waits for more can ask.
-      if (of.report() && (batches > 0 || error)) manager.started();
+      if (report && (batches > 0 || error || saysNothing(report))) manager.started();
       const is = why.length === 0;
       if (is === was) return;
       was = is;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent in this process: a folder of YAML, the kernel in memory, a real admin socket.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -217,6 +217,32 @@ describe('agent', () => {
     await agent?.heal();
     expect([...plane.map('enrolled').entries()].map(([cgroup]) => cgroup)).toEqual([77n]);
     expect((await client().status({})).heal.removedEnrolments).toBe(1);
+  });
+
+  it('leaves what the kernel holds as it was while nothing of the configuration can be read', async () => {
+    shop(['10.0.0.1']);
+    await start();
+    await ready();
+    await agent?.close();
+    const held = endpoints();
+    renameSync(folder, `${folder}.away`);
+    told = [];
+    await start();
+    await until(() => told.includes('started'));
+    const { ready: is, notReady } = await client().ready({});
+    expect([is, notReady]).toEqual([
+      false,
+      [
+        `the configuration has 1 fault; the first: ${folder}: does not exist`,
+        'what the kernel holds was left as it was',
+      ],
+    ]);
+    await agent?.heal();
+    expect(endpoints()).toEqual(held);
+    // An empty folder is a wish.
+    mkdirSync(folder);
+    await ready();
+    expect(endpoints()).toEqual([]);
   });
 
   it('says when the kernel cannot be written, and recovers by itself', async () => {
