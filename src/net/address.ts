@@ -5,25 +5,38 @@ import ipaddr from 'ipaddr.js';
 /** Canonical text of an IPv4 or IPv6 address: "10.0.0.1", "2001:db8::1" (RFC 5952). A v4-mapped IPv6 address is written as IPv4. */
 export type Address = string;
 
-const V4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
+const dot = 46;
+const zero = 48;
 
-/** The four bytes of dotted IPv4 text, or undefined. Leading zeros are refused (they mean octal to some readers). */
-function parseV4(text: string): [number, number, number, number] | undefined {
-  const m = V4.exec(text);
-  if (!m) return undefined;
-  const bytes: number[] = [];
-  for (let i = 1; i <= 4; i++) {
-    const part = m[i] as string;
-    const n = Number(part);
-    if (n > 255 || (part.length > 1 && part[0] === '0')) return undefined;
-    bytes.push(n);
+/**
+ * The four bytes of dotted IPv4 text as one 32-bit number, or -1. Leading zeros are refused (they mean octal to some readers).
+ * By hand: a regular expression took a tenth of the time in which a large mesh is written to the kernel.
+ */
+function parseV4(text: string): number {
+  let value = 0;
+  let part = 0;
+  let digits = 0;
+  let dots = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === dot) {
+      if (digits === 0 || ++dots > 3) return -1;
+      value = value * 256 + part;
+      part = 0;
+      digits = 0;
+      continue;
+    }
+    if (code < zero || code > zero + 9 || (digits > 0 && part === 0)) return -1;
+    part = part * 10 + code - zero;
+    digits++;
+    if (part > 255) return -1;
   }
-  return bytes as [number, number, number, number];
+  return dots === 3 && digits > 0 ? value * 256 + part : -1;
 }
 
 /** Canonical text of `text`, or undefined when it is no address (zones such as fe80::1%eth0 are refused). */
 export function parseAddress(text: string): Address | undefined {
-  if (parseV4(text)) return text;
+  if (parseV4(text) >= 0) return text;
   if (!text.includes(':') || text.includes('%') || !ipaddr.IPv6.isValid(text)) return undefined;
   const v6 = ipaddr.IPv6.parse(text);
   return v6.isIPv4MappedAddress() ? v6.toIPv4Address().toString() : v6.toRFC5952String();
@@ -37,11 +50,14 @@ export function isV4(address: Address): boolean {
 /** The 16 bytes of a canonical address, IPv4 as v4-mapped, written at `offset`. */
 export function writeAddress(address: Address, out: Uint8Array, offset = 0): void {
   const v4 = parseV4(address);
-  if (v4) {
+  if (v4 >= 0) {
     out.fill(0, offset, offset + 10);
     out[offset + 10] = 0xff;
     out[offset + 11] = 0xff;
-    out.set(v4, offset + 12);
+    out[offset + 12] = v4 >>> 24;
+    out[offset + 13] = v4 >>> 16;
+    out[offset + 14] = v4 >>> 8;
+    out[offset + 15] = v4;
     return;
   }
   out.set(ipaddr.IPv6.parse(address).toByteArray(), offset);
