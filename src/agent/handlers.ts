@@ -100,7 +100,7 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
     log({ level }) {
       const was: LogLevel = log.level;
       log.level = level;
-      log.info({ was, level }, 'log level changed');
+      log.info({ was, now: level }, 'log level changed');
       return { was, level };
     },
     reload: () => agent.reload(),

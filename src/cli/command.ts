@@ -122,10 +122,14 @@ function buildTree(program: Program, words: readonly string[], text: string[], w
 }
 
 /** commander's message as one of ours: its suggestion becomes the hint. */
-function usageFault({ fault, at }: Misuse): KmeshError {
+function usageFault({ fault, at }: Misuse, command: Command | undefined): KmeshError {
   const [first = '', ...rest] = fault.message.replace(/^error: /, '').split('\n');
   const meant = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
-  const hint = meant === undefined ? `see "${[PROGRAM, ...at, '--help'].join(' ')}"` : `did you mean ${meant}?`;
+  const help = `see "${[PROGRAM, ...at, '--help'].join(' ')}"`;
+  const runsCommand = Object.values(command?.args ?? {}).some(({ complete }) => complete === 'command');
+  const see =
+    runsCommand && fault.code === 'commander.unknownOption' ? `put -- before the command to run; ${help}` : help;
+  const hint = meant === undefined ? see : `did you mean ${meant}?`;
   return new KmeshError('KM_USAGE', first.replace(/\.$/, ''), { hint });
 }
 
@@ -143,7 +147,7 @@ export function parseCommandLine(program: Program, argv: readonly string[], widt
     const globals = flagWords(tree.root, globalFlags);
     if (answers.has(error.fault.code)) return { kind: 'text', text: text.join(''), globals };
     const command = program.commands.find(({ path }) => path.join(' ') === error.at.join(' '));
-    return { kind: 'misuse', fault: usageFault(error), command, globals };
+    return { kind: 'misuse', fault: usageFault(error, command), command, globals };
   }
   if (tree.chosen === undefined) throw new KmeshError('KM_INTERNAL', 'the command line named no command');
   return { kind: 'run', ...tree.chosen, globals: flagWords(tree.root, globalFlags) };

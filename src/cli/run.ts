@@ -26,7 +26,10 @@ function readInput(params: Params, words: Words, env: Env, show: Show): Readonly
     const outside = param.env === undefined ? '' : (env.getenv(param.env) ?? '');
     const given = words[key] ?? [];
     const raw = given.length === 0 && outside !== '' ? [outside] : given;
-    if (raw.length === 0 && param.required === true) throw new KmeshError('KM_USAGE', `${shown} is missing`);
+    if (raw.length === 0 && param.required === true) {
+      const hint = `${shown} <${param.placeholder}>: ${param.summary}`;
+      throw new KmeshError('KM_USAGE', `${shown} is missing`, { hint });
+    }
     const value = param.read(raw, shown);
     if (value !== undefined) input[key] = value;
   }

@@ -69,7 +69,7 @@ export function makeRoot(bpffs: string): void {
 
 /** Mounts a bpffs at `folder`, which is made when missing. Nothing is done when one is there. */
 export function mountBpffs(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  tried('making the folder', folder, () => mkdirSync(folder, { recursive: true }));
   if (statfsSync(folder).type === bpffsMagic) return;
   if (libc().mount('bpf', folder, 'bpf', 0, null) < 0) {
     throw new KmeshError('KM_MOUNT', `mounting a bpffs at "${folder}" failed: ${libc().errno()}`);

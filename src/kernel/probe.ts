@@ -137,8 +137,8 @@ export function probeLibbpf(): { readonly version: string } | { readonly fault: 
 /** Bits of linux/capability.h, with what each is for here. */
 const capabilities = [
   ['CAP_BPF', 39, 'create maps, load programs'],
-  ['CAP_PERFMON', 38, 'programs that read kernel memory'],
-  ['CAP_NET_ADMIN', 12, 'programs on sockets and cgroups'],
+  ['CAP_PERFMON', 38, 'load programs that read kernel memory'],
+  ['CAP_NET_ADMIN', 12, 'attach programs to sockets and cgroups'],
   ['CAP_SYS_ADMIN', 21, 'enter network namespaces, open maps by id'],
   ['CAP_DAC_READ_SEARCH', 2, 'find a cgroup by its id'],
 ] as const;

@@ -13,6 +13,7 @@ export interface EnrolledOptions {
   readonly place: Place;
   /** Removes the enrolments of deleted cgroups first. */
   readonly prune: boolean;
+  readonly dryRun: boolean;
 }
 
 export interface EnrolledRow {
@@ -40,6 +41,8 @@ export interface EnrolledResult {
   readonly rows: readonly EnrolledRow[];
   /** Enrolments of deleted cgroups that were removed by --prune. */
   readonly pruned: number;
+  /** Those that --prune would have removed but for --dry-run. */
+  readonly wouldPrune?: number;
 }
 
 const socketText = (address: string, port: number) =>
@@ -81,10 +84,14 @@ function rowsOf(plane: DataPlane): EnrolledRow[] {
 
 /** Lists enrolments, oldest first. */
 export async function listEnrolled(_env: Env, options: EnrolledOptions): Promise<EnrolledResult> {
-  const { place, prune } = options;
+  const { place, prune, dryRun } = options;
   const plane = openPinned(place.bpffs);
   try {
-    if (!prune) return { rows: rowsOf(plane), pruned: 0 };
+    if (!prune || dryRun) {
+      const rows = rowsOf(plane);
+      const wouldPrune = rows.filter(({ path }) => path === undefined).length;
+      return { rows, pruned: 0, ...(prune ? { wouldPrune } : {}) };
+    }
     return await withLock(place.runDir, { command: 'kmeshctl enrolled --prune' }, () => {
       const held = readEnrolments(plane);
       const living = livingEnrolments(held, (id) => cgroupPath(id) !== undefined);

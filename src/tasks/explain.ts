@@ -55,8 +55,8 @@ function parseTarget(to: string): { address: string; port: number; protocol: Pro
   const match = /^(.*?)(?:\/(tcp|udp))?$/.exec(to);
   const target = parseSocketAddress(match?.[1] ?? '');
   if (!target) {
-    throw new KmeshError('KM_USAGE', `"${to}" is no destination`, {
-      hint: 'ADDRESS:PORT or ADDRESS:PORT/udp, IPv6 in brackets: [fd00::1]:53/udp',
+    throw new KmeshError('KM_USAGE', `--to must be ADDRESS:PORT or ADDRESS:PORT/udp, got "${to}"`, {
+      hint: 'an address, no name; IPv6 in brackets: [fd00::1]:53/udp',
     });
   }
   return { ...target, protocol: (match?.[2] ?? 'tcp') as Protocol };

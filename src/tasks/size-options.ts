@@ -18,7 +18,8 @@ export interface SizeOptions {
 const slotsPerEndpoint = 1.5;
 
 function parseMapSize(text: string): readonly [MapName, number] {
-  const [name = '', count = ''] = text.split('=');
+  const [name = '', count] = text.split('=');
+  if (count === undefined) throw new KmeshError('KM_USAGE', `--map-size must be MAP=N, got "${text}"`);
   if (!(name in maps) || !isSizable(name as MapName)) {
     const sizable = (Object.keys(maps) as MapName[]).filter(isSizable).join(', ');
     throw new KmeshError('KM_USAGE', `--map-size ${text}: there is no such map to size`, { hint: `maps: ${sizable}` });

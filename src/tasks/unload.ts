@@ -49,7 +49,9 @@ export async function unloadPrograms(_env: Env, options: UnloadOptions): Promise
   const folders = pinFolders(place.bpffs);
   const work = (): ChangeResult => {
     if (!isLoaded(place.bpffs) && pinNames(folders.maps).length === 0) {
-      throw new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${place.bpffs}"`);
+      throw new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${place.bpffs}"`, {
+        hint: 'nothing is left to remove there; --bpffs names another place',
+      });
     }
     if (!force) refuseInUse(place);
     const steps: Step[] = [

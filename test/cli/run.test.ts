@@ -68,7 +68,7 @@ const change = command({
 const own = command({
   ...base,
   path: ['own'],
-  args: { command: texts('CMD', 'command', { required: true }) },
+  args: { command: texts('CMD', 'command', { required: true, complete: 'command' }) },
   flags: { as: requiredText('NAME', 'who') },
   ownOutput: true,
   failureCode: 125,
@@ -138,6 +138,14 @@ test.each([
 ])('usage: %s', async (line, message, hint) => {
   const stderr = `error KM_USAGE: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
   expect(await run(line)).toEqual({ code: 2, stdout: '', stderr });
+});
+
+test.each([
+  ['own true', '--as is missing', '--as <NAME>: who'],
+  ['own ls -d', "unknown option '-d'", 'put -- before the command to run; see "kmeshctl own --help"'],
+])('usage of a command that runs another: %s', async (line, message, hint) => {
+  const stderr = `error KM_USAGE: ${message}\nhint: ${hint}\n`;
+  expect(await run(line)).toEqual({ code: 125, stdout: '', stderr });
 });
 
 test('failures: one line, a hint, exit code 1', async () => {

@@ -110,6 +110,8 @@ test('enrolments of deleted cgroups are shown and pruned', async () => {
   const before = json(await kmeshctl('enrolled', '-o', 'json'));
   expect(before.rows).toHaveLength(1);
   expect(before.rows[0].path).toBeUndefined();
+  const dry = json(await kmeshctl('enrolled', '--prune', '--dry-run', '-o', 'json'));
+  expect(dry).toEqual({ ...before, wouldPrune: 1 });
   expect(json(await kmeshctl('enrolled', '--prune', '-o', 'json'))).toEqual({ rows: [], pruned: 1 });
 });
 

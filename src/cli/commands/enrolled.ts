@@ -21,7 +21,8 @@ export const enrolled = command({
   run: async (ctx, input) =>
     (await import('../../tasks/enrolled.ts')).listEnrolled(ctx.env, {
       place: ctx.place,
-      prune: input.prune && !input.dryRun,
+      prune: input.prune,
+      dryRun: input.dryRun,
     }),
   view: viewEnrolled,
 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { KmeshError } from '../../errors.ts';
+import { counted } from '../counted.ts';
 import { texts } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewValidation } from '../view/validation.ts';
@@ -23,5 +24,5 @@ export const validate = command({
   failure: ({ faults }) =>
     faults.length === 0
       ? undefined
-      : new KmeshError('KM_CONFIG', `the agent would refuse documents of these files, faults: ${faults.length}`),
+      : new KmeshError('KM_CONFIG', `the agent would refuse documents: ${counted(faults.length, 'fault')}`),
 });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments, and the connections that are older.
 import type { EnrolledResult, EnrolledRow } from '../../tasks/enrolled.ts';
+import { counted } from '../counted.ts';
 import type { Block, Cell } from '../spec.ts';
 
 const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `${cgroupId} (deleted)`, tone: 'warn' };
@@ -9,7 +10,7 @@ const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `$
 const workloadCell = ({ workload, known }: EnrolledRow): Cell =>
   workload !== '' && known === '' ? { text: `${workload} (not known yet)`, tone: 'warn' } : workload || known;
 
-export function* viewEnrolled({ rows, pruned }: EnrolledResult): Generator<Block> {
+export function* viewEnrolled({ rows, pruned, wouldPrune }: EnrolledResult): Generator<Block> {
   yield {
     kind: 'table',
     head: ['CGROUP', 'WORKLOAD', 'NETNS', 'SINCE', 'OLDER'],
@@ -31,5 +32,11 @@ export function* viewEnrolled({ rows, pruned }: EnrolledResult): Generator<Block
       rows: older.map(([row, { protocol, local, remote }]) => [cgroupCell(row), protocol, local, remote]),
     };
   }
-  if (pruned > 0) yield { kind: 'line', text: `${pruned} enrolments of deleted cgroups removed`, tone: 'good' };
+  if (pruned > 0) {
+    yield { kind: 'line', text: `${counted(pruned, 'enrolment')} of deleted cgroups removed`, tone: 'good' };
+  }
+  if (wouldPrune !== undefined) {
+    const text = `would remove ${counted(wouldPrune, 'enrolment')} of deleted cgroups; nothing was changed`;
+    yield { kind: 'line', text, tone: 'dim' };
+  }
 }

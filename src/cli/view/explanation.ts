@@ -9,7 +9,7 @@ const tones: Readonly<Record<Explanation['outcome'], Tone>> = { balanced: 'good'
 function fromRow({ from }: Explanation): Cell {
   if (from === undefined) return 'any enrolled client';
   const { cgroup, enrolled, workload } = from;
-  const who = workload === '' ? cgroup : `${workload} (${cgroup})`;
+  const who = workload !== '' && cgroup !== '' ? `${workload} (${cgroup})` : workload || cgroup;
   return enrolled ? who : { text: `${who}, not enrolled`, tone: 'warn' };
 }
 
@@ -46,7 +46,7 @@ function facts(explanation: Explanation): [string, Cell][] {
 
 const candidateRow = ({ workload, address, port, weight, probability, out }: Candidate): readonly Cell[] => [
   workload,
-  socketText(address, port),
+  address === '' ? undefined : socketText(address, port),
   weight === 0 ? undefined : weight,
   out === '' ? { text: percentText(probability), tone: 'good' } : { text: `out: ${out}`, tone: 'warn' },
 ];

@@ -26,7 +26,7 @@ export async function* viewMaps(maps: AsyncIterable<DumpedMap>): AsyncGenerator<
       title: `${name} (${type}, room for ${maxEntries})`,
       head: ['KEY', 'VALUE'],
       rows: rows(entries),
-      none: 'empty',
+      none: 'nothing to show',
     };
   }
 }

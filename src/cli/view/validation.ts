@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent would say of files, one line for each finding.
 import type { validateConfig } from '../../tasks/validate.ts';
+import { counted } from '../counted.ts';
 import type { Block, Tone } from '../spec.ts';
 
 type Report = Awaited<ReturnType<typeof validateConfig>>;
@@ -15,7 +16,15 @@ function* findings(word: string, tone: Tone, list: Report['faults']): Generator<
 export function* viewValidation({ files, objects, faults, warnings, ignored }: Report): Generator<Block> {
   yield* findings('fault', 'bad', faults);
   yield* findings('warning', 'warn', warnings);
-  for (const { what, count } of ignored) yield { kind: 'line', text: `ignored: ${what} (${count})`, tone: 'dim' };
-  const summary = `${files} files, ${objects} objects, ${faults.length} faults, ${warnings.length} warnings`;
-  yield { kind: 'line', text: summary, tone: faults.length === 0 ? 'good' : 'bad' };
+  for (const { what, count, first } of ignored) {
+    const text = `ignored: ${what} (${count}, first at ${first.file}:${first.line}:${first.column})`;
+    yield { kind: 'line', text, tone: 'dim' };
+  }
+  const summary = [
+    counted(files, 'file'),
+    counted(objects, 'object'),
+    counted(faults.length, 'fault'),
+    counted(warnings.length, 'warning'),
+  ];
+  yield { kind: 'line', text: summary.join(', '), tone: faults.length === 0 ? 'good' : 'bad' };
 }

@@ -48,8 +48,7 @@ export function explainByKernel(
   target: Target,
   monotonicNs: bigint,
 ): KernelExplanation {
-  const notes = client && !client.enrolled ? ['what follows holds for clients that are enrolled'] : [];
-  const none = { service: '', candidates: [], notes };
+  const none = { service: '', candidates: [], notes: [] };
   const left = (why: string): KernelExplanation => ({ outcome: 'left-alone', why, ...none });
   const { protocol, address, port } = target;
   const found = findHeldFrontend(plane, protocol, address, port, client?.namespaceId ?? 0);
@@ -81,10 +80,14 @@ export function explainByKernel(
       probability: e.probability,
       out: '',
     })),
-    notes: [...notes, ...(backend.policy === 'least-request' ? [leastRequest] : [])],
+    notes: [
+      ...(client && !client.enrolled ? [notEnrolled] : []),
+      ...(backend.policy === 'least-request' ? [leastRequest] : []),
+    ],
   };
 }
 
+const notEnrolled = 'the candidates and their chances are those of a client that is enrolled';
 const leastRequest = 'of two endpoints drawn at random the one with fewer open connections for its weight is taken';
 
 function outcomeOf(backend: HeldBackend, client: HeldClient | undefined, target: Target): Outcome {

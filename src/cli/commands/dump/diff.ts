@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { KmeshError } from '../../../errors.ts';
+import { counted } from '../../counted.ts';
 import { whole } from '../../param.ts';
 import { command } from '../../spec.ts';
 import { viewDiff } from '../../view/diff.ts';
@@ -21,7 +22,11 @@ export const dumpDiff = command({
   failure: ({ count }) =>
     count === 0
       ? undefined
-      : new KmeshError('KM_DRIFT', `${count} entries of the kernel are not as the agent wants them`, {
-          hint: 'the agent repairs them at its next comparison (--heal-interval); "kmeshctl status" says when that was',
-        }),
+      : new KmeshError(
+          'KM_DRIFT',
+          `the kernel differs from what the agent wants in ${counted(count, 'entry', 'entries')}`,
+          {
+            hint: 'the agent repairs them at its next comparison (--heal-interval); "kmeshctl status" says when that was',
+          },
+        ),
 });
