@@ -135,10 +135,17 @@ function usageFault({ fault, at }: Misuse, command: Command | undefined): KmeshE
 
 const answers: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
 
+/** What "help COMMAND" stands for; a name that is none is left to be refused as a command. */
+function helpWords(program: Program, names: readonly string[]): readonly string[] {
+  const [first] = names;
+  const known = first === undefined || first.startsWith('-') || program.commands.some(({ path }) => path[0] === first);
+  return known ? [...names, '--help'] : names;
+}
+
 /** `argv`: without node and script. `width`: of help text, in columns. */
 export function parseCommandLine(program: Program, argv: readonly string[], width: number): Parsed {
   const text: string[] = [];
-  const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  const words = argv[0] === 'help' ? helpWords(program, argv.slice(1)) : argv;
   const tree = buildTree(program, words, text, width);
   try {
     tree.root.parse(words, { from: 'user' });

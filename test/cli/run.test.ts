@@ -126,6 +126,7 @@ test.each([
 test.each([
   ['nope', "unknown command 'nope'", 'see "kmeshctl --help"'],
   ['ech', "unknown command 'ech'", 'did you mean echo?'],
+  ['help nope', "unknown command 'nope'", 'see "kmeshctl --help"'],
   ['show lst', "unknown command 'lst'", 'did you mean list?'],
   ['echo --time 3', "unknown option '--time'", 'did you mean --times?'],
   ['echo --times', "option '--times <N>' argument missing", 'see "kmeshctl echo --help"'],
