@@ -32,6 +32,8 @@ export interface GuardOptions {
   readonly plane: AgentPlane;
   /** Opens the pins anew; may load the programs, so the lock is free meanwhile. */
   readonly reopen: () => Promise<AgentPlane>;
+  /** Brings a swap to an end that another process began and did not live to finish. The lock is held. */
+  readonly recover?: (() => void) | undefined;
   readonly patienceMs?: number;
 }
 
@@ -64,6 +66,7 @@ export function openGuard(options: GuardOptions): Guard {
     suspect ||= lock.changedHands;
     while (suspect) {
       try {
+        options.recover?.();
         suspect = !plane.isCurrent();
       } catch (fault) {
         lock.release();

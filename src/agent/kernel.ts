@@ -21,6 +21,8 @@ export interface KernelParts {
   readonly openPlane: () => Promise<AgentPlane>;
   /** The same once another process has swapped them or taken them away. */
   readonly reopenPlane: () => Promise<AgentPlane>;
+  /** Brings a swap to an end that was cut short. The lock is held. */
+  readonly recoverPlane?: () => void;
   /** Swaps in maps of these sizes and opens them. The lock is held. */
   readonly growPlane: (sizes: MapSizes) => Promise<AgentPlane>;
   readonly cgroupExists: (cgroupId: bigint) => boolean;
@@ -49,7 +51,8 @@ export async function openKernel(
   onOutcome: (outcome: Outcome) => void,
 ): Promise<AgentKernel> {
   const { log, runDir, now } = parts;
-  const guard = openGuard({ runDir, plane: await parts.openPlane(), reopen: parts.reopenPlane });
+  const plane = await parts.openPlane();
+  const guard = openGuard({ runDir, plane, reopen: parts.reopenPlane, recover: parts.recoverPlane });
   const reconciler = openReconciler({
     plane: guard.plane,
     view: view.view,

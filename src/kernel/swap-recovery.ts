@@ -79,11 +79,17 @@ export function undoSwap(folders: PinFolders): void {
   removeFolder(folders.progsNext);
 }
 
+/** False while a swap or a load is under way, and after one that was cut short. */
+export function isWhole(bpffs: string): boolean {
+  const { mapsNext, progsNext, linksNext, mapsOld, progsOld, loading } = pinFolders(bpffs);
+  return ![mapsNext, progsNext, linksNext, mapsOld, progsOld, loading].some((path) => existsSync(path));
+}
+
 /** Finishes or undoes a swap that was cut short. The caller holds the lock. */
 export function recoverSwap(bpffs: string): Recovery {
+  if (isWhole(bpffs)) return 'nothing';
   const folders = pinFolders(bpffs);
-  const { mapsNext, progsNext, linksNext, mapsOld, progsOld } = folders;
-  if (![mapsNext, progsNext, linksNext, mapsOld, progsOld].some((path) => existsSync(path))) return 'nothing';
+  const { progsNext, mapsOld, progsOld } = folders;
   const renaming = existsSync(mapsOld) || existsSync(progsOld);
   if (!renaming && !begun(folders)) {
     undoSwap(folders);

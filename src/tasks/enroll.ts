@@ -11,6 +11,7 @@ import { KmeshError } from '../errors.ts';
 import { cgroupId, cgroupLevel } from '../kernel/cgroup.ts';
 import { netnsInode, netnsOfCgroups, openNetns } from '../kernel/netns.ts';
 import { openPinned } from '../kernel/pinned.ts';
+import { recover } from '../kernel/swap-recovery.ts';
 import { requireBelow, resolveCgroup, resolveCgroupRoot } from './cgroup-path.ts';
 import type { ChangeResult } from './change.ts';
 import { readNames } from './held/names.ts';
@@ -72,6 +73,7 @@ export async function enrollCgroup(env: Env, options: EnrollOptions): Promise<Ch
   const netns = netnsOf(options.netns, id);
 
   const work = (): ChangeResult => {
+    if (!dryRun) recover(place.bpffs);
     const plane = openPinned(place.bpffs);
     try {
       const held = readEnrolments(plane);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { LogLevel } from '../admin/types.ts';
 import type { AgentPlane } from '../agent/guard.ts';
+import { withLock } from '../agent/lock.ts';
 import { faultFacts, type Log, openLog } from '../agent/log.ts';
 import { serviceManager } from '../agent/systemd.ts';
 import { type Agent, startAgent } from '../agent.ts';
@@ -14,6 +15,7 @@ import { cgroupMount, cgroupPath } from '../kernel/cgroup.ts';
 import { openNotify } from '../kernel/notify.ts';
 import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { swap } from '../kernel/swap.ts';
+import { isWhole, recover } from '../kernel/swap-recovery.ts';
 import { openFolderSource } from '../source/file/folder-source.ts';
 import { version } from '../version.ts';
 import { loadPrograms } from './load.ts';
@@ -31,6 +33,8 @@ export interface RunAgentOptions extends SizeOptions {
 }
 
 const defaultHealInterval = 60_000;
+/** Whoever holds the lock now may be in the middle of an upgrade. */
+const recoveryWaitMs = 30_000;
 
 /** Resolves once env.signal is aborted and everything is closed. SIGHUP reads all files again. The log goes to standard error. */
 export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
@@ -73,6 +77,7 @@ function open(env: Env, options: RunAgentOptions, log: Log): Promise<Agent> {
     healInterval: options.healInterval ?? defaultHealInterval,
     openPlane: () => openOrLoad(env, options, log, '"kmeshctl upgrade" swaps them in place'),
     reopenPlane: () => openOrLoad(env, options, log, 'restart the agent with that version'),
+    recoverPlane: () => void recover(place.bpffs),
     async growPlane(sizes) {
       requireOwn(place, 'restart the agent with that version').close();
       await swap({ bpffs: place.bpffs, version, now: env.now(), sizes });
@@ -111,6 +116,12 @@ async function hangUp(agent: Agent, log: Log): Promise<void> {
 /** What is pinned, after loading it when nothing is. KM_VERSION_MISMATCH when another version is loaded. */
 async function openOrLoad(env: Env, options: RunAgentOptions, log: Log, hint: string): Promise<AgentPlane> {
   const { place } = options;
+  if (!isWhole(place.bpffs)) {
+    // Programs may read maps other than those that are pinned in their place.
+    const asked = { command: 'kmeshctl agent', waitMs: recoveryWaitMs };
+    const outcome = await withLock(place.runDir, asked, () => recover(place.bpffs));
+    if (outcome !== 'nothing') log.warn({ bpffs: place.bpffs }, `a swap that was cut short is ${outcome}`);
+  }
   if (!isLoaded(place.bpffs)) {
     const { summary } = await loadPrograms(env, { ...options, dryRun: false });
     log.info({ bpffs: place.bpffs }, summary);

@@ -7,6 +7,7 @@ import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { cgroupId, cgroupPath } from '../kernel/cgroup.ts';
 import { openPinned } from '../kernel/pinned.ts';
+import { recover } from '../kernel/swap-recovery.ts';
 import { resolveCgroup } from './cgroup-path.ts';
 import type { ChangeResult } from './change.ts';
 import { readNames } from './held/names.ts';
@@ -30,6 +31,7 @@ export async function unenrollCgroup(_env: Env, options: UnenrollOptions): Promi
   const id = path === undefined ? undefined : cgroupId(path);
 
   const work = (): ChangeResult => {
+    if (!dryRun) recover(place.bpffs);
     const plane = openPinned(place.bpffs);
     try {
       const held = readEnrolments(plane);

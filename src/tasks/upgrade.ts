@@ -7,6 +7,7 @@ import type { DataPlane } from '../kernel/dataplane.ts';
 import { loadedVersion } from '../kernel/pinned.ts';
 import { previewSwap, swap } from '../kernel/swap.ts';
 import type { SwapPlan } from '../kernel/swap-plan.ts';
+import { recover } from '../kernel/swap-recovery.ts';
 import { version } from '../version.ts';
 import type { ChangeResult, Step } from './change.ts';
 import { convertMap } from './convert-map.ts';
@@ -44,6 +45,7 @@ export async function upgradePrograms(env: Env, options: UpgradeOptions): Promis
     ...(options.objects === undefined ? {} : { objects: options.objects }),
   };
   const work = async (): Promise<ChangeResult> => {
+    if (!dryRun) recover(bpffs);
     const plan = previewSwap(asked);
     const before = loadedVersion(bpffs);
     if (before?.hash === plan.hash && before.version === version && plan.replaced.length === 0) {
