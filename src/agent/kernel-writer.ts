@@ -98,6 +98,12 @@ export function openWriter(options: WriterOptions): KernelWriter {
 
   /** What was carried out before a grace period that has passed by now. */
   let settled: Done[] = [];
+  /** Connected UDP sockets may still use endpoints that have left, and every program that chose one of these has ended. */
+  let sweepDue = false;
+  const sweep = (): void => {
+    if (sweepDue) plane.sweepUdp();
+    sweepDue = false;
+  };
   const settleDone = (): void => {
     const done = settled;
     settled = [];
@@ -107,7 +113,8 @@ export function openWriter(options: WriterOptions): KernelWriter {
     }
     if (image && !stale && image.udpFrontends === 0) setHooks(false);
     // Not before the grace period: a program that was choosing just then could connect to an endpoint that has left.
-    if (done.some((d) => d.udpEndpointsLeft)) plane.sweepUdp();
+    sweepDue ||= done.some((d) => d.udpEndpointsLeft);
+    sweep();
   };
 
   const afterGrace = async (): Promise<void> => {
@@ -133,7 +140,10 @@ export function openWriter(options: WriterOptions): KernelWriter {
         settled.push({ on, left, udpEndpointsLeft: plan.udpEndpointsLeft });
         alone(afterGrace);
       });
-    } else if (plan.udpFrontends === 0) setHooks(false);
+    } else {
+      if (plan.udpFrontends === 0) setHooks(false);
+      sweep();
+    }
     watch.look(fillOf(on), plan.refused);
   };
 
@@ -162,6 +172,8 @@ export function openWriter(options: WriterOptions): KernelWriter {
     async bring(delta, wanted) {
       const everything = stale || !image;
       const have = everything || !image ? ((await read()) as Image) : image;
+      // Who wrote before may have ended between the change and the sweep that follows it.
+      if (everything) sweepDue ||= have.backends.size > 0;
       let part = everything ? deltaOf(have, wanted) : withRefused(delta, refused, wanted);
       let operations = 0;
       for (let tries = 0; ; tries++) {

@@ -245,6 +245,22 @@ describe('reconciler', () => {
     expect(plane.sweeps).toBe(2);
   });
 
+  it('sweeps when it takes over: who was there before may not have come to that', async () => {
+    const { plane, reconciler } = open();
+    await reconciler.replaceAll([...mesh(), udpService(1)]);
+    await reconciler.submit([removePod(1)]);
+    await reconciler.close();
+    await reconciler.idle();
+    const before = plane.sweeps;
+    const next = openReconciler({ plane, view });
+    await next.replaceAll([...mesh(), udpService(1), removePod(1)]);
+    await next.idle();
+    expect(plane.sweeps).toBe(before + 1);
+    await next.submit([addService(5)]);
+    await next.idle();
+    expect(plane.sweeps).toBe(before + 1);
+  });
+
   it('goes on with other maps after a swap', async () => {
     const { reconciler } = open({ endpoint: 24 });
     expect((await reconciler.replaceAll(mesh())).refused.length).toBeGreaterThan(0);
