@@ -2,8 +2,9 @@
 // Any pinned map as its own BTF describes it: no table of ours needed, so maps of another version can be read too.
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
+import { backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
-import { findType, parseBtf } from './btf.ts';
+import { parseBtf } from './btf.ts';
 import { type BtfValue, decodeBtf } from './btf-value.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
 import { walkRaw } from './map.ts';
@@ -58,11 +59,12 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
   const perCpu = type === 'percpu_array';
   const step = Math.ceil(info.valueSize / 8) * 8;
   const valueSize = perCpu ? step * cpus : info.valueSize;
-  const header = name === 'endpoint' && btf ? findType(btf, 'struct', 'km_backend_header') : undefined;
+  const ranged = name === 'endpoint';
 
   const decodeValue = (bytes: Uint8Array, key: BtfValue, headers: ReadonlySet<number>): BtfValue => {
     if (!btf) return hex(bytes);
-    if (header && headers.has(key as number)) return decodeBtf(btf, header.id, bytes);
+    // The map's type is the endpoint; that of a header need not be in its BTF, and is checked at every load.
+    if (headers.has(key as number)) return { ...backendHeader.decode(bytes) };
     if (!perCpu) return decodeBtf(btf, info.valueTypeId, bytes);
     let sum = 0n;
     for (let cpu = 0; cpu < cpus; cpu++) sum += BigInt(decodeBtf(btf, info.valueTypeId, bytes, cpu * step) as bigint);
@@ -71,7 +73,7 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
 
   function* entries(raw = false): Generator<PinnedEntry> {
     const map = { fd: fd as number, keySize: info.keySize, valueSize };
-    const headers = header && !raw ? headerSlots(bpffs, cpus) : new Set<number>();
+    const headers = ranged && !raw ? headerSlots(bpffs, cpus) : new Set<number>();
     const fault = (errno: string) => new KmeshError('KM_MAP', `reading map "${name}" failed: ${errno}`);
     for (const { count, keys, values } of walkRaw(map, fault)) {
       for (let i = 0; i < count; i++) {

@@ -23,7 +23,7 @@ export interface DumpMapsOptions {
   readonly limit?: number | undefined;
 }
 
-/** One entry, ready to print: scalars as they are, ids as "7 (shop/cart)", raw ones in hex. */
+/** One entry, ready to print: scalars as they are, ids with the names they stand for, raw ones in hex. */
 export interface DumpedEntry {
   readonly key: DumpedValue;
   readonly value: DumpedValue;
@@ -32,8 +32,15 @@ export type DumpedValue =
   | string
   | number
   | bigint
+  | NamedId
   | readonly DumpedValue[]
   | { readonly [member: string]: DumpedValue };
+
+/** An id and what it stands for; '#7' when the id table does not say. */
+export interface NamedId {
+  readonly id: number;
+  readonly name: string;
+}
 
 export interface DumpedMap {
   readonly name: string;
@@ -64,9 +71,9 @@ const variantId = 0xffffffff;
 const protocols = new Map<number, string>(Object.entries(protocolNumber).map(([name, n]) => [n, name]));
 const utf8 = new TextDecoder();
 
-function idText(names: HeldNames, kind: NameKind, id: number): string | number {
+function named(names: HeldNames, kind: NameKind, id: number): NamedId | 0 {
   if (id === 0) return 0;
-  return kind === 'backend' && id === variantId ? `${id} (by namespace)` : `${id} (${names.nameOf(kind, id)})`;
+  return { id, name: kind === 'backend' && id === variantId ? 'by namespace' : names.nameOf(kind, id) };
 }
 
 /** Text when the bytes are zero-filled UTF-8, else hex. */
@@ -84,7 +91,7 @@ function shown(value: BtfValue, names: HeldNames): DumpedValue {
   const out: Record<string, DumpedValue> = {};
   for (const [member, one] of Object.entries(value as Readonly<Record<string, BtfValue>>)) {
     const kind = idMembers[member];
-    if (kind) out[member] = idText(names, kind, one as number);
+    if (kind) out[member] = named(names, kind, one as number);
     else if (member === 'protocol') out[member] = protocols.get(one as number) ?? (one as number);
     else out[member] = shown(one, names);
   }
@@ -93,7 +100,7 @@ function shown(value: BtfValue, names: HeldNames): DumpedValue {
 
 function shownKey(map: string, key: BtfValue, names: HeldNames): DumpedValue {
   const kind = idKeys[map];
-  if (kind) return idText(names, kind, key as number);
+  if (kind) return named(names, kind, key as number);
   if (map === 'reason') return reasons[key as number] ?? (key as number);
   return shown(key, names);
 }

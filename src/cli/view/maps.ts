@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps entry by entry.
-import type { DumpedMap, DumpedValue } from '../../tasks/dump-maps.ts';
+import type { DumpedMap, DumpedValue, NamedId } from '../../tasks/dump-maps.ts';
 import type { Block, Cell } from '../spec.ts';
 
-/** {addr: "10.0.0.1", port: 80} as addr=10.0.0.1 port=80; lists in brackets. */
+const isNamedId = (value: DumpedValue): value is NamedId =>
+  typeof value === 'object' && Object.keys(value).join() === 'id,name';
+
+/** {addr: "10.0.0.1", port: 80} as addr=10.0.0.1 port=80; lists in brackets; ids as 7 (shop/cart). */
 export function valueText(value: DumpedValue): string {
   if (typeof value !== 'object') return String(value);
+  if (isNamedId(value)) return `${value.id} (${value.name})`;
   if (Array.isArray(value)) return `[${value.map(valueText).join(' ')}]`;
   return Object.entries(value)
     .map(
       ([member, one]) =>
-        `${member}=${typeof one === 'object' && !Array.isArray(one) ? `{${valueText(one)}}` : valueText(one)}`,
+        `${member}=${typeof one === 'object' && !Array.isArray(one) && !isNamedId(one) ? `{${valueText(one)}}` : valueText(one)}`,
     )
     .join(' ');
 }

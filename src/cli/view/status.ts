@@ -90,7 +90,7 @@ export function* viewStatus(status: Status): Generator<Block> {
     kind: 'table',
     title: 'Programs',
     head: ['NAME', 'ID', 'ATTACHED'],
-    rows: status.programs.map(({ name, id, attached }) => [name, id, attached]),
+    rows: status.programs.map(({ name, id, attached }) => [name, id, attached ? 'yes' : 'when needed']),
   };
   yield {
     kind: 'table',
