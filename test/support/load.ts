@@ -28,7 +28,7 @@ def calling(action):
         except OSError as e:
             into, what = failures, name_of(e)
         with lock: into[what] = into.get(what, 0) + 1
-        time.sleep(0.001)
+        time.sleep(pause)
 def short():
     with dial(host, port, timeout=30) as s:
         # Closed by a reset, most of them: the client's ports would run out.
@@ -65,12 +65,14 @@ export interface LoadOptions {
   readonly port: number;
   /** Datagrams to the same address and port as well. */
   readonly udp?: boolean;
+  /** Of each of the loops between two calls; default 1. */
+  readonly pauseMs?: number;
 }
 
 /** Starts calling from a pod. It goes with the lab. */
-export async function startLoad(pod: Pod, { host, port, udp = false }: LoadOptions): Promise<Load> {
+export async function startLoad(pod: Pod, { host, port, udp = false, pauseMs = 1 }: LoadOptions): Promise<Load> {
   const python = await startPython(pod);
-  await python.run(CODE, { host, port, udp });
+  await python.run(CODE, { host, port, udp, pause: pauseMs / 1000 });
   return {
     calls: () => python.run<number>('out = sum(answers.values()) + sum(failures.values())'),
     end: () => python.run<LoadReport>(END),

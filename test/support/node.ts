@@ -56,6 +56,8 @@ export interface Node {
   run(program: string, ...words: readonly string[]): Promise<Answer>;
   /** Opens the pins for a moment. */
   held<T>(read: (plane: PinnedDataPlane) => T): T;
+  /** The same for as long as something takes. */
+  holding<T>(read: (plane: PinnedDataPlane) => Promise<T>): Promise<T>;
   until(check: () => boolean | Promise<boolean>): Promise<void>;
   /** Ends every process, removes everything. */
   close(): Promise<void>;
@@ -150,6 +152,14 @@ function nodeOver(lab: Lab, place: Place, closePlace: () => Promise<void>): Node
       const plane = openPinned(place.bpffs);
       try {
         return read(plane);
+      } finally {
+        plane.close();
+      }
+    },
+    async holding(read) {
+      const plane = openPinned(place.bpffs);
+      try {
+        return await read(plane);
       } finally {
         plane.close();
       }
