@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that change the kernel, run as a person would run them: the built program, its output and its exit code.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { takeLock } from '../../src/agent/lock.ts';
 import { makeCgroup, removeCgroupTree } from '../../src/demo/cgroup-tree.ts';
 import type { Place } from '../../src/env.ts';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
@@ -67,6 +70,28 @@ test('load, again, unload, again', async () => {
   const gone = await kmeshctl('unload', '-o', 'json');
   expect(gone.code).toBe(1);
   expect(JSON.parse(gone.err)).toMatchObject({ error: { code: 'KM_NOT_LOADED' } });
+});
+
+test('load mounts a bpffs where there is none, and unload takes it and the run directory away', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'km-mount-'));
+  const own = ['--bpffs', join(folder, 'bpf', 'kmesh'), '--run-dir', join(folder, 'run'), '--cgroup-root', root];
+  const run = (...args: readonly string[]): Promise<Answer> =>
+    new Promise((resolve) => {
+      execFile(process.execPath, [program, ...args, ...own], (error, out, err) => {
+        resolve({ code: error ? Number(error.code) : 0, out, err });
+      });
+    });
+  try {
+    const loaded = await run('load', '-o', 'json');
+    expect(json(loaded).steps[0]).toEqual({ action: 'mount', what: `bpffs at ${join(folder, 'bpf')}` });
+    expect(readFileSync('/proc/mounts', 'utf8')).toContain(join(folder, 'bpf'));
+    expect((await run('unload')).code).toBe(0);
+    expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(join(folder, 'bpf'));
+    expect(readdirSync(folder)).toEqual(['bpf']);
+  } finally {
+    await run('unload', '--force');
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test('two loads at once: one does it, the other says so', async () => {
@@ -150,6 +175,27 @@ test('exec passes signals on and takes everything away at its end', async () => 
   child.kill('SIGTERM');
   expect(await ended).toBe(9);
   expect(readdirSync(root).filter((name) => name.startsWith('kmesh-exec'))).toEqual([]);
+});
+
+test('exec that is told to end before its command runs takes everything away too', async () => {
+  await kmeshctl('load');
+  const lock = await takeLock(place.runDir, { command: 'test' });
+  const args = ['exec', '--workload', 'a/b', ...flags(), '--', 'sh', '-c', 'echo ran'];
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  child.stdout.on('data', (part: Buffer) => {
+    out += part.toString();
+  });
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('exit', (code) => resolve(code));
+  });
+  const cgroups = () => readdirSync(root).filter((name) => name.startsWith('kmesh-exec'));
+  while (cgroups().length === 0) await pause(5);
+  child.kill('SIGTERM');
+  await pause(50);
+  lock.release();
+  expect([await ended, out, cgroups()]).toEqual([143, '', []]);
+  expect(json(await kmeshctl('enrolled', '-o', 'json')).rows).toEqual([]);
 });
 
 test('upgrade of what is up to date changes nothing; with a size it swaps', async () => {
