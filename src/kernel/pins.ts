@@ -76,6 +76,16 @@ export function mountBpffs(folder: string): void {
   }
 }
 
+/** What the kernel itself pins on a bpffs (CONFIG_BPF_PRELOAD). */
+const preloaded: ReadonlySet<string> = new Set(['maps.debug', 'progs.debug']);
+
+/** Takes a bpffs at `folder` away when nothing is pinned on it any more. False: something is, or it is in use. */
+export function unmountBpffs(folder: string): boolean {
+  if (!existsSync(folder) || statfsSync(folder).type !== bpffsMagic) return false;
+  if (readdirSync(folder).some((name) => !preloaded.has(name))) return false;
+  return libc().umount2(folder, 0) === 0;
+}
+
 export function makeFolder(path: string): void {
   tried('making the folder', path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
 }

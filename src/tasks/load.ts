@@ -6,11 +6,12 @@ import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { load, planLoad } from '../kernel/load.ts';
 import { isLoaded } from '../kernel/pinned.ts';
-import { mountBpffs, onBpffs, pinFolders } from '../kernel/pins.ts';
+import { mountBpffs, onBpffs, pinFolders, unmountBpffs } from '../kernel/pins.ts';
 import { readVersion } from '../kernel/version.ts';
 import { version } from '../version.ts';
 import { resolveCgroupRoot } from './cgroup-path.ts';
 import type { ChangeResult, Step } from './change.ts';
+import { noteMount } from './run-dir.ts';
 import { mapSizes, type SizeOptions } from './size-options.ts';
 
 export interface LoadOptions extends SizeOptions {
@@ -61,9 +62,16 @@ export async function loadPrograms(env: Env, options: LoadOptions): Promise<Chan
     return { dryRun, summary: 'nothing was changed', steps };
   }
   return withLock(place.runDir, { command: 'kmeshctl load' }, () => {
-    if (mount) mountBpffs(dirname(place.bpffs));
-    refuseLoaded(place);
-    load({ bpffs: place.bpffs, cgroupRoot, version, now: env.now(), sizes });
+    const mounted = mount && dirname(place.bpffs);
+    if (mounted !== undefined) mountBpffs(mounted);
+    try {
+      refuseLoaded(place);
+      load({ bpffs: place.bpffs, cgroupRoot, version, now: env.now(), sizes });
+      if (mounted !== undefined) noteMount(place.runDir, mounted);
+    } catch (error) {
+      if (mounted !== undefined) unmountBpffs(mounted);
+      throw error;
+    }
     return { dryRun, summary: `loaded kmeshctl ${version}, attached to ${cgroupRoot}`, steps };
   });
 }

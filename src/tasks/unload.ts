@@ -6,8 +6,9 @@ import { KmeshError } from '../errors.ts';
 import { unload } from '../kernel/load.ts';
 import { isLoaded } from '../kernel/pinned.ts';
 import { openPinnedMap } from '../kernel/pinned-map.ts';
-import { pinFolders, pinNames } from '../kernel/pins.ts';
+import { pinFolders, pinNames, unmountBpffs } from '../kernel/pins.ts';
 import type { ChangeResult, Step } from './change.ts';
+import { clearRunDir, notedMount } from './run-dir.ts';
 
 export interface UnloadOptions {
   readonly place: Place;
@@ -54,14 +55,22 @@ export async function unloadPrograms(_env: Env, options: UnloadOptions): Promise
       });
     }
     if (!force) refuseInUse(place);
+    const enrolled = enrolledCount(place.bpffs);
+    const mounted = notedMount(place.runDir);
     const steps: Step[] = [
+      ...(enrolled > 0 ? [{ action: 'unenroll', what: `${enrolled} cgroup${enrolled === 1 ? '' : 's'}` }] : []),
       ...pinNames(folders.links).map((name) => ({ action: 'detach', what: `program ${name}` })),
       ...pinNames(folders.progs).map((name) => ({ action: 'remove', what: `program ${name}` })),
       ...pinNames(folders.maps).map((name) => ({ action: 'remove', what: `map ${name}` })),
+      ...(mounted === undefined ? [] : [{ action: 'unmount', what: `bpffs at ${mounted}` }]),
     ];
     if (dryRun) return { dryRun, summary: 'nothing was changed', steps };
     unload(place.bpffs);
-    return { dryRun, summary: 'unloaded', steps };
+    if (mounted !== undefined) unmountBpffs(mounted);
+    // An agent that is still there holds its lock and goes on using the folder.
+    if (!lockHolder(place.runDir, 'agent.lock')) clearRunDir(place.runDir);
+    const lost = enrolled > 0 ? `; ${enrolled} cgroup${enrolled === 1 ? ' is' : 's are'} not enrolled any more` : '';
+    return { dryRun, summary: `unloaded${lost}`, steps };
   };
   return dryRun ? work() : withLock(place.runDir, { command: 'kmeshctl unload' }, work);
 }
