@@ -154,6 +154,8 @@ describe('agent process', { timeout: 150_000 }, () => {
     await ready();
     shop(3);
     expect(await until(() => endpoints() === 3)).toBeLessThan(1000);
+    // The switch to the new endpoints is not the last thing written.
+    await until(async () => (await client().status({})).queue === 0);
     await end('SIGKILL');
     start();
     await ready();
