@@ -4,6 +4,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { abiVersion } from '../abi/structs.ts';
 import type { Handlers } from '../admin/server.ts';
 import type { AgentStatus, Difference, LogLevel, ReloadAnswer } from '../admin/types.ts';
+import { KmeshError } from '../errors.ts';
 import { explainByModel } from './explain.ts';
 import type { Feed } from './feed.ts';
 import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts';
@@ -106,6 +107,11 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
     reload: () => agent.reload(),
     config: (query) => configItems(reconciler.model, query),
     async *diff({ limit }) {
+      if (!reconciler.status().started) {
+        throw new KmeshError('KM_CONFIG', 'the agent has read no configuration yet: there is nothing to compare with', {
+          hint: '"kmeshctl status" says what it waits for',
+        });
+      }
       let left = limit ?? Number.POSITIVE_INFINITY;
       for (const difference of (await reconciler.compare()).map(differenceOf)) if (left-- > 0) yield difference;
       for (const difference of await agent.memberDifferences()) if (left-- > 0) yield difference;

@@ -239,6 +239,7 @@ describe('agent', () => {
     ]);
     await agent?.heal();
     expect(endpoints()).toEqual(held);
+    await expect(client().diff({}).next()).rejects.toThrow('the agent has read no configuration yet');
     // An empty folder is a wish.
     mkdirSync(folder);
     await ready();
