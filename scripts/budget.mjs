@@ -16,7 +16,6 @@ const cases = {
   'node -e 0': ['-e', '0'],
   'kmeshctl --help': [tool, '--help'],
   'kmeshctl version --client': [tool, 'version', '--client'],
-  'kmeshctl completion bash': [tool, 'completion', 'bash'],
 };
 
 function milliseconds(args) {
