@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
-import { parseBtf } from './btf.ts';
+import { findType, parseBtf } from './btf.ts';
 import { type BtfValue, decodeBtf } from './btf-value.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
 import { walkRaw } from './map.ts';
@@ -60,11 +60,14 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
   const step = Math.ceil(info.valueSize / 8) * 8;
   const valueSize = perCpu ? step * cpus : info.valueSize;
   const ranged = name === 'endpoint';
+  const header = ranged && btf ? findType(btf, 'struct', 'km_backend_header') : undefined;
 
   const decodeValue = (bytes: Uint8Array, key: BtfValue, headers: ReadonlySet<number>): BtfValue => {
     if (!btf) return hex(bytes);
-    // The map's type is the endpoint; that of a header need not be in its BTF, and is checked at every load.
-    if (headers.has(key as number)) return { ...backendHeader.decode(bytes) };
+    if (headers.has(key as number)) {
+      // Another version's header may differ from ours. Versions whose BTF does not tell it had ours.
+      return header ? decodeBtf(btf, header.id, bytes) : { ...backendHeader.decode(bytes) };
+    }
     if (!perCpu) return decodeBtf(btf, info.valueTypeId, bytes);
     let sum = 0n;
     for (let cpu = 0; cpu < cpus; cpu++) sum += BigInt(decodeBtf(btf, info.valueTypeId, bytes, cpu * step) as bigint);

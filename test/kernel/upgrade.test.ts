@@ -80,7 +80,7 @@ test('an agent that runs meanwhile goes on in the new maps', async () => {
   const load = await startLoad(node.pod('client'), { host: '10.96.0.1', port: 80, udp: true });
   for (const [round, targetPort] of [9001, 9000, 9001].entries()) {
     const before = node.held((plane) => plane.info('active').id);
-    const sizes = ['frontend', 'active', 'endpoint', 'udp_flow', 'udp_reverse'].flatMap((map) => [
+    const sizes = ['frontend', 'active', 'endpoint', 'udp_flow'].flatMap((map) => [
       '--map-size',
       `${map}=${4096 + round}`,
     ]);

@@ -8,7 +8,7 @@ export interface LoadReport {
   readonly calls: number;
   /** Answers by the server's name. */
   readonly answers: Readonly<Record<string, number>>;
-  /** Errnos, and peers that are not the address that was dialled. */
+  /** By kind of call: errnos, and peers that are not the address that was dialled. */
   readonly failures: Readonly<Record<string, number>>;
 }
 
@@ -24,9 +24,9 @@ def calling(action):
     while not stop.is_set():
         try:
             who, peer = action()
-            into, what = (answers, who) if peer == (host, port) else (failures, "peer %s:%s" % peer)
+            into, what = (answers, who) if peer == (host, port) else (failures, "%s: peer %s:%s" % (action.__name__, *peer))
         except OSError as e:
-            into, what = failures, name_of(e)
+            into, what = failures, "%s: %s" % (action.__name__, name_of(e))
         with lock: into[what] = into.get(what, 0) + 1
         time.sleep(pause)
 def short():
