@@ -166,10 +166,11 @@ test('killed at random points of an update of 2,000 services: ends as a fresh st
   expect(inMiddle).toBeGreaterThanOrEqual(1);
 
   if (state === 'b') write('a');
-  // Ids whose last user has gone are free some seconds later.
+  // Ids whose last user has gone are free some seconds later, or minutes when something still used them at the first looks.
   let last = await read();
   const freed = () => last.used.name === fresh.used.name;
-  for (let tries = 0; tries < 60 && !freed(); tries++, last = await read()) await pause(1000);
+  for (let tries = 0; tries < 200 && !freed(); tries++, last = await read()) await pause(1000);
+  expect(last.used).toEqual(fresh.used);
   expect(last).toEqual(fresh);
   expect((await node.kmeshctl('dump', 'diff')).code).toBe(0);
 
@@ -177,4 +178,4 @@ test('killed at random points of an update of 2,000 services: ends as a fresh st
   expect(failures).toEqual({});
   expect(Object.keys(answers).sort()).toEqual(['one', 'two']);
   expect(calls).toBeGreaterThan(500);
-}, 400_000);
+}, 600_000);
