@@ -14,8 +14,8 @@ import { type Counter, openFloor } from './floor.ts';
 import { type Line, report } from './report.ts';
 import { spread, spreadText } from './statistics.ts';
 
-const rounds = 9;
-const connections = 5000;
+const rounds = 11;
+const connections = 20_000;
 const service = '10.96.0.1';
 const port = 8080;
 
