@@ -12,8 +12,8 @@ import { endpoint } from '../test/support/wanted.ts';
 import { type Line, report } from './report.ts';
 import { spread, spreadText } from './statistics.ts';
 
-const rounds = 7;
-const seconds = 4;
+const rounds = 5;
+const seconds = 3;
 const service = '10.96.0.1';
 const httpPort = 8080;
 const streamPort = 5201;

@@ -24,11 +24,17 @@ const program = join(import.meta.dirname, '..', 'bin', 'kmeshctl.js');
 const podAddress = (n: number) => `172.${16 + (n >> 16)}.${(n >> 8) & 255}.${n & 255}`;
 const serviceYaml = (n: number) => `apiVersion: v1
 kind: Service
-metadata: {name: app-${n}, namespace: team-${n % 20}}
+metadata:
+  name: app-${n}
+  namespace: team-${n % 20}
 spec:
   clusterIP: 10.0.${n >> 8}.${n & 255}
-  selector: {app: app-${n}}
-  ports: [{name: http, port: 80, targetPort: 8080}]
+  selector:
+    app: app-${n}
+  ports:
+  - name: http
+    port: 80
+    targetPort: 8080
 `;
 /** Small: about 350 bytes. Real: about 4 KB, as an API server prints a pod. */
 const podYaml = (n: number, real: boolean, version = 0) => `apiVersion: v1
@@ -36,12 +42,19 @@ kind: Pod
 metadata:
   name: app-${n % services}-${Math.floor(n / services)}
   namespace: team-${(n % services) % 20}
-  labels: {app: app-${n % services}}
-${real ? `  annotations:\n${Array.from({ length: 30 }, (_, i) => `    example.com/note-${i}: "${'text '.repeat(18)}"\n`).join('')}` : ''}spec: {nodeName: node-${n % 100}, serviceAccountName: default}
+  labels:
+    app: app-${n % services}
+    version: v1
+${real ? `  annotations:\n${Array.from({ length: 30 }, (_, i) => `    example.com/note-${i}: "${'text '.repeat(18)}"\n`).join('')}` : ''}spec:
+  nodeName: node-${n % 100}
+  serviceAccountName: app-${n % services}
 status:
   phase: Running
   podIP: ${podAddress(n + version * 20_000)}
-  conditions: [{type: Ready, status: "True"}]
+  conditions:
+  - type: Ready
+    status: "True"
+    lastTransitionTime: "2026-01-01T00:00:00Z"
 `;
 
 function fileText(file: number, real: boolean, version = 0): string {
@@ -94,6 +107,37 @@ async function untilReady(place: Place): Promise<void> {
   throw new Error('the agent was not ready within a minute');
 }
 
+/**
+ * What an agent costs while nothing happens. A whole comparison is rare (its interval grows with what it takes), so it is measured by
+ * itself: the first one after the edits, spread over the time until the next.
+ */
+async function idleLine(pid: number, place: Place): Promise<Line> {
+  const client = adminClient(place.runDir);
+  const rounds = (await client.status({})).heal.comparisons;
+  let before = usage(pid).cpu;
+  let heal = 0;
+  for (let waited = 0; waited < 120 && heal === 0; waited++) {
+    await pause(1000);
+    const now = usage(pid).cpu;
+    if ((await client.status({})).heal.comparisons > rounds) heal = now - before;
+    before = now;
+  }
+  if (heal === 0) throw new Error('no comparison was made within two minutes');
+  await pause(2000);
+  const from = usage(pid).cpu;
+  await pause(idleSeconds * 1000);
+  const between = (usage(pid).cpu - from) / idleSeconds;
+  // As src/agent/heal.ts spaces them: a minute at least, and at most 1/2500 of a core.
+  const comparing = heal / Math.max(60, heal * 2500);
+  const share = between + comparing;
+  return {
+    what: 'idle, self-heal at its default interval',
+    figure: `${(share * 100).toFixed(3)} % of a core: ${(between * 100).toFixed(3)} % over ${idleSeconds} s, ${(comparing * 100).toFixed(3)} % for comparisons of ${heal.toFixed(2)} CPU-s`,
+    limit: 'at most 0.1 %',
+    met: share <= 0.001,
+  };
+}
+
 async function oneSize(root: string, real: boolean, idle: boolean): Promise<Line[]> {
   const { place, close } = await openPlace(root);
   const config = join(place.runDir, '..', 'config');
@@ -141,17 +185,7 @@ async function oneSize(root: string, real: boolean, idle: boolean): Promise<Line
       limit: 'at most 500 ms',
       met: spread(latency).median <= 500,
     });
-    if (idle) {
-      const from = usage(agent.pid).cpu;
-      await pause(idleSeconds * 1000);
-      const share = (usage(agent.pid).cpu - from) / idleSeconds;
-      lines.push({
-        what: 'idle, self-heal at its default interval',
-        figure: `${(share * 100).toFixed(3)} % of a core over ${idleSeconds} s`,
-        limit: 'at most 0.1 %',
-        met: share <= 0.001,
-      });
-    }
+    if (idle) lines.push(await idleLine(agent.pid, place));
     return lines;
   } finally {
     await agent.stop();

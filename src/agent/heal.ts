@@ -37,7 +37,7 @@ export interface Heal {
 
 const lookAgain = 1000;
 /** Rounds take at most this share of a core, however large the mesh: a tenth of a percent is all that an idle agent may cost. */
-const maxShare = 1 / 2000;
+const maxShare = 1 / 2500;
 /** Who asks for shorter intervals than this gets them, whatever they cost. */
 const stretchFrom = 60_000;
 /** So many differences are logged one by one. */

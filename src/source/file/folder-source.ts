@@ -53,7 +53,7 @@ export interface FolderSource {
 const quietMs = 50;
 const patienceMs = 300;
 /** Looks again though nothing was heard: watches miss what happens behind mounts and on network file systems. */
-const rescanMs = 30_000;
+const rescanMs = 60_000;
 /** The same when a folder could not be watched. */
 const deafMs = 2000;
 
