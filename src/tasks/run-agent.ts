@@ -7,6 +7,7 @@ import type { LogLevel } from '../admin/types.ts';
 import type { AgentPlane } from '../agent/guard.ts';
 import { withLock } from '../agent/lock.ts';
 import { faultFacts, type Log, openLog } from '../agent/log.ts';
+import { giveBackMemory } from '../agent/memory.ts';
 import { serviceManager } from '../agent/systemd.ts';
 import { type Agent, startAgent } from '../agent.ts';
 import type { Env, Place } from '../env.ts';
@@ -36,6 +37,9 @@ const defaultHealInterval = 60_000;
 /** Whoever holds the lock now may be in the middle of an upgrade. */
 const recoveryWaitMs = 30_000;
 
+/** By then the first configuration is in the kernel, as a rule. */
+const settledMs = 10_000;
+
 /** Resolves once env.signal is aborted and everything is closed. SIGHUP reads all files again. The log goes to standard error. */
 export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
   const log = openLog(env.stderr, options.logLevel ?? 'info', { node: options.node ?? env.hostname() });
@@ -45,11 +49,14 @@ export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ re
     agent.hungUp = true;
     if (agent.running) void hangUp(agent.running, log);
   });
+  let settled: NodeJS.Timeout | undefined;
   try {
     agent.running = await open(env, options, log);
     if (agent.hungUp) void hangUp(agent.running, log);
+    settled = setTimeout(giveBackMemory, settledMs).unref();
     await aborted(env.signal);
   } finally {
+    clearTimeout(settled);
     stopListening?.();
     await agent.running?.close();
   }
