@@ -5,12 +5,14 @@ import type { Line } from './report.ts';
 import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
 import { benchTraffic } from './traffic.ts';
+import { benchUpgrade } from './upgrade.ts';
 import { benchYaml } from './yaml.ts';
 
 const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   hooks: benchHooks,
   traffic: benchTraffic,
   scale: benchScale,
+  upgrade: benchUpgrade,
   yaml: benchYaml,
   start: benchStart,
 };

@@ -14,8 +14,8 @@ import { spread, spreadText } from './statistics.ts';
 
 const rounds = 5;
 const seconds = 3;
-const service = '10.96.0.1';
-const httpPort = 8080;
+export const service = '10.96.0.1';
+export const httpPort = 8080;
 const streamPort = 5201;
 
 /** Busy ticks of all CPUs: user, nice, system, irq, softirq. */
@@ -25,7 +25,7 @@ function busyTicks(): number {
   return (user ?? 0) + (nice ?? 0) + (system ?? 0) + (irq ?? 0) + (softirq ?? 0);
 }
 
-async function output(pod: Pod, command: string, args: readonly string[]): Promise<string> {
+export async function output(pod: Pod, command: string, args: readonly string[]): Promise<string> {
   const run = pod.start(command, args);
   let text = '';
   run.child.stdout?.on('data', (chunk) => {
@@ -90,7 +90,7 @@ function compared(what: string, limit: number, runs: readonly (readonly [Rate, R
 }
 
 /** nginx in the pod, answering 1 KB. */
-async function startNginx(pod: Pod, folder: string): Promise<{ stop(): Promise<unknown> }> {
+export async function startNginx(pod: Pod, folder: string): Promise<{ stop(): Promise<unknown> }> {
   const conf = join(folder, 'nginx.conf');
   writeFileSync(
     conf,

@@ -7,10 +7,9 @@ import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 import { openPinned } from '../kernel/pinned.ts';
-import type { BalancerPolicy } from '../mesh/service.ts';
 import { parseSocketAddress } from '../net/socket-address.ts';
 import { findClient, type HeldClient } from './held/client.ts';
-import { type Choice, explainByKernel } from './held/explain.ts';
+import { explainByKernel, type KernelExplanation, type Target } from './held/explain.ts';
 
 export type { Candidate } from '../admin/types.ts';
 export type { Choice } from './held/explain.ts';
@@ -23,7 +22,7 @@ export interface ExplainOptions {
   readonly to: string;
 }
 
-export interface Explanation {
+export interface Explanation extends Target, KernelExplanation {
   readonly from?: {
     readonly cgroup: string;
     readonly enrolled: boolean;
@@ -31,27 +30,11 @@ export interface Explanation {
     readonly workload: string;
     readonly namespace: string;
   };
-  readonly protocol: Protocol;
-  readonly address: string;
-  readonly port: number;
-  readonly outcome: 'balanced' | 'left-alone' | 'refused';
-  /** What settled it, one line. */
-  readonly why: string;
-  readonly service: string;
-  /** As the kernel holds it: an address, or the range around it. */
-  readonly frontend?: string;
-  readonly backend?: string;
-  readonly policy?: BalancerPolicy;
-  readonly affinitySeconds?: number;
-  /** The endpoint that this client gets for sure: source hash, or the one that affinity holds. */
-  readonly predicted?: Choice;
-  readonly candidates: readonly Candidate[];
-  readonly notes: readonly string[];
   /** False: no agent answered, so nobody says why others are out. */
   readonly agent: boolean;
 }
 
-function parseTarget(to: string): { address: string; port: number; protocol: Protocol } {
+function parseTarget(to: string): Target {
   const match = /^(.*?)(?:\/(tcp|udp))?$/.exec(to);
   const target = parseSocketAddress(match?.[1] ?? '');
   if (!target) {

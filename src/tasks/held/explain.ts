@@ -22,12 +22,15 @@ export interface Choice {
 
 export interface KernelExplanation {
   readonly outcome: 'balanced' | 'left-alone' | 'refused';
+  /** What settled it, one line. */
   readonly why: string;
   readonly service: string;
+  /** As the kernel holds it: an address, or the range around it. */
   readonly frontend?: string;
   readonly backend?: string;
   readonly policy?: BalancerPolicy;
   readonly affinitySeconds?: number;
+  /** The endpoint that this client gets for sure: source hash, or the one that affinity holds. */
   readonly predicted?: Choice;
   readonly candidates: readonly Candidate[];
   readonly notes: readonly string[];
