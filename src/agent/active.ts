@@ -8,15 +8,19 @@ export type ActiveDrift = ReadonlyMap<number, bigint>;
 
 /**
  * Compares once, ids less than `below`: reading all of a large array costs more than all else here.
- * A connection that opens or closes while this runs may show up as a difference.
+ * An id whose count changes meanwhile is left out; a connection that opens and one that closes together may still show up as a difference.
  */
 export function activeDrift(plane: DataPlane, below: number): ActiveDrift {
+  const active = plane.map('active');
   const drift = new Map<number, bigint>();
-  for (const [id, { connections }] of plane.map('active').entries(below)) drift.set(id, connections);
+  for (const [id, { connections }] of active.entries(below)) drift.set(id, connections);
+  const before = new Map(drift);
   for (const { flags, peer_workload_id: id } of plane.sockets()) {
     if ((flags & sockFlag.counted) !== 0 && id < below) drift.set(id, (drift.get(id) ?? 0n) - 1n);
   }
-  for (const [id, difference] of drift) if (difference === 0n) drift.delete(id);
+  for (const [id, difference] of drift) {
+    if (difference === 0n || (active.get(id)?.connections ?? 0n) !== (before.get(id) ?? 0n)) drift.delete(id);
+  }
   return drift;
 }
 

@@ -56,7 +56,12 @@ export async function openKernel(
   const reconciler = openReconciler({
     plane: guard.plane,
     view: view.view,
-    enter: () => guard.enter(),
+    async enter(before) {
+      const entered = await guard.enter();
+      // Who swapped the maps may have missed connections that opened or closed right then.
+      if (entered.plane !== before) void heal.recount();
+      return entered;
+    },
     onNearlyFull: (map, { used, size }) => {
       log.info({ map, used, size }, 'map is nearly full');
       growth.ask(map);
@@ -86,6 +91,7 @@ export async function openKernel(
     },
     grow: async (sizes) => {
       await reconciler.swap(() => guard.swap(() => parts.growPlane(sizes)));
+      void heal.recount();
     },
   });
   const inside = async <T>(work: () => T): Promise<T> => {
