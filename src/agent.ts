@@ -11,7 +11,7 @@ import { openReadiness } from './agent/readiness.ts';
 import type { ServiceManager } from './agent/systemd.ts';
 import { viewFinder } from './agent/view.ts';
 import type { Change } from './mesh/model.ts';
-import type { Report } from './source/file/findings.ts';
+import type { Report } from './source/findings.ts';
 
 /** What tells the agent what there should be. */
 export interface AgentSource {

@@ -2,7 +2,7 @@
 // From the source into the reconciler: counts what is on its way, and follows where the node stands.
 import type { ApplyStatus } from '../admin/types.ts';
 import type { Change } from '../mesh/model.ts';
-import type { Report } from '../source/file/findings.ts';
+import type { Report } from '../source/findings.ts';
 import type { Outcome, Reconciler } from './reconciler.ts';
 import type { ViewFinder } from './view.ts';
 

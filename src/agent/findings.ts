@@ -2,7 +2,7 @@
 // What the source reports and what has no room, as the admin socket tells it.
 import type { IgnoredStatus, Remark, Difference as WireDifference } from '../admin/types.ts';
 import type { Refusal } from '../compile/plan.ts';
-import { type Finding, type Ignored, renderPlace } from '../source/file/findings.ts';
+import { type Finding, type Ignored, renderPlace } from '../source/findings.ts';
 import type { Difference } from './drift.ts';
 
 export function remarkOf(finding: Finding): Remark {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the node can rely on what is in the kernel, and if not, why.
 import type { KmeshError } from '../errors.ts';
-import type { Report } from '../source/file/findings.ts';
+import type { Report } from '../source/findings.ts';
 import { saysNothing } from './feed.ts';
 import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler.ts';

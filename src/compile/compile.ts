@@ -112,6 +112,7 @@ function everything(index: CompileIndex, model: Model, local: readonly string[])
     services: new Set([...index.backendsOf.keys(), ...model.services.keys()]),
     addresses: new Set([...index.frontendsOf.keys(), ...model.owners.keys()]),
     workloads: new Set([...index.clients.keys(), ...local]),
+    policies: new Set(model.policies.keys()),
   };
 }
 

@@ -2,6 +2,7 @@
 // (model, changes) -> the next model and what was touched. One batch is one step: nobody sees half of it.
 import { equal } from './equal.ts';
 import type { Bag, Change, Model, Touched } from './model.ts';
+import { type Policy, policyKey } from './policy.ts';
 import { addressText, type Service, serviceKey } from './service.ts';
 import { emptyTable, type Table } from './table.ts';
 import type { Workload } from './workload.ts';
@@ -13,6 +14,7 @@ export const emptyModel: Model = {
   members: emptyTable(),
   owners: emptyTable(),
   addresses: emptyTable(),
+  policies: emptyTable(),
 };
 
 /** From so many on, a bag is changed as a Set: searching a list would take as long as all the rest. */
@@ -77,7 +79,13 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
   const members = editBags(model.members);
   const owners = editBags(model.owners);
   const addresses = editBags(model.addresses);
-  const touched = { services: new Set<string>(), addresses: new Set<string>(), workloads: new Set<string>() };
+  const policies = model.policies.edit();
+  const touched = {
+    services: new Set<string>(),
+    addresses: new Set<string>(),
+    workloads: new Set<string>(),
+    policies: new Set<string>(),
+  };
 
   const setWorkload = (uid: string, next: Workload | undefined): void => {
     const before = workloads.get(uid);
@@ -117,6 +125,14 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
     else services.delete(key);
   };
 
+  const setPolicy = (key: string, next: Policy | undefined): void => {
+    const before = policies.get(key);
+    if (next === before || (next && before && equal(next, before))) return;
+    touched.policies.add(key);
+    if (next) policies.set(key, next);
+    else policies.delete(key);
+  };
+
   for (const change of changes) {
     switch (change.kind) {
       case 'put-workload':
@@ -131,9 +147,15 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
       case 'remove-service':
         setService(change.key, undefined);
         break;
+      case 'put-policy':
+        setPolicy(policyKey(change.policy), change.policy);
+        break;
+      case 'remove-policy':
+        setPolicy(change.key, undefined);
+        break;
     }
   }
-  if (touched.services.size === 0 && touched.workloads.size === 0) return { model, touched };
+  if (touched.services.size + touched.workloads.size + touched.policies.size === 0) return { model, touched };
   return {
     model: {
       workloads: workloads.close(),
@@ -141,6 +163,7 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
       members: members.close(),
       owners: owners.close(),
       addresses: addresses.close(),
+      policies: policies.close(),
     },
     touched,
   };

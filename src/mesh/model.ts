@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model: one immutable snapshot of everything the sources say. A change makes a new one that shares what did not change.
+import type { Policy } from './policy.ts';
 import type { Service } from './service.ts';
 import type { Table } from './table.ts';
 import type { Workload } from './workload.ts';
@@ -18,13 +19,17 @@ export interface Model {
   readonly owners: Table<Bag>;
   /** Workload address -> uids of workloads with it (host-network workloads own none). */
   readonly addresses: Table<Bag>;
+  /** "namespace/name" -> authorization policy. */
+  readonly policies: Table<Policy>;
 }
 
 export type Change =
   | { readonly kind: 'put-workload'; readonly workload: Workload }
   | { readonly kind: 'remove-workload'; readonly uid: string }
   | { readonly kind: 'put-service'; readonly service: Service }
-  | { readonly kind: 'remove-service'; readonly key: string };
+  | { readonly kind: 'remove-service'; readonly key: string }
+  | { readonly kind: 'put-policy'; readonly policy: Policy }
+  | { readonly kind: 'remove-policy'; readonly key: string };
 
 /** What a batch of changes touched, so that only that is compiled again. */
 export interface Touched {
@@ -34,6 +39,8 @@ export interface Touched {
   readonly addresses: ReadonlySet<string>;
   /** uids of workloads that changed, came or went. */
   readonly workloads: ReadonlySet<string>;
+  /** Keys of policies that changed, came or went. */
+  readonly policies: ReadonlySet<string>;
 }
 
 /** Where this node stands: what locality, strict and local policies compare with. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent would say of configuration files.
 import type { Env } from '../env.ts';
-import type { Report } from '../source/file/findings.ts';
 import { validateFiles } from '../source/file/validate.ts';
+import type { Report } from '../source/findings.ts';
 
 export interface ValidateOptions {
   /** Files and folders; '-' is standard input. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waits until it has been quiet for a while, but not for ever.
-import type { Timers } from './timers.ts';
+import type { Timers } from '../timers.ts';
 
 export interface Debounce {
   touch(): void;

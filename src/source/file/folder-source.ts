@@ -4,19 +4,19 @@ import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { equal } from '../../mesh/equal.ts';
 import type { Change } from '../../mesh/model.ts';
+import type { Report } from '../findings.ts';
+import { openResolution, type Resolver } from '../resolve.ts';
+import { systemResolver } from '../system-resolver.ts';
+import { realTimers, type Timers } from '../timers.ts';
 import { loadAddresses, saveAddresses } from './address-store.ts';
 import { type AddressBook, openAddressBook } from './build/address-book.ts';
 import { openBuilder } from './build/builder.ts';
 import { openDebounce } from './debounce.ts';
-import type { Report } from './findings.ts';
 import { openFolder } from './folder.ts';
 import { readBytes } from './load.ts';
 import type { FileContents } from './read.ts';
 import { openReader } from './reader.ts';
-import { openResolution, type Resolver } from './resolve.ts';
 import { stdinName } from './scan.ts';
-import { systemResolver } from './system-resolver.ts';
-import { realTimers, type Timers } from './timers.ts';
 import { orderOf } from './validate.ts';
 
 export interface SourceLog {

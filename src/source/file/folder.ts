@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What several files say together: one object for each identity, the last good version of what is broken now, and all complaints.
 import { equal } from '../../mesh/equal.ts';
-import { type Finding, mergeIgnored, type Place, type Report, renderPlace } from './findings.ts';
+import { type Finding, mergeIgnored, type Place, type Report, renderPlace } from '../findings.ts';
 import { identityOf, type MeshObject } from './objects.ts';
 import type { FileContents } from './read.ts';
 

@@ -3,7 +3,7 @@
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import { lineIndex } from './findings.ts';
+import { lineIndex } from '../findings.ts';
 import { type FileContents, readFileText, unreadable } from './read.ts';
 import { type FoundFile, isGone, reasonOf } from './scan.ts';
 import { openShare, type Share } from './share.ts';

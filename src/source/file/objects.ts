@@ -3,7 +3,7 @@
 import type { BalancerPolicy, Scope, ServicePort } from '../../mesh/service.ts';
 import type { Locality, Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
-import type { Place } from './findings.ts';
+import type { Place } from '../findings.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One file's text -> its checked objects and everything that is wrong with it. A broken document rejects only itself.
+
+import type { Finding, Ignored, Place } from '../findings.ts';
 import { documentsOf } from './documents.ts';
-import type { Finding, Ignored, Place } from './findings.ts';
 import { kindOf } from './kinds.ts';
 import { child, childText, describe, type Node, type Path, quote } from './node.ts';
 import { identityOf, type MeshObject } from './objects.ts';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What differs on disk since the last look, read: only files that are new, that changed, or that something was heard of.
+
+import type { Timers } from '../timers.ts';
 import { loadFiles } from './load.ts';
 import { type FileContents, unreadable } from './read.ts';
 import { type FoundFile, type Scan, scanPaths } from './scan.ts';
-import type { Timers } from './timers.ts';
 import { openWatch } from './watch.ts';
 
 export interface Reader {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Collects what reading one file finds: faults, warnings and what is ignored, with line and column.
-import type { Finding, Ignored, Place } from './findings.ts';
-import { lineIndex } from './findings.ts';
+import type { Finding, Ignored, Place } from '../findings.ts';
+import { lineIndex } from '../findings.ts';
 import { type Node, nearest, type Path, renderPath } from './node.ts';
 
 /** More than this of one file is cut, so that a file of another sort cannot fill memory with complaints. */

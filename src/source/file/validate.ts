@@ -2,8 +2,8 @@
 // What the agent would say of files, without an agent: reads them once, sees them together, resolves and watches nothing.
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import type { Report } from '../findings.ts';
 import { openBuilder } from './build/builder.ts';
-import type { Report } from './findings.ts';
 import { openFolder } from './folder.ts';
 import { loadFiles, readBytes } from './load.ts';
 import type { FileContents } from './read.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Timers whose time is moved by hand.
-import type { Timers } from '../../../src/source/file/timers.ts';
+import type { Timers } from '../../../src/source/timers.ts';
 
 export interface HandTimers extends Timers {
   /** Lets `ms` pass and calls what is due, in order. */

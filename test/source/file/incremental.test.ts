@@ -6,9 +6,9 @@ import type { Change } from '../../../src/mesh/model.ts';
 import { type Service, serviceKey } from '../../../src/mesh/service.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
 import { openBuilder } from '../../../src/source/file/build/builder.ts';
-import { renderFinding } from '../../../src/source/file/findings.ts';
 import { openFolder } from '../../../src/source/file/folder.ts';
 import { readFileText } from '../../../src/source/file/read.ts';
+import { renderFinding } from '../../../src/source/findings.ts';
 import { document } from './random-documents.ts';
 
 const names = ['a', 'b', 'c'];
@@ -48,7 +48,8 @@ test('incremental equals from scratch', () => {
           if (change.kind === 'put-service') services.set(serviceKey(change.service), change.service);
           else if (change.kind === 'put-workload') workloads.set(change.workload.uid, change.workload);
           else if (change.kind === 'remove-service') expect(services.delete(change.key)).toBe(true);
-          else expect(workloads.delete(change.uid)).toBe(true);
+          else if (change.kind === 'remove-workload') expect(workloads.delete(change.uid)).toBe(true);
+          else throw new Error(`a folder tells no ${change.kind}`);
         }
       };
       const files = new Map<string, string>();

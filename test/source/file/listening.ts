@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Change } from '../../../src/mesh/model.ts';
-import { type Report, renderFinding } from '../../../src/source/file/findings.ts';
 import { type FolderSourceOptions, openFolderSource } from '../../../src/source/file/folder-source.ts';
+import { type Report, renderFinding } from '../../../src/source/findings.ts';
 import { dedent } from './texts.ts';
 
 /** A folder that goes with the test. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lineIndex, renderFinding } from '../../../src/source/file/findings.ts';
 import { renderPath } from '../../../src/source/file/node.ts';
 import { identityOf } from '../../../src/source/file/objects.ts';
 import { readFileText } from '../../../src/source/file/read.ts';
 import { maxFindings } from '../../../src/source/file/reading.ts';
+import { lineIndex, renderFinding } from '../../../src/source/findings.ts';
 import { document } from './random-documents.ts';
 import { lines, read } from './texts.ts';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, expect, test, vi } from 'vitest';
-import { type Answer, maxAsking, openResolution } from '../../../src/source/file/resolve.ts';
+import { type Answer, maxAsking, openResolution } from '../../../src/source/resolve.ts';
 import { openHandTimers } from './hand-timers.ts';
 
 function open(answers: (hostname: string, call: number) => Answer | Promise<Answer>) {

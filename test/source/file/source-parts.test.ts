@@ -6,10 +6,10 @@ import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
-import { renderFinding } from '../../../src/source/file/findings.ts';
 import { renderHosts } from '../../../src/source/file/hosts.ts';
 import { threadFromBytes } from '../../../src/source/file/load.ts';
 import { validateFiles } from '../../../src/source/file/validate.ts';
+import { renderFinding } from '../../../src/source/findings.ts';
 import { folder, listen, pod } from './listening.ts';
 import { built, dedent } from './texts.ts';
 

@@ -2,7 +2,7 @@
 // Names through a real name server, a small one on the loopback.
 import { createSocket } from 'node:dgram';
 import { expect, onTestFinished, test } from 'vitest';
-import { systemResolver } from '../../../src/source/file/system-resolver.ts';
+import { systemResolver } from '../../../src/source/system-resolver.ts';
 
 type Record = readonly [type: 1 | 28, ttl: number, address: readonly number[]];
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Documents for tests: short texts made whole, and what reading says of them.
 import { openBuilder } from '../../../src/source/file/build/builder.ts';
-import { type Finding, renderFinding, renderPlace } from '../../../src/source/file/findings.ts';
 import { openFolder } from '../../../src/source/file/folder.ts';
 import { type FileContents, readFileText } from '../../../src/source/file/read.ts';
+import { type Finding, renderFinding, renderPlace } from '../../../src/source/findings.ts';
 
 /** A text without the newline it begins with and the indent of its first line. */
 export function dedent(text: string): string {

@@ -5,7 +5,7 @@ import type { Change } from '../../../mesh/model.ts';
 import type { Service } from '../../../mesh/service.ts';
 import { noLocality, type PortMapping, type Workload } from '../../../mesh/workload.ts';
 import type { Address } from '../../../net/address.ts';
-import type { Finding } from '../findings.ts';
+import type { Finding } from '../../findings.ts';
 import { identityOf, type MeshObject, type SliceEndpoint } from '../objects.ts';
 import { type AddressBook, openAddressBook } from './address-book.ts';
 import { type Dirty, nothingDirty, openObjectsIndex, serviceOfSlice } from './objects-index.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which DestinationRule holds for a service: its namespace's before the root namespace's, exact hosts before wildcards, the oldest of equals.
-import type { Finding } from '../findings.ts';
+import type { Finding } from '../../findings.ts';
 import { rootNamespace } from '../names.ts';
 import type { DestinationRuleObject } from '../objects.ts';
 import { identityOf } from '../objects.ts';

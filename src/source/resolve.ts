@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host names that endpoints have, resolved and resolved again as their records age. Answers arrive when they arrive; nobody waits for them.
-import type { Address } from '../../net/address.ts';
-import { isV4 } from '../../net/address.ts';
+import type { Address } from '../net/address.ts';
+import { isV4 } from '../net/address.ts';
 import type { Timers } from './timers.ts';
 
 export interface Answer {

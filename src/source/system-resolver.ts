@@ -2,7 +2,7 @@
 // Names by the machine's name servers, with the records' own time to live; then, for what these do not know, as the machine's programs see it.
 import { NODATA, NOTFOUND } from 'node:dns';
 import { Resolver as Dns, lookup } from 'node:dns/promises';
-import { parseAddress } from '../../net/address.ts';
+import { parseAddress } from '../net/address.ts';
 import type { Answer, Resolver } from './resolve.ts';
 
 /** Names that only the machine knows (its hosts file) have no time to live: asked again after this many seconds. */
