@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several sources as one. An object that more than one gives is taken whole from the source named first. Only ports whose transport
+// that source does not say learn it from the next one that does, by port number.
+import type { Change } from '../mesh/model.ts';
+import { type Policy, policyKey } from '../mesh/policy.ts';
+import { type Service, type ServicePort, serviceKey } from '../mesh/service.ts';
+import type { Workload } from '../mesh/workload.ts';
+
+export type ObjectKind = 'workload' | 'service' | 'policy';
+
+export interface Origin {
+  /** Name of the source that it is taken from. */
+  readonly source: string;
+  /** Sources that give it too and are not listened to, in their order. */
+  readonly shadows: readonly string[];
+}
+
+export interface Combination {
+  /** What the source at `place` says, as changes of the whole: puts, then removals. */
+  take(place: number, changes: readonly Change[]): Generator<undefined, readonly Change[]>;
+  /** Puts of all there is. */
+  everything(): Generator<undefined, readonly Change[]>;
+  /** Undefined: no source gives it. */
+  origin(kind: ObjectKind, name: string): Origin | undefined;
+}
+
+/** Changes between two pauses. */
+const step = 500;
+
+/** `names`: of the sources, the one that counts most first. */
+export function openCombination(names: readonly string[]): Combination {
+  const held: readonly Held[] = names.map(() => ({ workload: new Map(), service: new Map(), policy: new Map() }));
+
+  const winner = (kind: ObjectKind, name: string): number => held.findIndex((source) => source[kind].has(name));
+
+  const effective = (kind: ObjectKind, name: string): Thing | undefined => {
+    const first = winner(kind, name);
+    const thing = held[first]?.[kind].get(name);
+    if (kind !== 'service' || thing === undefined) return thing;
+    return narrowed(
+      thing as Service,
+      held.slice(first + 1).flatMap((source) => source.service.get(name) ?? []),
+    );
+  };
+
+  return {
+    *take(place, changes) {
+      const source = held[place] as Held;
+      const touched = { workload: new Set<string>(), service: new Set<string>(), policy: new Set<string>() };
+      let count = 0;
+      for (const change of changes) {
+        if (++count % step === 0) yield;
+        const { kind, name, thing } = subject(change);
+        const table: Map<string, Thing> = source[kind];
+        if (thing === undefined && !table.has(name)) continue;
+        if (thing === undefined) table.delete(name);
+        else table.set(name, thing);
+        const first = winner(kind, name);
+        // What is shadowed shows only where the transport of a port is open.
+        if (first === -1 || first >= place || (kind === 'service' && isOpen(held[first]?.service.get(name)))) {
+          touched[kind].add(name);
+        }
+      }
+      const puts: Change[] = [];
+      const removals: Change[] = [];
+      for (const kind of kinds) {
+        for (const name of touched[kind]) {
+          if (++count % step === 0) yield;
+          const thing = effective(kind, name);
+          if (thing) puts.push(put(kind, thing));
+          else removals.push(removal(kind, name));
+        }
+      }
+      return [...puts, ...removals];
+    },
+
+    *everything() {
+      const puts: Change[] = [];
+      let count = 0;
+      for (const kind of kinds) {
+        for (const [place, source] of held.entries()) {
+          for (const name of source[kind].keys()) {
+            if (++count % step === 0) yield;
+            if (winner(kind, name) === place) puts.push(put(kind, effective(kind, name) as Thing));
+          }
+        }
+      }
+      return puts;
+    },
+
+    origin(kind, name) {
+      const [source, ...shadows] = names.filter((_, place) => held[place]?.[kind].has(name));
+      return source === undefined ? undefined : { source, shadows };
+    },
+  };
+}
+
+type Thing = Workload | Service | Policy;
+
+interface Held {
+  readonly workload: Map<string, Workload>;
+  readonly service: Map<string, Service>;
+  readonly policy: Map<string, Policy>;
+}
+
+/** Policies before those that they protect, services before their endpoints. */
+const kinds = ['policy', 'service', 'workload'] as const;
+
+function subject(change: Change): { readonly kind: ObjectKind; readonly name: string; readonly thing?: Thing } {
+  switch (change.kind) {
+    case 'put-workload':
+      return { kind: 'workload', name: change.workload.uid, thing: change.workload };
+    case 'remove-workload':
+      return { kind: 'workload', name: change.uid };
+    case 'put-service':
+      return { kind: 'service', name: serviceKey(change.service), thing: change.service };
+    case 'remove-service':
+      return { kind: 'service', name: change.key };
+    case 'put-policy':
+      return { kind: 'policy', name: policyKey(change.policy), thing: change.policy };
+    case 'remove-policy':
+      return { kind: 'policy', name: change.key };
+  }
+}
+
+// The tables are typed by kind, so the casts hold.
+function put(kind: ObjectKind, thing: Thing): Change {
+  if (kind === 'workload') return { kind: 'put-workload', workload: thing as Workload };
+  if (kind === 'service') return { kind: 'put-service', service: thing as Service };
+  return { kind: 'put-policy', policy: thing as Policy };
+}
+
+function removal(kind: ObjectKind, name: string): Change {
+  if (kind === 'workload') return { kind: 'remove-workload', uid: name };
+  return kind === 'service' ? { kind: 'remove-service', key: name } : { kind: 'remove-policy', key: name };
+}
+
+const isOpen = (service: Service | undefined): boolean =>
+  service?.ports.some(({ protocol }) => protocol === 'any') ?? false;
+
+/** `service`, its open ports with the transports that the first of `others` says which has them. */
+function narrowed(service: Service, others: readonly Service[]): Service {
+  if (others.length === 0 || !isOpen(service)) return service;
+  const ports = service.ports.map((port): ServicePort => {
+    if (port.protocol !== 'any') return port;
+    for (const other of others) {
+      const said = new Set(other.ports.filter((p) => p.port === port.port).map((p) => p.protocol));
+      // TCP and UDP both: that is what 'any' means.
+      const [protocol] = said;
+      if (said.size === 1 && protocol !== undefined && protocol !== 'any') return { ...port, protocol };
+      if (said.has('tcp') || said.has('udp')) return port;
+    }
+    return port;
+  });
+  return ports.every((port, i) => port === service.ports[i]) ? service : { ...service, ports };
+}
