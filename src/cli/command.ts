@@ -5,10 +5,7 @@ import { KmeshError } from '../errors.ts';
 import { argTerm, flagsOf, flagTerm, PROGRAM, paramText } from './describe.ts';
 import { globalFlags } from './global.ts';
 import { flagName, type Params } from './param.ts';
-import type { Command, Program } from './spec.ts';
-
-/** The words given for each flag and argument, by key; keys without words are absent. */
-export type Words = Readonly<Record<string, readonly string[]>>;
+import type { Command, Program, Words } from './spec.ts';
 
 /** What a command line asks for. */
 export type Parsed = { readonly globals: Words } & (

@@ -2,14 +2,14 @@
 // One command line from words to exit code: parse, check, run, print, report.
 import type { Env } from '../env.ts';
 import { KmeshError } from '../errors.ts';
-import { type Parsed, parseCommandLine, type Words } from './command.ts';
+import { type Parsed, parseCommandLine } from './command.ts';
 import { commandName, flagsOf, PROGRAM } from './describe.ts';
 import { asKmeshError, DONE, exitCodeOf, faultJson, faultText } from './fault.ts';
 import { type GlobalInput, globalFlags } from './global.ts';
 import { formats, render, writeAll } from './output.ts';
 import { painter } from './paint.ts';
 import { flagName, type Param, type Params } from './param.ts';
-import type { Command, Program } from './spec.ts';
+import type { Command, Program, Words } from './spec.ts';
 
 /** Called before a command that ends in its own way on SIGINT and SIGTERM. */
 export type ListenForSignals = () => void;
@@ -75,7 +75,7 @@ async function runCommand(
   const { bpffs, cgroupRoot, runDir, verbose } = globals;
   const ambient = globals.noColor ? withoutColour(env) : env;
   const result = await command.run(
-    { env: ambient, place: { bpffs, cgroupRoot, runDir }, verbose, program: from.program },
+    { env: ambient, place: { bpffs, cgroupRoot, runDir }, verbose, program: from.program, words },
     input,
   );
   if (command.ownOutput !== true) {

@@ -4,12 +4,17 @@ import type { Env, Place } from '../env.ts';
 import type { KmeshError } from '../errors.ts';
 import type { Input, Params } from './param.ts';
 
+/** The words given for each flag and argument, by key; none, or no key: not given. */
+export type Words = Readonly<Record<string, readonly string[]>>;
+
 /** What every command gets. */
 export interface Context {
   readonly env: Env;
   readonly place: Place;
   readonly verbose: boolean;
   readonly program: Program;
+  /** As they were typed, before they became `input`. */
+  readonly words: Words;
 }
 
 export interface Example {

@@ -5,6 +5,18 @@ import { choiceOr, durationOr, text, texts } from '../param.ts';
 import { sizeFlags } from '../sizes.ts';
 import { command } from '../spec.ts';
 
+/** Those of `install` as well: what it writes starts an agent with them. */
+export const agentFlags = {
+  config: texts('DIR|FILE', 'where the configuration is; - reads standard input once', {
+    required: true,
+    complete: 'file',
+  }),
+  node: text('NAME', "name of this node: its locality and node-local policies need it (default: the host's name)"),
+  logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
+  healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
+  ...sizeFlags,
+};
+
 export const agent = command({
   path: ['agent'],
   group: 'Control plane',
@@ -19,16 +31,7 @@ export const agent = command({
     { line: 'kubectl get -A -o yaml services,pods,endpointslices | kmeshctl agent --config -', note: 'standard input' },
   ],
   args: {},
-  flags: {
-    config: texts('DIR|FILE', 'where the configuration is; - reads standard input once', {
-      required: true,
-      complete: 'file',
-    }),
-    node: text('NAME', "name of this node: its locality and node-local policies need it (default: the host's name)"),
-    logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
-    healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
-    ...sizeFlags,
-  },
+  flags: agentFlags,
   needsRoot: true,
   handlesSignals: true,
   ownOutput: true,
