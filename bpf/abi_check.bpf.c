@@ -23,6 +23,8 @@ struct km_abi {
 	struct km_udp_flow udp_flow;
 	struct km_udp_reverse udp_reverse;
 	struct km_active active;
+	struct km_miss miss;
+	struct km_miss_record miss_record;
 	struct km_name_key name_key;
 	struct km_name name;
 	struct km_setting setting;
@@ -31,4 +33,5 @@ struct km_abi {
 	enum km_reason reason;
 	enum km_policy policy;
 	enum km_name_kind name_kind;
+	enum km_miss_state miss_state;
 } km_abi;

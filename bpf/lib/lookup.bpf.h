@@ -5,6 +5,7 @@
 
 #include "lib/addr.bpf.h"
 #include "lib/enrolment.bpf.h"
+#include "lib/miss.bpf.h"
 #include "lib/range.bpf.h"
 #include "lib/reason.bpf.h"
 #include "maps/service.bpf.h"
@@ -63,12 +64,13 @@ km_apart __u32 km_find_variant(const struct km_frontend_key *dialled, int prefix
 	return why;
 }
 
-km_inline bool km_has_cidrs(void)
+/* KM_SETTING_*: 0 where only exact addresses count, which is the common case. */
+km_inline __u32 km_setting_flags(void)
 {
 	const __u32 zero = 0;
 	const struct km_setting *settings = bpf_map_lookup_elem(&setting, &zero);
 
-	return settings && settings->flags & KM_SETTING_CIDR;
+	return settings ? settings->flags : 0;
 }
 
 /* By the longest range that holds the address. */
@@ -92,6 +94,27 @@ km_apart __u32 km_find_cidr(const struct km_frontend_key *dialled, __u32 workloa
 	if (*backend_id == KM_BACKEND_VARIANT)
 		return km_find_variant(dialled, raw >> 32 & 0xff, workload_id, backend_id);
 	return KM_FOUND;
+}
+
+/*
+ * What is not known by its exact address. A range says nothing of addresses that were not asked for yet: one of them may be a service's
+ * own, which comes before any range.
+ */
+km_apart __u32 km_find_around(const struct km_frontend_key *dialled, __u32 workload_id, __u32 *backend_id)
+{
+	const __u32 flags = km_setting_flags();
+	__u32 why = KM_REASON_UNKNOWN_DESTINATION;
+	bool asked = false;
+
+	if (!dialled || !backend_id)
+		return why;
+	if (flags & KM_SETTING_ON_DEMAND)
+		asked = km_ask(&dialled->addr, workload_id);
+	if (asked && flags & KM_SETTING_MISS_REFUSE)
+		return KM_REASON_MISS_REFUSED;
+	if (flags & KM_SETTING_CIDR)
+		why = km_find_cidr(dialled, workload_id, backend_id);
+	return asked && why == KM_REASON_UNKNOWN_DESTINATION ? KM_REASON_MISS_DIRECT : why;
 }
 
 /* The value does not belong to the key: its element was freed and used again at once. Looks again, three times. */
@@ -130,9 +153,9 @@ km_inline __u32 km_find_backend(const struct km_frontend_key *dialled, __u32 wor
 		/* An element used again at once can hide a key that is there from one look-up. */
 		value = bpf_map_lookup_elem(&frontend, dialled);
 		if (km_likely(!value)) {
-			if (km_likely(!km_has_cidrs()))
+			if (km_likely(!km_setting_flags()))
 				return KM_REASON_UNKNOWN_DESTINATION;
-			return km_find_cidr(dialled, workload_id, backend_id);
+			return km_find_around(dialled, workload_id, backend_id);
 		}
 		km_count(KM_REASON_FRONTEND_REREAD);
 	}
@@ -141,8 +164,8 @@ km_inline __u32 km_find_backend(const struct km_frontend_key *dialled, __u32 wor
 	if (km_unlikely(raw >> 32 != km_frontend_tag(dialled))) {
 		const __u32 why = km_find_torn(dialled, backend_id);
 
-		if (why == KM_REASON_UNKNOWN_DESTINATION && km_has_cidrs())
-			return km_find_cidr(dialled, workload_id, backend_id);
+		if (why == KM_REASON_UNKNOWN_DESTINATION)
+			return km_find_around(dialled, workload_id, backend_id);
 		if (why != KM_FOUND)
 			return why;
 	}

@@ -25,7 +25,7 @@ km_inline void km_count(__u32 why)
 #define KM_BIT(why) (1u << KM_REASON_##why)
 #define KM_REFUSALS                                                                                                    \
 	(KM_BIT(EMPTY_REFUSED) | KM_BIT(TORN_FRONTEND) | KM_BIT(TORN_BACKEND) | KM_BIT(FAMILY) |                       \
-	 KM_BIT(STORAGE_FULL) | KM_BIT(UDP_FLOW_FULL))
+	 KM_BIT(STORAGE_FULL) | KM_BIT(UDP_FLOW_FULL) | KM_BIT(MISS_REFUSED))
 
 _Static_assert(KM_REASON_MAX <= 32, "one bit a reason");
 

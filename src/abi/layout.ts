@@ -52,6 +52,9 @@ export const s64: Field<bigint> = {
   write: (v, o, n) => v.setBigInt64(o, n, true),
 };
 
+/** No bytes at all. */
+export const none: Field<undefined> = { size: 0, align: 1, read: () => undefined, write: () => undefined };
+
 /** union km_addr. '' is the all-zero address: "none". */
 export const addr: Field<Address | ''> = {
   size: 16,

@@ -3,7 +3,7 @@
 import { type Layout, scalar, u32 } from './layout.ts';
 import * as s from './structs.ts';
 
-export type MapType = 'hash' | 'lru_hash' | 'array' | 'percpu_array' | 'lpm_trie' | 'sk_storage';
+export type MapType = 'hash' | 'lru_hash' | 'array' | 'percpu_array' | 'lpm_trie' | 'sk_storage' | 'ringbuf';
 
 export interface MapDescriptor<K, V> {
   readonly name: string;
@@ -38,6 +38,8 @@ export const maps = {
   affinity: map('affinity', 'lru_hash', s.affinityKey, s.affinityValue),
   udp_flow: map('udp_flow', 'lru_hash', s.udpKey, s.udpFlowValue),
   udp_reverse: map('udp_reverse', 'lru_hash', s.udpKey, s.udpReverseValue),
+  miss: map('miss', 'lru_hash', s.addressKey, s.missValue),
+  misses: map('misses', 'ringbuf', s.nothing, s.nothing),
   enrolment: map('enrolment', 'hash', s.u64Key, s.enrolmentValue),
   name: map('name', 'hash', s.nameKey, s.nameValue),
 } as const;

@@ -25,6 +25,9 @@ export const reasons = [
   'tcp_closed',
   'tcp_failed',
   'mptcp_join',
+  'miss_direct',
+  'miss_refused',
+  'miss_lost',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One table for each struct of bpf/include/kmesh/abi.h.
-import { addr, be16, bytes, pad, s64, scalar, struct, u8, u16, u32, u32s, u64, u64s } from './layout.ts';
+import { addr, be16, bytes, none, pad, s64, scalar, struct, u8, u16, u32, u32s, u64, u64s } from './layout.ts';
 
 export const enrolledValue = struct('km_enrolled', { workload_id: u32, flags: u32 });
 /** Words of km_level.filter. */
@@ -75,6 +75,8 @@ export const udpFlowValue = struct('km_udp_flow', {
 });
 export const udpReverseValue = struct('km_udp_reverse', { addr, port: be16, pad: pad(2), pad2: pad(4) });
 export const activeValue = struct('km_active', { connections: s64 });
+export const missValue = struct('km_miss', { since_ns: u64, state: u32, pad: pad(4) });
+export const missRecord = struct('km_miss_record', { addr, since_ns: u64, state: u32, pad: pad(4) });
 export const nameKey = struct('km_name_key', { id: u32, kind: u16, part: u16 });
 export const namePartLength = 60;
 export const nameValue = struct('km_name', { length: u32, text: bytes(namePartLength) });
@@ -97,9 +99,13 @@ export const oldRecord = struct('km_old_record', {
   state: u8,
   pad: pad(2),
 });
+/** A map key that is an address. */
+export const addressKey = scalar('km_addr', addr);
 export const u32Key = scalar('__u32', u32);
 export const u64Key = scalar('__u64', u64);
 export const u64Value = scalar('__u64', u64);
+/** Of maps without keys. */
+export const nothing = scalar('void', none);
 
 /** KM_ABI_VERSION: raised when programs of one version cannot use maps of another. */
 export const abiVersion = 1;
@@ -115,7 +121,11 @@ export const backendFlag = { passthrough: 1, emptyDirect: 2 } as const;
 /** Bits of km_sock.flags */
 export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8, flows: 16, subflow: 32 } as const;
 /** Bits of km_setting.flags */
-export const settingFlag = { cidr: 1 } as const;
+export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4 } as const;
+/** enum km_miss_state */
+export const missState = { asked: 1, answered: 2 } as const;
+/** KM_MISS_AGAIN_NS */
+export const missAgainNs = 30_000_000_000n;
 /** enum km_name_kind */
 export const nameKind = { workload: 1, service: 2, backend: 3, namespace: 4 } as const;
 export type NameKind = keyof typeof nameKind;

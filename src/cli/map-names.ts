@@ -18,6 +18,8 @@ export const mapNames = [
   'affinity',
   'udp_flow',
   'udp_reverse',
+  'miss',
+  'misses',
   'enrolment',
   'name',
 ] as const;

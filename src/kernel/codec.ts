@@ -21,6 +21,11 @@ export function isArray(type: MapType): boolean {
   return type === 'array' || type === 'percpu_array';
 }
 
+/** True for maps that cannot be read or written by key from here. */
+export function isKeyless(type: MapType): boolean {
+  return type === 'sk_storage' || type === 'ringbuf';
+}
+
 const isHeader = (value: object): value is HeaderSlot => 'backend_id' in value;
 
 /** The bytes of map `name`. */

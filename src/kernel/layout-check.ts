@@ -15,6 +15,7 @@ export const mapTypeCode: Readonly<Record<MapType, number>> = {
   lru_hash: 9,
   lpm_trie: 11,
   sk_storage: 24,
+  ringbuf: 27,
 };
 
 /** A map as an object declares it or as the kernel holds it. */

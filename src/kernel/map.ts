@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One kernel map: entries in batches where the kernel has them, one by one where it has not.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
-import { codecOf, isArray, isZero } from './codec.ts';
+import { codecOf, isArray, isKeyless, isZero } from './codec.ts';
 import type { MapHandle, WritableValue } from './dataplane.ts';
 import { failure, type Libbpf, libbpf, stableBytes } from './libbpf.ts';
 import { mapError } from './map-error.ts';
@@ -154,7 +154,7 @@ function drive(total: number, batch: Batch | undefined, single: Single, skip: Re
 const none: ReadonlySet<string> = new Set();
 const absent: ReadonlySet<string> = new Set(['ENOENT']);
 
-/** Socket storage: only programs, and the walk that sockets() makes, get at it. */
+/** Socket storage and the ring buffer: sockets() and nextMisses() read them. */
 function keylessMap<M extends MapName>(name: M, fault: (operation: string) => Error): MapHandle<M> {
   const refuse = (operation: string) => (): never => {
     throw fault(operation);
@@ -226,7 +226,7 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
   const walk = (below?: number): Generator<RawBatch> =>
     walkRaw(raw, (errno) => fault('walk', errno), array ? below : undefined);
 
-  if (codec.type === 'sk_storage') return keylessMap(name, (operation) => fault(operation, 'ENOTSUPP'));
+  if (isKeyless(codec.type)) return keylessMap(name, (operation) => fault(operation, 'ENOTSUPP'));
   return {
     name,
     maxEntries,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One map in memory, byte for byte as the kernel would hold it.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
-import { type Codec, codecOf, isArray, isZero } from './codec.ts';
+import { type Codec, codecOf, isArray, isKeyless, isZero } from './codec.ts';
 import type { MapHandle, WritableValue } from './dataplane.ts';
 import { type ErrnoName, mapError } from './map-error.ts';
 
@@ -170,8 +170,8 @@ export function memoryMap<M extends MapName>(name: M, maxEntries: number): Memor
     }
   };
   const readable = (operation: string) => {
-    // Only programs reach socket storage by key; sockets() walks it.
-    if (codec.type === 'sk_storage') throw fail(operation, 'ENOTSUPP');
+    // Only programs reach socket storage by key; sockets() walks it. A ring has no keys.
+    if (isKeyless(codec.type)) throw fail(operation, 'ENOTSUPP');
   };
 
   return {

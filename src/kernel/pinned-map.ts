@@ -30,7 +30,7 @@ export interface PinnedMap {
   readonly name: string;
   readonly type: string;
   readonly info: MapInfo;
-  /** False for maps that have no keys to walk (socket storage). */
+  /** False for maps that have no keys to walk: socket storage, the ring buffer. */
   readonly walkable: boolean;
   /** Every entry, as it is read; per-CPU values are added up, all-zero entries of arrays are left out. Hex text when raw. */
   entries(raw?: boolean): Generator<PinnedEntry>;
@@ -93,7 +93,14 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
     }
   }
 
-  return { name, type, info, walkable: type !== 'sk_storage', entries, close: () => closeSync(fd) };
+  return {
+    name,
+    type,
+    info,
+    walkable: type !== 'sk_storage' && type !== 'ringbuf',
+    entries,
+    close: () => closeSync(fd),
+  };
 }
 
 /** Slots of `endpoint` that hold a header: those that `backend` names. */

@@ -25,12 +25,14 @@ export const defaultSizes: Readonly<Record<MapName, number>> = {
   affinity: 16384,
   udp_flow: 16384,
   udp_reverse: 16384,
+  miss: 16384,
+  misses: 65536,
   enrolment: 16384,
   name: 524288,
 };
 
 /** Maps whose size is part of their meaning. */
-const fixed: ReadonlySet<MapName> = new Set<MapName>(['setting', 'level', 'sock', 'reason']);
+const fixed: ReadonlySet<MapName> = new Set<MapName>(['setting', 'level', 'sock', 'reason', 'misses']);
 
 /** True when the size of `map` may be chosen. */
 export function isSizable(map: MapName): boolean {

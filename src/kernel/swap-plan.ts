@@ -6,7 +6,7 @@ import { type MapName, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
 import { type Btf, parseBtf } from './btf.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
-import { mapLayout } from './layout-check.ts';
+import { mapLayout, mapTypeCode } from './layout-check.ts';
 import type { DeclaredMap } from './objects.ts';
 import { openPin, pinNames } from './pins.ts';
 import { isSizable, type MapSizes } from './sizes.ts';
@@ -124,7 +124,11 @@ export function planSwap(held: ReadonlyMap<string, HeldMap>, declared: ReadonlyM
     }
     const same = now !== undefined && sameShape(wanted, now) && (now.layout === '' || now.layout === wanted.layout);
     if (same && now.info.maxEntries === wanted.maxEntries && now.info.flags === wanted.flags) kept.push(map);
-    else replaced.push({ map, from: now?.info.maxEntries ?? 0, to: wanted.maxEntries, copied: same });
+    else {
+      // A ring has nothing that could be read twice.
+      const copied = same && wanted.type !== mapTypeCode.ringbuf;
+      replaced.push({ map, from: now?.info.maxEntries ?? 0, to: wanted.maxEntries, copied });
+    }
   }
   return { kept, replaced, dropped: [...held.keys()].filter((name) => !declared.has(name as MapName)) };
 }

@@ -20,8 +20,8 @@ export interface UpgradeOptions extends SizeOptions {
   readonly objects?: string | undefined;
 }
 
-/** Per-CPU counters start anew when their layout changes; nothing depends on them. */
-const startsAnew: ReadonlySet<string> = new Set(['reason']);
+/** Counters start anew when their layout changes: nothing depends on them. What a ring reports is in the map `miss` as well. */
+const startsAnew: ReadonlySet<string> = new Set(['reason', 'misses']);
 
 function stepsOf(plan: SwapPlan): Step[] {
   return [

@@ -205,6 +205,31 @@ struct km_active {
 	__s64 connections;
 };
 
+/* ---- on demand ---- */
+
+enum km_miss_state {
+	KM_MISS_ASKED = 1, /* nobody has said yet whether the mesh knows the address */
+	KM_MISS_ANSWERED = 2, /* what the mesh knows of it is in the maps */
+};
+
+/* Reported again, when it is dialled, so long after the last time: an answer may have grown old. */
+#define KM_MISS_AGAIN_NS 30000000000ull
+
+/* miss: union km_addr that was dialled and had no frontend -> */
+struct km_miss {
+	__u64 since_ns; /* CLOCK_MONOTONIC when it was reported last */
+	__u32 state;
+	__u32 pad;
+};
+
+/* misses: a record for each address that is to be asked for, or asked for again */
+struct km_miss_record {
+	union km_addr addr;
+	__u64 since_ns;
+	__u32 state; /* KM_MISS_ANSWERED: this is not the first time */
+	__u32 pad;
+};
+
 /* ---- names ---- */
 
 enum km_name_kind {
@@ -229,6 +254,8 @@ struct km_name {
 
 /* settings: one entry, written whole by the agent */
 #define KM_SETTING_CIDR 1u /* cidr holds something */
+#define KM_SETTING_ON_DEMAND 2u /* what has no frontend is asked for */
+#define KM_SETTING_MISS_REFUSE 4u /* and refused until the answer is there; else it goes where it was dialled */
 struct km_setting {
 	__u32 abi_version;
 	__u32 flags;
@@ -278,6 +305,8 @@ KM_SIZE(km_udp_key, 32);
 KM_SIZE(km_udp_flow, 32);
 KM_SIZE(km_udp_reverse, 24);
 KM_SIZE(km_active, 8);
+KM_SIZE(km_miss, 16);
+KM_SIZE(km_miss_record, 32);
 KM_SIZE(km_name_key, 8);
 KM_SIZE(km_name, 64);
 KM_SIZE(km_setting, 8);

@@ -27,6 +27,9 @@ enum km_reason {
 	KM_REASON_TCP_CLOSED,
 	KM_REASON_TCP_FAILED, /* never established */
 	KM_REASON_MPTCP_JOIN, /* a further path of an open MPTCP connection: left alone */
+	KM_REASON_MISS_DIRECT, /* an address that is being asked for: left alone meanwhile */
+	KM_REASON_MISS_REFUSED, /* the same, refused meanwhile */
+	KM_REASON_MISS_LOST, /* no room to report an address; the agent looks for it in the map */
 	KM_REASON_MAX,
 };
 
