@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent: source -> model -> kernel, with everything around it that keeps that so. Knows no files, pins or signals itself.
+// The agent: sources -> model -> kernel, with everything around it that keeps that so. Knows no files, pins or signals itself.
 import { openAdminServer } from './admin/server.ts';
 import type { AgentStatus, ReloadAnswer } from './admin/types.ts';
 import { openFeed } from './agent/feed.ts';
@@ -8,25 +8,18 @@ import { type AnsweringAgent, handlersOf, openLagMeter, statusOf } from './agent
 import { type KernelParts, openKernel } from './agent/kernel.ts';
 import { takeLock } from './agent/lock.ts';
 import { openReadiness } from './agent/readiness.ts';
+import type { AgentSource, SourceOpening } from './agent/sources.ts';
 import type { ServiceManager } from './agent/systemd.ts';
-import { viewFinder } from './agent/view.ts';
-import type { Change } from './mesh/model.ts';
-import type { Report } from './source/findings.ts';
-
-/** What tells the agent what there should be. */
-export interface AgentSource {
-  /** Reads everything again; resolves when what came of it was told. */
-  reload(): Promise<void>;
-  close(): Promise<void>;
-}
+import { type GivenView, viewFinder } from './agent/view.ts';
 
 export interface AgentParts extends KernelParts {
   readonly node: string;
   readonly version: string;
   readonly manager: ServiceManager;
-  readonly sourceName: string;
-  /** Calls `onChange` with all there is, then with what differs. */
-  readonly openSource: (onChange: (changes: readonly Change[], report: Report) => void) => AgentSource;
+  /** What of the node's view is known beforehand. */
+  readonly view?: GivenView;
+  /** What tells the agent what there should be, the one that counts most first. */
+  readonly sources: readonly SourceOpening[];
 }
 
 export interface Agent {
@@ -43,7 +36,7 @@ export interface Agent {
 const lockWaitMs = 250;
 
 /**
- * Runs until closed. What the kernel holds is taken over as it is, and changed only once the source has told everything.
+ * Runs until closed. What the kernel holds is taken over as it is, and changed only once every source has told everything.
  * @throws KmeshError KM_AGENT_RUNNING; what opening the pins or the socket throws.
  */
 export async function startAgent(parts: AgentParts): Promise<Agent> {
@@ -61,17 +54,18 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
 
 /** `closers` is filled as things are opened: closed from the last to the first. */
 async function start(parts: AgentParts, closers: (() => unknown)[], close: () => Promise<void>): Promise<Agent> {
-  const { log, runDir, manager, now, node, version, sourceName } = parts;
+  const { log, runDir, manager, now, node, version } = parts;
   const since = now();
   const life = await takeLock(runDir, { name: 'agent.lock', command: 'kmeshctl agent', waitMs: lockWaitMs });
   closers.push(life.release);
   manager.status('opening the data plane');
-  const view = viewFinder(node);
+  const view = viewFinder(node, parts.view);
   const kernel = await openKernel(parts, view, () => readiness.look());
   closers.push(() => kernel.close());
   const { reconciler, heal, growth } = kernel;
   let recounted = false;
   const feed = openFeed({
+    sources: parts.sources.map(({ name }) => name),
     reconciler,
     view,
     now,
@@ -85,25 +79,27 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
       void heal.recount();
     },
   });
-  const readiness = openReadiness({ reconciler, report: () => feed.report, manager, log });
+  const opened: AgentSource[] = [];
+  const sources = () =>
+    parts.sources.map(({ name }, place) => ({ name, report: feed.reports[place], xds: opened[place]?.status?.() }));
+  const readiness = openReadiness({ reconciler, sources, manager, log });
   const lag = openLagMeter();
   closers.push(lag.close);
 
-  let source: AgentSource | undefined;
   const reload = async (): Promise<ReloadAnswer> => {
     manager.reloading();
     try {
       const before = feed.taken;
-      await source?.reload();
+      await Promise.all(opened.map((source) => source.reload()));
       await feed.settled();
-      const faults = feed.report?.faults.map(remarkOf) ?? [];
+      const faults = feed.reports.flatMap((report) => report?.faults.map(remarkOf) ?? []);
       return { ready: readiness.reasons().length === 0, changes: feed.taken - before, faults };
     } finally {
       manager.reloaded();
     }
   };
   const answering: AnsweringAgent = {
-    ...{ version, node, since, sourceName, log, reload },
+    ...{ version, node, since, sources, log, reload },
     ...{ reconciler, feed, heal, growth, lag, notReady: readiness.reasons },
     memberDifferences: kernel.memberDifferences,
   };
@@ -111,12 +107,16 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   closers.push(() => server.close());
   log.info({ version, socket: server.path }, 'agent started');
   manager.status('reading the configuration');
-  source = parts.openSource((changes, report) => {
-    feed.take(changes, report);
-    // News without changes settles at once.
-    if (changes.length === 0) readiness.look();
-  });
-  closers.push(() => source?.close());
+  for (const [place, { open }] of parts.sources.entries()) {
+    const source = open(async (news) => {
+      const settled = feed.take(place, news);
+      // News without changes settles at once.
+      if (news.changes.length === 0) readiness.look();
+      await settled;
+    });
+    opened.push(source);
+    closers.push(() => source.close());
+  }
   heal.start();
   return {
     status: () => statusOf(answering),

@@ -32,18 +32,58 @@ export interface IgnoredStatus {
 }
 
 export interface SourceStatus {
-  /** What it reads: a path. */
+  /** What it reads: paths, or a control plane. */
   readonly name: string;
   /** It has given its first whole state. */
   readonly complete: boolean;
   readonly files: number;
   /** Objects in effect. */
   readonly objects: number;
+  /** Of a control plane. */
+  readonly xds?: XdsSourceStatus;
+}
+
+export interface XdsSourceStatus {
+  /** HOST:PORT. */
+  readonly server: string;
+  readonly connected: boolean;
+  /** When it connected, or lost the connection. */
+  readonly since: number;
+  /** Streams opened so far. */
+  readonly streams: number;
+  /** Why the last stream ended or could not be opened; '' when none did. */
+  readonly lastFault: string;
+  readonly onDemand: boolean;
+  /** Names asked for, and those that the server knows nothing of; on demand only. */
+  readonly demanded: number;
+  readonly absent: number;
+  readonly types: readonly XdsTypeStatus[];
+}
+
+/** One of the two subscriptions. */
+export interface XdsTypeStatus {
+  readonly type: 'address' | 'authorization';
+  readonly complete: boolean;
+  /** Resources held. */
+  readonly held: number;
+  readonly lastResponseAt?: number;
+  /** Version of the last response. */
+  readonly systemVersion: string;
+  readonly responses: number;
+  readonly bytes: number;
+  readonly acks: number;
+  readonly nacks: number;
+  /** Resources refused so far. */
+  readonly rejected: number;
+  /** Resources whose last version is refused now. */
+  readonly refusedNow: number;
+  /** The first of them, with what is wrong. `kept`: an older version is in effect. */
+  readonly refused: readonly { readonly name: string; readonly faults: readonly string[]; readonly kept: boolean }[];
 }
 
 export interface ApplyStatus {
   readonly at: number;
-  /** From the source's change to the last write. */
+  /** From a source's change to the last write. */
   readonly milliseconds: number;
   readonly changes: number;
   readonly operations: number;
@@ -81,6 +121,7 @@ export interface AgentStatus {
   readonly sources: readonly SourceStatus[];
   readonly services: number;
   readonly workloads: number;
+  readonly policies: number;
   /** Documents that were refused, and services that do not fit into the kernel's maps. */
   readonly faults: readonly Remark[];
   /** Fields of known kinds that have no effect here. */

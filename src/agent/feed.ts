@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the source into the reconciler: counts what is on its way, and follows where the node stands.
+// From the sources into the reconciler: puts them together, counts what is on its way, and follows where the node stands.
 import type { ApplyStatus } from '../admin/types.ts';
 import type { Change } from '../mesh/model.ts';
+import { type ObjectKind, type Origin, openCombination } from '../source/combine.ts';
 import type { Report } from '../source/findings.ts';
+import type { News } from '../source/news.ts';
 import type { Outcome, Reconciler } from './reconciler.ts';
+import { serial } from './serial.ts';
+import { inSlices } from './slices.ts';
 import type { ViewFinder } from './view.ts';
 
 export interface FeedOptions {
+  /** Names of the sources, the one that counts most first. */
+  readonly sources: readonly string[];
   readonly reconciler: Reconciler;
   readonly view: ViewFinder;
   readonly now: () => number;
@@ -15,17 +21,19 @@ export interface FeedOptions {
 }
 
 export interface Feed {
-  /** What the source says: first everything there is, then what differs. */
-  take(changes: readonly Change[], report: Report): void;
-  /** Resolves when everything taken so far is in the kernel, or could not be written. */
+  /** What the source at `place` says. Nothing goes on before every source has said something. Resolves once it is settled. */
+  take(place: number, news: News): Promise<void>;
+  /** Resolves when everything that could go on so far is in the kernel, or could not be written. */
   settled(): Promise<void>;
-  /** Undefined until the source has said something. */
-  readonly report: Report | undefined;
+  /** Of each source; undefined until it has said something. */
+  readonly reports: readonly (Report | undefined)[];
   /** Changes taken and not yet settled. */
   readonly queue: number;
   /** Changes taken in all. */
   readonly taken: number;
   readonly lastApply: ApplyStatus | undefined;
+  /** Undefined: no source gives it. */
+  origin(kind: ObjectKind, name: string): Origin | undefined;
 }
 
 /** True when the source found faults and nothing else: a folder that is not mounted yet, say. That tells nothing of what there should be. */
@@ -33,48 +41,80 @@ export function saysNothing({ objects, faults }: Report): boolean {
   return objects === 0 && faults.length > 0;
 }
 
-export function openFeed({ reconciler, view, now, onSettled }: FeedOptions): Feed {
-  let report: Report | undefined;
-  let begun = false;
+export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOptions): Feed {
+  const reports = sources.map((): Report | undefined => undefined);
+  /** What a single source says goes on as it is. */
+  const combination = sources.length > 1 ? openCombination(sources) : undefined;
+  const turns = serial();
+  /** Sources whose first whole state is not taken in yet. */
+  const silent = new Set(sources.keys());
+  /** Sources whose changes count from now on. */
+  const spoken = new Set<number>();
+  let begin = (): void => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  let started = false;
   let queue = 0;
   let taken = 0;
   let lastApply: ApplyStatus | undefined;
   let under: Promise<unknown> = Promise.resolve();
 
-  const submit = async (changes: readonly Change[], first: boolean): Promise<void> => {
-    const begun = performance.now();
-    queue += changes.length;
-    taken += changes.length;
+  const submit = async (changes: readonly Change[]): Promise<void> => {
+    const first = !started;
+    started = true;
+    const from = performance.now();
     // Both go into the same batch.
     const moved = view.follow(changes) ? reconciler.setView(view.view) : undefined;
     const outcome = await (first ? reconciler.replaceAll(changes) : reconciler.submit(changes));
     await moved;
-    queue -= changes.length;
     lastApply = {
       at: now(),
-      milliseconds: performance.now() - begun,
+      milliseconds: performance.now() - from,
       changes: changes.length,
       operations: outcome.operations,
     };
+    if (first) begin();
     onSettled(outcome);
+  };
+  const pass = (changes: readonly Change[]): Promise<void> => {
+    const done = submit(changes);
+    under = Promise.all([under, done]);
+    return done;
+  };
+
+  const combined = async (place: number, changes: readonly Change[]): Promise<void> => {
+    if (!combination) return pass(changes);
+    // Only putting together is done one after the other: what follows need not wait until this is in the kernel.
+    const { done } = await turns.run(async () => {
+      // Never given up, so that there is a result.
+      const own = (await inSlices(combination.take(place, changes))) as readonly Change[];
+      silent.delete(place);
+      if (silent.size > 0) return { done: begun };
+      return { done: pass(started ? own : ((await inSlices(combination.everything())) as readonly Change[])) };
+    });
+    return done;
   };
 
   return {
-    take(changes, next) {
-      report = next;
+    async take(place, { changes, report }) {
+      const first = !spoken.has(place);
+      reports[place] = report;
       // What the kernel holds from before stays until the source has something to put in its place.
-      if (!begun && saysNothing(next)) return;
-      const first = !begun;
-      begun = true;
+      if (first && saysNothing(report)) return;
+      spoken.add(place);
       // What a report alone says needs no batch.
-      if (first || changes.length > 0) under = Promise.all([under, submit(changes, first)]);
+      if (!first && changes.length === 0) return;
+      queue += changes.length;
+      taken += changes.length;
+      await combined(place, changes);
+      queue -= changes.length;
     },
     async settled() {
+      await turns.idle();
       await under;
     },
-    get report() {
-      return report;
-    },
+    reports,
     get queue() {
       return queue;
     },
@@ -83,6 +123,9 @@ export function openFeed({ reconciler, view, now, onSettled }: FeedOptions): Fee
     },
     get lastApply() {
       return lastApply;
+    },
+    origin(kind, name) {
+      return combination ? combination.origin(kind, name) : { source: sources[0] ?? '', shadows: [] };
     },
   };
 }

@@ -3,8 +3,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { abiVersion } from '../abi/structs.ts';
 import type { Handlers } from '../admin/server.ts';
-import type { AgentStatus, Difference, LogLevel, ReloadAnswer } from '../admin/types.ts';
+import type { AgentStatus, Difference, LogLevel, ReloadAnswer, Remark } from '../admin/types.ts';
 import { KmeshError } from '../errors.ts';
+import { mergeIgnored } from '../source/findings.ts';
 import { explainByModel } from './explain.ts';
 import type { Feed } from './feed.ts';
 import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts';
@@ -13,12 +14,13 @@ import type { Heal } from './heal.ts';
 import type { Log } from './log.ts';
 import { configItems } from './model-json.ts';
 import type { Reconciler } from './reconciler.ts';
+import { type SourceFacts, sourceStatusOf } from './sources.ts';
 
 export interface AnsweringAgent {
   readonly version: string;
   readonly node: string;
   readonly since: number;
-  readonly sourceName: string;
+  readonly sources: () => readonly SourceFacts[];
   readonly log: Log;
   readonly reconciler: Reconciler;
   readonly feed: Feed;
@@ -53,7 +55,8 @@ export function openLagMeter(): LagMeter {
 
 export function statusOf(agent: AnsweringAgent): AgentStatus {
   const { reconciler, feed, log } = agent;
-  const { report } = feed;
+  const sources = agent.sources();
+  const reports = sources.flatMap(({ report }) => report ?? []);
   const { refused, error } = reconciler.status();
   const notReady = agent.notReady();
   return {
@@ -64,19 +67,13 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     since: agent.since,
     ready: notReady.length === 0,
     notReady,
-    sources: [
-      {
-        name: agent.sourceName,
-        complete: report !== undefined,
-        files: report?.files ?? 0,
-        objects: report?.objects ?? 0,
-      },
-    ],
+    sources: sources.map(sourceStatusOf),
     services: reconciler.model.services.size,
     workloads: reconciler.model.workloads.size,
-    faults: [...(report?.faults.map(remarkOf) ?? []), ...refused.map(refusalRemark)],
-    warnings: report?.warnings.map(remarkOf) ?? [],
-    ignored: report?.ignored.map(ignoredOf) ?? [],
+    policies: reconciler.model.policies.size,
+    faults: [...reports.flatMap(({ faults }) => faults.map(remarkOf)), ...refused.map(refusalRemark)],
+    warnings: [...reports.flatMap(({ warnings }) => warnings.map(remarkOf)), ...unenforced(reconciler)],
+    ignored: mergeIgnored(reports.map(({ ignored }) => ignored)).map(ignoredOf),
     lastApply: feed.lastApply,
     writeFault: error && `${error.code}: ${error.message}`,
     heal: agent.heal.status(),
@@ -85,6 +82,14 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     lag: agent.lag.read(),
     logLevel: log.level,
   };
+}
+
+/** Policies are taken in, but this version does not enforce them. */
+function unenforced({ model }: Reconciler): Remark[] {
+  const { size } = model.policies;
+  if (size === 0) return [];
+  const what = size === 1 ? '1 authorization policy is' : `${size} authorization policies are`;
+  return [{ place: '', resource: '', field: '', reason: `${what} known and not enforced by this version` }];
 }
 
 export function handlersOf(agent: AnsweringAgent): Handlers {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the node can rely on what is in the kernel, and if not, why.
 import type { KmeshError } from '../errors.ts';
-import type { Report } from '../source/findings.ts';
+import type { Finding } from '../source/findings.ts';
 import { saysNothing } from './feed.ts';
 import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler.ts';
+import type { SourceFacts } from './sources.ts';
 import type { ServiceManager } from './systemd.ts';
 
 export interface ReadinessFacts {
-  /** Undefined until everything was read once. */
-  readonly report: Report | undefined;
+  readonly sources: readonly SourceFacts[];
   /** The first whole state was brought to the kernel. */
   readonly applied: boolean;
   /** Services and clients that have no room. */
@@ -19,23 +19,32 @@ export interface ReadinessFacts {
 
 const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
 
-/** Reasons against being ready; none means ready. */
-export function notReady({ report, applied, refused, error }: ReadinessFacts): string[] {
-  if (!report) return ['the configuration is still being read'];
-  const reasons: string[] = [];
-  if (report.faults.length > 0) {
-    reasons.push(`the configuration has ${count(report.faults.length, 'fault')}; the first: ${firstOf(report)}`);
+/** Reasons against being ready; none means ready. A control plane that went away later is none: its last state serves on. */
+export function notReady({ sources, applied, refused, error }: ReadinessFacts): string[] {
+  const waiting = sources.filter(({ report }) => !report);
+  const faults = sources.flatMap(({ report }) => report?.faults ?? []);
+  const reasons = waiting.map(waitingFor);
+  if (sources.length === 0) reasons.push('the configuration is still being read');
+  if (faults.length > 0) {
+    reasons.push(`the configuration has ${count(faults.length, 'fault')}; the first: ${placeOf(faults[0])}`);
   }
   if (error) reasons.push(`the kernel could not be written: ${error.code}: ${error.message}`);
-  else if (!applied && saysNothing(report)) reasons.push('what the kernel holds was left as it was');
-  else if (!applied) reasons.push('the first state is still being written');
+  else if (!applied && sources.some(({ report }) => report && saysNothing(report))) {
+    reasons.push('what the kernel holds was left as it was');
+  } else if (!applied && waiting.length === 0 && sources.length > 0)
+    reasons.push('the first state is still being written');
   if (refused > 0)
     reasons.push(`${count(refused, 'service or client has', 'services or clients have')} no room in the kernel's maps`);
   return reasons;
 }
 
-function firstOf({ faults }: Report): string {
-  const first = faults[0];
+function waitingFor({ name, xds }: SourceFacts): string {
+  if (!xds) return 'the configuration is still being read';
+  if (xds.connected) return `${name} has not sent its whole state yet`;
+  return `${name} has not answered yet${xds.lastFault === '' ? '' : `: ${xds.lastFault}`}`;
+}
+
+function placeOf(first: Finding | undefined): string {
   if (!first) return '';
   const where = first.line === 0 ? first.file : `${first.file}:${first.line}:${first.column}`;
   return `${where}: ${[first.field, first.reason].filter((part) => part !== '').join(' ')}`;
@@ -54,10 +63,10 @@ export interface Readiness {
   look(): void;
 }
 
-/** Follows the reconciler and the source's last report. */
+/** Follows the reconciler and what the sources reported last. */
 export function openReadiness(of: {
   readonly reconciler: Reconciler;
-  readonly report: () => Report | undefined;
+  readonly sources: () => readonly SourceFacts[];
   readonly manager: ServiceManager;
   readonly log: Log;
 }): Readiness {
@@ -65,7 +74,7 @@ export function openReadiness(of: {
   let was: boolean | undefined;
   const reasons = (): readonly string[] => {
     const { batches, refused, error } = reconciler.status();
-    return notReady({ report: of.report(), applied: batches > 0, refused: refused.length, error });
+    return notReady({ sources: of.sources(), applied: batches > 0, refused: refused.length, error });
   };
   return {
     reasons,
@@ -74,9 +83,10 @@ export function openReadiness(of: {
       const { services, workloads } = reconciler.model;
       manager.status(summary(why, services.size, workloads.size));
       const { batches, error } = reconciler.status();
-      const report = of.report();
+      const reports = of.sources().flatMap(({ report }) => report ?? []);
       // Started is not ready: with faults the rest works, and who waits for more can ask.
-      if (report && (batches > 0 || error || saysNothing(report))) manager.started();
+      const heard = reports.length > 0 && reports.length === of.sources().length;
+      if (heard && (batches > 0 || error || reports.some(saysNothing))) manager.started();
       const is = why.length === 0;
       if (is === was) return;
       was = is;

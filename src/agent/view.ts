@@ -20,10 +20,16 @@ const sameView = (a: NodeView, b: NodeView): boolean =>
   a.locality.zone === b.locality.zone &&
   a.locality.subzone === b.locality.subzone;
 
-/** A node without workloads, which has no locality. Of several workloads that disagree the first by uid counts. */
-export function viewFinder(node: string): ViewFinder {
+/** What is known without any workload. */
+export interface GivenView {
+  readonly network?: string | undefined;
+  readonly clusterId?: string | undefined;
+}
+
+/** A node without workloads, which has no locality. What is given counts; of several workloads that disagree the first by uid. */
+export function viewFinder(node: string, given: GivenView = {}): ViewFinder {
   const local = new Map<string, Workload>();
-  let view: NodeView = { node, network: '', clusterId: '', locality: noLocality };
+  let view: NodeView = { node, ...surroundings(local, given) };
   return {
     get view() {
       return view;
@@ -39,7 +45,7 @@ export function viewFinder(node: string): ViewFinder {
         else if (change.kind === 'remove-workload') moved = local.delete(change.uid) || moved;
       }
       if (!moved) return false;
-      const next = { node, ...surroundings(local) };
+      const next = { node, ...surroundings(local, given) };
       if (sameView(next, view)) return false;
       view = next;
       return true;
@@ -47,9 +53,9 @@ export function viewFinder(node: string): ViewFinder {
   };
 }
 
-function surroundings(local: ReadonlyMap<string, Workload>): Omit<NodeView, 'node'> {
-  let network = '';
-  let clusterId = '';
+function surroundings(local: ReadonlyMap<string, Workload>, given: GivenView): Omit<NodeView, 'node'> {
+  let network = given.network ?? '';
+  let clusterId = given.clusterId ?? '';
   let locality: Locality | undefined;
   for (const uid of [...local.keys()].sort()) {
     const workload = local.get(uid) as Workload;

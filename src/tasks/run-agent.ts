@@ -8,6 +8,7 @@ import type { AgentPlane } from '../agent/guard.ts';
 import { withLock } from '../agent/lock.ts';
 import { faultFacts, type Log, openLog } from '../agent/log.ts';
 import { giveBackMemory } from '../agent/memory.ts';
+import type { SourceOpening } from '../agent/sources.ts';
 import { serviceManager } from '../agent/systemd.ts';
 import { type Agent, startAgent } from '../agent.ts';
 import type { Env, Place } from '../env.ts';
@@ -17,7 +18,7 @@ import { openNotify } from '../kernel/notify.ts';
 import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { swap } from '../kernel/swap.ts';
 import { isWhole, recover } from '../kernel/swap-recovery.ts';
-import { openFolderSource } from '../source/file/folder-source.ts';
+import { folderSourceName, openFolderSource } from '../source/file/folder-source.ts';
 import { version } from '../version.ts';
 import { loadPrograms } from './load.ts';
 import type { SizeOptions } from './size-options.ts';
@@ -90,18 +91,24 @@ function open(env: Env, options: RunAgentOptions, log: Log): Promise<Agent> {
       await swap({ bpffs: place.bpffs, version, now: env.now(), sizes });
       return openPinned(place.bpffs);
     },
-    sourceName: options.config.join(', '),
-    openSource: (onChange) =>
+    sources: [folderOpening(env, options, log)],
+    cgroupExists: (id) => cgroupPath(id, mount) !== undefined,
+  });
+}
+
+function folderOpening(env: Env, { config, place }: RunAgentOptions, log: Log): SourceOpening {
+  return {
+    name: folderSourceName(config),
+    open: (tell) =>
       openFolderSource({
-        paths: options.config,
+        paths: config,
         stdin: env.stdin,
         log,
-        onChange,
+        tell,
         addresses: join(place.runDir, 'addresses.json'),
         ...threadOption(),
       }),
-    cgroupExists: (id) => cgroupPath(id, mount) !== undefined,
-  });
+  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

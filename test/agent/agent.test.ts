@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { adminClient } from '../../src/admin/client.ts';
 import { openLog } from '../../src/agent/log.ts';
+import type { SourceOpening } from '../../src/agent/sources.ts';
 import { type Agent, type AgentParts, startAgent } from '../../src/agent.ts';
 import { enrolmentNameBytes } from '../../src/compile/enrolment.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
@@ -64,6 +65,12 @@ const write = (name: string, ...documents: string[]) => writeFileSync(join(folde
 const shop = (ips: readonly string[]) =>
   write('shop.yaml', service('cart', '10.96.0.1'), slice('cart', ips), ...ips.map((ip, i) => pod(`cart-${i + 1}`, ip)));
 
+const files = (): SourceOpening => ({
+  name: folder,
+  open: (tell) =>
+    openFolderSource({ paths: [folder], log: openLog(output, 'silent', {}), tell, addresses: join(root, 'a') }),
+});
+
 async function start(more: Partial<AgentParts> = {}): Promise<Agent> {
   agent = await startAgent({
     runDir: root,
@@ -82,9 +89,7 @@ async function start(more: Partial<AgentParts> = {}): Promise<Agent> {
     openPlane: async () => plane,
     reopenPlane: async () => plane,
     growPlane: async () => plane,
-    sourceName: folder,
-    openSource: (onChange) =>
-      openFolderSource({ paths: [folder], log: openLog(output, 'silent', {}), onChange, addresses: join(root, 'a') }),
+    sources: [files()],
     cgroupExists: () => true,
     ...more,
   });

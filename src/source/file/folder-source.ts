@@ -5,6 +5,7 @@ import { buffer } from 'node:stream/consumers';
 import { equal } from '../../mesh/equal.ts';
 import type { Change } from '../../mesh/model.ts';
 import type { Report } from '../findings.ts';
+import type { Source, Tell } from '../news.ts';
 import { openResolution, type Resolver } from '../resolve.ts';
 import { systemResolver } from '../system-resolver.ts';
 import { realTimers, type Timers } from '../timers.ts';
@@ -31,8 +32,8 @@ export interface FolderSourceOptions {
   readonly paths: readonly string[];
   readonly stdin?: Readable;
   readonly log: SourceLog;
-  /** First with all there is, then with what differs, never inside another call. The report is always whole. */
-  readonly onChange: (changes: readonly Change[], report: Report) => void;
+  /** Never inside another call. */
+  readonly tell: Tell;
   /** Script of the thread that reads much at once (parse-worker.ts, built); without it everything is read here. */
   readonly thread?: URL;
   /** File that keeps automatic addresses over restarts; without it they follow from what is read first. */
@@ -41,12 +42,14 @@ export interface FolderSourceOptions {
   readonly timers?: Timers;
 }
 
-export interface FolderSource {
+export interface FolderSource extends Source {
   /** Resolves when everything was read once and told; host names may still be asked for. Rejects when it was closed before. */
   readonly loaded: Promise<void>;
-  /** Reads every file again. Resolves when that is told. */
-  reload(): Promise<void>;
-  close(): Promise<void>;
+}
+
+/** How files and folders are called together. */
+export function folderSourceName(paths: readonly string[]): string {
+  return paths.map((path) => (path === stdinName ? '<stdin>' : path)).join(', ');
 }
 
 /** So long after the last event an edit is over; but none waits longer than `patienceMs`. */
@@ -77,7 +80,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     const next = folder.report(builder.warnings());
     if (signal.aborted || (changes.length === 0 && report !== undefined && equal(report, next))) return;
     report = next;
-    options.onChange(changes, next);
+    void options.tell({ changes, report: next });
   };
 
   const start = async (): Promise<Parts> => {
@@ -172,6 +175,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
   loaded.catch(() => {});
 
   return {
+    name: folderSourceName(options.paths),
     loaded,
     reload: () => run(true),
     async close() {

@@ -44,7 +44,7 @@ export function listen(paths: readonly string[], more: Partial<FolderSourceOptio
         throw new Error(`${message} ${JSON.stringify(fact)}`);
       },
     },
-    onChange(changes, report) {
+    async tell({ changes, report }) {
       told.push({ changes, report });
       for (const change of changes) {
         if (change.kind === 'put-workload') pods.set(change.workload.name, change.workload.node);

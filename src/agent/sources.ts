@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sources of an agent: how they are opened, and how they stand, for readiness and for the admin socket.
+import type { SourceStatus, XdsSourceStatus, XdsTypeStatus } from '../admin/types.ts';
+import type { Report } from '../source/findings.ts';
+import type { Source, Tell } from '../source/news.ts';
+import type { TypeStatus, XdsStatus } from '../source/xds/types.ts';
+
+export interface AgentSource extends Source {
+  /** Of a control plane. */
+  status?(): XdsStatus;
+}
+
+export interface SourceOpening {
+  /** As the source calls itself. */
+  readonly name: string;
+  /** First it tells everything there is, then what differs. */
+  open(tell: Tell): AgentSource;
+}
+
+/** How one source stands. */
+export interface SourceFacts {
+  readonly name: string;
+  /** Undefined until everything was read once. */
+  readonly report: Report | undefined;
+  /** Of a control plane. */
+  readonly xds: XdsStatus | undefined;
+}
+
+/** Refused resources that are named, faults of each, and characters of a fault: a broken control plane may refuse them all. */
+const most = { refused: 100, faults: 10, characters: 300 };
+
+export function sourceStatusOf({ name, report, xds }: SourceFacts): SourceStatus {
+  return {
+    name,
+    complete: report !== undefined,
+    files: report?.files ?? 0,
+    objects: report?.objects ?? 0,
+    ...(xds && { xds: xdsStatusOf(xds) }),
+  };
+}
+
+function xdsStatusOf({ types, ...status }: XdsStatus): XdsSourceStatus {
+  return { ...status, types: types.map(typeStatusOf) };
+}
+
+function typeStatusOf({ refused, lastResponseAt, ...status }: TypeStatus): XdsTypeStatus {
+  return {
+    ...status,
+    ...(lastResponseAt === undefined ? {} : { lastResponseAt }),
+    refusedNow: refused.length,
+    refused: refused.slice(0, most.refused).map(({ name, faults, kept }) => ({ name, kept, faults: short(faults) })),
+  };
+}
+
+function short(faults: readonly string[]): readonly string[] {
+  const named = faults
+    .slice(0, most.faults)
+    .map((fault) => (fault.length > most.characters ? `${fault.slice(0, most.characters)}…` : fault));
+  return faults.length > most.faults ? [...named, `and ${faults.length - most.faults} more`] : named;
+}
