@@ -23,11 +23,13 @@ export const errorCodes = {
   KM_NOT_ENROLLED: 'that cgroup or workload is not enrolled',
   KM_NOT_FOUND: 'the named thing does not exist',
   KM_CONFIG: 'configuration was refused',
+  KM_XDS: 'the control plane sent something that cannot be read',
   KM_AGENT_UNREACHABLE: 'the agent does not answer on its socket',
   KM_AGENT_RUNNING: 'an agent is running already',
   KM_DRIFT: 'the kernel does not hold what the agent wants',
   KM_CHECK_FAILED: 'a check failed',
   KM_DEMO: 'the demo saw something that must not happen',
+  KM_SERVICE: 'the service manager did not do what it was asked',
   KM_IO: 'a file could not be read or written',
 } as const;
 
