@@ -2,11 +2,12 @@
 // The kernel as the rest of the program sees it. memory.ts and pinned.ts implement it and pass the same contract suite.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Reason } from '../abi/reasons.ts';
-import type { backendHeader, oldRecord, sockRecord } from '../abi/structs.ts';
+import type { backendHeader, missRecord, oldRecord, sockRecord } from '../abi/structs.ts';
 
 export type HeaderSlot = ReturnType<typeof backendHeader.decode>;
 export type SockRecord = ReturnType<typeof sockRecord.decode>;
 export type OldRecord = ReturnType<typeof oldRecord.decode>;
+export type MissRecord = ReturnType<typeof missRecord.decode>;
 
 /** Values that may be written: endpoint slots take a header too. */
 export type WritableValue<M extends MapName> = M extends 'endpoint' ? ValueOfMap<M> | HeaderSlot : ValueOfMap<M>;
@@ -42,5 +43,10 @@ export interface DataPlane {
   olderSockets(): OldRecord[];
   /** Attaches (true) or detaches the UDP hooks (sendmsg, recvmsg): they cost every UDP sender on the node. */
   setUdpHooks(on: boolean): void;
+  /**
+   * Addresses that programs want asked for; at first all that no answer was written for yet. Waits for some, but resolves with none every
+   * few seconds, for whoever has to look around, and at once after close(). One call at a time. An address may come more than once.
+   */
+  nextMisses(): Promise<readonly MissRecord[]>;
   close(): void;
 }

@@ -74,6 +74,11 @@ interface BpfCalls {
   bpf_prog_get_fd_by_id(id: number): number;
   bpf_btf_get_fd_by_id(id: number): number;
   bpf_enable_stats(type: number): number;
+  /** A descriptor that waits like any of epoll_create(2); goes with the ring. */
+  ring_buffer__epoll_fd(ring: Pointer): number;
+  /** Hands over what is there; how many records. */
+  ring_buffer__consume(ring: Pointer): number;
+  ring_buffer__free(ring: Pointer): void;
 }
 
 const bpfPrototypes: Record<keyof BpfCalls, string> = {
@@ -123,6 +128,9 @@ const bpfPrototypes: Record<keyof BpfCalls, string> = {
   bpf_prog_get_fd_by_id: 'int f(uint32_t)',
   bpf_btf_get_fd_by_id: 'int f(uint32_t)',
   bpf_enable_stats: 'int f(int)',
+  ring_buffer__epoll_fd: 'int f(void *)',
+  ring_buffer__consume: 'int f(void *)',
+  ring_buffer__free: 'void f(void *)',
 };
 
 export interface Printed<T> {
@@ -141,6 +149,8 @@ export interface Libbpf extends BpfCalls {
   updateLater(fd: number, key: Uint8Array, value: Uint8Array): Promise<number>;
   /** bpf_object__load on a worker thread: the verifier may take seconds. */
   loadLater(object: Pointer): Promise<number>;
+  /** Opens the ring buffer behind `fd`; `take` is given each record, valid while it runs. null: errno says why. */
+  openRing(fd: number, take: (record: Uint8Array) => void): { readonly ring: Pointer; release(): void };
   /** Runs `body` and gives back what libbpf printed meanwhile: a verifier's log among it. */
   printed<T>(body: () => T): Printed<T>;
   printedLater<T>(body: () => Promise<T>): Promise<Printed<T>>;
@@ -201,6 +211,8 @@ function open(): Libbpf {
     koffi.pointer(koffi.proto('int (int level, void *format, void *arguments)')),
   );
   setPrint(print);
+  const sample = koffi.pointer(koffi.proto('int (void *context, void *record, size_t size)'));
+  const newRing = library.func('ring_buffer__new', 'void *', ['int', sample, 'void *', 'void *']);
 
   return {
     ...calls,
@@ -209,6 +221,13 @@ function open(): Libbpf {
     syscallLater: (number, ...args) => later(syscall, number, ...args),
     updateLater: (fd, key, value) => later(update, fd, key, value, 0),
     loadLater: (object) => later(load, object),
+    openRing(fd, take) {
+      const callback = koffi.register((_context: Pointer, record: Pointer, size: number) => {
+        take(new Uint8Array(koffi.view(record, size)));
+        return 0;
+      }, sample);
+      return { ring: newRing(fd, callback, null, null) as Pointer, release: () => koffi.unregister(callback) };
+    },
     printed(body) {
       const outer = sink;
       const lines: string[] = [];

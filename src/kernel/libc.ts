@@ -15,6 +15,9 @@ interface Calls {
   umount2(target: string, flags: number): number;
   /** A descriptor. */
   open_by_handle_at(mount: number, handle: Uint8Array, flags: number): number;
+  /** A descriptor. */
+  eventfd(count: number, flags: number): number;
+  epoll_ctl(epoll: number, operation: number, fd: number, event: Uint8Array): number;
 }
 
 const prototypes: Record<keyof Calls, string> = {
@@ -26,9 +29,13 @@ const prototypes: Record<keyof Calls, string> = {
   mount: 'int mount(str, str, str, unsigned long, void *)',
   umount2: 'int umount2(str, int)',
   open_by_handle_at: 'int open_by_handle_at(int, void *, int)',
+  eventfd: 'int eventfd(unsigned int, int)',
+  epoll_ctl: 'int epoll_ctl(int, int, int, void *)',
 };
 
 export interface Libc extends Calls {
+  /** epoll_wait on a worker thread; resolves when something is ready, or so many milliseconds later. */
+  waitLater(epoll: number, milliseconds: number): Promise<void>;
   /** errno of the last call that answered -1, by name ("EWOULDBLOCK" is "EAGAIN"). */
   errno(): string;
 }
@@ -41,7 +48,18 @@ function open(): Libc {
   const names = new Map<number, string>();
   for (const [name, code] of Object.entries(koffi.os.errno)) if (!names.has(code)) names.set(code, name);
   names.set(koffi.os.errno.EAGAIN as number, 'EAGAIN');
-  return { ...(calls as unknown as Calls), errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}` };
+  const wait = library.func('int epoll_wait(int, void *, int, int)');
+  return {
+    ...(calls as unknown as Calls),
+    waitLater: (epoll, milliseconds) =>
+      new Promise((resolve, reject) => {
+        // One struct epoll_event, however it is laid out here; what it says does not matter.
+        wait.async(epoll, new Uint8Array(new ArrayBuffer(16)), 1, milliseconds, (fault: unknown) =>
+          fault ? reject(fault) : resolve(),
+        );
+      }),
+    errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
+  };
 }
 
 /** The C library; one for the process: it is a library, not state. */

@@ -2,8 +2,8 @@
 // The data plane without a kernel: sizes are enforced and faults can be ordered, for tests and dry runs.
 import type { KeyOf, MapName } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
-import { backendHeader } from '../abi/structs.ts';
-import type { DataPlane, MapHandle, OldRecord, SockRecord } from './dataplane.ts';
+import { backendHeader, missState } from '../abi/structs.ts';
+import type { DataPlane, MapHandle, MissRecord, OldRecord, SockRecord } from './dataplane.ts';
 import type { ErrnoName } from './map-error.ts';
 import { type MemoryMap, memoryMap } from './memory-map.ts';
 import { defaultSizes, type MapSizes } from './sizes.ts';
@@ -15,6 +15,8 @@ export interface MemoryDataPlane extends DataPlane {
   setSweep(destroyed: number): void;
   /** The next put or delete of `map` fails with `errno` after writing `after` entries. */
   failNext(map: MapName, errno: ErrnoName, after?: number): void;
+  /** What a program would do that does not know an address. */
+  miss(record: MissRecord): void;
   readonly udpHooks: boolean;
   /** How often grace() and sweepUdp() were called. */
   readonly graces: number;
@@ -28,6 +30,10 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
   let older: readonly OldRecord[] = [];
   let destroyed = 0;
   let udpHooks = false;
+  const missed: MissRecord[] = [];
+  let missWaiter: (() => void) | undefined;
+  let missesRead = false;
+  let closed = false;
   let graces = 0;
   let sweeps = 0;
 
@@ -65,7 +71,29 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
     setUdpHooks(on) {
       udpHooks = on;
     },
-    close() {},
+    async nextMisses() {
+      if (!missesRead) {
+        missesRead = true;
+        missed.length = 0;
+        for (const [addr, value] of mapOf('miss').entries())
+          if (value.state === missState.asked) missed.push({ addr, ...value });
+      }
+      if (missed.length === 0 && !closed) {
+        await new Promise<void>((resolve) => {
+          missWaiter = resolve;
+        });
+      }
+      return missed.splice(0);
+    },
+    close() {
+      closed = true;
+      missWaiter?.();
+    },
+    miss(record) {
+      mapOf('miss').put([[record.addr, { since_ns: record.since_ns, state: record.state }]]);
+      missed.push(record);
+      missWaiter?.();
+    },
     setSockets(records) {
       sockets = records;
     },

@@ -13,6 +13,7 @@ import { checkMap } from './layout-check.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 import { kernelMap, newScratch } from './map.ts';
 import { mapError } from './map-error.ts';
+import { openMisses } from './misses.ts';
 import { percpuMap } from './percpu-map.ts';
 import { openPin, type PinFolders, pinFolders, pinNames } from './pins.ts';
 import { type PinnedProgram, pinnedPrograms } from './programs.ts';
@@ -87,6 +88,11 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     }
     return handle as unknown as MapHandle<M>;
   };
+  const misses = openMisses({
+    ring: () => at('misses').fd,
+    lost: () => map('reason').get(reasons.indexOf('miss_lost') as KeyOf<'reason'>) ?? 0n,
+    held: () => map('miss').entries(),
+  });
   const enrolledIds = () => [...map('enrolled').entries()].map(([id]) => id);
 
   return {
@@ -128,7 +134,9 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
       return true;
     },
     programs: () => pinnedPrograms(bpffs),
+    nextMisses: () => misses.next(),
     close() {
+      misses.close();
       grace.close();
       for (const { fd } of opened.values()) closeSync(fd);
       opened.clear();

@@ -2,6 +2,7 @@
 // What every data plane must do, in memory or in the kernel: one table of tests for both.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { reasons } from '../../src/abi/reasons.ts';
+import { missState } from '../../src/abi/structs.ts';
 import type { DataPlane } from '../../src/kernel/dataplane.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 
@@ -220,6 +221,11 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
       expect(plane.sockets()).toEqual([]);
     });
 
+    test('a ring is not reached by key', () => {
+      expect(fault(() => plane.map('misses').get(undefined))).toMatchObject({ code: 'KM_MAP' });
+      expect(() => [...plane.map('misses').entries()]).toThrow('misses');
+    });
+
     test('whoever walks may write', () => {
       const map = plane.map('backend');
       map.put([1, 2, 3].map((i) => [i, { first: i, generation: 1 }]));
@@ -232,6 +238,22 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
       await Promise.all([plane.grace(), plane.grace(), plane.grace()]);
       expect(plane.olderSockets()).toEqual([]);
       expect(plane.sweepUdp()).toBe(0);
+    });
+
+    test('what nobody has answered is told first; closing ends the wait for more', async () => {
+      const asked = { since_ns: 5n, state: missState.asked };
+      plane.map('miss').put([
+        ['10.0.0.1', asked],
+        ['fd00::1', { since_ns: 6n, state: missState.answered }],
+        ['fd00::2', asked],
+      ]);
+      const first = await plane.nextMisses();
+      expect(first.map(({ addr }) => addr).sort()).toEqual(['10.0.0.1', 'fd00::2']);
+      expect(first[0]).toMatchObject(asked);
+      const next = plane.nextMisses();
+      plane.close();
+      expect(await next).toEqual([]);
+      expect(await plane.nextMisses()).toEqual([]);
     });
   });
 }
