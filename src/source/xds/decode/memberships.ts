@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The services of a workload with its own ports (field 22 of istio.workload.Workload). The workloads of a service share one map.
+import type { PortMapping, Workload } from '../../../mesh/workload.ts';
+import { type Port, portMappings, readPort } from './ports.ts';
+import { quote } from './quote.ts';
+import type { FieldNames, Reader } from './reader.ts';
+import { Shared } from './shared.ts';
+
+type Services = Workload['services'];
+
+const entryFields: FieldNames = { 1: 'key', 2: 'value' };
+const portListFields: FieldNames = { 1: 'ports' };
+
+const none: Services = new Map();
+/** So many different maps are known by what they say; then that begins anew. */
+const maxMaps = 50_000;
+/** Larger ones are held once each. */
+const maxEntries = 64;
+
+export class Memberships {
+  /** By the bytes of all entries. */
+  private readonly byBytes = new Shared<Services>();
+  /** By what they say: a server writes the entries of a map in any order. */
+  private readonly bySense = new Map<string, Services>();
+
+  /** Reads the entry that comes next, its tag having been read, with all that follow it at once. `before`: entries that stood apart, which is legal. */
+  read(reader: Reader, before: Services = none): Services {
+    const mark = reader.mark;
+    const { bytes, pos } = reader;
+    const end = reader.runEnd(0xb2, 0x01);
+    const known = this.byBytes.find(bytes, pos, end);
+    if (known !== undefined && before === none) {
+      reader.pos = end;
+      return known;
+    }
+    const entries = new Map(before);
+    do readEntry(reader, entries);
+    while (reader.pos < end && reader.tag() !== 0);
+    const services = this.settle(entries);
+    // Nothing was looked for by bytes since.
+    if (reader.sound(mark) && before === none) this.byBytes.keep(bytes.toString('latin1', pos, end), services);
+    return services;
+  }
+
+  /** The map that says the same, if there is one. */
+  private settle(entries: Map<string, readonly PortMapping[]>): Services {
+    const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
+    if (sorted.length > maxEntries) return new Map(sorted);
+    const sense = JSON.stringify(sorted);
+    const known = this.bySense.get(sense);
+    if (known !== undefined) return known;
+    const services: Services = new Map(sorted);
+    if (this.bySense.size >= maxMaps) this.bySense.clear();
+    this.bySense.set(sense, services);
+    return services;
+  }
+}
+
+function readEntry(reader: Reader, entries: Map<string, readonly PortMapping[]>): void {
+  const mark = reader.mark;
+  const outer = reader.enter();
+  const index = entries.size;
+  let key = '';
+  let ports: ReadonlyMap<number, Port> = new Map();
+  while (reader.more()) {
+    const tag = reader.tag();
+    switch (tag) {
+      case (1 << 3) | 2:
+        key = reader.text('key');
+        break;
+      case (2 << 3) | 2:
+        ports = readPortList(reader);
+        break;
+      default:
+        reader.other(tag, entryFields);
+    }
+  }
+  if (!key.includes('/')) reader.fault('key', `${quote(key)} is not "namespace/hostname"`);
+  reader.leave(outer, mark, 'services', index);
+  entries.set(key, portMappings(ports));
+}
+
+function readPortList(reader: Reader): ReadonlyMap<number, Port> {
+  const mark = reader.mark;
+  const outer = reader.enter();
+  const ports = new Map<number, Port>();
+  let index = 0;
+  while (reader.more()) {
+    const tag = reader.tag();
+    if (tag === ((1 << 3) | 2)) readPort(reader, ports, index++);
+    else reader.other(tag, portListFields);
+  }
+  reader.leave(outer, mark, '');
+  return ports;
+}

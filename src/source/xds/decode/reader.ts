@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// A cursor over protobuf bytes that never throws: bytes that make no sense end the message they are in, and are told as a fault with its field.
+import { isUtf8 } from 'node:buffer';
+import { Shared } from './shared.ts';
+
+/** More than anybody reads; the rest is counted. */
+const maxFaults = 50;
+/** As deep as other readers go into groups, which nobody writes. */
+const maxGroups = 100;
+/** Field numbers of a message -> their names, for faults. */
+export type FieldNames = Readonly<Record<number, string>>;
+
+const nothing = Buffer.alloc(0);
+const noFaults: readonly string[] = [];
+
+export class Reader {
+  bytes: Buffer = nothing;
+  pos = 0;
+  end = 0;
+  /** Why the rest of the message that is being read cannot be; '' while it can. */
+  private bad = '';
+  private high = false;
+  private dropped = 0;
+  private faults: { field: string; readonly reason: string }[] = [];
+  private readonly strings = new Shared<string>();
+
+  open(bytes: Uint8Array): void {
+    this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.pos = 0;
+    this.end = bytes.length;
+    this.bad = '';
+    this.dropped = 0;
+    if (this.faults.length > 0) this.faults = [];
+  }
+
+  /** Lets go of the bytes. @returns every fault of the message, if any. */
+  close(): readonly string[] {
+    this.settle();
+    this.bytes = nothing;
+    if (this.faults.length === 0) return noFaults;
+    const texts = this.faults.map(({ field, reason }) => (field === '' ? reason : `${field}: ${reason}`));
+    if (this.dropped > 0) texts.push(`and ${this.dropped} more faults`);
+    return texts;
+  }
+
+  /** Faults so far. */
+  get mark(): number {
+    return this.faults.length;
+  }
+
+  /** True when nothing was wrong since `mark`, so that what was read may be kept for the next that has the same bytes. */
+  sound(mark: number): boolean {
+    return this.faults.length === mark && this.bad === '';
+  }
+
+  fault(field: string, reason: string): void {
+    if (this.faults.length < maxFaults) this.faults.push({ field, reason });
+    else this.dropped++;
+  }
+
+  more(): boolean {
+    return this.pos < this.end;
+  }
+
+  /** Begins the message that comes next. @returns what `leave` needs. */
+  enter(): number {
+    const outer = this.end;
+    const length = this.length();
+    if (this.bad === '') this.end = this.pos + length;
+    return outer;
+  }
+
+  /** Ends the message begun by `enter`. Faults since `mark` get its name in front. */
+  leave(outer: number, mark: number, field: string, index = -1): void {
+    this.settle();
+    this.pos = this.end;
+    this.end = outer;
+    if (this.faults.length === mark) return;
+    const path = index < 0 ? field : `${field}[${index}]`;
+    if (path === '') return;
+    for (const fault of this.faults.slice(mark)) fault.field = fault.field === '' ? path : `${path}.${fault.field}`;
+  }
+
+  /** Field number and wire type of what comes next; 0 when there is nothing more. */
+  tag(): number {
+    const tag = this.varint() >>> 0;
+    if (this.high || (tag >>> 3 === 0 && this.bad === '')) this.fail('field number 0 or too large');
+    return this.bad === '' ? tag : 0;
+  }
+
+  uint32(): number {
+    return this.varint() >>> 0;
+  }
+
+  int32(): number {
+    return this.varint();
+  }
+
+  bool(): boolean {
+    return this.varint() !== 0 || this.high;
+  }
+
+  /** Text that repeats from resource to resource. */
+  text(field: string): string {
+    const length = this.length();
+    if (length === 0) return '';
+    const start = this.pos;
+    this.pos += length;
+    const known = this.strings.find(this.bytes, start, this.pos);
+    if (known !== undefined) return known;
+    const text = this.fresh(field, start);
+    // Of one byte a character only when all of it is ASCII.
+    if (text.length === length) this.strings.keep(text, text);
+    return text;
+  }
+
+  /** Text that is like no other. */
+  ownText(field: string): string {
+    const length = this.length();
+    if (length === 0) return '';
+    const start = this.pos;
+    this.pos += length;
+    return this.fresh(field, start);
+  }
+
+  /** Text that is likely to be `guess`, which is then returned. */
+  textLike(field: string, guess: string): string {
+    const length = this.length();
+    const start = this.pos;
+    this.pos += length;
+    if (length !== guess.length) return this.fresh(field, start);
+    for (let i = 0; i < length; i++) {
+      const code = guess.charCodeAt(i);
+      if (code > 127 || code !== this.bytes[start + i]) return this.fresh(field, start);
+    }
+    return guess;
+  }
+
+  /** Passes over bytes, whose start is `pos` less what is returned. */
+  span(): number {
+    const length = this.length();
+    this.pos += length;
+    return length;
+  }
+
+  /** Where the run of fields of one tag ends (two bytes, a message each) whose first tag has just been read. Stays where it is. */
+  runEnd(first: number, second: number): number {
+    const { bytes, pos, end } = this;
+    let run = pos;
+    do {
+      this.pos += this.length();
+      if (this.bad !== '') break;
+      run = this.pos;
+      this.pos += 2;
+    } while (run + 1 < end && bytes[run] === first && bytes[run + 1] === second);
+    this.pos = pos;
+    this.bad = '';
+    return run;
+  }
+
+  /** Passes over a field that is not known; a known one of another wire type is a fault. */
+  other(tag: number, names: FieldNames): void {
+    const name = names[tag >>> 3];
+    if (name !== undefined) this.fault(name, `wire type ${tag & 7} is not that of this field`);
+    this.skip(tag);
+  }
+
+  skip(tag: number): void {
+    let groups = 0;
+    for (let next = tag; this.bad === ''; next = this.tag()) {
+      switch (next & 7) {
+        case 0:
+          this.varint();
+          break;
+        case 1:
+          this.pass(8);
+          break;
+        case 2:
+          this.pos += this.length();
+          break;
+        case 3:
+          if (++groups > maxGroups) this.fail('groups too deep');
+          break;
+        case 4:
+          if (--groups < 0) this.fail('end of a group that was not begun');
+          break;
+        case 5:
+          this.pass(4);
+          break;
+        default:
+          this.fail(`wire type ${next & 7}`);
+      }
+      if (groups === 0) return;
+    }
+  }
+
+  /** Text of what lies between `start` and `pos`. */
+  private fresh(field: string, start: number): string {
+    const { bytes, pos } = this;
+    for (let i = start; i < pos; i++) {
+      if ((bytes[i] as number) < 128) continue;
+      if (isUtf8(bytes.subarray(start, pos))) return bytes.toString('utf8', start, pos);
+      this.fault(field, 'not UTF-8');
+      return '';
+    }
+    return bytes.toString('latin1', start, pos);
+  }
+
+  private settle(): void {
+    if (this.bad === '') return;
+    this.fault('', this.bad);
+    this.bad = '';
+  }
+
+  private fail(reason: string): number {
+    if (this.bad === '') this.bad = reason;
+    this.pos = this.end;
+    return 0;
+  }
+
+  private pass(length: number): void {
+    if (length > this.end - this.pos) this.fail('cut short');
+    else this.pos += length;
+  }
+
+  /** Length of what comes next, which is there. */
+  private length(): number {
+    const length = this.varint() >>> 0;
+    if (this.high || length > this.end - this.pos) return this.fail('cut short');
+    return length;
+  }
+
+  /** Low 32 bits; `high` says whether there are more. */
+  private varint(): number {
+    const { bytes, end } = this;
+    let pos = this.pos;
+    let byte = pos < end ? (bytes[pos++] as number) : 0x100;
+    this.high = false;
+    if (byte < 0x80) {
+      this.pos = pos;
+      return byte;
+    }
+    let low = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      if (pos >= end) return this.fail('cut short');
+      if (shift > 63) return this.fail('number of more than 10 bytes');
+      byte = bytes[pos++] as number;
+      if (shift < 32) low |= (byte & 0x7f) << shift;
+      if (shift > 28 ? (byte & 0x7f) !== 0 : shift === 28 && (byte & 0x7f) > 15) this.high = true;
+    }
+    this.pos = pos;
+    return low;
+  }
+}
