@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stream to the control plane over gRPC. Bytes in, bytes out; a message is read only when asked for, so that none pile up here.
+import { X509Certificate } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { checkServerIdentity } from 'node:tls';
+import { Channel, type ChannelOptions, connectivityState, credentials, Metadata, status } from '@grpc/grpc-js';
+import { isV4, parseAddress } from '../../net/address.ts';
+import type { Timers } from '../timers.ts';
+import { defaultServer, serverText, type XdsServer } from './settings.ts';
+
+export interface StreamEnd {
+  /** The server closed it in good order. */
+  readonly clean: boolean;
+  /** '' when it was closed in good order, or from here. */
+  readonly fault: string;
+}
+
+export interface Stream {
+  send(bytes: Uint8Array): void;
+  /** The next message; undefined once the stream is over. One at a time. */
+  next(): Promise<Uint8Array | undefined>;
+  /** Ends it from here. */
+  cancel(): void;
+  /** How it ended. */
+  readonly ended: Promise<StreamEnd>;
+}
+
+export interface Transport {
+  /** Reads the files, connects, and begins a stream. What fails shows as its end. */
+  open(facts: { readonly clusterId: string }): Stream;
+}
+
+const method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+/** Bytes of one message at most. */
+export const maxMessageBytes = 200 * 1024 * 1024;
+/** So long may a connection take, its TLS handshake included. */
+export const connectMs = 10_000;
+
+const options: ChannelOptions = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_receive_message_length': maxMessageBytes,
+  'grpc.max_send_message_length': -1,
+  // What may be on its way unread: enough to fill a fast link, little enough to hold back a server that is too fast.
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // The session decides when to try again, and each try is a connection of its own.
+  'grpc.enable_retries': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_channelz': 0,
+  // A control plane is no matter of the machine's web proxy.
+  'grpc.enable_http_proxy': 0,
+};
+
+export function openTransport(server: XdsServer, timers: Timers): Transport {
+  return { open: ({ clusterId }) => begin(server, clusterId, timers) };
+}
+
+/** A file, a certificate or a token that cannot be used. */
+class Unusable extends Error {}
+
+function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
+  const unsent: Uint8Array[] = [];
+  let call: ReturnType<Channel['createCall']> | undefined;
+  let channel: Channel | undefined;
+  let over: StreamEnd | undefined;
+  let wanting: ((bytes: Uint8Array | undefined) => void) | undefined;
+  let stopWatch = () => {};
+  let settle: (end: StreamEnd) => void = () => {};
+  const ended = new Promise<StreamEnd>((resolve) => {
+    settle = resolve;
+  });
+
+  const end = (how: StreamEnd) => {
+    if (over) return;
+    over = how;
+    wanting?.(undefined);
+    wanting = undefined;
+    unsent.length = 0;
+    stopWatch();
+    channel?.close();
+    settle(how);
+  };
+
+  const start = async () => {
+    const secure = await credentialsOf(server);
+    const metadata = await metadataOf(server, clusterId);
+    if (over) return;
+    const target = targetOf(server);
+    channel = new Channel(target, secure.credentials, { ...options, ...secure.options });
+    // A call that cannot be made for another reason ends by itself.
+    stopWatch = timers.after(connectMs, () => {
+      if (channel?.getConnectivityState(false) === connectivityState.READY) return;
+      cancel(`no connection to ${serverText(server)} within ${connectMs / 1000} s`);
+    });
+    call = channel.createCall(method, Number.POSITIVE_INFINITY, undefined, null, undefined);
+    call.start(metadata, {
+      onReceiveMetadata() {},
+      onReceiveMessage(message: Uint8Array) {
+        wanting?.(message);
+        wanting = undefined;
+      },
+      onReceiveStatus({ code, details }) {
+        end({ clean: code === status.OK, fault: code === status.OK ? '' : faultText(code, details) });
+      },
+    });
+    for (const bytes of unsent.splice(0)) write(bytes);
+    if (wanting) call.startRead();
+  };
+
+  const write = (bytes: Uint8Array) => {
+    call?.sendMessageWithContext({}, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  };
+
+  const cancel = (fault: string) => {
+    call?.cancelWithStatus(status.CANCELLED, fault === '' ? 'ended by the client' : fault);
+    end({ clean: false, fault });
+  };
+
+  start().catch((error: unknown) => {
+    end({ clean: false, fault: error instanceof Unusable ? error.message : String(error) });
+  });
+
+  return {
+    ended,
+    send(bytes) {
+      if (over) return;
+      if (call) write(bytes);
+      else unsent.push(bytes);
+    },
+    next() {
+      if (over) return Promise.resolve(undefined);
+      return new Promise((resolve) => {
+        wanting = resolve;
+        call?.startRead();
+      });
+    },
+    cancel: () => cancel(''),
+  };
+}
+
+interface Secure {
+  readonly credentials: ReturnType<typeof credentials.createInsecure>;
+  readonly options: ChannelOptions;
+}
+
+async function credentialsOf(server: XdsServer): Promise<Secure> {
+  const { tls, host } = server;
+  if (!tls) return { credentials: credentials.createInsecure(), options: {} };
+  const root = await read(tls.rootFile, 'root certificate');
+  requireCertificates(tls.rootFile, root);
+  if (tls.serverName !== undefined) {
+    return { credentials: credentials.createSsl(root), options: { 'grpc.ssl_target_name_override': tls.serverName } };
+  }
+  if (parseAddress(host) === undefined) return { credentials: credentials.createSsl(root), options: {} };
+  // An address may not be asked for as a server's name in the handshake, but it is what the certificate must be for.
+  return {
+    credentials: credentials.createSsl(root, null, null, {
+      checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+    }),
+    options: { 'grpc.ssl_target_name_override': defaultServer.replace(/:\d+$/, '') },
+  };
+}
+
+async function metadataOf({ tokenFile, headers }: XdsServer, clusterId: string): Promise<Metadata> {
+  const metadata = new Metadata();
+  metadata.set('clusterid', clusterId);
+  if (tokenFile !== undefined) {
+    const token = (await read(tokenFile, 'token')).toString().trim();
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new Unusable(`token file "${tokenFile}" holds no token`);
+    metadata.set('authorization', `Bearer ${token}`);
+  }
+  for (const [name, value] of headers) metadata.set(name, value);
+  return metadata;
+}
+
+async function read(path: string, what: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new Unusable(`${what} file "${path}" cannot be read: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+function requireCertificates(path: string, pem: Buffer): void {
+  const blocks = pem.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+  if (blocks.length === 0) throw new Unusable(`root certificate file "${path}" holds no certificate`);
+  for (const block of blocks) {
+    try {
+      new X509Certificate(block);
+    } catch (error) {
+      throw new Unusable(
+        `root certificate file "${path}" is damaged: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  }
+}
+
+function targetOf({ host, port }: XdsServer): string {
+  const address = parseAddress(host);
+  if (address === undefined) return `dns:${host}:${port}`;
+  return isV4(address) ? `ipv4:${address}:${port}` : `ipv6:[${address}]:${port}`;
+}
+
+/** "UNAVAILABLE: …" */
+function faultText(code: number, details: string): string {
+  return `${status[code] ?? `status ${code}`}: ${details}`;
+}
