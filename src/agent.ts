@@ -106,6 +106,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   const server = await openAdminServer(runDir, handlersOf(answering));
   closers.push(() => server.close());
   log.info({ version, socket: server.path }, 'agent started');
+  manager.opened();
   manager.status('reading the configuration');
   for (const [place, { open }] of parts.sources.entries()) {
     const source = open(async (news) => {

@@ -2,7 +2,9 @@
 // What a service manager is told: the protocol of sd_notify(3), over whatever sends one datagram.
 
 export interface ServiceManager {
-  /** Started: the admin socket answers. Only the first call counts. */
+  /** All that is the agent's own is open. It counts as started some seconds later, however long a control plane is away: a boot waits for it. */
+  opened(): void;
+  /** Started: the first state is where it belongs. Only the first call counts. */
   started(): void;
   /** One line for "systemctl status". */
   status(text: string): void;
@@ -20,11 +22,16 @@ export interface ServiceManagerOptions {
   /** CLOCK_MONOTONIC in nanoseconds. */
   readonly monotonic: () => bigint;
   readonly pid: number;
+  /** Milliseconds from opened() to started() by itself. */
+  readonly patience?: number;
   /** Told of the first message that could not be sent. */
   readonly onFault: (fault: unknown) => void;
 }
 
-const nobody: ServiceManager = { started() {}, status() {}, reloading() {}, reloaded() {}, stopping() {} };
+/** A first state that can be had is there by then, as a rule. */
+const defaultPatience = 10_000;
+
+const nobody: ServiceManager = { opened() {}, started() {}, status() {}, reloading() {}, reloaded() {}, stopping() {} };
 
 /** Talks to the service manager if there is one (NOTIFY_SOCKET is set), else to nobody. */
 export function serviceManager(options: ServiceManagerOptions): ServiceManager {
@@ -50,17 +57,23 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager {
     }
   };
   let ready = false;
+  let waiting: NodeJS.Timeout | undefined;
   let said = '';
   // Half the time allowed, as sd_watchdog_enabled(3) advises. A stuck event loop does not beat.
   const period = watchdogMs(options) / 2;
   const beat = period > 0 ? setInterval(() => send('WATCHDOG=1'), period) : undefined;
   beat?.unref();
+  const started = () => {
+    clearTimeout(waiting);
+    if (ready) return;
+    ready = true;
+    send('READY=1');
+  };
   return {
-    started() {
-      if (ready) return;
-      ready = true;
-      send('READY=1');
+    opened() {
+      waiting ??= setTimeout(started, options.patience ?? defaultPatience).unref();
     },
+    started,
     status(text) {
       if (text === said) return;
       said = text;
@@ -69,6 +82,7 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager {
     reloading: () => send('RELOADING=1', `MONOTONIC_USEC=${options.monotonic() / 1000n}`),
     reloaded: () => send('READY=1'),
     stopping() {
+      clearTimeout(waiting);
       clearInterval(beat);
       send('STOPPING=1');
     },

@@ -79,6 +79,7 @@ async function start(more: Partial<AgentParts> = {}): Promise<Agent> {
     log: openLog(output, 'debug', {}),
     now: () => Date.now(),
     manager: {
+      opened() {},
       started: () => told.includes('started') || told.push('started'),
       status: (text) => told.push(text),
       reloading: () => told.push('reloading'),

@@ -67,6 +67,7 @@ async function start(...sources: { readonly opening: SourceOpening }[]): Promise
   agent = await startAgent({
     ...{ runDir: root, node: 'n1', version: '9.9.9', log: openLog(sink(), 'debug', {}), now: () => Date.now() },
     manager: {
+      opened() {},
       started: () => told.push('started'),
       status: (text) => told.push(text),
       reloading() {},

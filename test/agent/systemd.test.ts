@@ -46,8 +46,9 @@ while True: print(s.recv(4096).decode().replace('\\n', '|'), flush=True)`;
   };
 }
 
-function manager(env: Record<string, string>, faults: unknown[] = []) {
+function manager(env: Record<string, string>, faults: unknown[] = [], patience = 60_000) {
   return serviceManager({
+    patience,
     getenv: (name) => env[name],
     open: openNotify,
     monotonic: () => 7_000_999n,
@@ -91,6 +92,23 @@ describe('service manager', () => {
     await pause(60);
     other.stopping();
     expect((await heard()).filter((line) => line === 'WATCHDOG=1')).toHaveLength(beats);
+  });
+
+  it('counts as started some time after it was opened, whatever it waits for', async () => {
+    const path = join(folder, 'notify');
+    const heard = await listen(path);
+    const told = manager({ NOTIFY_SOCKET: path }, [], 20);
+    told.opened();
+    while ((await heard()).length === 0) await pause(10);
+    told.started();
+    const other = manager({ NOTIFY_SOCKET: path }, [], 20);
+    other.opened();
+    other.started();
+    const ended = manager({ NOTIFY_SOCKET: path }, [], 20);
+    ended.opened();
+    ended.stopping();
+    await pause(60);
+    expect(await heard()).toEqual(['READY=1', 'READY=1', 'STOPPING=1']);
   });
 
   it('says nothing without a socket, and reports a deaf one once', () => {
