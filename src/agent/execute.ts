@@ -3,16 +3,18 @@
 import type { KeyOf } from '../abi/maps.ts';
 import type { Operation, PlannedMap } from '../compile/operation.ts';
 import type { DataPlane, MapHandle, WritableValue } from '../kernel/dataplane.ts';
-import { breath } from './slices.ts';
+import { breath, sliceIsOver } from './slices.ts';
 
-/** Entries written at once: a few milliseconds of encoding and of the kernel's time. */
-const entriesASlice = 2048;
+/** Entries written at once: less than a millisecond of encoding and of the kernel's time. */
+const entriesABatch = 512;
 
 export interface ExecuteOptions {
   /** Stops before the next batch. */
   readonly signal?: AbortSignal;
-  /** Entries written between two pauses. */
-  readonly slice?: number;
+  /** Entries written at once. */
+  readonly batch?: number;
+  /** Asked between two batches: whether others should have their turn. */
+  readonly pause?: () => boolean;
   /** Leave a grace operation at the very end to the caller, who has other things to do meanwhile. */
   readonly skipLastGrace?: boolean;
 }
@@ -47,10 +49,9 @@ function begin(op: Exclude<Operation, { kind: 'grace' }>): Batch {
 export async function execute(
   plane: DataPlane,
   ops: Iterable<Operation>,
-  { signal, slice = entriesASlice, skipLastGrace = false }: ExecuteOptions = {},
+  { signal, batch: most = entriesABatch, pause = sliceIsOver, skipLastGrace = false }: ExecuteOptions = {},
 ): Promise<Executed> {
   let done = 0;
-  let sincePause = 0;
   let batch: Batch | undefined;
   let size = 0;
   let graceDue = false;
@@ -58,7 +59,6 @@ export async function execute(
   const flush = (): void => {
     if (batch) write(plane, batch);
     done += size;
-    sincePause += size;
     batch = undefined;
     size = 0;
   };
@@ -75,13 +75,10 @@ export async function execute(
       graceDue = true;
       continue;
     }
-    if (!batch || batch.kind !== op.kind || batch.map !== op.map || sincePause + size >= slice) {
+    if (!batch || batch.kind !== op.kind || batch.map !== op.map || size >= most) {
       flush();
       if (graceDue) await grace();
-      if (sincePause >= slice) {
-        sincePause = 0;
-        await breath();
-      }
+      if (pause()) await breath();
       if (signal?.aborted) return { done, complete: false };
       batch = begin(op);
     }

@@ -81,7 +81,11 @@ function unknown(model: Model, address: string, query: ExplainQuery): string[] {
     const ports = model.services.get(key)?.ports.map((p) => `${p.protocol}/${p.port}`) ?? [];
     notes.push(`service "${key}" has this address, but answers only at ${ports.join(', ') || 'no port'}`);
   }
-  for (const uid of [...(model.addresses.get(address) ?? [])].sort()) {
+  const there: string[] = [];
+  model.workloads.forEach(({ uid, hostNetwork, addresses }) => {
+    if (!hostNetwork && addresses.includes(address)) there.push(uid);
+  });
+  for (const uid of there.sort()) {
     notes.push(`the address is that of workload "${uid}" itself`);
   }
   if (notes.length === 0) notes.push(`no service or workload has the address ${address}`);

@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image and the kernel behind it: plans are carried out, what they free waits for its grace period, ids for their last user.
 import type { NameKind } from '../abi/structs.ts';
-import { fillOf, type Image, type Leftovers, type LimitedMap, type MapFill, settle } from '../compile/image.ts';
-import { deltaOf, type Plan, planning, type Refusal } from '../compile/plan.ts';
-import { planRelease } from '../compile/plan-release.ts';
+import {
+  fillOf,
+  type Image,
+  type Leftovers,
+  type LimitedMap,
+  type MapFill,
+  needsUdpHooks,
+  type OnMiss,
+  settle,
+} from '../compile/image.ts';
+import { type Plan, planning, planningAll, type Refusal } from '../compile/plan.ts';
+import { idleIds, planRelease } from '../compile/plan-release.ts';
 import { readImage } from '../compile/read-image.ts';
 import type { Wanted, WantedDelta } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
@@ -13,7 +22,7 @@ import { type Fills, fillWatch } from './fill-watch.ts';
 import { graceQueue } from './grace.ts';
 import { idsInUse } from './in-use.ts';
 import { nothing, withRefused } from './refused.ts';
-import { givenUp, inSlices } from './slices.ts';
+import { givenUp, inSlices, inTurns } from './slices.ts';
 
 export interface WriterOptions {
   readonly plane: DataPlane;
@@ -21,8 +30,12 @@ export interface WriterOptions {
   readonly signal: AbortSignal;
   /** Runs `work` while no other method of the writer is under way. */
   readonly alone: (work: () => Promise<void>) => void;
+  /** Something waits that should not wait for long. */
+  readonly hurry: () => boolean;
   /** Room was freed while something is refused. */
   readonly onRoom: () => void;
+  /** What becomes of connections to what is not known (default: nothing is asked for). */
+  readonly onMiss?: OnMiss | undefined;
   readonly onNearlyFull: ((map: LimitedMap, fill: MapFill) => void) | undefined;
   readonly onFailure: (error: unknown) => void;
 }
@@ -41,7 +54,7 @@ export interface KernelWriter {
   survey(wanted: Wanted, stop: () => boolean): Promise<Survey | undefined>;
   /** Carries out a survey's plan and takes what it read as the image. */
   adopt(survey: Survey): Promise<void>;
-  /** Frees idle ids that nothing names; how many. */
+  /** Frees idle ids that nothing names; how many. Stops half-way when something is in a hurry. */
   release(): Promise<number>;
   /** Goes on with another data plane, whose maps are read before anything is planned. */
   use(plane: DataPlane): void;
@@ -67,13 +80,16 @@ interface Done {
   readonly udpEndpointsLeft: boolean;
 }
 
+/** Ids released at once: what is in a hurry waits for no more. */
+const idsAtOnce = 256;
 /** So many more idle ids than at the last look are released without being asked. */
 const manyIdle = 4096;
 
 const idleIn = (image: Image): number => Object.values(image.ids).reduce((sum, table) => sum + table.idleCount, 0);
 
 export function openWriter(options: WriterOptions): KernelWriter {
-  const { signal, alone, onRoom, onFailure } = options;
+  const { signal, alone, hurry, onRoom, onFailure } = options;
+  const { onMiss = 'off' } = options;
   let { plane } = options;
   let image: Image | undefined;
   /** The image is not what the kernel holds: it must be read before anything is planned. */
@@ -93,7 +109,9 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const read = async (stop?: () => boolean) => {
     // Ranges that nothing refers to are free only when no program can still be reading them.
     await plane.grace();
-    return inSlices(readImage(plane, image?.generation), stop);
+    const fresh = await inSlices(readImage(plane, image?.generation), stop);
+    if (fresh !== givenUp) fresh.onMiss = onMiss;
+    return fresh;
   };
 
   /** What was carried out before a grace period that has passed by now. */
@@ -104,14 +122,14 @@ export function openWriter(options: WriterOptions): KernelWriter {
     if (sweepDue) plane.sweepUdp();
     sweepDue = false;
   };
-  const settleDone = (): void => {
+  const settleDone = async (): Promise<void> => {
     const done = settled;
     settled = [];
     for (const { on, left } of done) {
       // Read anew meanwhile: in that image it is free already.
-      if (image === on && !stale) settle(on, left);
+      if (image === on && !stale) await inTurns(settle(on, left));
     }
-    if (image && !stale && image.udpFrontends === 0) setHooks(false);
+    if (image && !stale && !needsUdpHooks(image)) setHooks(false);
     // Not before the grace period: a program that was choosing just then could connect to an endpoint that has left.
     sweepDue ||= done.some((d) => d.udpEndpointsLeft);
     sweep();
@@ -119,19 +137,19 @@ export function openWriter(options: WriterOptions): KernelWriter {
 
   const afterGrace = async (): Promise<void> => {
     if (settled.length === 0) return;
-    settleDone();
+    await settleDone();
     const idle = image ? idleIn(image) : 0;
     idleSeen = Math.min(idleSeen, idle);
-    if (idle - idleSeen >= manyIdle) await release();
+    if (idle - idleSeen >= manyIdle) await release(hurry);
     if (refused.length > 0) onRoom();
   };
 
   const carryOut = async (on: Image, plan: Plan): Promise<void> => {
     stale = true;
-    if (plan.udpFrontends > 0) setHooks(true);
+    if (plan.udpFrontends > 0 || needsUdpHooks(on)) setHooks(true);
     const { complete } = await execute(plane, plan.ops, { signal, skipLastGrace: true });
     if (!complete) throw new KmeshError('KM_BUSY', 'stopped before everything was written');
-    const left = plan.commit();
+    const left = await inTurns(plan.commit());
     image = on;
     stale = false;
     refused = plan.refused;
@@ -141,31 +159,35 @@ export function openWriter(options: WriterOptions): KernelWriter {
         alone(afterGrace);
       });
     } else {
-      if (plan.udpFrontends === 0) setHooks(false);
+      if (!needsUdpHooks(on)) setHooks(false);
       sweep();
     }
     watch.look(fillOf(on), plan.refused);
   };
 
-  const release = async (): Promise<number> => {
+  const release = async (stop: () => boolean): Promise<number> => {
     if (!image || stale || idleIn(image) === 0) return 0;
     const on = image;
-    const plan = planRelease(on, idsInUse(plane));
-    stale = true;
-    const { complete } = await execute(plane, plan.ops, { signal });
-    if (!complete) return 0;
-    plan.commit();
-    stale = false;
+    const idle = idleIds(on, idsInUse(plane));
+    for (let freed = 0; freed < idle.length; freed += idsAtOnce) {
+      if (freed > 0 && stop()) return freed;
+      const plan = planRelease(on, idle.slice(freed, freed + idsAtOnce));
+      stale = true;
+      const { complete } = await execute(plane, plan.ops, { signal });
+      if (!complete) return freed;
+      plan.commit();
+      stale = false;
+    }
     idleSeen = idleIn(on);
-    return plan.ids;
+    return idle.length;
   };
 
   /** What waits for a grace period, and idle ids with their names, may be all the room that is missing. True: there is more now. */
   const makeRoom = async (): Promise<boolean> => {
     const waited = waiting.busy || settled.length > 0;
     await waiting.idle();
-    settleDone();
-    return (await release()) > 0 || waited;
+    await settleDone();
+    return (await release(() => false)) > 0 || waited;
   };
 
   return {
@@ -174,27 +196,28 @@ export function openWriter(options: WriterOptions): KernelWriter {
       const have = everything || !image ? ((await read()) as Image) : image;
       // Who wrote before may have ended between the change and the sweep that follows it.
       if (everything) sweepDue ||= have.backends.size > 0;
-      let part = everything ? deltaOf(have, wanted) : withRefused(delta, refused, wanted);
+      let plan = await inTurns(
+        everything ? planningAll(have, wanted) : planning(have, withRefused(delta, refused, wanted)),
+      );
       let operations = 0;
       for (let tries = 0; ; tries++) {
-        const plan = (await inSlices(planning(have, part, everything))) as Plan;
         await carryOut(have, plan);
         operations += plan.ops.length;
         if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) return operations;
-        part = withRefused(nothing, plan.refused, wanted);
+        plan = await inTurns(planning(have, withRefused(nothing, plan.refused, wanted)));
       }
     },
     async survey(wanted, stop) {
       const fresh = await read(stop);
       if (fresh === givenUp) return undefined;
-      const plan = await inSlices(planning(fresh, deltaOf(fresh, wanted), true), stop);
+      const plan = await inSlices(planningAll(fresh, wanted), stop);
       return plan === givenUp ? undefined : { fresh, plan };
     },
     async adopt({ fresh, plan }) {
       await carryOut(fresh, plan);
       idleSeen = 0;
     },
-    release,
+    release: () => release(hurry),
     use(next) {
       stale = true;
       udpHooks = undefined;

@@ -2,19 +2,21 @@
 // Keeps the kernel at what the model says: changes in, operations out, one batch after the other.
 
 import type { NameKind } from '../abi/structs.ts';
-import { type CompileIndex, compileTouched, emptyIndex, wantedOf } from '../compile/compile.ts';
-import type { LimitedMap, MapFill } from '../compile/image.ts';
+import { type CompileIndex, compiling, emptyIndex, wantedOf } from '../compile/compile.ts';
+import type { LimitedMap, MapFill, OnMiss } from '../compile/image.ts';
 import type { Refusal } from '../compile/plan.ts';
 import type { Wanted, WantedDelta } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
-import { apply, emptyModel } from '../mesh/apply.ts';
-import type { Change, Model, NodeView, Touched } from '../mesh/model.ts';
+import { applying, emptyModel } from '../mesh/apply.ts';
+import type { Change, Model, NodeView } from '../mesh/model.ts';
 import { type Difference, differencesOf } from './drift.ts';
 import type { Fills } from './fill-watch.ts';
 import { openWriter, type Survey } from './kernel-writer.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
+import { breath, inTurns, sliceIsOver } from './slices.ts';
+import { openWaiting, type Part, type Ticket } from './waiting.ts';
 
 export interface ReconcilerOptions {
   readonly plane: DataPlane;
@@ -24,6 +26,8 @@ export interface ReconcilerOptions {
    * meanwhile. What it throws counts as a failure to write.
    */
   readonly enter?: (plane: DataPlane) => Promise<Entered>;
+  /** What becomes of connections to what is not known (default: nothing is asked for). */
+  readonly onMiss?: OnMiss | undefined;
   /** A map is 80 % full, or something did not fit into it: once each time it comes to that. */
   readonly onNearlyFull?: (map: LimitedMap, fill: MapFill) => void;
   /** The kernel could not be brought to what is wanted, or could be again (undefined). */
@@ -38,9 +42,9 @@ export interface Entered {
   leave(): void;
 }
 
-/** What came of a batch of changes. */
+/** What came of a batch of changes, or of all batches of a submission. */
 export interface Outcome {
-  /** Entries written or deleted. */
+  /** Entries written or deleted, others' in the same batches included. */
   readonly operations: number;
   /** Everything that does not fit now, of this batch or an earlier one. */
   readonly refused: readonly Refusal[];
@@ -67,9 +71,12 @@ export interface Reconciler {
   readonly view: NodeView;
   /** All that is wanted in the kernel now. */
   wanted(): Wanted;
-  /** Applies changes; those that come while a batch is carried out go together into the next. Nothing is written before the first replaceAll. */
+  /**
+   * Applies changes. A long list goes in parts, and shorter ones that come meanwhile go in between; a later change takes the place of one
+   * of the same name that still waits. Resolves when all were carried out or gave way. Nothing is written before the first replaceAll.
+   */
   submit(changes: readonly Change[]): Promise<Outcome>;
-  /** These changes alone are the model from now on: whatever else the kernel holds goes. */
+  /** These changes alone are the model from now on, in one piece: whatever else the kernel holds goes. */
   replaceAll(changes: readonly Change[]): Promise<Outcome>;
   /** Another view of the node: everything is compiled again. */
   setView(view: NodeView): Promise<Outcome>;
@@ -93,6 +100,31 @@ export interface Reconciler {
   close(): Promise<void>;
 }
 
+/** Somebody who waits for an outcome. */
+interface Submitted extends Ticket {
+  operations: number;
+  resolve(outcome: Outcome): void;
+}
+
+/** So many batches of short lists go before the next part of a long one. */
+const mostInARow = 4;
+/** A part of a long list should take so many milliseconds: what is urgent waits for half of that on average. */
+const partMs = 1.5;
+
+/** How much of a long list goes at once, by what it took before. */
+function openPace() {
+  let work = 64;
+  return {
+    get work() {
+      return work;
+    },
+    took(done: number, ms: number): void {
+      const fits = (done * partMs) / Math.max(ms, 0.1);
+      work = Math.round(Math.min(4096, Math.max(16, (work + fits) / 2)));
+    },
+  };
+}
+
 /** A comparison makes way for changes that often, then it is finished first. */
 const mostPostponed = 3;
 
@@ -111,10 +143,18 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   let repairs = 0;
   let batches = 0;
 
-  let pending: Change[] = [];
   let replacement: readonly Change[] | undefined;
   let recompile = false;
-  let queued: Promise<Outcome> | undefined;
+  let queued: Promise<void> | undefined;
+  /** Batches of short lists since the last part of a long one. */
+  let shortInARow = 0;
+  const pace = openPace();
+  /** Told after the next batch that begins, whatever it is; and after the one that is under way. */
+  let calling: Submitted[] = [];
+  let watching: Submitted[] = [];
+  /** All that were not told yet. */
+  const submitted = new Set<Submitted>();
+  const waiting = openWaiting((ticket) => void watching.push(ticket as Submitted));
   const work = serial();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -132,34 +172,49 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     plane: options.plane,
     signal,
     alone: (then) => void work.run(() => inside(then)).catch(fail),
-    onRoom: () => void enqueue(),
+    hurry: () => waiting.urgent,
+    onRoom: () => enqueue(),
+    onMiss: options.onMiss,
     onNearlyFull: options.onNearlyFull,
     onFailure: fail,
   });
 
-  /** Applies and compiles what is pending. */
-  const take = (): WantedDelta => {
-    const [changes, all] = [pending, replacement];
-    let touched: Touched | 'everything' | undefined = recompile || all ? 'everything' : undefined;
-    pending = [];
+  /** What is to be done next: all of it, or of long lists a part. */
+  const choose = (): 'all' | 'urgent' | 'bulk' => {
+    // What moved the node may be among what waits: seen from there, things must be as they are there.
+    if (recompile) return 'all';
+    return waiting.urgent && (shortInARow < mostInARow || !waiting.bulk) ? 'urgent' : 'bulk';
+  };
+
+  /** Applies and compiles what is next. The model and the index change in one step at the end; after a failure it waits again. */
+  const take = async (): Promise<{ readonly delta: WantedDelta; readonly part: Part }> => {
+    const [all, anew, at] = [replacement, recompile, view];
+    const lane = choose();
+    watching.push(...calling);
+    calling = [];
     replacement = undefined;
-    // Until it is compiled: after a failure nothing that was touched is forgotten.
-    recompile = true;
-    if (all) {
-      model = apply(emptyModel, all).model;
-      started = true;
-    }
-    if (changes.length > 0) {
-      const applied = apply(model, changes);
-      model = applied.model;
-      touched ??= applied.touched;
-    }
-    if (!started) return nothing;
-    const compiled = touched && compileTouched(index, model, view, touched);
     recompile = false;
-    if (!compiled) return nothing;
-    index = compiled.index;
-    return compiled.delta;
+    let part: Part = { changes: [], tickets: new Map(), work: 0 };
+    try {
+      let next = model;
+      if (all) next = (await inTurns(applying(emptyModel, all))).model;
+      else part = await inTurns(waiting.take(model, lane, pace.work));
+      shortInARow = lane === 'urgent' ? shortInARow + 1 : 0;
+      const applied = part.changes.length > 0 ? await inTurns(applying(next, part.changes)) : undefined;
+      next = applied?.model ?? next;
+      const touched = all || anew ? 'everything' : applied?.touched;
+      const begun = started || all !== undefined;
+      const compiled = begun && touched ? await inTurns(compiling(index, next, at, touched)) : undefined;
+      model = next;
+      index = compiled?.index ?? index;
+      started = begun;
+      return { delta: compiled?.delta ?? nothing, part };
+    } catch (cause) {
+      replacement ??= all;
+      recompile ||= anew;
+      waiting.putBack(part);
+      throw cause;
+    }
   };
 
   /** A piece of work on the kernel. Pins that were replaced are read and brought up to what is wanted. */
@@ -168,7 +223,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     try {
       if (entered && entered.plane !== writer.plane) {
         writer.use(entered.plane);
-        void enqueue();
+        enqueue();
       }
       return await piece();
     } finally {
@@ -182,39 +237,74 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     return outcome;
   };
 
+  /** Tells all whose changes are carried out; after a failure everybody: what they asked for is tried again with the next batch. */
+  const settle = (part: Part | undefined, outcome: Outcome): void => {
+    const { operations } = outcome;
+    for (const [ticket, count] of part?.tickets ?? []) {
+      const one = ticket as Submitted;
+      one.operations += operations;
+      one.left -= count;
+      if (one.left === 0) watching.push(one);
+    }
+    const done = error || signal.aborted ? [...submitted] : watching;
+    watching = [];
+    for (const one of done) {
+      submitted.delete(one);
+      one.resolve({ ...outcome, operations: one.operations || operations });
+    }
+  };
+
   const batch = async (): Promise<Outcome> => {
     let operations = 0;
+    let part: Part | undefined;
+    const begun = performance.now();
     try {
-      const delta = take();
+      const taken = await take();
+      part = taken.part;
       if (started && !signal.aborted) {
-        operations = await writer.bring(delta, wantedOf(index)).catch((cause: unknown) => {
+        operations = await writer.bring(taken.delta, wantedOf(index)).catch((cause: unknown) => {
           if (signal.aborted) throw cause;
           fail(cause);
           // Once more from what the kernel really holds.
           return writer.bring(nothing, wantedOf(index));
         });
         batches++;
+        if (shortInARow === 0) pace.took(part.work, performance.now() - begun);
         recover();
       }
     } catch (cause) {
       fail(cause);
     }
-    return tell(operations);
+    const outcome = tell(operations);
+    settle(part, outcome);
+    if (!outcome.error && !signal.aborted && !waiting.empty) enqueue();
+    return outcome;
   };
 
-  const enqueue = (): Promise<Outcome> => {
+  const enqueue = (): void => {
     queued ??= work.run(async () => {
+      // Whatever came in between counts too.
+      if (sliceIsOver()) await breath();
       queued = undefined;
       try {
-        return await inside(batch);
+        await inside(batch);
       } catch (cause) {
-        // Not even entered: what is pending stays so.
+        // Not even entered: what waits stays so.
         fail(cause);
-        return { operations: 0, refused: writer.refused, error };
+        settle(undefined, { operations: 0, refused: writer.refused, error });
       }
     });
-    return queued;
   };
+
+  /** Resolves with what comes of `changes`, or of the next batch if there are none. */
+  const enlist = (changes: readonly Change[]): Promise<Outcome> =>
+    new Promise((resolve) => {
+      const one: Submitted = { left: changes.length, operations: 0, resolve };
+      submitted.add(one);
+      if (changes.length > 0) waiting.add(changes, one);
+      else calling.push(one);
+      enqueue();
+    });
 
   /** Hands a survey to `then` while nothing else is under way. Changes that wait go first, but only so often. */
   const surveyed = async <T>(none: T, then: (survey: Survey) => Promise<T> | T): Promise<T> => {
@@ -241,19 +331,17 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       return view;
     },
     wanted: () => wantedOf(index),
-    submit(changes) {
-      for (const change of changes) pending.push(change);
-      return enqueue();
-    },
+    submit: enlist,
     replaceAll(changes) {
       replacement = changes;
-      pending = [];
-      return enqueue();
+      waiting.clear();
+      calling = [...submitted];
+      return enlist([]);
     },
     setView(next) {
       view = next;
       recompile = true;
-      return enqueue();
+      return enlist([]);
     },
     compare: () => surveyed<readonly Difference[]>([], ({ plan }) => differencesOf(plan)),
     repair: () =>
@@ -272,7 +360,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       work.run(() =>
         inside(async () => {
           const freed = await writer.release();
-          if (freed > 0 && writer.refused.length > 0) void enqueue();
+          if (freed > 0 && writer.refused.length > 0) enqueue();
           return freed;
         }),
       ),

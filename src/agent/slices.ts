@@ -1,5 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Long work in steps, with the event loop let in between.
+import type { Steps } from '../mesh/steps.ts';
+
+/** Milliseconds of work in one turn of the event loop: everything else waits that long at most. */
+const sliceMs = 4;
+
+/** When work began in this turn of the event loop, whoever's it was. */
+let begun: number | undefined;
+
+/** True when this turn of the event loop has been used for long enough. */
+export function sliceIsOver(): boolean {
+  const now = performance.now();
+  if (begun === undefined) {
+    begun = now;
+    setImmediate(() => {
+      begun = undefined;
+    });
+  }
+  return now - begun >= sliceMs;
+}
 
 /** Lets everything else that is due run first. */
 export function breath(): Promise<void> {
@@ -9,15 +28,18 @@ export function breath(): Promise<void> {
 /** Stands for the result of work that was given up. */
 export const givenUp: unique symbol = Symbol('given up');
 
-/** Runs `steps` to their end, pausing at each yield. Given up as soon as `stop` says so at a pause. */
-export async function inSlices<T>(
-  steps: Generator<undefined, T>,
-  stop: () => boolean = () => false,
-): Promise<T | typeof givenUp> {
+/** Runs `steps` to their end, with a pause whenever a slice is over. Given up as soon as `stop` says so after a pause. */
+export async function inSlices<T>(steps: Steps<T>, stop: () => boolean = () => false): Promise<T | typeof givenUp> {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
-    if (stop()) return givenUp;
+    if (!sliceIsOver()) continue;
     await breath();
+    if (stop()) return givenUp;
   }
+}
+
+/** The same, and never given up. */
+export async function inTurns<T>(steps: Steps<T>): Promise<T> {
+  return (await inSlices(steps)) as T;
 }

@@ -2,6 +2,7 @@
 // What a plan that was carried out makes of the image.
 import type { ValueOfMap } from '../abi/maps.ts';
 import type { NameKind } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 import {
   type BackendImage,
   type CountedMap,
@@ -39,44 +40,55 @@ function idsOfClient(image: Image, client: WantedClient, each: EachId): void {
   if (id) each('namespace', id);
 }
 
+/** Entries between two pauses. */
+const entriesAStep = 16;
+
 /** Puts the next values in place; ids of the new are referred to before those of the old are dropped. */
-function exchange<T>(
+function* exchange<T>(
   changes: readonly Change<T>[],
   held: Map<string, T>,
   idsOf: (value: T, each: EachId) => void,
   refer: EachId,
   drop: EachId,
-): void {
+): Steps<void> {
+  let seen = 0;
   for (const { key, next } of changes) {
+    if (++seen % entriesAStep === 0) yield;
     if (next === undefined) continue;
     idsOf(next, refer);
     held.set(key, next);
   }
   for (const { key, have, next } of changes) {
+    if (++seen % entriesAStep === 0) yield;
     if (have !== undefined) idsOf(have, drop);
     if (next === undefined) held.delete(key);
   }
 }
 
-/** Commits `draft`; what it freed may be used again after a grace period. */
-export function commitPlan(draft: PlanDraft, outcome: Outcome): Leftovers {
+/** Commits `draft`; what it freed may be used again after a grace period. Half-way the image says nothing that holds. */
+export function* commitPlan(draft: PlanDraft, outcome: Outcome): Steps<Leftovers> {
   const { image } = draft;
-  draft.commit();
+  yield* draft.commit();
   const dropped: [NameKind, number][] = [];
   const refer: EachId = (kind, id) => image.ids[kind].refer(id);
   const drop: EachId = (kind, id) => {
     if (image.ids[kind].drop(id)) dropped.push([kind, id]);
   };
 
-  exchange<BackendImage>(draft.backends, image.backends, eachIdOf, refer, drop);
-  exchange<FrontendImage>(draft.frontends, image.frontends, (f, each) => idsOfFrontend(image, f, each), refer, drop);
-  exchange<WantedClient>(draft.clients, image.clients, (c, each) => idsOfClient(image, c, each), refer, drop);
+  yield* exchange<BackendImage>(draft.backends, image.backends, eachIdOf, refer, drop);
+  const namespaces = (f: FrontendImage, each: EachId): void => idsOfFrontend(image, f, each);
+  yield* exchange<FrontendImage>(draft.frontends, image.frontends, namespaces, refer, drop);
+  const ofClient = (c: WantedClient, each: EachId): void => idsOfClient(image, c, each);
+  yield* exchange<WantedClient>(draft.clients, image.clients, ofClient, refer, drop);
+  let seen = 0;
   for (const { have, next } of draft.frontends) {
+    if (++seen % entriesAStep === 0) yield;
     if (next) countFrontend(image, next, 1);
     if (have) countFrontend(image, have, -1);
   }
   for (const { have, next } of draft.clients) image.counts.client += (next ? 1 : 0) - (have ? 1 : 0);
   for (const [name, wanted] of outcome.adopted) {
+    if (++seen % entriesAStep === 0) yield;
     const have = image.backends.get(name);
     if (have) image.backends.set(name, { ...have, wanted, read: undefined });
   }
@@ -89,6 +101,7 @@ export function commitPlan(draft: PlanDraft, outcome: Outcome): Leftovers {
   const endpointRanges: [number, number][] = [];
   const maglevRanges: [number, number][] = [];
   for (const { have } of draft.backends) {
+    if (++seen % entriesAStep === 0) yield;
     if (!have || have.first === 0) continue;
     endpointRanges.push([have.first, slotsOf(have)]);
     if (have.maglevSlots > 0) maglevRanges.push([have.maglevFirst, have.maglevSlots]);
@@ -96,6 +109,7 @@ export function commitPlan(draft: PlanDraft, outcome: Outcome): Leftovers {
   // Dropped by one entry and referred to by another of the same plan: still in use.
   const ids: [NameKind, number, number][] = [];
   for (const [kind, id] of dropped) {
+    if (++seen % entriesAStep === 0) yield;
     const table = image.ids[kind];
     if (!table.used(id)) ids.push([kind, id, table.turn(id)]);
   }

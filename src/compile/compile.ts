@@ -2,6 +2,7 @@
 // model -> wanted entries, whole or only what a batch of changes touched. Both go through the same steps.
 import type { Model, NodeView, Touched } from '../mesh/model.ts';
 import { addressText } from '../mesh/service.ts';
+import { finish, type Steps } from '../mesh/steps.ts';
 import { emptyTable, type Table } from '../mesh/table.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4 } from '../net/address.ts';
@@ -9,7 +10,7 @@ import type { Cidr } from '../net/cidr.ts';
 import { backendsOf, sameBackend } from './backend.ts';
 import { coverOf, isRange, rangeOf } from './cover.ts';
 import { allV4, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
-import { readerOf, wholeReaderOf } from './reader.ts';
+import { readerOf } from './reader.ts';
 import type { Wanted, WantedBackend, WantedClient, WantedDelta, WantedFrontend } from './wanted.ts';
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
@@ -41,7 +42,7 @@ interface Emitted<T> {
   replace(source: string, entries: readonly T[]): boolean;
   has(name: string): boolean;
   readonly delta: ReadonlyMap<string, T | undefined>;
-  close(): { readonly entries: Table<T>; readonly of: Table<readonly string[]> };
+  close(): Steps<{ readonly entries: Table<T>; readonly of: Table<readonly string[]> }>;
 }
 
 const none: readonly string[] = [];
@@ -88,7 +89,9 @@ function emit<T>(
       else if (renamed) of.set(source, names);
       return renamed;
     },
-    close: () => ({ entries: entries.close(), of: of.close() }),
+    *close() {
+      return { entries: yield* entries.close(), of: yield* of.close() };
+    },
   };
 }
 
@@ -106,13 +109,36 @@ function sameClient(a: WantedClient, b: WantedClient): boolean {
   return a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6;
 }
 
+/** What is compiled again: of each kind every key once. */
+interface Work {
+  readonly services: Iterable<string>;
+  readonly addresses: Iterable<string>;
+  readonly workloads: Iterable<string>;
+}
+
+/** The keys of both, once each. */
+function* keysOf(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): Generator<string> {
+  yield* b.keys();
+  for (const key of a.keys()) if (!b.has(key)) yield key;
+}
+
+/** Items between two pauses. */
+const itemsAStep = 8;
+/** The same where an item is next to nothing. */
+const quickItemsAStep = 64;
+
 /** Everything that the model holds or the index emitted; of the workloads those that are clients or were. */
-function everything(index: CompileIndex, model: Model, local: readonly string[]): Touched {
+function* everything(index: CompileIndex, model: Model, view: NodeView): Steps<Work> {
+  const clients = new Set(index.clients.keys());
+  let seen = 0;
+  for (const { node, uid } of model.workloads.values()) {
+    if (node === view.node) clients.add(uid);
+    if (++seen % quickItemsAStep === 0) yield;
+  }
   return {
-    services: new Set([...index.backendsOf.keys(), ...model.services.keys()]),
-    addresses: new Set([...index.frontendsOf.keys(), ...model.owners.keys()]),
-    workloads: new Set([...index.clients.keys(), ...local]),
-    policies: new Set(model.policies.keys()),
+    services: keysOf(index.backendsOf, model.services),
+    addresses: keysOf(index.frontendsOf, model.owners),
+    workloads: clients,
   };
 }
 
@@ -120,59 +146,80 @@ function everything(index: CompileIndex, model: Model, local: readonly string[])
  * The address texts whose frontends may come out differently when those of `touched` change: themselves, and all that lie in a touched
  * range. One that has no frontends has no owner that serves anything here, which a range around it does not change.
  */
-function withCovered(touched: ReadonlySet<string>, index: CompileIndex): ReadonlySet<string> {
+function* withCovered(touched: ReadonlySet<string>, index: CompileIndex): Steps<ReadonlySet<string>> {
   const ranges = new Map<string, Cidr>();
   for (const text of touched) if (isRange(text)) ranges.set(text, rangeOf(text));
   if (ranges.size === 0) return touched;
   const cover = coverOf(ranges);
   const all = new Set(touched);
-  for (const text of index.frontendsOf.keys()) if (cover(rangeOf(text)).length > 0) all.add(text);
+  let seen = 0;
+  for (const text of index.frontendsOf.keys()) {
+    if (!all.has(text) && cover(rangeOf(text)).length > 0) all.add(text);
+    if (++seen % quickItemsAStep === 0) yield;
+  }
   for (const text of ranges.keys()) if (takesInV4(text)) all.add(allV4);
   return all;
+}
+
+/** What compiling gives. */
+export interface Compiled {
+  readonly delta: WantedDelta;
+  readonly index: CompileIndex;
 }
 
 /**
  * Compiles again what was touched. `touched` 'everything': all of it (another view of the node, or the first time).
  * The delta names only what really differs from what `index` holds; undefined: not wanted any more.
  */
-export function compileTouched(
+export function* compiling(
   index: CompileIndex,
   model: Model,
   view: NodeView,
   touched: Touched | 'everything',
-): { readonly delta: WantedDelta; readonly index: CompileIndex } {
-  const whole = touched === 'everything' ? wholeReaderOf(model, view.node) : undefined;
-  const work = touched === 'everything' ? everything(index, model, whole?.local ?? []) : touched;
-  const reader = whole?.reader ?? readerOf(model);
+): Steps<Compiled> {
+  const work: Work = touched === 'everything' ? yield* everything(index, model, view) : touched;
+  const reader = readerOf(model);
   const backends = emit<WantedBackend>(index.backends, index.backendsOf, (b) => b.name, sameBackend);
   const frontends = emit<WantedFrontend>(index.frontends, index.frontendsOf, (f) => f.key, sameFrontend);
   const clients = index.clients.edit();
   const clientDelta = new Map<string, WantedClient | undefined>();
+  let seen = 0;
 
-  const addresses = new Set(work.addresses);
+  const addresses = new Set<string>();
+  const edited = index.ranges.edit();
+  const add = (text: string): void => {
+    if (addresses.has(text)) return;
+    addresses.add(text);
+    if (!isRange(text)) return;
+    if (model.owners.has(text)) edited.set(text, rangeOf(text));
+    else edited.delete(text);
+  };
+  for (const text of work.addresses) {
+    add(text);
+    if (++seen % quickItemsAStep === 0) yield;
+  }
   for (const key of work.services) {
     const renamed = backends.replace(key, backendsOf(reader, view, key));
     // UDP parting from TCP gives a service another backend: its frontends must name it.
-    if (renamed) for (const a of reader.service(key)?.addresses ?? []) addresses.add(addressText(a));
+    if (renamed) for (const a of reader.service(key)?.addresses ?? []) add(addressText(a));
+    if (++seen % itemsAStep === 0) yield;
   }
 
-  const edited = index.ranges.edit();
-  for (const text of addresses) {
-    if (!isRange(text)) continue;
-    if (model.owners.has(text)) edited.set(text, rangeOf(text));
-    else edited.delete(text);
-  }
-  const ranges = edited.close();
+  const ranges = yield* edited.close();
   if (addresses.size > 0) {
     const context = {
       cover: coverOf(ranges),
       mapped: () => [...ranges.keys()].filter(takesInV4),
       hasBackend: backends.has,
     };
-    for (const text of withCovered(addresses, index)) frontends.replace(text, frontendsOf(reader, view, text, context));
+    for (const text of yield* withCovered(addresses, index)) {
+      frontends.replace(text, frontendsOf(reader, view, text, context));
+      if (++seen % itemsAStep === 0) yield;
+    }
   }
 
   for (const uid of work.workloads) {
+    if (++seen % quickItemsAStep === 0) yield;
     const before = clients.get(uid);
     const now = clientOf(model.workloads.get(uid), view);
     if (now === undefined) {
@@ -185,19 +232,29 @@ export function compileTouched(
     clientDelta.set(uid, now);
   }
 
-  const b = backends.close();
-  const f = frontends.close();
+  const b = yield* backends.close();
+  const f = yield* frontends.close();
   return {
     delta: { backends: backends.delta, frontends: frontends.delta, clients: clientDelta },
     index: {
       backends: b.entries,
       frontends: f.entries,
-      clients: clients.close(),
+      clients: yield* clients.close(),
       backendsOf: b.of,
       frontendsOf: f.of,
       ranges,
     },
   };
+}
+
+/** The same at once. */
+export function compileTouched(
+  index: CompileIndex,
+  model: Model,
+  view: NodeView,
+  touched: Touched | 'everything',
+): Compiled {
+  return finish(compiling(index, model, view, touched));
 }
 
 /** What an index holds, as a whole (no copy). */

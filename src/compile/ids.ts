@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names and the numbers the kernel knows them by: lowest free id first, and none is used again before it is released.
 import type { NameKind } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 
 /** name <-> id of one kind. An id is bound (named), and either referred to, or idle: nothing uses it, but it is not free yet. */
 export interface IdTable {
@@ -43,8 +44,11 @@ export interface IdDraft {
   mark(): number;
   /** Forgets the ids claimed since `mark`. */
   rollback(mark: number): void;
-  commit(): void;
+  commit(): Steps<void>;
 }
+
+/** Names between two pauses. */
+const namesAStep = 64;
 
 /** Which ids are taken, one bit each, so that the lowest free one is found 32 at a time. Id 0 is always taken. */
 function idBits() {
@@ -180,15 +184,17 @@ export function idTable(kind: NameKind, limit: number): IdTable {
             own.delete(name);
           }
         },
-        commit() {
+        *commit() {
           // The first plan names everything there is: what it made is the table.
           const first = byName.size === 0;
+          if (first) byName = own;
+          let seen = 0;
           for (const [name, id] of own) {
             if (!first) byName.set(name, id);
             byId[id] = name;
             take(id);
+            if (++seen % namesAStep === 0) yield;
           }
-          if (first) byName = own;
         },
       };
     },

@@ -2,6 +2,7 @@
 // Userland's exact picture of what the kernel holds: ids, ranges, and every entry by name.
 import type { ValueOfMap } from '../abi/maps.ts';
 import { type backendHeader, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 import type { Address } from '../net/address.ts';
 import { type IdTable, idTable } from './ids.ts';
 import type { DeleteOperation } from './operation.ts';
@@ -87,6 +88,9 @@ export interface Leads {
   readonly udp: number;
 }
 
+/** What becomes of a connection to an address that is being asked for; 'off': nothing is asked for. */
+export type OnMiss = 'off' | 'direct' | 'refuse';
+
 export interface Image {
   readonly sizes: Sizes;
   readonly ids: IdTables;
@@ -102,6 +106,8 @@ export interface Image {
   readonly counts: Record<CountedMap, number>;
   udpFrontends: number;
   setting: ValueOfMap<'setting'>;
+  /** Wanted in the setting. */
+  onMiss: OnMiss;
   /** Generation of the range written last. One counter for all backends: equal generations mean the same range contents. */
   generation: number;
   /** Entries of the kernel that nothing explains. */
@@ -139,6 +145,7 @@ export function emptyImage(
     counts: { frontend: 0, variant: 0, cidr: 0, client: 0, name: 0 },
     udpFrontends: 0,
     setting: { abi_version: 0, flags: 0 },
+    onMiss: 'off',
     generation: 0,
     stray: [],
   };
@@ -184,11 +191,24 @@ export function eachIdOf(backend: BackendImage, each: (kind: NameKind, id: numbe
   for (const id of backend.workloadIds) each('workload', id);
 }
 
+/** Things given back between two pauses. */
+const freedAStep = 16;
+
 /** Gives ranges back and retires ids. To be called after the grace period that follows the plan, and while no plan is open. */
-export function settle(image: Image, left: Leftovers): void {
-  for (const [start, length] of left.endpointRanges) image.endpointRanges.free(start, length);
-  for (const [start, length] of left.maglevRanges) image.maglevRanges.free(start, length);
-  for (const [kind, id, turn] of left.ids) image.ids[kind].retire(id, turn);
+export function* settle(image: Image, left: Leftovers): Steps<void> {
+  let seen = 0;
+  for (const [start, length] of left.endpointRanges) {
+    image.endpointRanges.free(start, length);
+    if (++seen % freedAStep === 0) yield;
+  }
+  for (const [start, length] of left.maglevRanges) {
+    image.maglevRanges.free(start, length);
+    if (++seen % freedAStep === 0) yield;
+  }
+  for (const [kind, id, turn] of left.ids) {
+    image.ids[kind].retire(id, turn);
+    if (++seen % freedAStep === 0) yield;
+  }
 }
 
 export interface MapFill {
@@ -226,6 +246,11 @@ export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
     endpoint: ranged(image.endpointRanges.fill()),
     maglev: ranged(image.maglevRanges.fill()),
   };
+}
+
+/** Datagrams have to be looked at: some may go to a service, or be asked for. */
+export function needsUdpHooks(image: Image): boolean {
+  return image.udpFrontends > 0 || image.onMiss !== 'off';
 }
 
 export const nameKinds = Object.keys(nameKind) as readonly NameKind[];

@@ -16,7 +16,7 @@ export interface Pins {
 }
 
 /** Entries read between two pauses. */
-export const entriesAStep = 2048;
+export const entriesAStep = 64;
 
 /** Sizes of the maps that can run out. */
 export function sizesOf(pins: Pins): Readonly<Record<LimitedMap, number>> {

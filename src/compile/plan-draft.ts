@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A plan being made: what it claims of ids, ranges and room, and its operations by stage. The image stays as it is.
 import type { NameKind } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 import type { IdDraft } from './ids.ts';
 import {
   type BackendImage,
@@ -73,7 +74,7 @@ export interface PlanDraft {
   /** Ends the unit. What it lacks, if anything: nothing of it is kept then. */
   end(): Shortage | undefined;
   /** Makes ids, ranges and counts real. */
-  commit(): void;
+  commit(): Steps<void>;
 }
 
 type Numbers = Record<LimitedMap, number>;
@@ -187,10 +188,10 @@ export function draftPlan(image: Image): PlanDraft {
       else for (const map of limitedMaps) taken[map] += needed[map];
       return short;
     },
-    commit() {
-      for (const kind of nameKinds) ids[kind].commit();
-      ranges.endpoint.commit();
-      ranges.maglev.commit();
+    *commit() {
+      for (const kind of nameKinds) yield* ids[kind].commit();
+      yield* ranges.endpoint.commit();
+      yield* ranges.maglev.commit();
       image.counts.name += taken.name;
       image.generation = generation;
     },

@@ -11,46 +11,51 @@ export interface IdsInUse {
   readonly backends: ReadonlySet<number>;
 }
 
+export type NumberedId = readonly [kind: NameKind, id: number];
+
 export interface ReleasePlan {
   readonly ops: readonly DeleteOperation[];
-  /** How many ids become free. */
-  readonly ids: number;
-  /** Makes them free. To be called once all `ops` were carried out, before the next plan. */
+  /** Makes the ids free. To be called once all `ops` were carried out, before the next plan. */
   commit(): void;
 }
 
-/** The release of every idle id that is not in use. Does not change `image`. */
-export function planRelease(image: Image, inUse: IdsInUse): ReleasePlan {
-  const ops: DeleteOperation[] = [];
-  const released: [NameKind, number][] = [];
-  let entries = 0;
+/** Every idle id that is not in use. */
+export function idleIds(image: Image, inUse: IdsInUse): NumberedId[] {
+  const found: NumberedId[] = [];
   // Ids of strays are idle too, but the strays are still there.
-  for (const kind of image.stray.length > 0 ? [] : nameKinds) {
-    const table = image.ids[kind];
-    for (const id of table.idle()) {
+  if (image.stray.length > 0) return found;
+  for (const kind of nameKinds) {
+    for (const id of image.ids[kind].idle()) {
       if (kind === 'workload' && inUse.workloads.has(id)) continue;
       if (kind === 'backend' && inUse.backends.has(id)) continue;
-      released.push([kind, id]);
-      const name = table.nameOf(id);
-      const about = name === undefined ? `${kind} id ${id}` : `${kind} "${name}"`;
-      // Before the name: a count that was left over must not be the next workload's.
-      if (kind === 'workload') ops.push({ kind: 'delete', map: 'active', key: id, about });
-      if (name === undefined) continue;
-      const parts = partCountOf(name);
-      entries += parts;
-      // Part 0 first: without it the rest counts as no name.
-      for (let part = 0; part < parts; part++) {
-        ops.push({ kind: 'delete', map: 'name', key: { id, kind: nameKind[kind], part }, about });
-      }
+      found.push([kind, id]);
+    }
+  }
+  return found;
+}
+
+/** The release of these idle ids. Does not change `image`. */
+export function planRelease(image: Image, ids: readonly NumberedId[]): ReleasePlan {
+  const counts: DeleteOperation[] = [];
+  const names: DeleteOperation[] = [];
+  for (const [kind, id] of ids) {
+    const name = image.ids[kind].nameOf(id);
+    const about = name === undefined ? `${kind} id ${id}` : `${kind} "${name}"`;
+    // Before the name: a count that was left over must not be the next workload's.
+    if (kind === 'workload') counts.push({ kind: 'delete', map: 'active', key: id, about });
+    if (name === undefined) continue;
+    const parts = partCountOf(name);
+    // Part 0 first: without it the rest counts as no name.
+    for (let part = 0; part < parts; part++) {
+      names.push({ kind: 'delete', map: 'name', key: { id, kind: nameKind[kind], part }, about });
     }
   }
   return {
     // By map, so that each goes in one batch.
-    ops: [...ops.filter((op) => op.map === 'active'), ...ops.filter((op) => op.map === 'name')],
-    ids: released.length,
+    ops: [...counts, ...names],
     commit() {
-      for (const [kind, id] of released) image.ids[kind].release(id);
-      image.counts.name -= entries;
+      for (const [kind, id] of ids) image.ids[kind].release(id);
+      image.counts.name -= names.length;
     },
   };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a plan keeps of its operations: bundles that are unfolded when they are carried out, for a mesh has hundreds of thousands.
 import { type NameKind, nameKind } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 import type { Header } from './image.ts';
 import { nameParts } from './names.ts';
 import type { Operation } from './operation.ts';
@@ -77,10 +78,18 @@ function* unfold(step: NameStep | RangeStep | TableStep): Generator<Operation> {
   }
 }
 
+const stepsAPause = 256;
+
 /** The operations of `stages`, one stage after the other. The lists must not change any more. */
-export function operationsOf(stages: readonly (readonly Step[])[]): Operations {
+export function* operationsOf(stages: readonly (readonly Step[])[]): Steps<Operations> {
   let length = 0;
-  for (const steps of stages) for (const step of steps) length += lengthOf(step);
+  let seen = 0;
+  for (const steps of stages) {
+    for (const step of steps) {
+      length += lengthOf(step);
+      if (++seen % stepsAPause === 0) yield;
+    }
+  }
   return {
     length,
     *[Symbol.iterator]() {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A delta as units that are planned or refused whole: services, joined where they share a frontend.
+import type { Steps } from '../mesh/steps.ts';
 import { type BackendImage, backendsBehind, type FrontendImage, type Image } from './image.ts';
 import { frontendImageOf, sameFrontendImage } from './plan-entries.ts';
 import { sameAsRead, sameWanted } from './range-layout.ts';
@@ -50,10 +51,10 @@ function joinable() {
 }
 
 /** Items compared between two pauses. */
-const itemsAStep = 256;
+const itemsAStep = 16;
 
 /** What of `delta` differs from `image`, in units. */
-export function* unitsOf(image: Image, delta: WantedDelta): Generator<undefined, Units> {
+export function* unitsOf(image: Image, delta: WantedDelta): Steps<Units> {
   const adopted: [string, WantedBackend][] = [];
   const backends: BackendStep[] = [];
   const frontends: FrontendStep[] = [];
@@ -102,9 +103,14 @@ export function* unitsOf(image: Image, delta: WantedDelta): Generator<undefined,
     return owner ?? `${nameless}${step.key}`;
   };
   for (const { have, wanted } of backends) {
+    if (++seen % itemsAStep === 0) yield;
     if (have?.service && wanted && have.service !== wanted.service) sets.join(wanted.service, have.service);
   }
-  const owners = frontends.map(ownerOf);
+  const owners: string[] = [];
+  for (const step of frontends) {
+    owners.push(ownerOf(step));
+    if (++seen % itemsAStep === 0) yield;
+  }
 
   const units = new Map<string, Unit>();
   const named = new Set<string>();
@@ -121,8 +127,14 @@ export function* unitsOf(image: Image, delta: WantedDelta): Generator<undefined,
     }
     return unit;
   };
-  for (const step of backends) unitOf(serviceOf(step.name)).backends.push(step);
-  for (const [i, step] of frontends.entries()) unitOf(owners[i] as string).frontends.push(step);
+  for (const step of backends) {
+    unitOf(serviceOf(step.name)).backends.push(step);
+    if (++seen % itemsAStep === 0) yield;
+  }
+  for (let i = 0; i < frontends.length; i++) {
+    unitOf(owners[i] as string).frontends.push(frontends[i] as FrontendStep);
+    if (++seen % itemsAStep === 0) yield;
+  }
   return { units: [...units.values()], adopted };
 }
 

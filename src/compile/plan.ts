@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // (want, have) -> ordered operations, and what they make of the image.
 import { abiVersion, settingFlag } from '../abi/structs.ts';
+import { finish, type Steps } from '../mesh/steps.ts';
 import { commitPlan, type Outcome } from './commit.ts';
-import { backendsBehind, type Image, type Leads, type Leftovers } from './image.ts';
+import { backendsBehind, type Image, type Leftovers, type OnMiss } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type Change, draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
 import { planBackend, planBackendOut, planClient, planFrontend, sameClient } from './plan-entries.ts';
@@ -47,11 +48,11 @@ export interface Plan {
   /** What it changes, by name. */
   changes(): readonly PlannedChange[];
   /** Makes the image what the kernel holds once all `ops` were carried out; the leftovers are for settle(). To be called once, before the next plan. */
-  commit(): Leftovers;
+  commit(): Steps<Leftovers>;
 }
 
 /** A step of the work that planning does between two pauses: endpoints and entries. */
-const workAStep = 1024;
+const workAStep = 64;
 
 /** Why the unit cannot be planned whatever room there is. */
 function contradiction(image: Image, delta: WantedDelta, unit: Unit): string | undefined {
@@ -132,8 +133,10 @@ export function shortageText({ map, needed, free }: Shortage): string {
   return `map "${map}" has no room: ${needed} ${what} needed, ${free} free`;
 }
 
-function planClients(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]): void {
+function* planClients(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]): Steps<void> {
+  let seen = 0;
   for (const [workload, next] of delta.clients) {
+    if (++seen % workAStep === 0) yield;
     const have = draft.image.clients.get(workload);
     if (next ? have && sameClient(have, next) : !have) continue;
     draft.begin();
@@ -146,6 +149,12 @@ function planClients(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]): 
   }
 }
 
+const missFlags: Readonly<Record<OnMiss, number>> = {
+  off: 0,
+  direct: settingFlag.onDemand,
+  refuse: settingFlag.onDemand | settingFlag.missRefuse,
+};
+
 /** Ranges are looked up only while the flag says that there are any: it comes before the first and goes after the last. */
 function planSetting(draft: PlanDraft): Outcome['setting'] {
   const { image, ops } = draft;
@@ -154,7 +163,7 @@ function planSetting(draft: PlanDraft): Outcome['setting'] {
     if ((next ?? have)?.length === undefined) continue;
     ranges += (next?.backend === undefined ? 0 : 1) - (have?.backend === undefined ? 0 : 1);
   }
-  const flags = ranges > 0 ? image.setting.flags | settingFlag.cidr : image.setting.flags & ~settingFlag.cidr;
+  const flags = (ranges > 0 ? settingFlag.cidr : 0) | missFlags[image.onMiss];
   if (flags === image.setting.flags && image.setting.abi_version === abiVersion) return image.setting;
   const value = { abi_version: abiVersion, flags };
   const stage = ranges > 0 ? ops.setting : ops.settingOut;
@@ -162,12 +171,14 @@ function planSetting(draft: PlanDraft): Outcome['setting'] {
   return value;
 }
 
-function udpEndpointsLeft(draft: PlanDraft): boolean {
-  const udp = (leads: Leads | undefined): boolean => (leads?.udp ?? 0) > 0;
-  return draft.backends.some(
-    ({ key, have, next }) =>
-      have !== undefined && udp(draft.image.leads.get(key)) && endpointsLeft(draft.image, have, next),
-  );
+function* udpEndpointsLeft(draft: PlanDraft): Steps<boolean> {
+  let seen = 0;
+  for (const { key, have, next } of draft.backends) {
+    if (++seen % workAStep === 0) yield;
+    const udp = draft.image.leads.get(key)?.udp ?? 0;
+    if (have !== undefined && udp > 0 && endpointsLeft(draft.image, have, next)) return true;
+  }
+  return false;
 }
 
 function frees(draft: PlanDraft): boolean {
@@ -198,7 +209,7 @@ function changesOf(draft: PlanDraft, setting: boolean, stray: readonly DeleteOpe
  * The plan for `delta`, in steps (each `yield` is a place to pause; the image must not change meanwhile).
  * `everything`: entries that nothing explains are deleted too.
  */
-export function* planning(image: Image, delta: WantedDelta, everything = false): Generator<undefined, Plan> {
+export function* planning(image: Image, delta: WantedDelta, everything = false): Steps<Plan> {
   const draft = draftPlan(image);
   const refused: Refusal[] = [];
   const { units, adopted } = yield* unitsOf(image, delta);
@@ -212,14 +223,15 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     work = 0;
     yield;
   }
-  planClients(draft, delta, refused);
+  yield* planClients(draft, delta, refused);
   planWaits(draft);
+  yield;
   const setting = planSetting(draft);
   const stray = everything ? image.stray : [];
   draft.ops.strayOut.push(...stray);
-  const udpLeft = udpEndpointsLeft(draft);
+  const udpLeft = yield* udpEndpointsLeft(draft);
   const freeing = frees(draft);
-  const ops = operationsOf([...stages.map((stage) => draft.ops[stage]), freeing ? [{ kind: 'grace' }] : []]);
+  const ops = yield* operationsOf([...stages.map((stage) => draft.ops[stage]), freeing ? [{ kind: 'grace' }] : []]);
   let udpFrontends = image.udpFrontends;
   for (const { have, next } of draft.frontends) {
     udpFrontends += (next?.protocol === 'udp' ? 1 : 0) - (have?.protocol === 'udp' ? 1 : 0);
@@ -236,32 +248,41 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
 }
 
 /** Everything that `image` holds and `wanted` does not, as not wanted; and all of `wanted`. */
-export function deltaOf(image: Image, wanted: Wanted): WantedDelta {
-  const whole = <T>(have: ReadonlyMap<string, unknown>, want: ReadonlyMap<string, T>): Map<string, T | undefined> => {
-    const out = new Map<string, T | undefined>(want);
-    for (const key of have.keys()) if (!want.has(key)) out.set(key, undefined);
+export function* deltaOf(image: Image, wanted: Wanted): Steps<WantedDelta> {
+  function* whole<T>(
+    have: ReadonlyMap<string, unknown>,
+    want: ReadonlyMap<string, T>,
+  ): Steps<Map<string, T | undefined>> {
+    const out = new Map<string, T | undefined>();
+    let seen = 0;
+    for (const [key, value] of want) {
+      out.set(key, value);
+      if (++seen % workAStep === 0) yield;
+    }
+    for (const key of have.keys()) {
+      if (!want.has(key)) out.set(key, undefined);
+      if (++seen % workAStep === 0) yield;
+    }
     return out;
-  };
+  }
   return {
-    backends: whole(image.backends, wanted.backends),
-    frontends: whole(image.frontends, wanted.frontends),
-    clients: whole(image.clients, wanted.clients),
+    backends: yield* whole(image.backends, wanted.backends),
+    frontends: yield* whole(image.frontends, wanted.frontends),
+    clients: yield* whole(image.clients, wanted.clients),
   };
 }
 
-function run<T>(steps: Generator<undefined, T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
+/** The plan for all that is wanted, in steps: whatever else the kernel holds goes. Does not change `image`. */
+export function* planningAll(image: Image, wanted: Wanted): Steps<Plan> {
+  return yield* planning(image, yield* deltaOf(image, wanted), true);
 }
 
 /** The plan for a part of what is wanted; what `delta` does not name stays as it is. Does not change `image`. */
 export function planDelta(image: Image, delta: WantedDelta): Plan {
-  return run(planning(image, delta));
+  return finish(planning(image, delta));
 }
 
-/** The plan for all that is wanted: whatever else the kernel holds goes. Does not change `image`. */
+/** planningAll() at once. */
 export function planAll(image: Image, wanted: Wanted): Plan {
-  return run(planning(image, deltaOf(image, wanted), true));
+  return finish(planningAll(image, wanted));
 }

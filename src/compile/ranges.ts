@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contiguous ranges in an array of slots: best fit, joined when freed, and drafts that change nothing until committed.
+import type { Steps } from '../mesh/steps.ts';
 import { type FreeBlocks, freeBlocks, positionOf } from './free-blocks.ts';
 
 export interface RangeFill {
@@ -32,7 +33,7 @@ export interface RangeDraft {
   largestFree(): number;
   totalFree(): number;
   /** Makes the allocations real; the draft is used up. */
-  commit(): void;
+  commit(): Steps<void>;
 }
 
 /** [start, length] of slots that are taken. */
@@ -73,6 +74,9 @@ export function rangesOf(slots: number, firstSlot: number, taken: readonly Taken
     draft: () => draftOf(free),
   };
 }
+
+/** Blocks between two pauses. */
+const blocksAStep = 32;
 
 /** Blocks of `base` that the draft touched move to blocks of its own; commit writes both back. */
 function draftOf(base: FreeBlocks): RangeDraft {
@@ -142,9 +146,16 @@ function draftOf(base: FreeBlocks): RangeDraft {
     },
     largestFree: () => Math.max(own.largest, largestUntouched()),
     totalFree: () => base.total - movedSlots + own.total,
-    commit() {
-      for (const start of moved) base.remove(start);
-      for (const [start, length] of own.blocks()) base.add(start, length);
+    *commit() {
+      let seen = 0;
+      for (const start of moved) {
+        base.remove(start);
+        if (++seen % blocksAStep === 0) yield;
+      }
+      for (const [start, length] of own.blocks()) {
+        base.add(start, length);
+        if (++seen % blocksAStep === 0) yield;
+      }
     },
   };
 }

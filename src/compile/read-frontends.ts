@@ -3,6 +3,7 @@
 import { frontendTag, variantTag } from '../abi/hash.ts';
 import type { ValueOfMap } from '../abi/maps.ts';
 import { backendVariant, type Protocol, protocolNumber } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { type Address, isV4 } from '../net/address.ts';
 import { frontendKey } from './frontend.ts';
 import { type FrontendImage, type Image, throughVariants, unresolved } from './image.ts';
@@ -42,7 +43,7 @@ export interface ReadFrontends {
 }
 
 /** Everything in `frontend`, `cidr` and `variant`. An entry with a wrong tag, or an id without a name, leads to `unresolved`. */
-export function* readFrontends(pins: Pins, image: Image): Generator<undefined, ReadFrontends> {
+export function* readFrontends(pins: Pins, image: Image): Steps<ReadFrontends> {
   const found = new Map<string, FrontendImage & { variants: Map<string, string> }>();
   const stray: DeleteOperation[] = [];
   let seen = 0;

@@ -2,6 +2,7 @@
 // The image from the pinned maps: what an earlier agent left, also one that was killed half-way.
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import { type NameKind, nameKind } from '../abi/structs.ts';
+import { finish, type Steps } from '../mesh/steps.ts';
 import {
   type BackendImage,
   type CountedMap,
@@ -32,7 +33,7 @@ interface ReadNames {
  * Binds all whole names; parts of one that was never finished or half deleted are strays, and so is the second of two ids with one name.
  * Ids of strays are reserved: handed out before the strays are gone, a new name would go with them.
  */
-function* readNames(pins: Pins, ids: IdTables): Generator<undefined, ReadNames> {
+function* readNames(pins: Pins, ids: IdTables): Steps<ReadNames> {
   const stray: DeleteOperation[] = [];
   const parted = new Map<string, { key: KeyOf<'name'>; parts: (ValueOfMap<'name'> | undefined)[] }>();
   let entries = 0;
@@ -89,13 +90,15 @@ function backendImageOf(image: Image, id: number, found: UsableBackend | undefin
   };
 }
 
-function readBackends(
+function* readBackends(
   image: Image,
   usable: ReadonlyMap<number, UsableBackend>,
   ids: Iterable<number>,
-): DeleteOperation[] {
+): Steps<readonly DeleteOperation[]> {
   const stray: DeleteOperation[] = [];
+  let seen = 0;
   for (const id of ids) {
+    if (++seen % entriesAStep === 0) yield;
     const name = image.ids.backend.nameOf(id);
     if (name === undefined) {
       stray.push({ kind: 'delete', map: 'backend', key: id, about: `backend id ${id} without a name` });
@@ -111,9 +114,11 @@ function readBackends(
   return stray;
 }
 
-function readClients(pins: Pins, image: Image): DeleteOperation[] {
+function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[]> {
   const stray: DeleteOperation[] = [];
+  let seen = 0;
   for (const [id, value] of pins.map('client').entries()) {
+    if (++seen % entriesAStep === 0) yield;
     const workload = image.ids.workload.nameOf(id);
     const namespace = value.namespace_id === 0 ? '' : image.ids.namespace.nameOf(value.namespace_id);
     if (workload === undefined) {
@@ -147,20 +152,20 @@ const generationGap = 4096;
  * become so; a backend whose range makes no sense counts as absent and is written again; what nothing explains is listed as stray.
  * Nothing may write meanwhile, and a grace period must have passed since the last write. `generation` is the one given out last, if it is known.
  */
-export function* readImage(pins: Pins, generation?: number): Generator<undefined, Image> {
+export function* readImage(pins: Pins, generation?: number): Steps<Image> {
   const sizes = sizesOf(pins);
   const ids = emptyIds(sizes);
-  const { stray, entries } = yield* readNames(pins, ids);
-  yield;
+  const names = yield* readNames(pins, ids);
   const backendIds: number[] = [];
   const headers = yield* readHeaders(pins, sizes, (id) => backendIds.push(id));
   const { usable, endpointRanges, maglevRanges } = yield* readRanges(pins, headers, sizes, ids);
   const image = emptyImage(sizes, { ids, endpointRanges, maglevRanges });
-  image.counts.name = entries;
-  stray.push(...readBackends(image, usable, backendIds));
-  yield;
+  image.counts.name = names.entries;
+  const strayBackends = yield* readBackends(image, usable, backendIds);
   const read = yield* readFrontends(pins, image);
+  let seen = 0;
   for (const [key, frontend] of read.frontends) {
+    if (++seen % entriesAStep === 0) yield;
     image.frontends.set(key, frontend);
     countFrontend(image, frontend, 1);
     for (const namespace of frontend.variants.keys()) {
@@ -168,21 +173,22 @@ export function* readImage(pins: Pins, generation?: number): Generator<undefined
       if (id) image.ids.namespace.refer(id);
     }
   }
-  stray.push(...read.stray, ...readClients(pins, image));
-  image.stray = stray;
-  for (const { map } of stray) if (map in image.counts) image.counts[map as CountedMap]++;
+  const strayClients = yield* readClients(pins, image);
+  image.stray = [...names.stray, ...strayBackends, ...read.stray, ...strayClients];
+  for (const { map } of image.stray) if (map in image.counts) image.counts[map as CountedMap]++;
   image.generation =
     generation === undefined ? image.generation + generationGap : Math.max(image.generation, generation);
   for (const [, value] of pins.map('setting').entries()) image.setting = value;
-  for (const kind of nameKinds) for (const [, id] of image.ids[kind].names()) image.ids[kind].retire(id);
+  for (const kind of nameKinds) {
+    for (const [, id] of image.ids[kind].names()) {
+      image.ids[kind].retire(id);
+      if (++seen % entriesAStep === 0) yield;
+    }
+  }
   return image;
 }
 
 /** The picture of `pins`, read at once. */
 export function imageOf(pins: Pins): Image {
-  const steps = readImage(pins);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
+  return finish(readImage(pins));
 }

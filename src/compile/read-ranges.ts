@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges as the pinned maps hold them, each checked before anything relies on it.
+import type { Steps } from '../mesh/steps.ts';
 import type { Header, IdTables, Sizes, SlotAt, TakenRanges } from './image.ts';
 import { entriesAStep, type Pins } from './pins.ts';
 import { maglevSlots } from './range-layout.ts';
+
+/** Ranges checked between two pauses. */
+const rangesAStep = 8;
 
 interface Candidate {
   readonly id: number;
@@ -24,18 +28,14 @@ const overlaps = (taken: Uint8Array, start: number, length: number): boolean =>
  * Backends whose header fits what refers to it: its own id and generation, inside the array, and no slot in two ranges.
  * `each` is told every id that backend[] names a range for.
  */
-export function* readHeaders(
-  pins: Pins,
-  sizes: Sizes,
-  each: (id: number) => void,
-): Generator<undefined, readonly Candidate[]> {
+export function* readHeaders(pins: Pins, sizes: Sizes, each: (id: number) => void): Steps<readonly Candidate[]> {
   const found: Candidate[] = [];
   const slots = new Uint8Array(sizes.endpoint);
   const maglev = new Uint8Array(sizes.maglev);
   let seen = 0;
   for (const [id, { first, generation }] of pins.map('backend').entries()) {
     each(id);
-    if (++seen % 512 === 0) yield;
+    if (++seen % entriesAStep === 0) yield;
     if (id === 0 || first === 0 || first >= sizes.endpoint) continue;
     const header = pins.header(first);
     if (header.backend_id !== id || header.generation !== generation) continue;
@@ -51,7 +51,7 @@ export function* readHeaders(
 }
 
 /** All indexes of `maglev`, if any table lies there. */
-function* readIndexes(pins: Pins, candidates: readonly Candidate[]): Generator<undefined, Uint32Array> {
+function* readIndexes(pins: Pins, candidates: readonly Candidate[]): Steps<Uint32Array> {
   let end = 0;
   for (const { header } of candidates) {
     if (header.maglev_size > 0) end = Math.max(end, header.maglev_first + maglevSlots(header.maglev_size));
@@ -77,7 +77,7 @@ interface Columns {
   readonly alias: Uint32Array;
 }
 
-function* readSlots(pins: Pins, candidates: readonly Candidate[], slots: number): Generator<undefined, Columns> {
+function* readSlots(pins: Pins, candidates: readonly Candidate[], slots: number): Steps<Columns> {
   const wanted = new Uint8Array(slots);
   let end = 0;
   for (const { first, header } of candidates) {
@@ -143,7 +143,7 @@ export function* readRanges(
   candidates: readonly Candidate[],
   sizes: Sizes,
   ids: IdTables,
-): Generator<undefined, ReadRanges> {
+): Steps<ReadRanges> {
   const columns = yield* readSlots(pins, candidates, sizes.endpoint);
   const tables = yield* readIndexes(pins, candidates);
   const usable = new Map<number, UsableBackend>();
@@ -159,7 +159,7 @@ export function* readRanges(
     usable.set(id, { id, first, header, slot: slotsFrom(columns, first), indexes, maglevSlots: places });
     endpointRanges.push([first, header.count + 1]);
     if (places > 0) maglevRanges.push([header.maglev_first, places]);
-    if (usable.size % 256 === 0) yield;
+    if (usable.size % rangesAStep === 0) yield;
   }
   return { usable, endpointRanges, maglevRanges };
 }

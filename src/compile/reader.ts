@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a model: entry by entry for a change, or gathered in one walk where everything is compiled.
+// Reading a model as compiling needs it.
 import type { Model } from '../mesh/model.ts';
 import type { Service } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
@@ -26,37 +26,6 @@ export function readerOf(model: Model): ModelReader {
         if (workload) found.push(workload);
       });
       return found.sort(byUid);
-    },
-  };
-}
-
-/**
- * The same from plain tables made in one walk over the model: a look-up in a persistent map hashes its key anew, which for a whole model
- * costs more than the walk.
- * @returns also the uids of the workloads of `node`.
- */
-export function wholeReaderOf(
-  model: Model,
-  node: string,
-): { readonly reader: ModelReader; readonly local: readonly string[] } {
-  const members = new Map<string, Workload[]>();
-  const local: string[] = [];
-  model.workloads.forEach((workload) => {
-    if (workload.node === node) local.push(workload.uid);
-    workload.services.forEach((_, key) => {
-      const list = members.get(key);
-      if (list) list.push(workload);
-      else members.set(key, [workload]);
-    });
-  });
-  const services = new Map(model.services);
-  const owners = new Map(model.owners);
-  return {
-    local,
-    reader: {
-      service: (key) => services.get(key),
-      owners: (text) => owners.get(text) ?? [],
-      members: (key) => members.get(key)?.sort(byUid) ?? [],
     },
   };
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// (model, changes) -> the next model and what was touched. One batch is one step: nobody sees half of it.
+// (model, changes) -> the next model and what was touched. One batch is one change of the model: nobody sees half of it.
 import { equal } from './equal.ts';
 import type { Bag, Change, Model, Touched } from './model.ts';
 import { type Policy, policyKey } from './policy.ts';
 import { addressText, type Service, serviceKey } from './service.ts';
+import { finish, type Steps } from './steps.ts';
 import { emptyTable, type Table } from './table.ts';
 import type { Workload } from './workload.ts';
 
@@ -13,30 +14,36 @@ export const emptyModel: Model = {
   services: emptyTable(),
   members: emptyTable(),
   owners: emptyTable(),
-  addresses: emptyTable(),
   policies: emptyTable(),
 };
 
-/** From so many on, a bag is changed as a Set: searching a list would take as long as all the rest. */
+/** From so many on, what leaves a bag is gathered first: searching a list for each would take as long as all the rest. */
 const largeBag = 16;
+
+/** A bag being changed: `held` and what was added, without `gone`. */
+interface OpenBag {
+  readonly list: string[];
+  gone: Set<string> | undefined;
+}
 
 /** An index being changed: each bag is copied once a batch, however many changes touch it. */
 interface BagEditor {
+  /** Adds a value that is not in the bag. */
   add(key: string, value: string): void;
+  /** Removes a value that is in it. */
   remove(key: string, value: string): void;
-  close(): Table<Bag>;
+  close(): Steps<Table<Bag>>;
 }
 
+/** Changes, or entries, between two pauses. */
+const itemsAStep = 16;
+
 function editBags(table: Table<Bag>): BagEditor {
-  const edited = new Map<string, string[] | Set<string>>();
-  const open = (key: string): string[] | Set<string> => {
+  const edited = new Map<string, OpenBag>();
+  const open = (key: string): OpenBag => {
     let bag = edited.get(key);
     if (bag === undefined) {
-      const held = table.get(key) ?? [];
-      bag = held.length < largeBag ? [...held] : new Set(held);
-      edited.set(key, bag);
-    } else if (Array.isArray(bag) && bag.length >= largeBag) {
-      bag = new Set(bag);
+      bag = { list: table.get(key)?.slice() ?? [], gone: undefined };
       edited.set(key, bag);
     }
     return bag;
@@ -44,41 +51,41 @@ function editBags(table: Table<Bag>): BagEditor {
   return {
     add(key, value) {
       const bag = open(key);
-      if (!Array.isArray(bag)) bag.add(value);
-      else if (!bag.includes(value)) bag.push(value);
+      if (!bag.gone?.delete(value)) bag.list.push(value);
     },
     remove(key, value) {
       const bag = open(key);
-      if (!Array.isArray(bag)) bag.delete(value);
-      else if (bag.includes(value)) bag.splice(bag.indexOf(value), 1);
+      if (bag.list.length >= largeBag || bag.gone) bag.gone = (bag.gone ?? new Set()).add(value);
+      else bag.list.splice(bag.list.indexOf(value), 1);
     },
-    close() {
+    *close() {
       const next = table.edit();
-      for (const [key, bag] of edited) {
-        const list = Array.isArray(bag) ? bag : [...bag];
-        if (list.length === 0) next.delete(key);
-        else next.set(key, list);
+      let seen = 0;
+      for (const [key, { list, gone }] of edited) {
+        const left = gone?.size ? list.filter((value) => !gone.has(value)) : list;
+        if (left.length === 0) next.delete(key);
+        else next.set(key, left);
+        if (++seen % itemsAStep === 0) yield;
       }
-      return next.close();
+      return yield* next.close();
     },
   };
 }
 
-/** Addresses by which a workload is known: none for one that shares its node's. */
-function ownAddresses(workload: Workload | undefined): readonly string[] {
-  return workload && !workload.hostNetwork ? workload.addresses : [];
+export interface Applied {
+  readonly model: Model;
+  readonly touched: Touched;
 }
 
 /**
  * The model after all `changes`, in order, and what they touched.
  * A value equal to the one held touches nothing; removing what is not there neither. A workload may come before its service: `members` stages it.
  */
-export function apply(model: Model, changes: readonly Change[]): { readonly model: Model; readonly touched: Touched } {
+export function* applying(model: Model, changes: Iterable<Change>): Steps<Applied> {
   const workloads = model.workloads.edit();
   const services = model.services.edit();
   const members = editBags(model.members);
   const owners = editBags(model.owners);
-  const addresses = editBags(model.addresses);
   const policies = model.policies.edit();
   const touched = {
     services: new Set<string>(),
@@ -99,10 +106,6 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
       touched.services.add(key);
       if (!before?.services.has(key)) members.add(key, uid);
     }
-    const had = ownAddresses(before);
-    const has = ownAddresses(next);
-    for (const address of had) if (!has.includes(address)) addresses.remove(address, uid);
-    for (const address of has) if (!had.includes(address)) addresses.add(address, uid);
     if (next) workloads.set(uid, next);
     else workloads.delete(uid);
   };
@@ -133,7 +136,9 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
     else policies.delete(key);
   };
 
+  let seen = 0;
   for (const change of changes) {
+    if (++seen % itemsAStep === 0) yield;
     switch (change.kind) {
       case 'put-workload':
         setWorkload(change.workload.uid, change.workload);
@@ -158,13 +163,17 @@ export function apply(model: Model, changes: readonly Change[]): { readonly mode
   if (touched.services.size + touched.workloads.size + touched.policies.size === 0) return { model, touched };
   return {
     model: {
-      workloads: workloads.close(),
-      services: services.close(),
-      members: members.close(),
-      owners: owners.close(),
-      addresses: addresses.close(),
-      policies: policies.close(),
+      workloads: yield* workloads.close(),
+      services: yield* services.close(),
+      members: yield* members.close(),
+      owners: yield* owners.close(),
+      policies: yield* policies.close(),
     },
     touched,
   };
+}
+
+/** The same at once. */
+export function apply(model: Model, changes: Iterable<Change>): Applied {
+  return finish(applying(model, changes));
 }

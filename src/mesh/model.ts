@@ -17,8 +17,6 @@ export interface Model {
   readonly members: Table<Bag>;
   /** Frontend address text ("10.0.0.1", "10.1.0.0/16") -> keys of the services that claim it. */
   readonly owners: Table<Bag>;
-  /** Workload address -> uids of workloads with it (host-network workloads own none). */
-  readonly addresses: Table<Bag>;
   /** "namespace/name" -> authorization policy. */
   readonly policies: Table<Policy>;
 }

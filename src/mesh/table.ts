@@ -2,6 +2,7 @@
 // Persistent tables: a change makes a new table and leaves the old one as it was. The newest version owns a plain Map; an older one keeps
 // only what differs and asks its successor for the rest (Baker, "Shallow binding makes functional arrays fast", 1991). So the one that is
 // used costs what a Map costs, and no key is hashed in JavaScript.
+import type { Steps } from './steps.ts';
 
 export interface Table<V> extends ReadonlyMap<string, V> {
   /** Changes to be made in one step. */
@@ -14,9 +15,12 @@ export interface TableEditor<V> {
   has(key: string): boolean;
   set(key: string, value: V): void;
   delete(key: string): void;
-  /** The table with the changes: the same one when there are none. The editor is spent. */
-  close(): Table<V>;
+  /** The table with the changes: the same one when there are none. The editor is spent; the table it began with stays what it was. */
+  close(): Steps<Table<V>>;
 }
+
+/** Entries between two pauses. */
+const entriesAStep = 64;
 
 type State<V> =
   | { readonly kind: 'newest'; readonly map: Map<string, V> }
@@ -27,8 +31,8 @@ class Version<V> implements Table<V> {
   readonly size: number;
   #state: State<V>;
 
-  constructor(map: Map<string, V>) {
-    this.size = map.size;
+  constructor(map: Map<string, V>, size = map.size) {
+    this.size = size;
     this.#state = { kind: 'newest', map };
   }
 
@@ -67,13 +71,23 @@ class Version<V> implements Table<V> {
 
   edit(): TableEditor<V> {
     const changes = new Map<string, V | undefined>();
-    const get = (key: string) => (changes.has(key) ? changes.get(key) : this.get(key));
+    // An empty table may be anybody's start: what comes after it stays apart, and the changes themselves are what it holds.
+    if (this.size === 0) {
+      return {
+        get: (key) => changes.get(key),
+        has: (key) => changes.has(key),
+        set: (key, value) => void changes.set(key, value),
+        delete: (key) => void changes.delete(key),
+        close: () => this.#first(changes as Map<string, V>),
+      };
+    }
+    const get = (key: string) => changes.get(key) ?? (changes.has(key) ? undefined : this.get(key));
     return {
       get,
       has: (key) => get(key) !== undefined,
       set: (key, value) => void changes.set(key, value),
       delete: (key) => void changes.set(key, undefined),
-      close: () => (changes.size === 0 ? this : this.#with(changes)),
+      close: () => this.#with(changes),
     };
   }
 
@@ -88,30 +102,38 @@ class Version<V> implements Table<V> {
     return map;
   }
 
-  #with(changes: Map<string, V | undefined>): Table<V> {
-    // An empty table may be anybody's start: what comes after it stays apart.
-    if (this.size === 0) return new Version(present(changes));
+  // biome-ignore lint/correctness/useYield: nothing to pause for
+  *#first(map: Map<string, V>): Steps<Table<V>> {
+    return map.size === 0 ? this : new Version(map);
+  }
+
+  *#with(changes: ReadonlyMap<string, V | undefined>): Steps<Table<V>> {
+    if (changes.size === 0) return this;
     const state = this.#state;
     if (state.kind === 'older') {
       const map = new Map(this.#whole());
       for (const [key, value] of changes) assign(map, key, value);
       return new Version(map);
     }
+    const { map } = state;
     const undo = new Map<string, V | undefined>();
+    let size = this.size;
+    let seen = 0;
     for (const [key, value] of changes) {
-      undo.set(key, state.map.get(key));
-      assign(state.map, key, value);
+      const before = map.get(key);
+      undo.set(key, before);
+      size += Number(value !== undefined) - Number(before !== undefined);
+      if (++seen % entriesAStep === 0) yield;
     }
-    const next = new Version(state.map);
+    const next = new Version(map, size);
+    // From here on this version asks `undo` first: it stays what it was while the Map changes under it.
     this.#state = { kind: 'older', undo, next };
+    for (const [key, value] of changes) {
+      assign(map, key, value);
+      if (++seen % entriesAStep === 0) yield;
+    }
     return next;
   }
-}
-
-/** The same Map without what is undefined. */
-function present<V>(changes: Map<string, V | undefined>): Map<string, V> {
-  for (const [key, value] of changes) if (value === undefined) changes.delete(key);
-  return changes as Map<string, V>;
 }
 
 function assign<V>(map: Map<string, V>, key: string, value: V | undefined): void {

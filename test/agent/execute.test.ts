@@ -46,7 +46,7 @@ describe('execute', () => {
       if (counted.written < 100) setImmediate(immediate);
     };
     setImmediate(immediate);
-    await execute(counted, up(100).map(put), { slice: 10 });
+    await execute(counted, up(100).map(put), { batch: 10, pause: () => true });
     clearInterval(tick);
     expect(counted.calls).toBe(10);
     expect(turns).toBeGreaterThanOrEqual(9);
@@ -70,7 +70,7 @@ describe('execute', () => {
     const plane = openMemory();
     const stop = new AbortController();
     setImmediate(() => stop.abort());
-    const result = await execute(plane, up(100).map(put), { slice: 10, signal: stop.signal });
+    const result = await execute(plane, up(100).map(put), { batch: 10, pause: () => true, signal: stop.signal });
     expect(result.complete).toBe(false);
     expect(result.done).toBeLessThan(100);
     expect(keys(plane)).toHaveLength(result.done);

@@ -3,11 +3,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { idTable } from '../../src/compile/ids.ts';
+import { finish } from '../../src/mesh/steps.ts';
 
 const claimAll = (table: ReturnType<typeof idTable>, ...names: string[]) => {
   const draft = table.draft();
   const ids = names.map((name) => draft.claim(name, () => {}));
-  draft.commit();
+  finish(draft.commit());
   return ids;
 };
 
@@ -111,7 +112,7 @@ describe('ids', () => {
     expect(claim('e')).toBe(3);
     expect(fresh).toEqual([2, 3, 4, 3]);
     expect(table.idOf('b')).toBeUndefined();
-    draft.commit();
+    finish(draft.commit());
     expect([...table.names()]).toEqual([
       ['a', 1],
       ['b', 2],

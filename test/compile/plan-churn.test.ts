@@ -7,6 +7,7 @@ import { planAll, planDelta } from '../../src/compile/plan.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
 import type { WantedBackend } from '../../src/compile/wanted.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
+import { finish } from '../../src/mesh/steps.ts';
 import { carryOut, releaseAll, step } from '../support/carry-out.ts';
 import { backend, frontend, want } from '../support/small-wanted.ts';
 
@@ -54,11 +55,11 @@ describe('an hour of 100 pod changes a second', () => {
       const plan = planDelta(image, { backends, frontends: new Map(), clients: new Map() });
       if (plan.refused.length > 0) throw new Error(`second ${second}: ${plan.refused[0]?.reason}`);
       for (const op of plan.ops) step(plane, op);
-      waiting.push(plan.commit());
-      while (waiting.length > graceSeconds) settle(image, waiting.shift() as Leftovers);
+      waiting.push(finish(plan.commit()));
+      while (waiting.length > graceSeconds) finish(settle(image, waiting.shift() as Leftovers));
       if (second % releaseEvery === 0) releaseAll(plane, image);
     }
-    for (const left of waiting) settle(image, left);
+    for (const left of waiting) finish(settle(image, left));
     releaseAll(plane, image);
 
     const scratch = openMemory(sizes);

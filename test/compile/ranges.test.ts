@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { rangesOf } from '../../src/compile/ranges.ts';
+import { finish } from '../../src/mesh/steps.ts';
 
 describe('ranges', () => {
   it('takes the smallest block that holds them', () => {
@@ -27,7 +28,7 @@ describe('ranges', () => {
     const ranges = rangesOf(31, 1);
     const draft = ranges.draft();
     const starts = [draft.allocate(10), draft.allocate(10), draft.allocate(10)];
-    draft.commit();
+    finish(draft.commit());
     expect(starts).toEqual([1, 11, 21]);
     ranges.free(1, 10);
     ranges.free(21, 10);
@@ -47,7 +48,7 @@ describe('ranges', () => {
     expect(draft.totalFree()).toBe(15);
     expect(draft.largestFree()).toBe(15);
     expect(ranges.fill().free).toBe(20);
-    draft.commit();
+    finish(draft.commit());
     expect(ranges.fill().free).toBe(15);
   });
 
@@ -122,7 +123,7 @@ describe('ranges', () => {
           // The others end the draft.
           if (kind === 'drop') clear(fresh);
           else {
-            draft.commit();
+            finish(draft.commit());
             held.push(...fresh);
           }
           fresh = [];

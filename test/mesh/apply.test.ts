@@ -13,17 +13,13 @@ const put = (...workloads: ReturnType<typeof workload>[]): Change[] =>
 
 /** The indexes of a model, made anew from its workloads and services. */
 function indexes(m: Model): Record<string, Record<string, readonly string[]>> {
-  const made = { members: new Map(), owners: new Map(), addresses: new Map() } as Record<
-    string,
-    Map<string, Set<string>>
-  >;
+  const made = { members: new Map(), owners: new Map() } as Record<string, Map<string, Set<string>>>;
   const add = (index: string, key: string, value: string) => {
     const table = made[index] as Map<string, Set<string>>;
     table.set(key, (table.get(key) ?? new Set()).add(value));
   };
   for (const [uid, w] of m.workloads) {
     for (const key of w.services.keys()) add('members', key, uid);
-    if (!w.hostNetwork) for (const address of w.addresses) add('addresses', address, uid);
   }
   for (const [key, s] of m.services) for (const a of s.addresses) add('owners', addressText(a), key);
   return Object.fromEntries(Object.entries(made).map(([name, table]) => [name, plain(table)]));
@@ -47,7 +43,6 @@ describe('apply', () => {
           const truth = indexes(next);
           expect(plain(next.members)).toEqual(truth.members);
           expect(plain(next.owners)).toEqual(truth.owners);
-          expect(plain(next.addresses)).toEqual(truth.addresses);
           for (const key of new Set([...held.services.keys(), ...next.services.keys()])) {
             if (held.services.get(key) !== next.services.get(key)) expect(touched.services).toContain(key);
           }
@@ -74,7 +69,6 @@ describe('apply', () => {
         expect(unordered(once.services)).toEqual(unordered(steps.services));
         expect(unordered(once.members)).toEqual(unordered(steps.members));
         expect(unordered(once.owners)).toEqual(unordered(steps.owners));
-        expect(unordered(once.addresses)).toEqual(unordered(steps.addresses));
       }),
     );
   });
@@ -107,12 +101,6 @@ describe('apply', () => {
     expect(staged.services.size).toBe(0);
     expect(plain(staged.members)).toEqual({ [shop]: ['w1'] });
     expect([...touched.services]).toEqual([shop]);
-  });
-
-  test('a workload on its node’s addresses owns none', () => {
-    const { model: m } = apply(emptyModel, put(workload('w1', { hostNetwork: true })));
-    expect(m.addresses.size).toBe(0);
-    expect(apply(m, put(workload('w1'))).model.addresses.get('10.0.0.1')).toEqual(['w1']);
   });
 
   test('moving an address touches the old and the new one', () => {

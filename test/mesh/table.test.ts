@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { finish } from '../../src/mesh/steps.ts';
 import { emptyTable, type Table } from '../../src/mesh/table.ts';
 
 type Edit = readonly (readonly [string, number | undefined])[];
@@ -11,7 +12,7 @@ function edited(table: Table<number>, edit: Edit): Table<number> {
     if (value === undefined) editor.delete(key);
     else editor.set(key, value);
   }
-  return editor.close();
+  return finish(editor.close());
 }
 
 function editedMap(map: ReadonlyMap<string, number>, edit: Edit): Map<string, number> {
@@ -60,13 +61,13 @@ describe('table', () => {
     editor.delete('a');
     expect([editor.get('a'), editor.get('b'), editor.has('a')]).toEqual([undefined, 2, false]);
     expect([...table]).toEqual([['a', 1]]);
-    expect([...editor.close()]).toEqual([['b', 2]]);
+    expect([...finish(editor.close())]).toEqual([['b', 2]]);
     expect([...table]).toEqual([['a', 1]]);
   });
 
   test('no change gives the same table', () => {
     const table = edited(emptyTable<number>(), [['a', 1]]);
-    expect(table.edit().close()).toBe(table);
+    expect(finish(table.edit().close())).toBe(table);
   });
 
   test('forEach visits value, key and table', () => {

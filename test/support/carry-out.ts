@@ -3,8 +3,9 @@
 import { type Image, settle } from '../../src/compile/image.ts';
 import type { Operation } from '../../src/compile/operation.ts';
 import type { Plan } from '../../src/compile/plan.ts';
-import { planRelease } from '../../src/compile/plan-release.ts';
+import { idleIds, planRelease } from '../../src/compile/plan-release.ts';
 import type { DataPlane, MapHandle } from '../../src/kernel/dataplane.ts';
+import { finish } from '../../src/mesh/steps.ts';
 
 /** One operation, as an agent that is killed right after it would have left it. */
 export function step(plane: DataPlane, op: Operation): void {
@@ -20,13 +21,14 @@ export function carryOut(plane: DataPlane, image: Image, plan: Plan, after: (op:
     step(plane, op);
     after(op);
   }
-  settle(image, plan.commit());
+  finish(settle(image, finish(plan.commit())));
 }
 
 /** Frees every idle id, as if no socket named any. */
 export function releaseAll(plane: DataPlane, image: Image): number {
-  const plan = planRelease(image, { workloads: new Set(), backends: new Set() });
+  const ids = idleIds(image, { workloads: new Set(), backends: new Set() });
+  const plan = planRelease(image, ids);
   for (const op of plan.ops) step(plane, op);
   plan.commit();
-  return plan.ids;
+  return ids.length;
 }

@@ -15,6 +15,7 @@ import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/l
 import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
 import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
+import { finish } from '../../src/mesh/steps.ts';
 import { openInstance } from './instance.ts';
 import { labName, removeLeftovers } from './leftovers.ts';
 import { type Python, startPython, startServer } from './python.ts';
@@ -98,7 +99,7 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     return found;
   };
   const apply = async () => {
-    for (const leftovers of freed.splice(0)) settle(image, leftovers);
+    for (const leftovers of freed.splice(0)) finish(settle(image, leftovers));
     const plan = planAll(image, {
       backends: new Map(services.map((spec) => [spec.name, backendOf(spec)])),
       frontends: frontendsOf(services),
@@ -107,7 +108,7 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     for (const refusal of plan.refused) throw new Error(refusal.reason);
     if (plan.udpFrontends > 0) plane.setUdpHooks(true);
     await execute(plane, plan.ops, { skipLastGrace: true });
-    const leftovers = plan.commit();
+    const leftovers = finish(plan.commit());
     // What is in the kernel counts at once; what it replaced is used again only after the grace period, and nobody waits for that.
     graces.push(plane.grace().then(() => void freed.push(leftovers)));
   };
