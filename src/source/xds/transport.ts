@@ -104,12 +104,22 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
         end({ clean: code === status.OK, fault: code === status.OK ? '' : faultText(code, details) });
       },
     });
-    for (const bytes of unsent.splice(0)) write(bytes);
+    write();
     if (wanting) call.startRead();
   };
 
-  const write = (bytes: Uint8Array) => {
-    call?.sendMessageWithContext({}, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  let writing = false;
+  /** One message after the other: a call holds one that is on its way, and forgets it over the next. */
+  const write = () => {
+    const bytes = unsent[0];
+    if (writing || !call || bytes === undefined) return;
+    unsent.shift();
+    writing = true;
+    const callback = () => {
+      writing = false;
+      write();
+    };
+    call.sendMessageWithContext({ callback }, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   };
 
   const cancel = (fault: string) => {
@@ -125,8 +135,8 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     ended,
     send(bytes) {
       if (over) return;
-      if (call) write(bytes);
-      else unsent.push(bytes);
+      unsent.push(bytes);
+      write();
     },
     next() {
       if (over) return Promise.resolve(undefined);
