@@ -27,7 +27,9 @@ needed=(
   'nsenter util-linux'
   'sysctl procps'
 )
-needed_for_test=('python3 python3')
+needed_for_test=('python3 python3' 'wrk wrk')
+# Go builds the istiod of the tests; where it is missing or too old, pip brings it (scripts/build-istiod.sh).
+[[ $(go version 2> /dev/null) =~ go1\.(2[6-9]|[3-9][0-9]) ]] || needed_for_test+=('pip3 python3-pip')
 needed_for_bench=('wrk wrk' 'iperf3 iperf3' 'nginx nginx-light')
 [[ " $* " == *' --test '* ]] && needed+=("${needed_for_test[@]}")
 [[ " $* " == *' --bench '* ]] && needed+=("${needed_for_bench[@]}")
@@ -70,3 +72,6 @@ if [[ ! -e $stamp ]] || ! cmp -s package-lock.json "$stamp"; then
 fi
 
 node scripts/build.mjs
+if [[ " $* " == *' --test '* ]]; then
+  bash scripts/build-istiod.sh || say 'no istiod: the tests against it will be skipped'
+fi
