@@ -16,14 +16,14 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --netns | --node | --output | --pid | --run-dir | --to | --workload | -o)
+      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --netns | --node | --output | --pid | --root | --run-dir | --target | --to | --workload | -o)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
       -*) ;;
       *)
         case "$path:$word" in
-          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':version' | ':completion' | ':demo' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
             path="${path:+$path }$word"
             ;;
           *) ((++count)) ;;
@@ -67,6 +67,18 @@ _kmeshctl() {
       'dump diff:--limit') : ;;
       'explain:--from') : ;;
       'explain:--to') : ;;
+      'install:--target') words='node' ;;
+      'install:--root') kind=directory ;;
+      'install:--config') kind=file ;;
+      'install:--node') : ;;
+      'install:--log-level') words='trace debug info warn error fatal silent' ;;
+      'install:--heal-interval') : ;;
+      'install:--max-frontends') : ;;
+      'install:--max-services') : ;;
+      'install:--max-endpoints') : ;;
+      'install:--map-size') : ;;
+      'uninstall:--target') words='node' ;;
+      'uninstall:--root') kind=directory ;;
       *':-o' | *':--output') words='table json yaml' ;;
       *':--bpffs') kind=directory ;;
       *':--cgroup-root') kind=directory ;;
@@ -77,7 +89,7 @@ _kmeshctl() {
   if [[ $kind == none && $cur == -* ]]; then
     case "$path" in
       '') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'load') words='--max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'load') words='--or-upgrade --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'unload') words='--force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'upgrade') words='--max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'status') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -96,20 +108,22 @@ _kmeshctl() {
       'dump config') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --config --node --log-level --heal-interval --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'demo') words='--keep -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
     esac
   elif [[ $kind == none || -n $after ]]; then
     case "$path:$count" in
-      ':0') words='load unload upgrade status check enroll unenroll enrolled exec agent validate log dump explain version completion demo' ;;
+      ':0') words='load unload upgrade status check enroll unenroll enrolled exec agent validate log dump explain install uninstall version completion demo' ;;
       'enroll:'0) kind=directory ;;
       'unenroll:'0) kind=directory ;;
       'exec:'*) kind=command ;;
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;
       'dump:0') words='maps services workloads config diff' ;;
-      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse enrolment name' ;;
+      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses enrolment name' ;;
       'completion:'0) words='bash zsh fish' ;;
     esac
   fi

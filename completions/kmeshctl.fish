@@ -12,12 +12,12 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --bpffs --cgroup-root --config --filter --from --heal-interval --limit --log-level --map-size --max-endpoints --max-frontends --max-services --netns --node --output --pid --run-dir --to --workload -o
+            case --bpffs --cgroup-root --config --filter --from --heal-interval --limit --log-level --map-size --max-endpoints --max-frontends --max-services --netns --node --output --pid --root --run-dir --target --to --workload -o
                 set skip yes
             case '-*'
             case '*'
                 switch "$path:$word"
-                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':agent' ':validate' ':log' ':dump' ':explain' ':version' ':completion' ':demo' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
+                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
                         set path (string trim "$path $word")
                 end
         end
@@ -47,9 +47,12 @@ complete -c kmeshctl -n '__kmeshctl_at ""' -a validate -d 'say what the agent wo
 complete -c kmeshctl -n '__kmeshctl_at ""' -a log -d 'show or change how much the running agent logs'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a dump -d 'print what the kernel holds and what the agent wants'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a explain -d 'say where a connection would go, and why'
+complete -c kmeshctl -n '__kmeshctl_at ""' -a install -d 'make kmeshctl a service of this machine: loaded at boot, agent kept running'
+complete -c kmeshctl -n '__kmeshctl_at ""' -a uninstall -d 'take away everything that install and its service made'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a version -d 'show the versions of this program, the agent and the loaded programs'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a completion -d 'print the completion script of a shell'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a demo -d 'show the whole thing on a small shop of services, and check it'
+complete -c kmeshctl -n '__kmeshctl_at "load"' -l or-upgrade -d 'when programs are loaded: swap them for those of this version if they differ'
 complete -c kmeshctl -n '__kmeshctl_at "load"' -l max-frontends -r -f -d 'room for so many frontends: address, port and protocol (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "load"' -l max-services -r -f -d 'room for so many backends: one for each port and address family of a service (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "load"' -l max-endpoints -r -f -d 'room for so many endpoints of all backends together (default: 262144)'
@@ -95,7 +98,7 @@ complete -c kmeshctl -n '__kmeshctl_at "dump"' -a diff -d 'compare what the agen
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l raw -d 'keys and values as bytes in hex'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l filter -r -f -d 'only entries that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l limit -r -f -d 'at most so many entries of each map'
-complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse enrolment name'
+complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses enrolment name'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l filter -r -f -d 'only those that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l limit -r -f -d 'at most so many'
 complete -c kmeshctl -n '__kmeshctl_at "dump workloads"' -l filter -r -f -d 'only those that contain it'
@@ -105,6 +108,22 @@ complete -c kmeshctl -n '__kmeshctl_at "dump config"' -l limit -r -f -d 'at most
 complete -c kmeshctl -n '__kmeshctl_at "dump diff"' -l limit -r -f -d 'at most so many differences'
 complete -c kmeshctl -n '__kmeshctl_at "explain"' -l from -r -f -d 'the client: a cgroup path, NS/NAME of a workload, or a process id (default: any enrolled client)'
 complete -c kmeshctl -n '__kmeshctl_at "explain"' -l to -r -f -d 'the destination as the client would dial it'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l target -r -f -a 'node' -d 'where to: node is this machine'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l root -r -f -a '(__fish_complete_directories)' -d 'an image below this folder, in place of this machine'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l config -r -F -d 'where the configuration is; - reads standard input once'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l max-frontends -r -f -d 'room for so many frontends: address, port and protocol (default: 131072)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l max-services -r -f -d 'room for so many backends: one for each port and address family of a service (default: 131072)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l max-endpoints -r -f -d 'room for so many endpoints of all backends together (default: 262144)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l map-size -r -f -d 'entries of any other map by its name'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l dry-run -d 'change nothing: print what would be done'
+complete -c kmeshctl -n '__kmeshctl_at "uninstall"' -l target -r -f -a 'node' -d 'where from: node is this machine'
+complete -c kmeshctl -n '__kmeshctl_at "uninstall"' -l root -r -f -a '(__fish_complete_directories)' -d 'an image below this folder, in place of this machine'
+complete -c kmeshctl -n '__kmeshctl_at "uninstall"' -l keep-programs -d 'leave the programs in the kernel: they work on with what they know'
+complete -c kmeshctl -n '__kmeshctl_at "uninstall"' -l force -d 'although workloads are enrolled: they are in the mesh no more'
+complete -c kmeshctl -n '__kmeshctl_at "uninstall"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "version"' -l client -d 'only of this program'
 complete -c kmeshctl -n '__kmeshctl_at "completion"' -f -a 'bash zsh fish'
 complete -c kmeshctl -n '__kmeshctl_at "demo"' -l keep -d 'leave everything up and print how to look around'

@@ -31,6 +31,8 @@ _kmeshctl() {
         'log:show or change how much the running agent logs'
         'dump:print what the kernel holds and what the agent wants'
         'explain:say where a connection would go, and why'
+        'install:make kmeshctl a service of this machine\: loaded at boot, agent kept running'
+        'uninstall:take away everything that install and its service made'
         'version:show the versions of this program, the agent and the loaded programs'
         'completion:print the completion script of a shell'
         'demo:show the whole thing on a small shop of services, and check it'
@@ -53,6 +55,8 @@ _kmeshctl() {
         log) _kmeshctl_log ;;
         dump) _kmeshctl_dump ;;
         explain) _kmeshctl_explain ;;
+        install) _kmeshctl_install ;;
+        uninstall) _kmeshctl_uninstall ;;
         version) _kmeshctl_version ;;
         completion) _kmeshctl_completion ;;
         demo) _kmeshctl_demo ;;
@@ -63,6 +67,7 @@ _kmeshctl() {
 
 _kmeshctl_load() {
   _arguments -s -S \
+    '--or-upgrade[when programs are loaded\: swap them for those of this version if they differ]' \
     '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
     '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
     '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
@@ -278,7 +283,7 @@ _kmeshctl_dump_maps() {
     '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]' \
-    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse enrolment name)'
+    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses enrolment name)'
 }
 
 _kmeshctl_dump_services() {
@@ -336,6 +341,44 @@ _kmeshctl_explain() {
   _arguments -s -S \
     '--from=[the client\: a cgroup path, NS/NAME of a workload, or a process id (default\: any enrolled client)]:value: ' \
     '--to=[the destination as the client would dial it]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_install() {
+  _arguments -s -S \
+    '--target=[where to\: node is this machine]:value:(node)' \
+    '--root=[an image below this folder, in place of this machine]:value:_files -/' \
+    '*--config=[where the configuration is; - reads standard input once]:value:_files' \
+    '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
+    '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
+    '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
+    '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
+    '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
+    '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
+    '*--map-size=[entries of any other map by its name]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_uninstall() {
+  _arguments -s -S \
+    '--target=[where from\: node is this machine]:value:(node)' \
+    '--root=[an image below this folder, in place of this machine]:value:_files -/' \
+    '--keep-programs[leave the programs in the kernel\: they work on with what they know]' \
+    '--force[although workloads are enrolled\: they are in the mesh no more]' \
+    '--dry-run[change nothing\: print what would be done]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
     '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \

@@ -14,10 +14,12 @@ import { enroll } from './enroll.ts';
 import { enrolled } from './enrolled.ts';
 import { exec } from './exec.ts';
 import { explain } from './explain.ts';
+import { install } from './install.ts';
 import { load } from './load.ts';
 import { log } from './log.ts';
 import { status } from './status.ts';
 import { unenroll } from './unenroll.ts';
+import { uninstall } from './uninstall.ts';
 import { unload } from './unload.ts';
 import { upgrade } from './upgrade.ts';
 import { validate } from './validate.ts';
@@ -28,5 +30,5 @@ export const commands: readonly Command[] = [
   ...[enroll, unenroll, enrolled, exec],
   ...[agent, validate, log],
   ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
-  ...[version, completion, demo],
+  ...[install, uninstall, version, completion, demo],
 ];
