@@ -23,7 +23,7 @@ export class Gateways {
     else {
       gateway = readGateway(reader);
       // Reading it has looked for nothing in this table since.
-      if (gateway !== undefined && reader.sound(mark)) this.known.keep(bytes.toString('latin1', pos, end), gateway);
+      if (gateway !== undefined && reader.sound(mark)) this.known.keep(bytes, pos, end, gateway);
     }
     reader.leave(outer, mark, field, index);
     return reader.mark === mark ? gateway : undefined;

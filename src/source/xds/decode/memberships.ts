@@ -38,7 +38,7 @@ export class Memberships {
     while (reader.pos < end && reader.tag() !== 0);
     const services = this.settle(entries);
     // Nothing was looked for by bytes since.
-    if (reader.sound(mark) && before === none) this.byBytes.keep(bytes.toString('latin1', pos, end), services);
+    if (reader.sound(mark) && before === none) this.byBytes.keep(bytes, pos, end, services);
     return services;
   }
 

@@ -100,55 +100,43 @@ export class Reader {
     return this.varint() !== 0 || this.high;
   }
 
-  /** Text that repeats from resource to resource. */
-  text(field: string): string {
+  /** Text that repeats from resource to resource. `guess`: what it may well be. */
+  text(field: string, guess = ''): string {
     const length = this.length();
     if (length === 0) return '';
     const start = this.pos;
     this.pos += length;
+    if (length === guess.length && this.is(guess, start)) return guess;
     const known = this.strings.find(this.bytes, start, this.pos);
     if (known !== undefined) return known;
     const text = this.fresh(field, start);
     // Of one byte a character only when all of it is ASCII.
-    if (text.length === length) this.strings.keep(text, text);
+    if (text !== '') this.strings.keep(this.bytes, start, this.pos, text);
     return text;
   }
 
-  /** Text that is like no other. */
-  ownText(field: string): string {
+  /** Text that is like no other, but for `guess`. */
+  ownText(field: string, guess = ''): string {
     const length = this.length();
     if (length === 0) return '';
     const start = this.pos;
     this.pos += length;
-    return this.fresh(field, start);
+    return length === guess.length && this.is(guess, start) ? guess : this.fresh(field, start);
   }
 
-  /** Text that is likely to be `guess`, which is then returned. */
-  textLike(field: string, guess: string): string {
-    const length = this.length();
-    const start = this.pos;
-    this.pos += length;
-    if (length !== guess.length) return this.fresh(field, start);
-    for (let i = 0; i < length; i++) {
-      const code = guess.charCodeAt(i);
-      if (code > 127 || code !== this.bytes[start + i]) return this.fresh(field, start);
-    }
-    return guess;
-  }
-
-  /** Passes over bytes, whose start is `pos` less what is returned. */
+  /** Passes over bytes with a length, whose start is `pos` less what is returned. */
   span(): number {
     const length = this.length();
     this.pos += length;
     return length;
   }
 
-  /** Where the run of fields of one tag ends (two bytes, a message each) whose first tag has just been read. Stays where it is. */
+  /** Where the run of fields of one tag ends (two bytes, a length each) whose first tag has just been read. Stays where it is. */
   runEnd(first: number, second: number): number {
     const { bytes, pos, end } = this;
     let run = pos;
     do {
-      this.pos += this.length();
+      this.span();
       if (this.bad !== '') break;
       run = this.pos;
       this.pos += 2;
@@ -176,7 +164,7 @@ export class Reader {
           this.pass(8);
           break;
         case 2:
-          this.pos += this.length();
+          this.span();
           break;
         case 3:
           if (++groups > maxGroups) this.fail('groups too deep');
@@ -192,6 +180,16 @@ export class Reader {
       }
       if (groups === 0) return;
     }
+  }
+
+  /** True when the bytes from `start` on are those of `text`, all of it ASCII. */
+  private is(text: string, start: number): boolean {
+    const { bytes } = this;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code !== bytes[start + i] || code > 127) return false;
+    }
+    return true;
   }
 
   /** Text of what lies between `start` and `pos`. */

@@ -1,69 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
 // Values found again by the bytes they were decoded from: what repeats over a hundred thousand resources is decoded and held once.
 
-const firstSlots = 1024;
-/** Room for about 130,000 values; then the place of another is taken, so neither memory nor time grows with what a server sends. */
+const firstSlots = 1 << 10;
+/** Room for about 130,000 values and their bytes; then it begins anew, so that it does not grow with what a server sends. */
 const mostSlots = 1 << 18;
+const mostBytes = 1 << 24;
 /** Longer ones are not kept. */
-const maxBytes = 1024;
+const longest = 1024;
 /** Slots looked at for one value: bytes made to collide cost no more than this. */
 const probes = 8;
 
-/** A table of at most `mostSlots` values. Keys are the bytes as text of one byte a character, which an engine holds compactly. */
+/** Numbers a slot holds: hash, where its bytes begin, how many (0: the slot is free), which value. */
+const stride = 4;
+
 export class Shared<T> {
-  private keys: (string | undefined)[] = new Array(firstSlots);
-  private values: (T | undefined)[] = new Array(firstSlots);
-  private hashes = new Int32Array(firstSlots);
-  private count = 0;
+  private slots = new Int32Array(firstSlots * stride);
+  private bytes = new Uint8Array(firstSlots);
+  private used = 0;
+  private values: T[] = [];
   /** Of the bytes that were last looked for. */
   private hash = 0;
 
   find(bytes: Uint8Array, start: number, end: number): T | undefined {
     const length = end - start;
-    if (length > maxBytes) return undefined;
-    let hash = 0x811c9dc5;
-    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-    hash ^= hash >>> 15;
+    if (length === 0 || length > longest) return undefined;
+    const hash = hashOf(bytes, start, end);
     this.hash = hash;
-    const mask = this.hashes.length - 1;
+    const { slots } = this;
+    const mask = slots.length / stride - 1;
     for (let slot = hash & mask, probe = 0; probe < probes; probe++, slot = (slot + 1) & mask) {
-      const key = this.keys[slot];
-      if (key === undefined) return undefined;
-      if (this.hashes[slot] !== hash || key.length !== length) continue;
-      let i = 0;
-      while (i < length && key.charCodeAt(i) === bytes[start + i]) i++;
-      if (i === length) return this.values[slot];
+      const at = slot * stride;
+      const size = slots[at + 2];
+      if (size === 0) return undefined;
+      if (slots[at] === hash && size === length && this.holds(slots[at + 1] as number, bytes, start, length)) {
+        return this.values[slots[at + 3] as number];
+      }
     }
     return undefined;
   }
 
   /** Keeps the value for the bytes that `find` was last asked for, and did not find. */
-  keep(key: string, value: T): void {
-    if (key.length > maxBytes) return;
-    if (this.count * 2 >= this.hashes.length && this.hashes.length < mostSlots) this.grow();
-    this.put(this.hash, key, value);
+  keep(bytes: Uint8Array, start: number, end: number, value: T): void {
+    const length = end - start;
+    if (length === 0 || length > longest) return;
+    if (this.values.length * 2 * stride >= this.slots.length) this.grow();
+    if (this.used + length > mostBytes) this.clear();
+    if (this.used + length > this.bytes.length) {
+      const more = new Uint8Array(Math.max(this.bytes.length * 2, this.used + length));
+      more.set(this.bytes);
+      this.bytes = more;
+    }
+    if (!this.put(this.hash, this.used, length, this.values.length)) return;
+    this.bytes.set(bytes.subarray(start, end), this.used);
+    this.used += length;
+    this.values.push(value);
   }
 
-  private put(hash: number, key: string, value: T): void {
-    const mask = this.hashes.length - 1;
-    let slot = hash & mask;
-    for (let probe = 0; probe < probes && this.keys[slot] !== undefined; probe++) slot = (slot + 1) & mask;
-    if (this.keys[slot] !== undefined) slot = hash & mask;
-    else this.count++;
-    this.keys[slot] = key;
-    this.values[slot] = value;
-    this.hashes[slot] = hash;
+  private holds(at: number, bytes: Uint8Array, start: number, length: number): boolean {
+    const held = this.bytes;
+    for (let i = 0; i < length; i++) if (held[at + i] !== bytes[start + i]) return false;
+    return true;
+  }
+
+  /** False when there is no free slot near. */
+  private put(hash: number, at: number, length: number, value: number): boolean {
+    const { slots } = this;
+    const mask = slots.length / stride - 1;
+    for (let slot = hash & mask, probe = 0; probe < probes; probe++, slot = (slot + 1) & mask) {
+      if (slots[slot * stride + 2] !== 0) continue;
+      slots.set([hash, at, length, value], slot * stride);
+      return true;
+    }
+    return false;
   }
 
   private grow(): void {
-    const { keys, values, hashes } = this;
-    const slots = hashes.length * 2;
-    this.keys = new Array(slots);
-    this.values = new Array(slots);
-    this.hashes = new Int32Array(slots);
-    this.count = 0;
-    for (const [slot, key] of keys.entries()) {
-      if (key !== undefined) this.put(hashes[slot] as number, key, values[slot] as T);
+    const old = this.slots;
+    if (old.length >= mostSlots * stride) {
+      this.clear();
+      return;
+    }
+    this.slots = new Int32Array(old.length * 2);
+    for (let at = 0; at < old.length; at += stride) {
+      const length = old[at + 2] as number;
+      if (length > 0) this.put(old[at] as number, old[at + 1] as number, length, old[at + 3] as number);
     }
   }
+
+  private clear(): void {
+    this.slots = new Int32Array(firstSlots * stride);
+    this.bytes = new Uint8Array(firstSlots);
+    this.used = 0;
+    this.values = [];
+  }
+}
+
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = end - start;
+  let i = start;
+  for (; i + 3 < end; i += 4) {
+    const four =
+      (bytes[i] as number) |
+      ((bytes[i + 1] as number) << 8) |
+      ((bytes[i + 2] as number) << 16) |
+      ((bytes[i + 3] as number) << 24);
+    hash = Math.imul(hash ^ four, 0x01000193);
+    // The top bits of what was multiplied count for most.
+    hash ^= hash >>> 15;
+  }
+  for (; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
+  return hash ^ (hash >>> 15);
 }

@@ -46,18 +46,25 @@ const workloadTypes = ['deployment', 'cronjob', 'pod', 'job'] as const;
 const noAddresses: readonly Address[] = [];
 const noPolicies: readonly string[] = [];
 const noServices: Workload['services'] = new Map();
-/** So many different lists are known, none longer than that; then that begins anew. */
-const maxLists = 10_000;
-const maxListed = 64;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+type Guesses = Pick<Workload, 'namespace' | 'network' | 'trustDomain' | 'clusterId' | 'canonicalRevision' | 'node'>;
 type Tunnel = NonNullable<Workload['applicationTunnel']>;
 
 export class Workloads {
   private readonly localities = new Shared<Locality>();
-  private readonly lists = new Map<string, readonly string[]>();
+  private readonly policies = new Shared<readonly string[]>();
   private readonly gateways: Gateways;
   private readonly memberships: Memberships;
+  /** The one read before: the next has much in common with it. */
+  private last: Guesses = {
+    namespace: '',
+    network: '',
+    trustDomain: '',
+    clusterId: '',
+    canonicalRevision: '',
+    node: '',
+  };
 
   constructor(gateways: Gateways, memberships: Memberships) {
     this.gateways = gateways;
@@ -68,6 +75,7 @@ export class Workloads {
   read(reader: Reader, expected: string): Workload {
     const mark = reader.mark;
     const outer = reader.enter();
+    const { last } = this;
     let uid = '';
     let name = '';
     let namespace = '';
@@ -86,8 +94,8 @@ export class Workloads {
     let mode = 0;
     let capacity = 1;
     let nativeTunnel = false;
-    let addresses: Address[] | undefined;
-    let policies: string[] | undefined;
+    let addresses = noAddresses;
+    let policies = noPolicies;
     let services: Workload['services'] | undefined;
     let locality = noLocality;
     let waypoint: GatewayAddress | undefined;
@@ -100,22 +108,24 @@ export class Workloads {
           name = reader.ownText('name');
           break;
         case (2 << 3) | 2:
-          namespace = reader.text('namespace');
+          namespace = reader.text('namespace', last.namespace);
           break;
         case (3 << 3) | 2: {
           const length = reader.span();
-          addresses ??= [];
-          addresses.push(addressAt(reader, reader.pos - length, length, `addresses[${addresses.length}]`) ?? '');
+          const address = addressAt(reader, reader.pos - length, length, `addresses[${addresses.length}]`) ?? '';
+          // A literal has room for one; what is pushed to has room for many.
+          if (addresses === noAddresses) addresses = [address];
+          else (addresses as Address[]).push(address);
           break;
         }
         case (4 << 3) | 2:
-          network = reader.text('network');
+          network = reader.text('network', last.network);
           break;
         case (5 << 3) | 0:
           tunnel = reader.int32();
           break;
         case (6 << 3) | 2:
-          trustDomain = reader.text('trust_domain');
+          trustDomain = reader.text('trust_domain', last.trustDomain);
           break;
         case (7 << 3) | 2:
           serviceAccount = reader.text('service_account');
@@ -124,38 +134,37 @@ export class Workloads {
           waypoint = this.gateways.read(reader, 'waypoint');
           break;
         case (9 << 3) | 2:
-          node = reader.text('node');
+          node = reader.text('node', last.node);
           break;
         case (10 << 3) | 2:
-          canonicalName = reader.text('canonical_name');
+          canonicalName = reader.text('canonical_name', serviceAccount);
           break;
         case (11 << 3) | 2:
-          canonicalRevision = reader.text('canonical_revision');
+          canonicalRevision = reader.text('canonical_revision', last.canonicalRevision);
           break;
         case (12 << 3) | 0:
           workloadType = reader.int32();
           break;
         case (13 << 3) | 2:
-          workloadName = reader.text('workload_name');
+          workloadName = reader.text('workload_name', canonicalName);
           break;
         case (14 << 3) | 0:
           nativeTunnel = reader.bool();
           break;
         case (16 << 3) | 2:
-          policies ??= [];
-          policies.push(reader.text('authorization_policies'));
+          policies = this.readPolicies(reader, policies);
           break;
         case (17 << 3) | 0:
           status = reader.int32();
           break;
         case (18 << 3) | 2:
-          clusterId = reader.text('cluster_id');
+          clusterId = reader.text('cluster_id', last.clusterId);
           break;
         case (19 << 3) | 2:
           networkGateway = this.gateways.read(reader, 'network_gateway');
           break;
         case (20 << 3) | 2:
-          uid = reader.textLike('uid', expected);
+          uid = reader.ownText('uid', expected);
           break;
         case (21 << 3) | 2:
           hostname = reader.text('hostname');
@@ -189,7 +198,7 @@ export class Workloads {
       uid,
       name,
       namespace,
-      addresses: addresses ?? noAddresses,
+      addresses,
       hostname,
       network,
       clusterId: clusterId || 'Kubernetes',
@@ -206,13 +215,14 @@ export class Workloads {
       capacity,
       hostNetwork: mode === 1,
       services: services ?? noServices,
-      authorizationPolicies: policies ? this.shareList(policies) : noPolicies,
+      authorizationPolicies: policies,
       tunnelProtocol: tunnel === 0 ? 'none' : 'hbone',
       nativeTunnel,
     };
     if (waypoint) workload.waypoint = waypoint;
     if (networkGateway) workload.networkGateway = networkGateway;
     if (applicationTunnel) workload.applicationTunnel = applicationTunnel;
+    this.last = workload;
     return workload;
   }
 
@@ -224,20 +234,27 @@ export class Workloads {
     if (locality !== undefined) reader.pos = end;
     else {
       locality = readLocality(reader);
-      if (reader.sound(mark)) this.localities.keep(bytes.toString('latin1', pos, end), locality);
+      if (reader.sound(mark)) this.localities.keep(bytes, pos, end, locality);
     }
     reader.leave(outer, mark, 'locality');
     return locality;
   }
 
-  private shareList(list: readonly string[]): readonly string[] {
-    if (list.length > maxListed) return list;
-    const text = list.join('\n');
-    const known = this.lists.get(text);
-    if (known?.length === list.length && known.every((item, i) => item === list[i])) return known;
-    if (this.lists.size >= maxLists) this.lists.clear();
-    this.lists.set(text, list);
-    return list;
+  /** Reads the policy that comes next, its tag having been read, with all that follow it at once. */
+  private readPolicies(reader: Reader, before: readonly string[]): readonly string[] {
+    const mark = reader.mark;
+    const { bytes, pos } = reader;
+    const end = reader.runEnd(0x82, 0x01);
+    const known = this.policies.find(bytes, pos, end);
+    if (known !== undefined && before === noPolicies) {
+      reader.pos = end;
+      return known;
+    }
+    const policies = [...before];
+    do policies.push(reader.text('authorization_policies'));
+    while (reader.pos < end && reader.tag() !== 0);
+    if (reader.sound(mark) && before === noPolicies) this.policies.keep(bytes, pos, end, policies);
+    return policies;
   }
 }
 
