@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --netns | --node | --output | --pid | --root | --run-dir | --target | --to | --workload | -o)
+      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --netns | --node | --output | --pid | --root | --run-dir | --target | --to | --workload | -o)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -62,6 +62,7 @@ _kmeshctl() {
       'dump services:--limit') : ;;
       'dump workloads:--filter') : ;;
       'dump workloads:--limit') : ;;
+      'dump config:--kind') words='workload service policy' ;;
       'dump config:--filter') : ;;
       'dump config:--limit') : ;;
       'dump diff:--limit') : ;;
@@ -105,7 +106,7 @@ _kmeshctl() {
       'dump maps') words='--raw --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump services') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump workloads') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'dump config') words='--filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'install') words='--target --root --config --node --log-level --heal-interval --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

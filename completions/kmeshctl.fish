@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --bpffs --cgroup-root --config --filter --from --heal-interval --limit --log-level --map-size --max-endpoints --max-frontends --max-services --netns --node --output --pid --root --run-dir --target --to --workload -o
+            case --bpffs --cgroup-root --config --filter --from --heal-interval --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --netns --node --output --pid --root --run-dir --target --to --workload -o
                 set skip yes
             case '-*'
             case '*'
@@ -93,7 +93,7 @@ complete -c kmeshctl -n '__kmeshctl_at "log"' -f -a 'trace debug info warn error
 complete -c kmeshctl -n '__kmeshctl_at "dump"' -a maps -d 'print what the pinned maps hold, decoded by their own type information'
 complete -c kmeshctl -n '__kmeshctl_at "dump"' -a services -d 'list the services that the kernel balances, with their endpoints'
 complete -c kmeshctl -n '__kmeshctl_at "dump"' -a workloads -d 'list the workloads that the kernel knows'
-complete -c kmeshctl -n '__kmeshctl_at "dump"' -a config -d 'list the services and workloads as the agent has them'
+complete -c kmeshctl -n '__kmeshctl_at "dump"' -a config -d 'list the workloads, services and policies as the agent has them'
 complete -c kmeshctl -n '__kmeshctl_at "dump"' -a diff -d 'compare what the agent wants with what the kernel holds'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l raw -d 'keys and values as bytes in hex'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l filter -r -f -d 'only entries that contain it'
@@ -103,6 +103,8 @@ complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l filter -r -f -d 'only
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l limit -r -f -d 'at most so many'
 complete -c kmeshctl -n '__kmeshctl_at "dump workloads"' -l filter -r -f -d 'only those that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump workloads"' -l limit -r -f -d 'at most so many'
+complete -c kmeshctl -n '__kmeshctl_at "dump config"' -l kind -r -f -a 'workload service policy' -d 'only those'
+complete -c kmeshctl -n '__kmeshctl_at "dump config"' -l origin -d 'show the source that each is taken from, and those that give it too'
 complete -c kmeshctl -n '__kmeshctl_at "dump config"' -l filter -r -f -d 'only those that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump config"' -l limit -r -f -d 'at most so many'
 complete -c kmeshctl -n '__kmeshctl_at "dump diff"' -l limit -r -f -d 'at most so many differences'

@@ -17,11 +17,13 @@ import {
 export type Nothing = Readonly<Record<never, never>>;
 
 export interface ConfigQuery {
-  /** Absent: both. */
+  /** Absent: all. */
   readonly kind?: ConfigKind;
   /** Part of the name. */
   readonly filter?: string;
   readonly limit?: number;
+  /** Tell where each comes from. */
+  readonly origin?: boolean;
 }
 
 export interface ExplainQuery {
@@ -57,7 +59,7 @@ export type RouteName = CallName | StreamName;
 
 /** How one input field reads: a list is the values allowed. */
 export interface InputField {
-  readonly type: 'string' | 'number' | readonly string[];
+  readonly type: 'string' | 'number' | 'boolean' | readonly string[];
   readonly required: boolean;
 }
 
@@ -101,7 +103,12 @@ export const routes: Readonly<Record<RouteName, Route>> = {
   config: {
     method: 'GET',
     path: '/config',
-    input: { kind: { type: ['service', 'workload'], required: false }, filter: text, limit: count },
+    input: {
+      kind: { type: ['workload', 'service', 'policy'], required: false },
+      filter: text,
+      limit: count,
+      origin: { type: 'boolean', required: false },
+    },
     stream: true,
     seconds: 10,
   },

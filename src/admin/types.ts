@@ -113,6 +113,9 @@ export interface AgentStatus {
   readonly pid: number;
   readonly version: string;
   readonly node: string;
+  /** Where the node stands: what was given, else what its workloads say. */
+  readonly network: string;
+  readonly clusterId: string;
   readonly locality: Locality;
   readonly since: number;
   readonly ready: boolean;
@@ -151,14 +154,21 @@ export interface VersionAnswer {
   readonly pid: number;
 }
 
-export type ConfigKind = 'service' | 'workload';
+export type ConfigKind = 'workload' | 'service' | 'policy';
 
-/** One service or workload of the model. */
-export interface ConfigItem {
-  readonly kind: ConfigKind;
-  /** "namespace/hostname" or the uid. */
+export interface ConfigOrigin {
+  /** Name of the source that it is taken from; only when asked for. */
+  readonly origin?: string;
+  /** Sources that give it too and are not listened to; absent: none. */
+  readonly shadows?: readonly string[];
+}
+
+/** An object of the model, its fields as ztunnel's config_dump has them. */
+export interface ConfigItem extends ConfigOrigin {
+  /** "endpoints": more of the service before. "staged": endpoints of a service that is not known. Both by uid, perhaps in parts. */
+  readonly kind: ConfigKind | 'endpoints' | 'staged';
+  /** uid, "namespace/hostname" or "namespace/name". */
   readonly name: string;
-  /** The model's fields; maps as objects. */
   readonly fields: { readonly [key: string]: Json };
 }
 

@@ -6,13 +6,13 @@ import type { Handlers } from '../admin/server.ts';
 import type { AgentStatus, Difference, LogLevel, ReloadAnswer, Remark } from '../admin/types.ts';
 import { KmeshError } from '../errors.ts';
 import { mergeIgnored } from '../source/findings.ts';
+import { configItems } from './config-items.ts';
 import { explainByModel } from './explain.ts';
 import type { Feed } from './feed.ts';
 import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts';
 import type { Growth } from './growth.ts';
 import type { Heal } from './heal.ts';
 import type { Log } from './log.ts';
-import { configItems } from './model-json.ts';
 import type { Reconciler } from './reconciler.ts';
 import { type SourceFacts, sourceStatusOf } from './sources.ts';
 
@@ -63,6 +63,8 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     pid: process.pid,
     version: agent.version,
     node: agent.node,
+    network: reconciler.view.network,
+    clusterId: reconciler.view.clusterId,
     locality: reconciler.view.locality,
     since: agent.since,
     ready: notReady.length === 0,
@@ -110,7 +112,7 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
       return { was, level };
     },
     reload: () => agent.reload(),
-    config: (query) => configItems(reconciler.model, query),
+    config: (query) => configItems(reconciler.model, agent.feed.origin, query),
     async *diff({ limit }) {
       if (!reconciler.status().started) {
         throw new KmeshError('KM_CONFIG', 'the agent has read no configuration yet: there is nothing to compare with', {

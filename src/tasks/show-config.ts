@@ -1,57 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
-// The mesh as the agent has it (config) and as the kernel holds it (services, workloads), one item at a time.
+// The mesh as the agent has it, in the shape of ztunnel's config_dump; made as it is taken, never held whole.
 import { adminClient } from '../admin/client.ts';
 import type { ConfigQuery } from '../admin/routes.ts';
-import type { ConfigItem } from '../admin/types.ts';
+import type { ConfigItem, ConfigKind, ConfigOrigin, Json } from '../admin/types.ts';
 import type { Env, Place } from '../env.ts';
-import { openPinned } from '../kernel/pinned.ts';
-import { type RowFilter, type ServiceRow, serviceRows, type WorkloadRow, workloadRows } from './held/rows.ts';
 
-export type { ServiceBackend, ServiceFrontend, ServiceRow, WorkloadRow } from './held/rows.ts';
+/** Fields as ztunnel has them. */
+export type ConfigObject = { readonly [key: string]: Json } & ConfigOrigin;
+
+export interface ConfigDump {
+  /** To be taken in this order, each once. */
+  readonly workloads: AsyncGenerator<ConfigObject, void, undefined>;
+  readonly services: AsyncGenerator<ConfigObject, void, undefined>;
+  readonly policies: AsyncGenerator<ConfigObject, void, undefined>;
+  /** Service -> uid -> endpoint, of services that are not known. */
+  readonly stagedServices: Readonly<Record<string, Readonly<Record<string, Json>>>>;
+  readonly staticConfig: { readonly workloads: []; readonly policies: []; readonly services: [] };
+  readonly version: { readonly version: string };
+  readonly config: {
+    readonly localNode: string;
+    readonly network: string;
+    readonly clusterId: string;
+    readonly xdsAddress?: string;
+  };
+  readonly certificates: [];
+  readonly workloadState: Readonly<Record<never, never>>;
+}
 
 /** What the agent's model holds. Fails with KM_AGENT_UNREACHABLE without one. */
-export function showConfig(
+export async function showConfig(
   _env: Env,
   { place, ...query }: ConfigQuery & { readonly place: Place },
-): AsyncGenerator<ConfigItem, void, undefined> {
-  return adminClient(place.runDir).config(query);
-}
-
-/** What the kernel balances; KM_NOT_LOADED when nothing is loaded. */
-export async function* showServices(
-  _env: Env,
-  { place, ...filter }: RowFilter & { readonly place: Place },
-): AsyncGenerator<ServiceRow, void, undefined> {
-  const plane = openPinned(place.bpffs);
-  try {
-    yield* serviceRows(plane, filter);
-  } finally {
-    plane.close();
+): Promise<ConfigDump> {
+  const client = adminClient(place.runDir);
+  const { version, node, network, clusterId, sources } = await client.status({});
+  const reader = readAhead(client.config(query));
+  const xds = sources.find((source) => source.xds)?.xds;
+  const stagedServices: Record<string, Record<string, Json>> = {};
+  for (let item = await reader.head(); item?.kind === 'staged'; item = await reader.next()) {
+    stagedServices[item.name] = Object.assign(stagedServices[item.name] ?? {}, item.fields);
   }
+  return {
+    workloads: objectsOf(reader, 'workload'),
+    services: objectsOf(reader, 'service'),
+    policies: objectsOf(reader, 'policy'),
+    stagedServices,
+    staticConfig: { workloads: [], policies: [], services: [] },
+    version: { version },
+    config: { localNode: node, network, clusterId, ...(xds && { xdsAddress: xds.server }) },
+    certificates: [],
+    workloadState: {},
+  };
 }
 
-/** The workloads that the kernel knows; KM_NOT_LOADED when nothing is loaded. */
-export async function* showWorkloads(
-  _env: Env,
-  { place, ...filter }: RowFilter & { readonly place: Place },
-): AsyncGenerator<WorkloadRow, void, undefined> {
-  const plane = openPinned(place.bpffs);
+interface Reader {
+  /** The item that is next, without taking it. */
+  head(): Promise<ConfigItem | undefined>;
+  /** Takes it, and gives the one after. */
+  next(): Promise<ConfigItem | undefined>;
+  close(): Promise<unknown>;
+}
+
+function readAhead(items: AsyncGenerator<ConfigItem, void, undefined>): Reader {
+  let head: Promise<ConfigItem | undefined> | undefined;
+  const pull = async () => (await items.next()).value ?? undefined;
+  return {
+    head() {
+      head ??= pull();
+      return head;
+    },
+    next() {
+      head = pull();
+      return head;
+    },
+    close: () => items.return(),
+  };
+}
+
+/** Those of one kind, until another one comes. Whoever goes away earlier ends the whole answer. */
+async function* objectsOf(reader: Reader, kind: ConfigKind): AsyncGenerator<ConfigObject, void, undefined> {
+  let whole = false;
   try {
-    yield* workloadRows(plane, filter);
-  } finally {
-    plane.close();
-  }
-}
-
-/** Lines for /etc/hosts, "ADDRESS<tab>NAME": every address of each service, without ranges and wildcard names; each pair once. */
-export function showHosts(rows: Iterable<ServiceRow>): string {
-  const lines = new Set<string>();
-  for (const { service, backends } of rows) {
-    const host = service.slice(service.indexOf('/') + 1);
-    if (host.includes('*')) continue;
-    for (const { frontends } of backends) {
-      for (const { address } of frontends) if (!address.includes('/')) lines.add(`${address}\t${host}`);
+    for (let item = await reader.head(); item?.kind === kind; ) {
+      const { fields, origin, shadows } = item;
+      const endpoints = { ...(fields.endpoints as Record<string, Json> | undefined) };
+      for (item = await reader.next(); item?.kind === 'endpoints'; item = await reader.next()) {
+        Object.assign(endpoints, item.fields);
+      }
+      yield {
+        ...fields,
+        ...(kind === 'service' && { endpoints }),
+        ...(origin !== undefined && { origin }),
+        ...(shadows && { shadows }),
+      };
     }
+    whole = true;
+  } finally {
+    if (!whole) await reader.close();
   }
-  return [...lines].map((line) => `${line}\n`).join('');
 }

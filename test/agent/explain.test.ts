@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent says of connections, and its model as JSON.
+// What the agent says of connections.
 import { describe, expect, it } from 'vitest';
 import { explainByModel } from '../../src/agent/explain.ts';
-import { configItems, jsonOf } from '../../src/agent/model-json.ts';
 import { compileAll } from '../../src/compile/compile.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
 import type { Model } from '../../src/mesh/model.ts';
@@ -62,23 +61,5 @@ describe('explanation by the model', () => {
     expect(explainByModel(state(shopModel), query)).toMatchObject({ namespace: 'dev', service: 'dev/own.dev' });
     expect(() => explainByModel(state(shopModel), { ...query, workload: 'nobody' })).toThrow('knows no workload');
     expect(() => explainByModel(state(shopModel), { ...query, address: 'x' })).toThrow('is no address');
-  });
-});
-
-describe('the model as JSON', () => {
-  it('lists services, then workloads, by name, filtered and limited', () => {
-    const all = [...configItems(shopModel, {})].map((i) => `${i.kind} ${i.name}`);
-    expect(all.slice(0, 3)).toEqual(['service dev/own.dev', 'service shop/cart.shop', 'workload client']);
-    expect(all).toHaveLength(7);
-    expect([...configItems(shopModel, { filter: 'near' })].map((i) => i.name)).toEqual(['near', 'near2']);
-    expect([...configItems(shopModel, { kind: 'workload', limit: 2 })].map((i) => i.name)).toEqual(['client', 'far']);
-    expect([...configItems(shopModel, { limit: 0 })]).toEqual([]);
-  });
-
-  it('has no values that JSON loses', () => {
-    const near = [...configItems(shopModel, { filter: 'near' })][0];
-    expect(near?.fields.services).toEqual({ 'shop/cart.shop': [] });
-    const odd = { a: 1n, b: new Map([['k', new Set(['v'])]]), c: undefined, d: null };
-    expect(jsonOf(odd)).toEqual({ a: '1', b: { k: ['v'] }, d: null });
   });
 });

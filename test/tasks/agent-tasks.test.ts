@@ -7,6 +7,9 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type AdminServer, type Handlers, openAdminServer } from '../../src/admin/server.ts';
 import type { AgentStatus, LogLevel } from '../../src/admin/types.ts';
+import { collect } from '../../src/cli/spec.ts';
+import { drawBlocks } from '../../src/cli/table.ts';
+import { viewConfig } from '../../src/cli/view/config.ts';
 import type { Env, Place } from '../../src/env.ts';
 import { reloadAgent, setLogLevel } from '../../src/tasks/set-log-level.ts';
 import { showConfig } from '../../src/tasks/show-config.ts';
@@ -32,8 +35,11 @@ const env: Env = {
   signal: new AbortController().signal,
 };
 
+const sources = [{ name: 'files' }, { name: 'xds', xds: { server: 'istiod:15012' } }];
+let asked: object = {};
 const handlers: Handlers = {
-  status: () => ({ logLevel: level }) as unknown as AgentStatus,
+  status: () =>
+    ({ logLevel: level, version: '7', node: 'n1', network: 'net', clusterId: 'c', sources }) as unknown as AgentStatus,
   ready: () => ({ ready: true, notReady: [] }),
   version: () => ({ version: '7', abiVersion: 3, node: 'n1', pid: 42 }),
   explain: () => {
@@ -45,8 +51,15 @@ const handlers: Handlers = {
     return { was, level };
   },
   reload: () => ({ ready: true, changes: 3, faults: [] }),
-  *config({ kind, limit }) {
-    for (let i = 0; i < (limit ?? 5); i++) yield { kind: kind ?? 'service', name: `s${i}`, fields: {} };
+  *config(query) {
+    asked = query;
+    yield { kind: 'staged', name: 'shop/gone', fields: { a: { workloadUid: 'a' } } };
+    yield { kind: 'staged', name: 'shop/gone', fields: { b: { workloadUid: 'b' } } };
+    yield { kind: 'workload', name: 'a', fields: { uid: 'a' }, origin: 'xds', shadows: ['files'] };
+    yield { kind: 'workload', name: 'b', fields: { uid: 'b' } };
+    yield { kind: 'service', name: 'shop/s', fields: { name: 's', endpoints: { a: 1 } } };
+    yield { kind: 'endpoints', name: 'shop/s', fields: { b: 2 } };
+    yield { kind: 'service', name: 'shop/t', fields: { name: 't', endpoints: {} } };
   },
   *diff() {
     for (let i = 0; i < 5; i++) yield { map: 'frontend', kind: 'missing', about: `f${i}` };
@@ -80,11 +93,39 @@ describe('tasks that ask the agent', () => {
     expect([some.count, some.differences.map((d) => d.about)]).toEqual([5, ['f0', 'f1']]);
   });
 
-  it('passes on what the model holds, filtered by the agent', async () => {
+  it('puts what the model holds together in the shape of a config_dump', async () => {
     server = await openAdminServer(runDir, handlers);
-    const names: string[] = [];
-    for await (const item of showConfig(env, { place, kind: 'workload', limit: 2 })) names.push(item.name);
-    expect(names).toEqual(['s0', 's1']);
+    const { workloads, services, policies, ...rest } = await showConfig(env, { place, limit: 2, origin: true });
+    expect(asked).toEqual({ limit: 2, origin: true });
+    const lists = [];
+    for (const list of [workloads, services, policies]) lists.push(await collect(list));
+    expect(lists).toEqual([
+      [{ uid: 'a', origin: 'xds', shadows: ['files'] }, { uid: 'b' }],
+      [
+        { name: 's', endpoints: { a: 1, b: 2 } },
+        { name: 't', endpoints: {} },
+      ],
+      [],
+    ]);
+    expect(rest).toEqual({
+      stagedServices: { 'shop/gone': { a: { workloadUid: 'a' }, b: { workloadUid: 'b' } } },
+      staticConfig: { workloads: [], policies: [], services: [] },
+      version: { version: '7' },
+      config: { localNode: 'n1', network: 'net', clusterId: 'c', xdsAddress: 'istiod:15012' },
+      certificates: [],
+      workloadState: {},
+    });
+  });
+
+  it('prints a line for each object, and lets go of the agent when nobody reads on', async () => {
+    server = await openAdminServer(runDir, handlers);
+    const draw = async () => collect(drawBlocks(viewConfig(await showConfig(env, { place })), false));
+    expect((await draw()).join('')).toMatch(/^KIND +NAME +ORIGIN +SHADOWS +FIELDS\nworkload +a +xds +files\n/);
+    const text = drawBlocks(viewConfig(await showConfig(env, { place })), false);
+    await text.next();
+    await text.return(undefined);
+    await server.close();
+    server = undefined;
   });
 
   it('shows the versions there are', async () => {
@@ -101,6 +142,6 @@ describe('tasks that ask the agent', () => {
   it('says that nobody answers', async () => {
     await expect(showDiff(env, { place })).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
     await expect(setLogLevel(env, { place })).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
-    await expect(showConfig(env, { place }).next()).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
+    await expect(showConfig(env, { place })).rejects.toMatchObject({ code: 'KM_AGENT_UNREACHABLE' });
   });
 });

@@ -14,7 +14,7 @@ import { explainByKernel } from '../../src/tasks/held/explain.ts';
 import { mapUse } from '../../src/tasks/held/fill.ts';
 import { readName, readNames } from '../../src/tasks/held/names.ts';
 import { serviceRows, workloadRows } from '../../src/tasks/held/rows.ts';
-import { showHosts } from '../../src/tasks/show-config.ts';
+import { showHosts } from '../../src/tasks/show-held.ts';
 import { model, port, service, shop, view, workload } from '../mesh/make.ts';
 
 const named = (name: string, address: string, fields: Partial<Service> = {}): Service =>

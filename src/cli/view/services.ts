@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services and workloads as the kernel holds them.
-import type { ServiceBackend, ServiceFrontend, ServiceRow, WorkloadRow } from '../../tasks/show-config.ts';
+import type { ServiceBackend, ServiceFrontend, ServiceRow, WorkloadRow } from '../../tasks/show-held.ts';
 import type { Block, Cell } from '../spec.ts';
 import { percentText, socketText } from './socket.ts';
 

@@ -17,11 +17,11 @@ export const dumpServices = command({
   flags: listFlags,
   needsRoot: true,
   run: async (ctx, input) =>
-    (await import('../../../tasks/show-config.ts')).showServices(ctx.env, { place: ctx.place, ...input }),
+    (await import('../../../tasks/show-held.ts')).showServices(ctx.env, { place: ctx.place, ...input }),
   view: viewServices,
   formats: {
     hosts: async (services) => {
-      const { showHosts } = await import('../../../tasks/show-config.ts');
+      const { showHosts } = await import('../../../tasks/show-held.ts');
       return showHosts(await collect(services));
     },
   },

@@ -16,6 +16,6 @@ export const dumpWorkloads = command({
   flags: listFlags,
   needsRoot: true,
   run: async (ctx, input) =>
-    (await import('../../../tasks/show-config.ts')).showWorkloads(ctx.env, { place: ctx.place, ...input }),
+    (await import('../../../tasks/show-held.ts')).showWorkloads(ctx.env, { place: ctx.place, ...input }),
   view: viewWorkloads,
 });
