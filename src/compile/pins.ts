@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pinned maps as reading an image needs them.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { type Header, type LimitedMap, limitedMaps } from './image.ts';
 
 /** What reading needs of a data plane. */
@@ -9,14 +10,31 @@ export interface Pins {
     name: M,
   ): {
     readonly maxEntries: number;
-    /** Of arrays only the indexes less than `below`. */
-    entries(below?: number): IterableIterator<[KeyOf<M>, ValueOfMap<M>]>;
+    /** Every entry (of arrays only those that are not zero, at indexes less than `below`), in parts: one read each. */
+    parts(below?: number): IterableIterator<Iterable<[KeyOf<M>, ValueOfMap<M>]>>;
   };
   header(slot: number): Header;
 }
 
 /** Entries read between two pauses. */
 export const entriesAStep = 64;
+
+/** Calls `each` with every entry of a map. */
+export function* eachEntry<M extends MapName>(
+  pins: Pins,
+  name: M,
+  each: (key: KeyOf<M>, value: ValueOfMap<M>) => void,
+  below?: number,
+): Steps<void> {
+  let seen = 0;
+  for (const part of pins.map(name).parts(below)) {
+    for (const [key, value] of part) {
+      each(key, value);
+      if (++seen % entriesAStep === 0) yield;
+    }
+    yield;
+  }
+}
 
 /** Sizes of the maps that can run out. */
 export function sizesOf(pins: Pins): Readonly<Record<LimitedMap, number>> {

@@ -8,7 +8,7 @@ import { type Address, isV4 } from '../net/address.ts';
 import { frontendKey } from './frontend.ts';
 import { type FrontendImage, type Image, throughVariants, unresolved } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
-import { entriesAStep, type Pins } from './pins.ts';
+import { eachEntry, type Pins } from './pins.ts';
 
 /** Bits of 128 of a range of `address`'s own family. */
 export function prefixBits(address: Address, length: number): number {
@@ -46,7 +46,6 @@ export interface ReadFrontends {
 export function* readFrontends(pins: Pins, image: Image): Steps<ReadFrontends> {
   const found = new Map<string, FrontendImage & { variants: Map<string, string> }>();
   const stray: DeleteOperation[] = [];
-  let seen = 0;
 
   const at = (place: Place) => {
     const key = frontendKey(place.protocol, place.address, place.length, place.port);
@@ -67,21 +66,18 @@ export function* readFrontends(pins: Pins, image: Image): Steps<ReadFrontends> {
     found.set(key, { ...frontend, backend: many ? throughVariants : nameIn(value, tag) });
   };
 
-  for (const [key, value] of pins.map('frontend').entries()) {
-    if (++seen % entriesAStep === 0) yield;
+  yield* eachEntry(pins, 'frontend', (key, value) => {
     const place = placeOf(key.addr, key.port, key.protocol, undefined);
     if (place) entry(place, value, frontendTag(key));
     else stray.push({ kind: 'delete', map: 'frontend', key, about: `frontend of protocol ${key.protocol}` });
-  }
-  for (const [key, value] of pins.map('cidr').entries()) {
-    if (++seen % entriesAStep === 0) yield;
+  });
+  yield* eachEntry(pins, 'cidr', (key, value) => {
     const bits = key.prefixlen - 32;
     const place = placeOf(key.addr, key.port, key.protocol, bits);
     if (place) entry(place, value, bits);
     else stray.push({ kind: 'delete', map: 'cidr', key, about: `range of ${bits} bits` });
-  }
-  for (const [key, value] of pins.map('variant').entries()) {
-    if (++seen % entriesAStep === 0) yield;
+  });
+  yield* eachEntry(pins, 'variant', (key, value) => {
     // A prefix of 0 is an exact address, but no exact address is "::", and the range ::/0 has that and the prefix 0.
     const exact = key.prefix === 0 && key.addr !== '';
     const place = placeOf(key.addr, key.port, key.protocol, exact ? undefined : key.prefix);
@@ -89,9 +85,9 @@ export function* readFrontends(pins: Pins, image: Image): Steps<ReadFrontends> {
     if (!place || namespace === undefined) {
       if (namespace === undefined) image.ids.namespace.reserve(key.namespace_id);
       stray.push({ kind: 'delete', map: 'variant', key, about: `variant of namespace id ${key.namespace_id}` });
-      continue;
+      return;
     }
     at(place).frontend.variants.set(namespace, nameIn(value, variantTag(key)));
-  }
+  });
   return { frontends: found, stray };
 }

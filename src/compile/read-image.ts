@@ -17,7 +17,7 @@ import {
 } from './image.ts';
 import { joinName, partCount } from './names.ts';
 import type { DeleteOperation } from './operation.ts';
-import { entriesAStep, type Pins, sizesOf } from './pins.ts';
+import { eachEntry, entriesAStep, type Pins, sizesOf } from './pins.ts';
 import { readFrontends } from './read-frontends.ts';
 import { readHeaders, readRanges, type UsableBackend } from './read-ranges.ts';
 
@@ -50,12 +50,10 @@ function* readNames(pins: Pins, ids: IdTables): Steps<ReadNames> {
       if (parts[part]) stray.push({ kind: 'delete', map: 'name', key: { ...key, part }, about });
     }
   };
-  let seen = 0;
-  for (const [key, value] of pins.map('name').entries()) {
-    if (++seen % entriesAStep === 0) yield;
+  yield* eachEntry(pins, 'name', (key, value) => {
     if (key.part === 0 && partCount(value.length) === 1) {
       bind(key, [value]);
-      continue;
+      return;
     }
     const group = `${key.kind}/${key.id}`;
     const found = parted.get(group);
@@ -65,8 +63,12 @@ function* readNames(pins: Pins, ids: IdTables): Steps<ReadNames> {
       parts[key.part] = value;
       parted.set(group, { key, parts });
     }
+  });
+  let seen = 0;
+  for (const { key, parts } of parted.values()) {
+    bind(key, parts);
+    if (++seen % entriesAStep === 0) yield;
   }
-  for (const { key, parts } of parted.values()) bind(key, parts);
   return { stray, entries };
 }
 
@@ -116,15 +118,13 @@ function* readBackends(
 
 function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[]> {
   const stray: DeleteOperation[] = [];
-  let seen = 0;
-  for (const [id, value] of pins.map('client').entries()) {
-    if (++seen % entriesAStep === 0) yield;
+  yield* eachEntry(pins, 'client', (id, value) => {
     const workload = image.ids.workload.nameOf(id);
     const namespace = value.namespace_id === 0 ? '' : image.ids.namespace.nameOf(value.namespace_id);
     if (workload === undefined) {
       stray.push({ kind: 'delete', map: 'client', key: id, about: `client id ${id} without a name` });
       image.ids.workload.reserve(id);
-      continue;
+      return;
     }
     image.counts.client++;
     image.ids.workload.refer(id);
@@ -137,7 +137,7 @@ function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[
       address4: value.addr4,
       address6: value.addr6,
     });
-  }
+  });
   return stray;
 }
 
@@ -178,7 +178,9 @@ export function* readImage(pins: Pins, generation?: number): Steps<Image> {
   for (const { map } of image.stray) if (map in image.counts) image.counts[map as CountedMap]++;
   image.generation =
     generation === undefined ? image.generation + generationGap : Math.max(image.generation, generation);
-  for (const [, value] of pins.map('setting').entries()) image.setting = value;
+  yield* eachEntry(pins, 'setting', (_, value) => {
+    image.setting = value;
+  });
   for (const kind of nameKinds) {
     for (const [, id] of image.ids[kind].names()) {
       image.ids[kind].retire(id);

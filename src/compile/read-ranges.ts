@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges as the pinned maps hold them, each checked before anything relies on it.
+import type { ValueOfMap } from '../abi/maps.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Header, IdTables, Sizes, SlotAt, TakenRanges } from './image.ts';
-import { entriesAStep, type Pins } from './pins.ts';
+import { eachEntry, type Pins } from './pins.ts';
 import { maglevSlots } from './range-layout.ts';
 
 /** Ranges checked between two pauses. */
@@ -32,21 +33,19 @@ export function* readHeaders(pins: Pins, sizes: Sizes, each: (id: number) => voi
   const found: Candidate[] = [];
   const slots = new Uint8Array(sizes.endpoint);
   const maglev = new Uint8Array(sizes.maglev);
-  let seen = 0;
-  for (const [id, { first, generation }] of pins.map('backend').entries()) {
+  yield* eachEntry(pins, 'backend', (id, { first, generation }) => {
     each(id);
-    if (++seen % entriesAStep === 0) yield;
-    if (id === 0 || first === 0 || first >= sizes.endpoint) continue;
+    if (id === 0 || first === 0 || first >= sizes.endpoint) return;
     const header = pins.header(first);
-    if (header.backend_id !== id || header.generation !== generation) continue;
+    if (header.backend_id !== id || header.generation !== generation) return;
     const length = header.count + 1;
     const places = maglevSlots(header.maglev_size);
-    if (first + length > sizes.endpoint || header.maglev_first + places > sizes.maglev) continue;
-    if (overlaps(slots, first, length) || overlaps(maglev, header.maglev_first, places)) continue;
+    if (first + length > sizes.endpoint || header.maglev_first + places > sizes.maglev) return;
+    if (overlaps(slots, first, length) || overlaps(maglev, header.maglev_first, places)) return;
     slots.fill(1, first, first + length);
     maglev.fill(1, header.maglev_first, header.maglev_first + places);
     found.push({ id, first, header });
-  }
+  });
   return found;
 }
 
@@ -58,12 +57,11 @@ function* readIndexes(pins: Pins, candidates: readonly Candidate[]): Steps<Uint3
   }
   const out = new Uint32Array(2 * end);
   if (end === 0) return out;
-  let seen = 0;
-  for (const [slot, { index }] of pins.map('maglev').entries(end)) {
+  const take = (slot: number, { index }: ValueOfMap<'maglev'>): void => {
     out[2 * slot] = index[0] as number;
     out[2 * slot + 1] = index[1] as number;
-    if (++seen % entriesAStep === 0) yield;
-  }
+  };
+  yield* eachEntry(pins, 'maglev', take, end);
   return out;
 }
 
@@ -92,17 +90,16 @@ function* readSlots(pins: Pins, candidates: readonly Candidate[], slots: number)
     threshold: new Uint32Array(end),
     alias: new Uint32Array(end),
   };
-  let seen = 0;
-  for (const [slot, value] of pins.map('endpoint').entries(end)) {
-    if (++seen % entriesAStep === 0) yield;
-    if (!wanted[slot]) continue;
+  const take = (slot: number, value: ValueOfMap<'endpoint'>): void => {
+    if (!wanted[slot]) return;
     columns.addr[slot] = value.addr;
     columns.port[slot] = value.port;
     columns.flags[slot] = value.flags;
     columns.workload[slot] = value.workload_id;
     columns.threshold[slot] = value.threshold;
     columns.alias[slot] = value.alias;
-  }
+  };
+  yield* eachEntry(pins, 'endpoint', take, end);
   return columns;
 }
 

@@ -23,6 +23,8 @@ export interface MapHandle<M extends MapName> {
   delete(keys: readonly KeyOf<M>[]): void;
   /** Everything (arrays: only non-zero entries, and only indexes less than `below`), read in batches; not a snapshot. */
   entries(below?: number): IterableIterator<[KeyOf<M>, ValueOfMap<M>]>;
+  /** The same in parts, each what one read of the kernel gave (maybe nothing), to be used up before the next. */
+  parts(below?: number): IterableIterator<Iterable<[KeyOf<M>, ValueOfMap<M>]>>;
   /** Number of entries (arrays: non-zero ones). */
   count(): number;
 }

@@ -167,6 +167,7 @@ function keylessMap<M extends MapName>(name: M, fault: (operation: string) => Er
     put: refuse('update'),
     delete: refuse('delete'),
     entries: walk,
+    parts: walk,
     count: walk,
   };
 }
@@ -226,6 +227,13 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
   const walk = (below?: number): Generator<RawBatch> =>
     walkRaw(raw, (errno) => fault('walk', errno), array ? below : undefined);
 
+  function* decoded({ count, keys, values }: RawBatch): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
+    for (let i = 0; i < count; i++) {
+      if (array && isZero(values, i * raw.valueSize, raw.valueSize)) continue;
+      yield [codec.readKey(keys, i * raw.keySize), codec.readValue(values, i * raw.valueSize)];
+    }
+  }
+
   if (isKeyless(codec.type)) return keylessMap(name, (operation) => fault(operation, 'ENOTSUPP'));
   return {
     name,
@@ -276,12 +284,10 @@ export function kernelMap<M extends MapName>(name: M, fd: number, maxEntries: nu
       }
     },
     *entries(below?: number): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
-      for (const { count, keys, values } of walk(below)) {
-        for (let i = 0; i < count; i++) {
-          if (array && isZero(values, i * raw.valueSize, raw.valueSize)) continue;
-          yield [codec.readKey(keys, i * raw.keySize), codec.readValue(values, i * raw.valueSize)];
-        }
-      }
+      for (const batch of walk(below)) yield* decoded(batch);
+    },
+    *parts(below?: number): IterableIterator<Iterable<[KeyOf<M>, ValueOfMap<M>]>> {
+      for (const batch of walk(below)) yield decoded(batch);
     },
     count() {
       let n = 0;

@@ -174,6 +174,13 @@ export function memoryMap<M extends MapName>(name: M, maxEntries: number): Memor
     if (isKeyless(codec.type)) throw fail(operation, 'ENOTSUPP');
   };
 
+  function* entries(below = Number.POSITIVE_INFINITY): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
+    readable('walk');
+    const bounded = isArray(codec.type);
+    for (const [k, v] of store.entries())
+      if (!bounded || (codec.readKey(k, 0) as number) < below) yield [codec.readKey(k, 0), codec.readValue(v, 0)];
+  }
+
   return {
     name,
     maxEntries,
@@ -207,11 +214,9 @@ export function memoryMap<M extends MapName>(name: M, maxEntries: number): Memor
         return undefined;
       });
     },
-    *entries(below = Number.POSITIVE_INFINITY): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
-      readable('walk');
-      const bounded = isArray(codec.type);
-      for (const [k, v] of store.entries())
-        if (!bounded || (codec.readKey(k, 0) as number) < below) yield [codec.readKey(k, 0), codec.readValue(v, 0)];
+    entries,
+    *parts(below?: number) {
+      yield entries(below);
     },
     count() {
       readable('walk');

@@ -49,6 +49,9 @@ export function percpuMap(fd: number, maxEntries: number): MapHandle<'reason'> {
     put,
     delete: (keys) => put(keys.filter((index) => index < maxEntries).map((index) => [index, 0n])),
     entries,
+    *parts(below) {
+      yield entries(below);
+    },
     count: () => [...entries()].length,
   };
 }
