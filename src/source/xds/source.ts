@@ -55,7 +55,14 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
   const transport = openTransport(settings.server, timers);
   const session = openSession({ node: nodeIdentity(node), onDemand });
   const backoff = openBackoff(options.random ?? Math.random);
-  const intake = openIntake({ session, timers, now, log, tell: options.tell, onAnswer: options.onAnswer });
+  const intake = openIntake({
+    session,
+    timers,
+    now,
+    log,
+    tell: options.tell,
+    onAnswer: onDemand ? options.onAnswer : undefined,
+  });
 
   const state = { connected: false, since: now(), streams: 0, lastFault: '' };
   const connect = (connected: boolean) => {

@@ -212,7 +212,9 @@ function targetOf({ host, port }: XdsServer): string {
   return isV4(address) ? `ipv4:${address}:${port}` : `ipv6:[${address}]:${port}`;
 }
 
-/** "UNAVAILABLE: …" */
+/** "UNAVAILABLE: connect ECONNREFUSED 10.0.0.1:15012" */
 function faultText(code: number, details: string): string {
-  return `${status[code] ?? `status ${code}`}: ${details}`;
+  const [, reason] =
+    /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: .*$/s.exec(details) ?? [];
+  return `${status[code] ?? `status ${code}`}: ${reason ?? details}`;
 }
