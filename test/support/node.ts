@@ -36,6 +36,10 @@ export interface AgentProcess {
 export interface StartAgent {
   /** More words for `agent`. */
   readonly words?: readonly string[];
+  /** False: it does not read the folder. */
+  readonly folder?: boolean;
+  /** Name of this node; default "n1". */
+  readonly node?: string;
   /** Another kmeshctl than this one. */
   readonly program?: string;
 }
@@ -120,7 +124,8 @@ function nodeOver(lab: Lab, place: Place, closePlace: () => Promise<void>): Node
       renameSync(fresh, join(config, file));
     },
     startAgent(options = {}) {
-      const all = [options.program ?? program, 'agent', ...flags, '--config', config, '--node', 'n1'];
+      const folder = options.folder === false ? [] : ['--config', config];
+      const all = [options.program ?? program, 'agent', ...flags, ...folder, '--node', options.node ?? 'n1'];
       const child = spawn(process.execPath, [...all, ...(options.words ?? [])], {
         stdio: ['ignore', 'ignore', 'pipe'],
       });
