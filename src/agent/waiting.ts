@@ -33,7 +33,7 @@ export interface Waiting {
    * that touch a service that it touches: nobody ever sees half of a service's new endpoints, or none between the old and the new.
    */
   take(model: Model, lane: 'urgent' | 'bulk' | 'all', most: number): Steps<Part>;
-  /** Changes that could not be carried out wait again, without anybody to tell, but for those that gave way to later ones. */
+  /** A part that could not be carried out waits again, without anybody to tell. To be called before anything else is taken. */
   putBack(part: Part): void;
   /** Forgets all changes. */
   clear(): void;
@@ -85,7 +85,7 @@ function addTo(index: Map<string, string[]>, key: string, value: string): void {
 }
 
 /** `superseded` is told of submissions none of whose changes wait any more, because later ones took their place. */
-export function openWaiting(superseded: (ticket: Ticket) => void): Waiting {
+export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = smallSubmission): Waiting {
   let submissions: Submission[] = [];
   const entries: Readonly<Record<Kind, Map<string, Entry>>> = {
     workload: new Map(),
@@ -99,7 +99,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void): Waiting {
 
   const count = (): number => entries.workload.size + entries.service.size + entries.policy.size;
   const isEmpty = (): boolean => submissions.length === 0 && count() === 0;
-  const isSmall = ({ changes }: Submission): boolean => changes.length <= smallSubmission;
+  const isSmall = ({ changes }: Submission): boolean => changes.length <= mostSmall;
 
   const enter = (change: Change, ticket: Ticket | undefined): Named => {
     const name = nameOf(change);
@@ -255,10 +255,8 @@ export function openWaiting(superseded: (ticket: Ticket) => void): Waiting {
       return part;
     },
     putBack(part) {
-      for (const change of part.changes) {
-        const { kind, key } = nameOf(change);
-        if (!entries[kind].has(key)) enter(change, undefined);
-      }
+      // What was submitted since is sorted in later, and takes their place.
+      for (const change of part.changes) enter(change, undefined);
     },
     clear() {
       submissions = [];
