@@ -151,9 +151,13 @@ int connect6(struct bpf_sock_addr *ctx)
 km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, const struct km_frontend_key *dialled,
 			__u32 reach, const struct km_endpoint **to)
 {
+	const bool connected = caller->sk->state == BPF_TCP_ESTABLISHED;
 	struct km_range range;
 	__u32 why;
 
+	/* With a v4-mapped peer the kernel names, for each datagram, what connect went to. */
+	if (connected && caller->own && km_went_to(caller->own, &dialled->addr, dialled->port))
+		return KM_REASON_BALANCED;
 	why = km_find_range(dialled, caller->who.workload_id, &range);
 	if (why != KM_FOUND) {
 		if (caller->own && caller->own->flags & KM_SOCK_FLOWS)
@@ -169,7 +173,7 @@ km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, con
 			return KM_REASON_STORAGE_FULL;
 		km_count(KM_REASON_LATE_ENROLLED);
 	}
-	if (caller->sk->state == BPF_TCP_ESTABLISHED) {
+	if (connected) {
 		const struct km_endpoint *peer = km_connected_endpoint(caller->own, dialled, &range);
 
 		if (peer && !km_reaches(&peer->addr, reach))

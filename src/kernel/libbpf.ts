@@ -149,8 +149,8 @@ export interface Libbpf extends BpfCalls {
   updateLater(fd: number, key: Uint8Array, value: Uint8Array): Promise<number>;
   /** bpf_object__load on a worker thread: the verifier may take seconds. */
   loadLater(object: Pointer): Promise<number>;
-  /** Opens the ring buffer behind `fd`; `take` is given each record, valid while it runs. null: errno says why. */
-  openRing(fd: number, take: (record: Uint8Array) => void): { readonly ring: Pointer; release(): void };
+  /** Opens the ring buffer behind `fd`, whose records have `size` bytes; `take` is given each. null: errno says why. */
+  openRing(fd: number, size: number, take: (record: Uint8Array) => void): { readonly ring: Pointer; release(): void };
   /** Runs `body` and gives back what libbpf printed meanwhile: a verifier's log among it. */
   printed<T>(body: () => T): Printed<T>;
   printedLater<T>(body: () => Promise<T>): Promise<Printed<T>>;
@@ -221,9 +221,10 @@ function open(): Libbpf {
     syscallLater: (number, ...args) => later(syscall, number, ...args),
     updateLater: (fd, key, value) => later(update, fd, key, value, 0),
     loadLater: (object) => later(load, object),
-    openRing(fd, take) {
-      const callback = koffi.register((_context: Pointer, record: Pointer, size: number) => {
-        take(new Uint8Array(koffi.view(record, size)));
+    openRing(fd, size, take) {
+      const bytes = koffi.array('uint8_t', size, 'Typed');
+      const callback = koffi.register((_context: Pointer, record: Pointer) => {
+        take(koffi.decode(record, bytes) as Uint8Array);
         return 0;
       }, sample);
       return { ring: newRing(fd, callback, null, null) as Pointer, release: () => koffi.unregister(callback) };

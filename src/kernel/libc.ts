@@ -48,15 +48,14 @@ function open(): Libc {
   const names = new Map<number, string>();
   for (const [name, code] of Object.entries(koffi.os.errno)) if (!names.has(code)) names.set(code, name);
   names.set(koffi.os.errno.EAGAIN as number, 'EAGAIN');
+  // One struct epoll_event, however it is laid out here. Written by other threads at any time, so it must stay.
+  const ignored = new Uint8Array(new ArrayBuffer(16));
   const wait = library.func('int epoll_wait(int, void *, int, int)');
   return {
     ...(calls as unknown as Calls),
     waitLater: (epoll, milliseconds) =>
       new Promise((resolve, reject) => {
-        // One struct epoll_event, however it is laid out here; what it says does not matter.
-        wait.async(epoll, new Uint8Array(new ArrayBuffer(16)), 1, milliseconds, (fault: unknown) =>
-          fault ? reject(fault) : resolve(),
-        );
+        wait.async(epoll, ignored, 1, milliseconds, (fault: unknown) => (fault ? reject(fault) : resolve()));
       }),
     errno: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}`,
   };

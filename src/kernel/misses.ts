@@ -44,7 +44,7 @@ function openRing(fd: number): Ring {
   const bpf = libbpf();
   const { eventfd, epoll_ctl, waitLater, errno } = libc();
   let found: MissRecord[] = [];
-  const { ring, release } = bpf.openRing(fd, (record) => found.push(missRecord.decode(record)));
+  const { ring, release } = bpf.openRing(fd, missRecord.size, (record) => found.push(missRecord.decode(record)));
   if (!ring) throw fault('opening the ring', failure(-1));
   const epoll = bpf.ring_buffer__epoll_fd(ring as Pointer);
   const event = eventfd(0, EFD_CLOEXEC_NONBLOCK);
