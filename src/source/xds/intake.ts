@@ -197,6 +197,6 @@ export function openIntake({ session, timers, now, log, tell, onAnswer }: Intake
 
   function stopWaiting(): void {
     const changes = session.stopWaiting();
-    if (changes) void begin(changes);
+    if (changes && !closed) void begin(changes);
   }
 }

@@ -23,8 +23,6 @@ export interface Taken {
   /** The changes are the whole state of both types. */
   readonly first: boolean;
   readonly refusals: readonly Refusal[];
-  /** The refused resources in effect are others than before. */
-  readonly refusedChanged: boolean;
   /** On demand: what came, other names included; and names asked for that the server has nothing for. */
   readonly present: Iterable<string>;
   readonly absent: readonly string[];
@@ -86,7 +84,7 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
   const subscriptions: readonly Subscription[] = [address, authorization];
   const wanted = openWanted();
   /** Until both types have answered: what is to be told first. */
-  let waiting: Map<TypeName, Map<string, Change>> | undefined = new Map(subscriptions.map((s) => [s.type, new Map()]));
+  let waiting: Map<TypeName, Effect[]> | undefined = new Map(subscriptions.map((s) => [s.type, []]));
   /** Names wanted before the first stream that are not answered yet. */
   const awaited = new Set<string>();
   /** Number of the stream; 0: none. */
@@ -103,23 +101,15 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
 
   const asked = ({ steps, present }: ReturnType<typeof wanted.want>) => ({ requests: steps.map(spontaneous), present });
 
-  /** Adds an effect to what waits. */
-  function* gather(mine: Map<string, Change>, { puts, removals }: Effect): Generator<undefined, void> {
-    let seen = 0;
-    for (const name of removals.keys()) mine.delete(name);
-    for (const [name, change] of puts) {
-      mine.set(name, change);
-      if (++seen % walkSize === 0) yield;
-    }
-  }
-
   /** Everything that waits, once nothing else is waited for. */
-  const release = (): Change[] | undefined => {
+  function* release(): Generator<undefined, Change[] | undefined> {
     if (!waiting || awaited.size > 0 || !subscriptions.every(({ counts }) => counts.complete)) return undefined;
-    const all = [...waiting.values()].flatMap((changes) => [...changes.values()]);
+    const effects = [...waiting.values()];
     waiting = undefined;
+    const all: Change[] = [];
+    for (const list of effects) for (const change of yield* fold(list)) all.push(change);
     return all;
-  };
+  }
 
   /** @returns names that the server has nothing for, or not any more */
   const settleWanted = ({ resources, removed }: Response): string[] => {
@@ -177,9 +167,8 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
       const demand = onDemand && type === 'address';
       const absent = demand ? settleWanted(response) : [];
       const first = waiting !== undefined;
-      const mineWaiting = waiting?.get(type);
-      if (mineWaiting) yield* gather(mineWaiting, effect);
-      const changes = first ? release() : [...effect.puts.values(), ...effect.removals.values()];
+      waiting?.get(type)?.push(effect);
+      const changes = first ? yield* release() : [...effect.puts, ...effect.removals];
       const { refusals } = effect;
       let answer: Answer | undefined;
       // Without a nonce there is nothing that an answer could name: the server would take it for another request.
@@ -193,7 +182,6 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
         changes,
         first: first && changes !== undefined,
         refusals,
-        refusedChanged: effect.refusedChanged,
         present: demand ? namesOf(response.resources) : [],
         absent,
         answer,
@@ -219,7 +207,11 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
 
     stopWaiting() {
       awaited.clear();
-      return release();
+      // In one go: a response taken in meanwhile would be told before this. On demand there is not much yet.
+      const steps = release();
+      let step = steps.next();
+      while (!step.done) step = steps.next();
+      return step.value;
     },
     get complete() {
       return waiting === undefined;
@@ -240,12 +232,27 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
   };
 }
 
+/** What is there after several effects, by puts alone. */
+function* fold(effects: readonly Effect[]): Generator<undefined, Iterable<Change>> {
+  const [only, ...more] = effects;
+  if (only !== undefined && more.length === 0) return only.puts;
+  const folded = new Map<string, Change>();
+  let seen = 0;
+  for (const { puts, put, removed } of effects) {
+    for (const name of removed) folded.delete(name);
+    for (const [i, name] of put.entries()) {
+      folded.set(name, puts[i] as Change);
+      if (++seen % walkSize === 0) yield;
+    }
+  }
+  return folded.values();
+}
+
 const nothing: Taken = {
   type: undefined,
   changes: undefined,
   first: false,
   refusals: [],
-  refusedChanged: false,
   present: [],
   absent: [],
   answer: undefined,

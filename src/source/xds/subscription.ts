@@ -8,12 +8,13 @@ export type Check = (type: TypeName, raw: RawResource) => Checked;
 
 /** What one response does. */
 export interface Effect {
-  /** First all that is put, then all that is removed. */
-  readonly puts: ReadonlyMap<string, Change>;
-  readonly removals: ReadonlyMap<string, Change>;
+  /** First all that is put, then all that is removed. No name is in a list twice. */
+  readonly puts: readonly Change[];
+  readonly removals: readonly Change[];
+  /** Names of `puts`, and of `removals`, in their order. */
+  readonly put: readonly string[];
+  readonly removed: readonly string[];
   readonly refusals: readonly Refusal[];
-  /** The list of refused resources is another than before. */
-  readonly refusedChanged: boolean;
 }
 
 export interface Subscription {
@@ -109,54 +110,63 @@ export function openSubscription(type: TypeName): Subscription {
 
     *take(response, check) {
       // The last of several with one name counts, and a removal before any of them.
-      const latest = new Map<string, { readonly raw: RawResource; readonly checked: Checked }>();
-      let seen = 0;
-      for (const raw of response.resources) {
-        latest.set(raw.name, { raw, checked: check(type, raw) });
-        if (++seen % stepSize === 0) yield;
+      const { resources } = response;
+      const checked: Checked[] = [];
+      const last = new Map<string, number>();
+      for (const [i, raw] of resources.entries()) {
+        checked.push(check(type, raw));
+        last.set(raw.name, i);
+        if (i % stepSize === stepSize - 1) yield;
       }
       const removed = new Set(response.removed);
-      for (const name of removed) latest.delete(name);
 
-      const puts = new Map<string, Change>();
-      const removals = new Map<string, Change>();
+      const puts: Change[] = [];
+      const put: string[] = [];
+      const removals: Change[] = [];
+      const gone: string[] = [];
       const refusals: Refusal[] = [];
-      let refusedChanged = false;
-      for (const [name, { raw, checked }] of latest) {
+      let seen = 0;
+      for (const [name, i] of last) {
         if (++seen % walkSize === 0) yield;
+        const outcome = checked[i];
+        if (outcome === undefined || removed.has(name)) continue;
         unreported.delete(name);
         doubtful.delete(name);
-        if (!checked.ok) {
-          refusals.push({ name, faults: checked.faults });
-          refused.set(name, { name, faults: checked.faults, kept: held.has(name) });
-          refusedChanged = true;
+        if (!outcome.ok) {
+          refusals.push({ name, faults: outcome.faults });
+          refused.set(name, { name, faults: outcome.faults, kept: held.has(name) });
           continue;
         }
-        if (refused.delete(name)) refusedChanged = true;
-        const isService = checked.change.kind === 'put-service';
-        if (held.has(name) && services.has(name) !== isService) removals.set(name, removal(name));
-        held.set(name, raw.version);
+        refused.delete(name);
+        const isService = outcome.change.kind === 'put-service';
+        if (held.has(name) && services.has(name) !== isService) {
+          removals.push(removal(name));
+          gone.push(name);
+        }
+        held.set(name, resources[i]?.version ?? '');
         if (isService) services.add(name);
         else services.delete(name);
-        puts.set(name, checked.change);
+        puts.push(outcome.change);
+        put.push(name);
       }
       if (first) {
         // A name that was not reported and did not come is gone; one that was refused before and did not come is refused no more.
         for (const name of unreported) removed.add(name);
-        for (const name of doubtful) if (refused.delete(name)) refusedChanged = true;
+        for (const name of doubtful) refused.delete(name);
         unreported = new Set();
         doubtful = new Set();
         first = false;
       }
       for (const name of removed) {
         if (++seen % walkSize === 0) yield;
-        if (refused.delete(name)) refusedChanged = true;
+        refused.delete(name);
         if (!held.has(name)) continue;
-        removals.set(name, removal(name));
+        removals.push(removal(name));
+        gone.push(name);
         drop(name);
       }
       counts.rejected += refusals.length;
-      return { puts, removals, refusals, refusedChanged };
+      return { puts, removals, put, removed: gone, refusals };
     },
 
     status: () => ({ type, held: held.size, ...counts, refused: [...refused.values()] }),
