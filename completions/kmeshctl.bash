@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --netns | --node | --output | --pid | --root | --run-dir | --target | --to | --workload | -o)
+      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --node | --output | --pid | --root | --run-dir | --target | --to | --workload | -o)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -52,6 +52,7 @@ _kmeshctl() {
       'agent:--node') : ;;
       'agent:--log-level') words='trace debug info warn error fatal silent' ;;
       'agent:--heal-interval') : ;;
+      'agent:--metrics') : ;;
       'agent:--max-frontends') : ;;
       'agent:--max-services') : ;;
       'agent:--max-endpoints') : ;;
@@ -74,6 +75,7 @@ _kmeshctl() {
       'install:--node') : ;;
       'install:--log-level') words='trace debug info warn error fatal silent' ;;
       'install:--heal-interval') : ;;
+      'install:--metrics') : ;;
       'install:--max-frontends') : ;;
       'install:--max-services') : ;;
       'install:--max-endpoints') : ;;
@@ -99,7 +101,7 @@ _kmeshctl() {
       'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'exec') words='--workload --netns -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'agent') words='--config --node --log-level --heal-interval --max-frontends --max-services --max-endpoints --map-size -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--config --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -109,7 +111,7 @@ _kmeshctl() {
       'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'install') words='--target --root --config --node --log-level --heal-interval --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --config --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

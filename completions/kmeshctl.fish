@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --bpffs --cgroup-root --config --filter --from --heal-interval --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --netns --node --output --pid --root --run-dir --target --to --workload -o
+            case --bpffs --cgroup-root --config --filter --from --heal-interval --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --node --output --pid --root --run-dir --target --to --workload -o
                 set skip yes
             case '-*'
             case '*'
@@ -84,6 +84,7 @@ complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where the co
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l max-frontends -r -f -d 'room for so many frontends: address, port and protocol (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l max-services -r -f -d 'room for so many backends: one for each port and address family of a service (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l max-endpoints -r -f -d 'room for so many endpoints of all backends together (default: 262144)'
@@ -116,6 +117,7 @@ complete -c kmeshctl -n '__kmeshctl_at "install"' -l config -r -F -d 'where the 
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l max-frontends -r -f -d 'room for so many frontends: address, port and protocol (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l max-services -r -f -d 'room for so many backends: one for each port and address family of a service (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l max-endpoints -r -f -d 'room for so many endpoints of all backends together (default: 262144)'

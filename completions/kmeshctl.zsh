@@ -198,6 +198,7 @@ _kmeshctl_agent() {
     '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
+    '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \
     '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
     '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
     '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
@@ -360,6 +361,7 @@ _kmeshctl_install() {
     '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
+    '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \
     '--max-frontends=[room for so many frontends\: address, port and protocol (default\: 131072)]:value: ' \
     '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
     '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \

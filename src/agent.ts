@@ -7,15 +7,19 @@ import { remarkOf } from './agent/findings.ts';
 import { type AnsweringAgent, handlersOf, openLagMeter, statusOf } from './agent/handlers.ts';
 import { type KernelParts, openKernel } from './agent/kernel.ts';
 import { takeLock } from './agent/lock.ts';
+import { openMetrics } from './agent/metrics.ts';
 import { openReadiness } from './agent/readiness.ts';
 import type { AgentSource, SourceOpening } from './agent/sources.ts';
 import type { ServiceManager } from './agent/systemd.ts';
 import { type GivenView, viewFinder } from './agent/view.ts';
+import type { ListenAddress } from './net/socket-address.ts';
 
 export interface AgentParts extends KernelParts {
   readonly node: string;
   readonly version: string;
   readonly manager: ServiceManager;
+  /** Where metrics and health are served. */
+  readonly metrics?: ListenAddress;
   /** What of the node's view is known beforehand. */
   readonly view?: GivenView;
   /** What tells the agent what there should be, the one that counts most first. */
@@ -58,6 +62,9 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   const since = now();
   const life = await takeLock(runDir, { name: 'agent.lock', command: 'kmeshctl agent', waitMs: lockWaitMs });
   closers.push(life.release);
+  // Early: an address that is taken ends it before anything is changed, and who asks is told that it starts.
+  const metrics = await openMetrics(parts.metrics, { version, log });
+  closers.push(() => metrics.close());
   manager.status('opening the data plane');
   const view = viewFinder(node, parts.view);
   const kernel = await openKernel(parts, view, () => readiness.look());
@@ -71,6 +78,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     now,
     onSettled: (outcome) => {
       log.debug({ ...feed.lastApply }, 'change applied');
+      if (feed.lastApply) metrics.applied(feed.lastApply);
       kernel.settle(outcome);
       readiness.look();
       if (recounted || outcome.error) return;
@@ -105,6 +113,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   };
   const server = await openAdminServer(runDir, handlersOf(answering));
   closers.push(() => server.close());
+  metrics.follow({ status: () => statusOf(answering), fill: () => reconciler.fill(), reasons: kernel.reasons });
   log.info({ version, socket: server.path }, 'agent started');
   manager.opened();
   manager.status('reading the configuration');

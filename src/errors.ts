@@ -29,6 +29,7 @@ export const errorCodes = {
   KM_DRIFT: 'the kernel does not hold what the agent wants',
   KM_CHECK_FAILED: 'a check failed',
   KM_DEMO: 'the demo saw something that must not happen',
+  KM_LISTEN: 'an address could not be listened on',
   KM_SERVICE: 'the service manager did not do what it was asked',
   KM_IO: 'a file could not be read or written',
 } as const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's side towards the kernel: the reconciler, and what retries, reclaims, grows and heals around it.
+import type { Reason } from '../abi/reasons.ts';
 import type { Difference } from '../admin/types.ts';
 import type { MapSizes } from '../kernel/sizes.ts';
 import { backoff } from './backoff.ts';
@@ -36,6 +37,8 @@ export interface AgentKernel {
   settle(outcome: Outcome): void;
   /** How enrolled cgroups differ from what was asked for. */
   memberDifferences(): Promise<readonly Difference[]>;
+  /** What the programs counted so far. */
+  reasons(): ReadonlyMap<Reason, bigint>;
   /** Stops at the next pause; what the kernel holds stays. */
   close(): Promise<void>;
 }
@@ -137,6 +140,7 @@ export async function openKernel(
     heal,
     settle,
     memberDifferences: () => inside(() => [...memberDifferences(guard.plane, ids)]),
+    reasons: () => guard.plane.reasons(),
     async close() {
       retry.close();
       reclaim.close();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags and arguments as data: what help, completion and man pages show, and how text becomes a typed value.
 import { KmeshError } from '../errors.ts';
+import { type ListenAddress, parseListenAddress } from '../net/socket-address.ts';
 
 /** What completion offers for a value beyond its choices. */
 export type Completion = 'file' | 'directory' | 'command';
@@ -107,6 +108,17 @@ export const whole = (placeholder: string, summary: string, range: Range): Param
 
 export const wholeOr = (fallback: number, placeholder: string, summary: string, range: Range): Param<number> =>
   one(wholeReader(range), { placeholder, summary, fallback: String(fallback) });
+
+/** Where to listen: HOST:PORT, :PORT, [IPv6]:PORT. */
+export const listenAddress = (placeholder: string, summary: string): Param<ListenAddress | undefined> =>
+  one(
+    (word, shown) => {
+      const listen = parseListenAddress(word);
+      if (listen !== undefined) return listen;
+      throw usage(`${shown} must be an address such as :15020, 127.0.0.1:15020 or [::1]:15020, got "${word}"`);
+    },
+    { placeholder, summary },
+  );
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 

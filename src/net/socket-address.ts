@@ -26,3 +26,20 @@ export function parseSocketAddress(text: string): { readonly address: Address; r
   if (port === undefined || address === undefined || (bracketed && !host.includes(':'))) return undefined;
   return { address, port };
 }
+
+export interface ListenAddress {
+  /** Undefined: every address of the machine. */
+  readonly host: string | undefined;
+  /** 0: any that is free. */
+  readonly port: number;
+}
+
+/** Where to listen: "HOST:PORT", ":PORT", "[IPv6]:PORT". */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  const [, bracketed, name, digits] = /^(?:\[([^\]]+)\]|([\w.-]*)):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (digits === undefined || port > 65535) return undefined;
+  const address = bracketed === undefined ? undefined : parseAddress(bracketed);
+  if (bracketed !== undefined && (address === undefined || !bracketed.includes(':'))) return undefined;
+  return { host: bracketed ?? (name || undefined), port };
+}

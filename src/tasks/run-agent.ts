@@ -18,6 +18,7 @@ import { openNotify } from '../kernel/notify.ts';
 import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { swap } from '../kernel/swap.ts';
 import { isWhole, recover } from '../kernel/swap-recovery.ts';
+import type { ListenAddress } from '../net/socket-address.ts';
 import { folderSourceName, openFolderSource } from '../source/file/folder-source.ts';
 import { version } from '../version.ts';
 import { loadPrograms } from './load.ts';
@@ -32,6 +33,8 @@ export interface RunAgentOptions extends SizeOptions {
   readonly logLevel?: LogLevel;
   /** Milliseconds between two full comparisons (default 60 s); 0: never. */
   readonly healInterval?: number;
+  /** Where metrics and health are served (default: nowhere). */
+  readonly metrics?: ListenAddress;
 }
 
 const defaultHealInterval = 60_000;
@@ -83,6 +86,7 @@ function open(env: Env, options: RunAgentOptions, log: Log): Promise<Agent> {
     manager,
     now: () => env.now(),
     healInterval: options.healInterval ?? defaultHealInterval,
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
     openPlane: () => openOrLoad(env, options, log, '"kmeshctl upgrade" swaps them in place'),
     reopenPlane: () => openOrLoad(env, options, log, 'restart the agent with that version'),
     recoverPlane: () => void recover(place.bpffs),

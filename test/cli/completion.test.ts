@@ -33,7 +33,7 @@ const tops = [...new Set(program.commands.map(({ path }) => path[0]))].sort();
 test('commands, verbs of a topic, and their beginnings', () => {
   expect(offered('')).toEqual(tops);
   expect(offered('--verbose', '')).toEqual(tops);
-  expect(offered('--bpffs', '/x', 'u')).toEqual(['unenroll', 'unload', 'upgrade']);
+  expect(offered('--bpffs', '/x', 'u')).toEqual(['unenroll', 'uninstall', 'unload', 'upgrade']);
   expect(offered('dump', '')).toEqual(['config', 'diff', 'maps', 'services', 'workloads']);
   expect(offered('dump', '-o', 'json', 'wo')).toEqual(['workloads']);
   expect(offered('status', '')).toEqual([]);

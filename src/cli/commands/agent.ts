@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { logLevels } from '../log-levels.ts';
-import { choiceOr, durationOr, text, texts } from '../param.ts';
+import { choiceOr, durationOr, listenAddress, text, texts } from '../param.ts';
 import { sizeFlags } from '../sizes.ts';
 import { command } from '../spec.ts';
 
@@ -14,6 +14,7 @@ export const agentFlags = {
   node: text('NAME', "name of this node: its locality and node-local policies need it (default: the host's name)"),
   logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
   healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
+  metrics: listenAddress('ADDRESS', 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'),
   ...sizeFlags,
 };
 

@@ -19,7 +19,7 @@ export const dropInsOf = (root: string, unit: string): string[] =>
 /** The root of the first process; undefined when it is not shown to us. */
 function firstRoot(): { readonly dev: number; readonly ino: number } | undefined {
   try {
-    return statSync('/proc/1/root/');
+    return statSync('/proc/1/root');
   } catch {
     return undefined;
   }

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the outputs show of an agent: a snapshot, taken when it is asked for. Times in milliseconds, those of the clock since the epoch.
+
+export interface XdsTypeFacts {
+  /** "address", "authorization" */
+  readonly type: string;
+  readonly url: string;
+  readonly complete: boolean;
+  readonly held: number;
+  readonly lastResponseAt: number | undefined;
+  readonly responses: number;
+  readonly bytes: number;
+  readonly acks: number;
+  readonly nacks: number;
+  /** Resources refused so far, and those whose last version is refused now. */
+  readonly rejected: number;
+  readonly refused: number;
+}
+
+export interface XdsFacts {
+  readonly connected: boolean;
+  readonly since: number;
+  readonly streams: number;
+  /** Why streams ended -> how many. */
+  readonly ended?: Readonly<Record<string, number>>;
+  /** On demand: names asked for, and those that there is nothing for. */
+  readonly demanded: number;
+  readonly absent: number;
+  readonly types: readonly XdsTypeFacts[];
+}
+
+export interface MetricsFacts {
+  readonly ready: boolean;
+  readonly sources: readonly { readonly name: string; readonly complete: boolean; readonly objects: number }[];
+  readonly xds: XdsFacts | undefined;
+  /** "service", "workload", "policy" -> how many the model has. */
+  readonly objects: Readonly<Record<string, number>>;
+  readonly faults: number;
+  readonly queue: number;
+  readonly writeFailed: boolean;
+  /** Maps that can run out. */
+  readonly maps: readonly { readonly name: string; readonly used: number; readonly size: number }[];
+  readonly growths: number;
+  readonly heal: {
+    readonly comparisons: number;
+    readonly lastAt: number;
+    readonly lastMilliseconds: number;
+    readonly repairedEntries: number;
+    readonly correctedCounts: number;
+    readonly removedEnrolments: number;
+  };
+  readonly lag: { readonly mean: number; readonly max: number };
+  /** What the programs counted. */
+  readonly reasons: Iterable<readonly [reason: string, count: number]>;
+}
+
+/** One piece of news, from a source to the last write. */
+export interface Applied {
+  readonly milliseconds: number;
+  readonly operations: number;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The metrics of an agent in the text format of Prometheus, made when they are asked for.
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { distributions, metrics, type Sample } from './catalogue.ts';
+import type { Applied, MetricsFacts } from './facts.ts';
+import { processMetrics } from './process.ts';
+
+export interface AgentMetrics {
+  readonly contentType: string;
+  applied(one: Applied): void;
+  /** `facts`: undefined while there are none, so that only the process shows. */
+  text(facts: MetricsFacts | undefined): Promise<string>;
+}
+
+export interface BuildFacts {
+  readonly version: string;
+  readonly abiVersion: number;
+}
+
+interface Shown {
+  readonly name: string;
+  readonly type: 'gauge' | 'counter';
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+/** Values are taken from `read` at every scrape; nothing is kept from one to the next. */
+function show(registry: Registry, { name, type, help, labels }: Shown, read: () => Iterable<Sample>): void {
+  const common = { name, help, labelNames: [...labels], registers: [registry] };
+  const each = (put: (labels: Record<string, string>, value: number) => void): void => {
+    for (const [values, value] of read())
+      put(Object.fromEntries(labels.map((label, i) => [label, values[i] ?? ''])), value);
+  };
+  // reset() gives one without labels the value 0, which would be a lie.
+  const clear = (one: { remove(): void; reset(): void }): void => (labels.length === 0 ? one.remove() : one.reset());
+  if (type === 'gauge') {
+    const gauge = new Gauge({
+      ...common,
+      collect() {
+        clear(gauge);
+        each((of, value) => gauge.set(of, value));
+      },
+    });
+  } else {
+    const counter = new Counter({
+      ...common,
+      collect() {
+        clear(counter);
+        each((of, value) => counter.inc(of, value));
+      },
+    });
+  }
+}
+
+export function agentMetrics({ version, abiVersion }: BuildFacts): AgentMetrics {
+  const registry = new Registry();
+  let current: MetricsFacts | undefined;
+  const build = { name: 'kmesh_build_info', type: 'gauge', help: buildHelp, labels: ['version', 'abi'] } as const;
+  show(registry, build, () => [[[version, String(abiVersion)], 1]]);
+  for (const metric of metrics) show(registry, metric, () => (current ? metric.read(current) : []));
+  for (const metric of processMetrics()) {
+    show(registry, metric, () => {
+      const value = metric.read();
+      return value === undefined ? [] : [[[], value]];
+    });
+  }
+  const histogram = ({ name, help, buckets }: (typeof distributions)['duration' | 'operations']) =>
+    new Histogram({ name, help, buckets: [...buckets], registers: [registry] });
+  const duration = histogram(distributions.duration);
+  const operations = histogram(distributions.operations);
+  return {
+    contentType: registry.contentType,
+    applied(one) {
+      duration.observe(one.milliseconds / 1000);
+      operations.observe(one.operations);
+    },
+    text(facts) {
+      current = facts;
+      return registry.metrics();
+    },
+  };
+}
+
+const buildHelp = 'Always 1; which kmeshctl this is.';

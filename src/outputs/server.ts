@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metrics and health over HTTP.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { KmeshError } from '../errors.ts';
+import { type ListenAddress, socketAddressText } from '../net/socket-address.ts';
+
+export interface Pages {
+  readonly metrics: { readonly contentType: string; text(): Promise<string> };
+  /** Why not ready; none: ready. */
+  notReady(): readonly string[];
+}
+
+export interface OutputServer {
+  /** "127.0.0.1:15020" */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+const plain = 'text/plain; charset=utf-8';
+
+interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+async function pageAt(path: string, pages: Pages): Promise<Page> {
+  switch (path) {
+    case '/metrics':
+      return { status: 200, type: pages.metrics.contentType, text: await pages.metrics.text() };
+    // That it answers is what it says.
+    case '/healthz/live':
+      return { status: 200, type: plain, text: 'ok\n' };
+    case '/healthz/ready': {
+      const why = pages.notReady();
+      return why.length === 0
+        ? { status: 200, type: plain, text: 'ready\n' }
+        : { status: 503, type: plain, text: why.map((reason) => `not ready: ${reason}\n`).join('') };
+    }
+    default:
+      return { status: 404, type: plain, text: 'there are /metrics, /healthz/live and /healthz/ready\n' };
+  }
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, pages: Pages): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { allow: 'GET, HEAD', 'content-length': 0 }).end();
+    return;
+  }
+  const path = (request.url ?? '').replace(/\?.*$/s, '');
+  const { status, type, text } = await pageAt(path, pages).catch((fault: unknown) => ({
+    status: 500,
+    type: plain,
+    text: `${fault instanceof Error ? fault.message : String(fault)}\n`,
+  }));
+  const body = Buffer.from(text);
+  response.writeHead(status, { 'content-type': type, 'content-length': body.length });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}
+
+function listenFault({ host, port }: ListenAddress, cause: NodeJS.ErrnoException): KmeshError {
+  const where = socketAddressText(host ?? '', port);
+  const why = cause.code === 'EADDRINUSE' ? 'something else listens there' : cause.message;
+  return new KmeshError('KM_LISTEN', `metrics cannot be served at "${where}": ${why}`, {
+    hint: 'choose another address with --metrics; port 0 takes one that is free',
+    cause,
+  });
+}
+
+/** @throws KmeshError KM_LISTEN */
+export async function openOutputServer(listen: ListenAddress, pages: Pages): Promise<OutputServer> {
+  const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000 }, (request, response) => {
+    void answer(request, response, pages);
+  });
+  // Whoever scrapes needs few; nobody may take all descriptors of the agent.
+  server.maxConnections = 64;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => reject(listenFault(listen, cause)));
+    server.listen({ port: listen.port, ...(listen.host === undefined ? {} : { host: listen.host }) }, resolve);
+  });
+  const { address, port } = server.address() as AddressInfo;
+  return {
+    address: socketAddressText(address, port),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
