@@ -207,7 +207,7 @@ test.each<[string, object, string[]]>([
     { loadBalancing: { mode: 4, healthPolicy: 2, routingPreference: ['ZONE', 0, 7] }, ipFamilies: 4 },
     [
       'load_balancing.routing_preference[1]: unknown value 0',
-      'load_balancing.routing_preference[1]: unknown value 7',
+      'load_balancing.routing_preference[2]: unknown value 7',
       'load_balancing.mode: unknown value 4',
       'load_balancing.health_policy: unknown value 2',
       'ip_families: unknown value 4',

@@ -162,11 +162,13 @@ function readBalancing(reader: Reader): LoadBalancing {
   const preference: Scope[] = [];
   let mode = 0;
   let health = 0;
+  let index = 0;
   const prefer = () => {
     const value = reader.int32();
     const scope = scopes[value];
     if (scope !== undefined) preference.push(scope);
-    else reader.fault(`routing_preference[${preference.length}]`, `unknown value ${value}`);
+    else reader.fault(`routing_preference[${index}]`, `unknown value ${value}`);
+    index++;
   };
   while (reader.more()) {
     const tag = reader.tag();
