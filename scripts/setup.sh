@@ -63,6 +63,27 @@ if ((${#missing[@]} > 0)); then
   }
 fi
 
+# promtool alone, out of Debian's package: installing that would start the server it comes with.
+fetch_promtool() {
+  if command -v promtool > /dev/null || [[ -x .cache/promtool ]]; then return; fi
+  command -v apt-get > /dev/null || die 'not installed: promtool (of Prometheus); this machine has no apt-get: install it by its own means'
+  say 'fetching promtool'
+  local work
+  work=$(mktemp -d)
+  (
+    cd "$work"
+    apt-get download -q prometheus > /dev/null 2>&1 || {
+      apt-get update -q > /dev/null 2>&1 || true
+      apt-get download -q prometheus > /dev/null 2>&1
+    }
+    dpkg-deb -x prometheus_*.deb unpacked
+  ) || die 'could not fetch promtool: install Prometheus, or put promtool into .cache'
+  mkdir -p .cache
+  mv "$work/unpacked/usr/bin/promtool" .cache/promtool
+  rm -r "$work"
+}
+if [[ " $* " == *' --test '* ]]; then fetch_promtool; fi
+
 # npm writes what it installed to node_modules/.package-lock.json; ours says which lock file that was made from.
 stamp=node_modules/.kmesh-lock
 if [[ ! -e $stamp ]] || ! cmp -s package-lock.json "$stamp"; then
