@@ -2,6 +2,7 @@
 // The agent: sources -> model -> kernel, with everything around it that keeps that so. Knows no files, pins or signals itself.
 import { openAdminServer } from './admin/server.ts';
 import type { AgentStatus, ReloadAnswer } from './admin/types.ts';
+import { openDemand } from './agent/demand.ts';
 import { openFeed } from './agent/feed.ts';
 import { remarkOf } from './agent/findings.ts';
 import { type AnsweringAgent, handlersOf, openLagMeter, statusOf } from './agent/handlers.ts';
@@ -91,6 +92,15 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   const sources = () =>
     parts.sources.map(({ name }, place) => ({ name, report: feed.reports[place], xds: opened[place]?.status?.() }));
   const readiness = openReadiness({ reconciler, sources, manager, log });
+  const demand =
+    parts.onDemand &&
+    (await openDemand({
+      ...parts.onDemand,
+      ...{ log, plane: kernel.plane, inside: kernel.inside },
+      model: () => reconciler.model,
+      clock: () => process.hrtime.bigint(),
+    }));
+  closers.push(() => demand?.close());
   const lag = openLagMeter();
   closers.push(lag.close);
 
@@ -110,6 +120,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     ...{ version, node, since, sources, log, reload },
     ...{ reconciler, feed, heal, growth, lag, notReady: readiness.reasons },
     memberDifferences: kernel.memberDifferences,
+    demand: () => demand?.status(),
   };
   const server = await openAdminServer(runDir, handlersOf(answering));
   closers.push(() => server.close());
@@ -119,12 +130,15 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   manager.status('reading the configuration');
   for (const [place, { open }] of parts.sources.entries()) {
     const source = open(async (news) => {
+      demand?.noticed(news.changes);
       const settled = feed.take(place, news);
       // News without changes settles at once.
       if (news.changes.length === 0) readiness.look();
       await settled;
-    });
+    }, demand?.answered);
     opened.push(source);
+    const { want, again, unwant } = source;
+    if (demand && want && again && unwant) demand.start({ want, again, unwant });
     closers.push(() => source.close());
   }
   heal.start();

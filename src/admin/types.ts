@@ -81,6 +81,30 @@ export interface XdsTypeStatus {
   readonly refused: readonly { readonly name: string; readonly faults: readonly string[]; readonly kept: boolean }[];
 }
 
+/** Times in milliseconds from the first connection to an address until what the mesh knows of it was in the kernel. */
+export interface KnownTimes {
+  readonly count: number;
+  readonly sum: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+  /** How many took at most so long; longer ones are in `count` only. */
+  readonly buckets: readonly { readonly atMost: number; readonly count: number }[];
+}
+
+/** What is learned on demand. */
+export interface DemandStatus {
+  /** What becomes of connections to an address that is being asked for. */
+  readonly onMiss: 'direct' | 'refuse';
+  /** Addresses asked for and not forgotten. */
+  readonly addresses: number;
+  /** Those that nobody has answered for yet. */
+  readonly waiting: number;
+  /** Forgotten for want of room, so far: asked for anew when they are dialled. */
+  readonly forgotten: number;
+  readonly known: KnownTimes;
+}
+
 export interface ApplyStatus {
   readonly at: number;
   /** From a source's change to the last write. */
@@ -130,6 +154,8 @@ export interface AgentStatus {
   /** Fields of known kinds that have no effect here. */
   readonly warnings: readonly Remark[];
   readonly ignored: readonly IgnoredStatus[];
+  /** Only when what is needed is learned on demand. */
+  readonly demand?: DemandStatus;
   readonly lastApply: ApplyStatus | undefined;
   /** The last kernel write that failed; cleared by the next that succeeds. */
   readonly writeFault: string | undefined;

@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { abiVersion } from '../abi/structs.ts';
 import type { Handlers } from '../admin/server.ts';
-import type { AgentStatus, Difference, LogLevel, ReloadAnswer, Remark } from '../admin/types.ts';
+import type { AgentStatus, DemandStatus, Difference, LogLevel, ReloadAnswer, Remark } from '../admin/types.ts';
 import { KmeshError } from '../errors.ts';
 import { mergeIgnored } from '../source/findings.ts';
 import { configItems } from './config-items.ts';
@@ -29,6 +29,7 @@ export interface AnsweringAgent {
   readonly lag: LagMeter;
   readonly notReady: () => readonly string[];
   readonly memberDifferences: () => Promise<readonly Difference[]>;
+  readonly demand: () => DemandStatus | undefined;
   readonly reload: () => Promise<ReloadAnswer>;
 }
 
@@ -59,6 +60,7 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
   const reports = sources.flatMap(({ report }) => report ?? []);
   const { refused, error } = reconciler.status();
   const notReady = agent.notReady();
+  const demand = agent.demand();
   return {
     pid: process.pid,
     version: agent.version,
@@ -76,6 +78,7 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     faults: [...reports.flatMap(({ faults }) => faults.map(remarkOf)), ...refused.map(refusalRemark)],
     warnings: [...reports.flatMap(({ warnings }) => warnings.map(remarkOf)), ...unenforced(reconciler)],
     ignored: mergeIgnored(reports.map(({ ignored }) => ignored)).map(ignoredOf),
+    ...(demand && { demand }),
     lastApply: feed.lastApply,
     writeFault: error && `${error.code}: ${error.message}`,
     heal: agent.heal.status(),

@@ -2,8 +2,10 @@
 // The agent's side towards the kernel: the reconciler, and what retries, reclaims, grows and heals around it.
 import type { Reason } from '../abi/reasons.ts';
 import type { Difference } from '../admin/types.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
 import type { MapSizes } from '../kernel/sizes.ts';
 import { backoff } from './backoff.ts';
+import type { DemandSettings } from './demand.ts';
 import { type Growth, openGrowth } from './growth.ts';
 import { type AgentPlane, openGuard } from './guard.ts';
 import { type Heal, openHeal } from './heal.ts';
@@ -27,6 +29,8 @@ export interface KernelParts {
   /** Swaps in maps of these sizes and opens them. The lock is held. */
   readonly growPlane: (sizes: MapSizes) => Promise<AgentPlane>;
   readonly cgroupExists: (cgroupId: bigint) => boolean;
+  /** What is needed is learned from what the programs miss; absent: everything is known beforehand. */
+  readonly onDemand?: DemandSettings | undefined;
 }
 
 export interface AgentKernel {
@@ -37,6 +41,10 @@ export interface AgentKernel {
   settle(outcome: Outcome): void;
   /** How enrolled cgroups differ from what was asked for. */
   memberDifferences(): Promise<readonly Difference[]>;
+  /** Runs `work` under the lock with the data plane that is current, when nothing else touches it. */
+  inside<T>(work: (plane: DataPlane) => T): Promise<T>;
+  /** The data plane that was current when the kernel was last touched. */
+  plane(): DataPlane;
   /** What the programs counted so far. */
   reasons(): ReadonlyMap<Reason, bigint>;
   /** Stops at the next pause; what the kernel holds stays. */
@@ -59,6 +67,7 @@ export async function openKernel(
   const reconciler = openReconciler({
     plane: guard.plane,
     view: view.view,
+    onMiss: parts.onDemand?.onMiss,
     async enter(before) {
       const entered = await guard.enter();
       // Who swapped the maps may have missed connections that opened or closed right then.
@@ -97,10 +106,10 @@ export async function openKernel(
       void heal.recount();
     },
   });
-  const inside = async <T>(work: () => T): Promise<T> => {
-    const { leave } = await guard.enter();
+  const inside = async <T>(work: (plane: DataPlane) => T): Promise<T> => {
+    const { plane: current, leave } = await guard.enter();
     try {
-      return work();
+      return work(current);
     } finally {
       leave();
     }
@@ -140,6 +149,8 @@ export async function openKernel(
     heal,
     settle,
     memberDifferences: () => inside(() => [...memberDifferences(guard.plane, ids)]),
+    inside,
+    plane: () => guard.plane,
     reasons: () => guard.plane.reasons(),
     async close() {
       retry.close();

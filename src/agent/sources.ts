@@ -4,8 +4,9 @@ import type { SourceStatus, XdsSourceStatus, XdsTypeStatus } from '../admin/type
 import type { Report } from '../source/findings.ts';
 import type { Source, Tell } from '../source/news.ts';
 import type { TypeStatus, XdsStatus } from '../source/xds/types.ts';
+import type { Demand, DemandSource } from './demand.ts';
 
-export interface AgentSource extends Source {
+export interface AgentSource extends Source, Partial<DemandSource> {
   /** Of a control plane. */
   status?(): XdsStatus;
 }
@@ -13,8 +14,8 @@ export interface AgentSource extends Source {
 export interface SourceOpening {
   /** As the source calls itself. */
   readonly name: string;
-  /** First it tells everything there is, then what differs. */
-  open(tell: Tell): AgentSource;
+  /** First it tells everything there is, then what differs. On demand `onAnswer` learns what was answered. */
+  open(tell: Tell, onAnswer?: Demand['answered']): AgentSource;
 }
 
 /** How one source stands. */
