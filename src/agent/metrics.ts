@@ -36,9 +36,10 @@ function xdsFacts(sources: readonly SourceStatus[]): XdsFacts | undefined {
 
 export function factsOf(agent: ShownAgent): MetricsFacts {
   const status = agent.status();
-  const { ready, sources, services, workloads, policies, faults, queue, writeFault, heal, growth, lag } = status;
+  const { ready, sources, services, workloads, policies, faults, queue, writeFault, heal, growth, lag, demand } =
+    status;
   return {
-    ...{ ready, sources, queue, heal, lag },
+    ...{ ready, sources, queue, heal, lag, demand },
     xds: xdsFacts(sources),
     objects: { service: services, workload: workloads, policy: policies },
     faults: faults.length,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every metric of an agent but those of its process: name, what it says, and where in the facts that is. No label has a value for
 // each workload or service, so that their number is bounded. docs/metrics.md is held equal to this by a test.
-import type { MetricsFacts, XdsFacts, XdsTypeFacts } from './facts.ts';
+import type { MetricsFacts, TimesFacts, XdsFacts, XdsTypeFacts } from './facts.ts';
 
 /** Values of the labels, in their order, and the value. */
 export type Sample = readonly [labels: readonly string[], value: number];
@@ -109,6 +109,22 @@ const connection: readonly Metric[] = [
   ofXds('gauge', 'kmesh_xds_absent_names', 'Names among them that the control plane has nothing for.', (x) => x.absent),
 ];
 
+const demand: readonly Metric[] = [
+  one(
+    'gauge',
+    'kmesh_demand_addresses',
+    'Addresses asked for, on demand, and not forgotten.',
+    (f) => f.demand?.addresses,
+  ),
+  one('gauge', 'kmesh_demand_waiting', 'Addresses that nobody has answered for yet.', (f) => f.demand?.waiting),
+  one(
+    'counter',
+    'kmesh_demand_forgotten_total',
+    'Addresses forgotten for want of room: asked for anew when they are dialled.',
+    (f) => f.demand?.forgotten,
+  ),
+];
+
 const model: readonly Metric[] = [
   one('gauge', 'kmesh_ready', '1 while the node can rely on what is in the kernel.', (f) => f.ready),
   metric('gauge', 'kmesh_source_complete', '1 once a source has told everything.', ['source'], ({ sources }) =>
@@ -179,8 +195,16 @@ const loop: readonly Metric[] = [
   ),
 ];
 
-export const metrics: readonly Metric[] = [...connection, ...model, ...kernel, ...loop];
+export const metrics: readonly Metric[] = [...connection, ...demand, ...model, ...kernel, ...loop];
 
+/** Counted elsewhere. */
+export const times = {
+  name: 'kmesh_demand_known_duration_seconds',
+  help: 'From the first connection to an address until the kernel knew what the mesh knows of it.',
+  read: ({ demand }: MetricsFacts): TimesFacts | undefined => demand?.known,
+} as const;
+
+/** Counted here. */
 export const distributions = {
   duration: {
     name: 'kmesh_apply_duration_seconds',

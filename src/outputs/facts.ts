@@ -29,10 +29,26 @@ export interface XdsFacts {
   readonly types: readonly XdsTypeFacts[];
 }
 
+/** Counts of times in milliseconds, each bucket with those below it. */
+export interface TimesFacts {
+  readonly count: number;
+  readonly sum: number;
+  readonly buckets: readonly { readonly atMost: number; readonly count: number }[];
+}
+
+export interface DemandFacts {
+  readonly addresses: number;
+  readonly waiting: number;
+  readonly forgotten: number;
+  readonly known: TimesFacts;
+}
+
 export interface MetricsFacts {
   readonly ready: boolean;
   readonly sources: readonly { readonly name: string; readonly complete: boolean; readonly objects: number }[];
   readonly xds: XdsFacts | undefined;
+  /** When what is needed is learned on demand. */
+  readonly demand: DemandFacts | undefined;
   /** "service", "workload", "policy" -> how many the model has. */
   readonly objects: Readonly<Record<string, number>>;
   readonly faults: number;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The metrics of an agent in the text format of Prometheus, made when they are asked for.
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { distributions, metrics, type Sample } from './catalogue.ts';
-import type { Applied, MetricsFacts } from './facts.ts';
+import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
+import { distributions, metrics, type Sample, times } from './catalogue.ts';
+import type { Applied, MetricsFacts, TimesFacts } from './facts.ts';
 import { processMetrics } from './process.ts';
 
 export interface AgentMetrics {
@@ -52,12 +52,29 @@ function show(registry: Registry, { name, type, help, labels }: Shown, read: () 
   }
 }
 
+/** A histogram that was counted elsewhere: the library knows only those that it counts itself, and prints whatever has this shape. */
+function countedElsewhere(read: () => TimesFacts | undefined): Metric {
+  const { name, help } = times;
+  const values = ({ buckets, count, sum }: TimesFacts) => [
+    ...buckets.map((one) => ({ metricName: `${name}_bucket`, labels: { le: one.atMost / 1000 }, value: one.count })),
+    { metricName: `${name}_bucket`, labels: { le: '+Inf' }, value: count },
+    { metricName: `${name}_sum`, labels: {}, value: sum / 1000 },
+    { metricName: `${name}_count`, labels: {}, value: count },
+  ];
+  const get = async () => {
+    const now = read();
+    return { name, help, type: 'histogram', aggregator: 'sum', values: now ? values(now) : [] };
+  };
+  return { name, get } as unknown as Metric;
+}
+
 export function agentMetrics({ version, abiVersion }: BuildFacts): AgentMetrics {
   const registry = new Registry();
   let current: MetricsFacts | undefined;
   const build = { name: 'kmesh_build_info', type: 'gauge', help: buildHelp, labels: ['version', 'abi'] } as const;
   show(registry, build, () => [[[version, String(abiVersion)], 1]]);
   for (const metric of metrics) show(registry, metric, () => (current ? metric.read(current) : []));
+  registry.registerMetric(countedElsewhere(() => current && times.read(current)));
   for (const metric of processMetrics()) {
     show(registry, metric, () => {
       const value = metric.read();

@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { agentMetrics } from '../../src/outputs/registry.ts';
+import { facts } from '../outputs/facts.ts';
 import { type AgentProcess, type Node, openNode } from '../support/node.ts';
 
 const cached = join(import.meta.dirname, '../../.cache/promtool');
@@ -30,6 +32,12 @@ async function value(series: string): Promise<number> {
   const { text } = await page('/metrics');
   const line = text.split('\n').find((one) => one.startsWith(`${series} `));
   return line === undefined ? Number.NaN : Number(line.slice(series.length + 1));
+}
+
+/** Expects that Prometheus has none. */
+function expectNoRemarks(text: string): void {
+  const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: text, encoding: 'utf8' });
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
 }
 
 const shop = (pods: number): string =>
@@ -67,8 +75,9 @@ describe('an agent with --metrics', () => {
 
   it('serves what Prometheus reads without a remark', async () => {
     const { text } = await page('/metrics');
-    const { status, stdout, stderr } = spawnSync(promtool, ['check', 'metrics'], { input: text, encoding: 'utf8' });
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
+    expectNoRemarks(text);
+    // The same with a value for every metric.
+    expectNoRemarks(await agentMetrics({ version: '1.2.3', abiVersion: 4 }).text(facts));
     expect(text.split('\n').length).toBeLessThan(600);
   });
 

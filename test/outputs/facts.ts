@@ -21,6 +21,17 @@ export const facts: MetricsFacts = {
     ended: { ConnectionError: 2, Complete: 1 },
     types: [type('address', 10), type('authorization', 20)],
   },
+  demand: {
+    ...{ addresses: 3, waiting: 1, forgotten: 2 },
+    known: {
+      count: 3,
+      sum: 21,
+      buckets: [
+        { atMost: 5, count: 1 },
+        { atMost: 10, count: 2 },
+      ],
+    },
+  },
   objects: { service: 1, workload: 2, policy: 3 },
   ...{ faults: 7, queue: 8, writeFailed: false, growths: 1 },
   maps: [{ name: 'frontend', used: 12, size: 131_072 }],

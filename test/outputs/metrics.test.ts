@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { distributions, metrics } from '../../src/outputs/catalogue.ts';
+import { distributions, metrics, times } from '../../src/outputs/catalogue.ts';
 import { processMetrics } from '../../src/outputs/process.ts';
 import { agentMetrics } from '../../src/outputs/registry.ts';
 import { facts } from './facts.ts';
@@ -33,6 +33,9 @@ describe('metrics', () => {
       kmesh_heal_last_duration_seconds: 0.25,
       'kmesh_program_events_total{reason="balanced"}': 9_007_199_254_740_000,
       'kmesh_program_events_total{reason="not_enrolled"}': 0,
+      'kmesh_demand_known_duration_seconds_bucket{le="0.01"}': 2,
+      'kmesh_demand_known_duration_seconds_bucket{le="+Inf"}': 3,
+      kmesh_demand_known_duration_seconds_sum: 0.021,
       nodejs_eventloop_lag_max_seconds: 0.02,
     };
     for (const [series, value] of Object.entries(expected))
@@ -57,6 +60,7 @@ describe('metrics', () => {
     const again = await own.text({ ...facts, xds: undefined, maps: [{ name: 'cidr', used: 1, size: 2 }] });
     expect(again).not.toMatch(/^(kmesh|istio)_xds\w*[{ ]/m);
     expect(again).not.toContain('map="frontend"');
+    expect(await own.text({ ...facts, demand: undefined })).not.toMatch(/^kmesh_demand/m);
     expect(sampleOf(again, 'kmesh_heal_comparisons_total')).toBe(5);
   });
 
@@ -90,7 +94,7 @@ describe('the catalogue', () => {
       `| \`${name}\` | ${type} | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`;
     const rows = [
       ...metrics.map(({ name, type, labels, help }) => row(name, type, labels, help)),
-      ...Object.values(distributions).map(({ name, help }) => row(name, 'histogram', [], help)),
+      ...[times, ...Object.values(distributions)].map(({ name, help }) => row(name, 'histogram', [], help)),
       row('kmesh_build_info', 'gauge', ['version', 'abi'], 'Always 1; which kmeshctl this is.'),
       ...processMetrics().map(({ name, type, help }) => row(name, type, [], help)),
     ];
