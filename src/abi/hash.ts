@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two 32-bit mixes that programs compute too (bpf/lib/hash.bpf.h): the tag of a frontend entry, and the source hash.
-import { addressBytes } from '../net/address.ts';
+import { setAddress } from '../net/address.ts';
 import type { KeyOf } from './maps.ts';
 import { filterWords } from './structs.ts';
 
@@ -21,10 +21,12 @@ function mix([w0, w1, w2, w3]: Words, low: number, namespaceId: number): number 
   return t >>> 0;
 }
 
+const bytes = new DataView(new ArrayBuffer(16));
+
 function wordsOf(address: string): Words {
   if (address === '') return [0, 0, 0, 0];
-  const view = new DataView(addressBytes(address).buffer);
-  return [view.getUint32(0, true), view.getUint32(4, true), view.getUint32(8, true), view.getUint32(12, true)];
+  setAddress(bytes, 0, address);
+  return [bytes.getUint32(0, true), bytes.getUint32(4, true), bytes.getUint32(8, true), bytes.getUint32(12, true)];
 }
 
 /** The port's two network-order bytes read as a little-endian number, then protocol and prefix length above it. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tables that describe a C struct: its type, its bytes, and the offsets that are compared with the object's BTF.
-import { type Address, addressOf, writeAddress } from '../net/address.ts';
+import { type Address, addressOf, setAddress } from '../net/address.ts';
 
 /** One field: size in bytes, and how a value stands in a buffer. Little-endian unless the name says `be`. */
 export interface Field<T> {
@@ -66,9 +66,8 @@ export const addr: Field<Address | ''> = {
     return addressOf(new Uint8Array(view.buffer, view.byteOffset + offset, 16)) as Address;
   },
   write(view, offset, value) {
-    const out = new Uint8Array(view.buffer, view.byteOffset + offset, 16);
-    if (value === '') out.fill(0);
-    else writeAddress(value, out);
+    if (value === '') for (let i = 0; i < 16; i += 4) view.setUint32(offset + i, 0);
+    else setAddress(view, offset, value);
   },
 };
 

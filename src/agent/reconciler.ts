@@ -8,7 +8,7 @@ import type { Refusal } from '../compile/plan.ts';
 import type { Wanted, WantedDelta } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
-import { applying, emptyModel } from '../mesh/apply.ts';
+import { applying, emptyModel, modelOf } from '../mesh/apply.ts';
 import type { Change, Model, NodeView } from '../mesh/model.ts';
 import { type Difference, differencesOf } from './drift.ts';
 import type { Fills } from './fill-watch.ts';
@@ -197,7 +197,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     let part: Part = { changes: [], tickets: new Map(), work: 0 };
     try {
       let next = model;
-      if (all) next = (await inTurns(applying(emptyModel, all))).model;
+      if (all) next = await inTurns(modelOf(all));
       else part = await inTurns(waiting.take(model, lane, pace.work));
       shortInARow = lane === 'urgent' ? shortInARow + 1 : 0;
       const applied = part.changes.length > 0 ? await inTurns(applying(next, part.changes)) : undefined;

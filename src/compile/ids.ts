@@ -42,6 +42,8 @@ export interface IdDraft {
   claim(name: string, fresh: (id: number) => void): number | undefined;
   idOf(name: string): number | undefined;
   mark(): number;
+  /** What was claimed and is new. */
+  fresh(): Iterable<readonly [name: string, id: number]>;
   /** Forgets the ids claimed since `mark`. */
   rollback(mark: number): void;
   commit(): Steps<void>;
@@ -175,6 +177,7 @@ export function idTable(kind: NameKind, limit: number): IdTable {
           fresh(id);
           return id;
         },
+        fresh: () => own,
         mark: () => claimed.length,
         rollback(mark) {
           while (claimed.length > mark) {

@@ -73,23 +73,20 @@ export interface PlanDraft {
   begin(): void;
   /** Ends the unit. What it lacks, if anything: nothing of it is kept then. */
   end(): Shortage | undefined;
+  /** Ends planning: the names that were claimed become operations. */
+  close(): void;
   /** Makes ids, ranges and counts real. */
   commit(): Steps<void>;
 }
 
-type Numbers = Record<LimitedMap, number>;
-const zeros = (): Numbers => ({
-  frontend: 0,
-  variant: 0,
-  cidr: 0,
-  client: 0,
-  name: 0,
-  backend: 0,
-  robin: 0,
-  active: 0,
-  endpoint: 0,
-  maglev: 0,
-});
+/** Where each map stands in a list of counts: begin() and end() go through them for every unit. */
+const position = Object.fromEntries(limitedMaps.map((map, i) => [map, i])) as Record<LimitedMap, number>;
+type Counts = number[];
+const zeros = (): Counts => limitedMaps.map(() => 0);
+const more = (counts: Counts, map: LimitedMap, by = 1): void => {
+  const at = position[map];
+  counts[at] = (counts[at] as number) + by;
+};
 
 /** An empty draft over `image`. */
 export function draftPlan(image: Image): PlanDraft {
@@ -120,9 +117,9 @@ export function draftPlan(image: Image): PlanDraft {
   const marks = { lists: lists.map(() => 0), ids: nameKinds.map(() => 0), endpoint: 0, maglev: 0 };
 
   const freeIn = (map: LimitedMap): number => {
-    if (map in image.counts) return image.sizes[map] - image.counts[map as CountedMap] - taken[map];
-    if (map === 'active') return image.ids.workload.free - taken.active;
-    return image.ids.backend.free - taken[map];
+    const own = taken[position[map]] as number;
+    if (map in image.counts) return image.sizes[map] - image.counts[map as CountedMap] - own;
+    return (map === 'active' ? image.ids.workload : image.ids.backend).free - own;
   };
 
   const abandon = (): void => {
@@ -140,18 +137,16 @@ export function draftPlan(image: Image): PlanDraft {
     clients,
     ids,
     claim(kind, name) {
-      const id = ids[kind].claim(name, (fresh) => {
-        needed[idMap[kind]]++;
-        const parts = partCountOf(name);
-        ops.name.push({ kind: 'name', of: kind, id: fresh, name, parts });
+      const id = ids[kind].claim(name, () => {
+        more(needed, idMap[kind]);
         // A service's or namespace's id is limited by its name alone: count it once.
-        needed.name += parts - (idMap[kind] === 'name' ? 1 : 0);
+        more(needed, 'name', partCountOf(name) - (idMap[kind] === 'name' ? 1 : 0));
       });
       if (id !== undefined) return id;
       const key = `${kind} ${name}`;
       if (!failed.has(key)) {
         failed.add(key);
-        needed[idMap[kind]]++;
+        more(needed, idMap[kind]);
       }
       return 1;
     },
@@ -162,14 +157,14 @@ export function draftPlan(image: Image): PlanDraft {
       return 1;
     },
     count(map) {
-      needed[map]++;
+      more(needed, map);
     },
     generation() {
       generation = generation >= 0xffffffff ? 1 : generation + 1;
       return generation;
     },
     begin() {
-      for (const map of limitedMaps) needed[map] = 0;
+      needed.fill(0);
       noRange = undefined;
       failed.clear();
       for (let i = 0; i < lists.length; i++) marks.lists[i] = (lists[i] as { length: number }).length;
@@ -179,20 +174,31 @@ export function draftPlan(image: Image): PlanDraft {
     },
     end() {
       let short = noRange;
-      for (const map of limitedMaps) {
-        if (short || needed[map] === 0) continue;
+      for (let i = 0; i < needed.length && !short; i++) {
+        const need = needed[i] as number;
+        if (need === 0) continue;
+        const map = limitedMaps[i] as LimitedMap;
         const free = freeIn(map);
-        if (needed[map] > free) short = { map, needed: needed[map], free: Math.max(0, free) };
+        if (need > free) short = { map, needed: need, free: Math.max(0, free) };
       }
       if (short) abandon();
-      else for (const map of limitedMaps) taken[map] += needed[map];
+      else for (let i = 0; i < needed.length; i++) taken[i] = (taken[i] as number) + (needed[i] as number);
       return short;
+    },
+    close() {
+      const entries = taken[position.name] as number;
+      if (entries === 0) return;
+      ops.name.push({
+        kind: 'names',
+        named: nameKinds.map((kind) => [kind, ids[kind].fresh()] as const),
+        entries,
+      });
     },
     *commit() {
       for (const kind of nameKinds) yield* ids[kind].commit();
       yield* ranges.endpoint.commit();
       yield* ranges.maglev.commit();
-      image.counts.name += taken.name;
+      image.counts.name += taken[position.name] as number;
       image.generation = generation;
     },
   };

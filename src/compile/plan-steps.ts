@@ -7,14 +7,12 @@ import { nameParts } from './names.ts';
 import type { Operation } from './operation.ts';
 import { maglevSlots, type RangeLayout } from './range-layout.ts';
 
-/** The entries of a new name. */
-interface NameStep {
-  readonly kind: 'name';
-  readonly of: NameKind;
-  readonly id: number;
-  readonly name: string;
-  /** Entries that it takes. */
-  readonly parts: number;
+/** The entries of all new names. */
+interface NamesStep {
+  readonly kind: 'names';
+  readonly named: readonly (readonly [NameKind, Iterable<readonly [name: string, id: number]>])[];
+  /** Entries that they take. */
+  readonly entries: number;
 }
 
 /** The slots of a new range, the header's last. */
@@ -34,7 +32,7 @@ interface TableStep {
   readonly about: string;
 }
 
-export type Step = Operation | NameStep | RangeStep | TableStep;
+export type Step = Operation | NamesStep | RangeStep | TableStep;
 
 /** Operations in order, made as they are asked for; an array is one too. */
 export interface Operations extends Iterable<Operation> {
@@ -43,8 +41,8 @@ export interface Operations extends Iterable<Operation> {
 
 function lengthOf(step: Step): number {
   switch (step.kind) {
-    case 'name':
-      return step.parts;
+    case 'names':
+      return step.entries;
     case 'range':
       return step.layout.workloadIds.length + 1;
     case 'table':
@@ -54,16 +52,22 @@ function lengthOf(step: Step): number {
   }
 }
 
-function* unfold(step: NameStep | RangeStep | TableStep): Generator<Operation> {
-  if (step.kind === 'name') {
-    const about = `${step.of} "${step.name}"`;
-    const parts = nameParts(step.name);
-    // Part 0 last: a name without it counts as not written.
-    for (let part = parts.length - 1; part >= 0; part--) {
-      const value = parts[part] as (typeof parts)[number];
-      yield { kind: 'put', map: 'name', key: { id: step.id, kind: nameKind[step.of], part }, value, about };
+function* unfoldNames({ named }: NamesStep): Generator<Operation> {
+  for (const [of, names] of named) {
+    for (const [name, id] of names) {
+      const about = `${of} "${name}"`;
+      const parts = nameParts(name);
+      // Part 0 last: a name without it counts as not written.
+      for (let part = parts.length - 1; part >= 0; part--) {
+        const value = parts[part] as (typeof parts)[number];
+        yield { kind: 'put', map: 'name', key: { id, kind: nameKind[of], part }, value, about };
+      }
     }
-  } else if (step.kind === 'range') {
+  }
+}
+
+function* unfold(step: RangeStep | TableStep): Generator<Operation> {
+  if (step.kind === 'range') {
     const { first, layout, header, about } = step;
     for (let i = 0; i < layout.workloadIds.length; i++) {
       yield { kind: 'put', map: 'endpoint', key: first + 1 + i, value: layout.slot(i), about };
@@ -95,7 +99,8 @@ export function* operationsOf(stages: readonly (readonly Step[])[]): Steps<Opera
     *[Symbol.iterator]() {
       for (const steps of stages) {
         for (const step of steps) {
-          if (step.kind === 'name' || step.kind === 'range' || step.kind === 'table') yield* unfold(step);
+          if (step.kind === 'names') yield* unfoldNames(step);
+          else if (step.kind === 'range' || step.kind === 'table') yield* unfold(step);
           else yield step;
         }
       }

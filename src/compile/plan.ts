@@ -224,6 +224,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     yield;
   }
   yield* planClients(draft, delta, refused);
+  draft.close();
   planWaits(draft);
   yield;
   const setting = planSetting(draft);

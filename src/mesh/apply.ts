@@ -77,33 +77,33 @@ export interface Applied {
   readonly touched: Touched;
 }
 
-/**
- * The model after all `changes`, in order, and what they touched.
- * A value equal to the one held touches nothing; removing what is not there neither. A workload may come before its service: `members` stages it.
- */
-export function* applying(model: Model, changes: Iterable<Change>): Steps<Applied> {
+interface TouchedSets extends Touched {
+  readonly services: Set<string>;
+  readonly addresses: Set<string>;
+  readonly workloads: Set<string>;
+  readonly policies: Set<string>;
+}
+
+/** `touched`: not given where everything is compiled anyway, for its sets are as large as the model. */
+function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): Steps<Model> {
   const workloads = model.workloads.edit();
   const services = model.services.edit();
   const members = editBags(model.members);
   const owners = editBags(model.owners);
   const policies = model.policies.edit();
-  const touched = {
-    services: new Set<string>(),
-    addresses: new Set<string>(),
-    workloads: new Set<string>(),
-    policies: new Set<string>(),
-  };
+  let changed = false;
 
   const setWorkload = (uid: string, next: Workload | undefined): void => {
     const before = workloads.get(uid);
     if (next === before || (next && before && equal(next, before))) return;
-    touched.workloads.add(uid);
+    changed = true;
+    touched?.workloads.add(uid);
     for (const key of before?.services.keys() ?? []) {
-      touched.services.add(key);
+      touched?.services.add(key);
       if (!next?.services.has(key)) members.remove(key, uid);
     }
     for (const key of next?.services.keys() ?? []) {
-      touched.services.add(key);
+      touched?.services.add(key);
       if (!before?.services.has(key)) members.add(key, uid);
     }
     if (next) workloads.set(uid, next);
@@ -113,15 +113,16 @@ export function* applying(model: Model, changes: Iterable<Change>): Steps<Applie
   const setService = (key: string, next: Service | undefined): void => {
     const before = services.get(key);
     if (next === before || (next && before && equal(next, before))) return;
-    touched.services.add(key);
+    changed = true;
+    touched?.services.add(key);
     const had = new Set(before?.addresses.map(addressText));
     const has = new Set(next?.addresses.map(addressText));
     for (const text of had) {
-      touched.addresses.add(text);
+      touched?.addresses.add(text);
       if (!has.has(text)) owners.remove(text, key);
     }
     for (const text of has) {
-      touched.addresses.add(text);
+      touched?.addresses.add(text);
       if (!had.has(text)) owners.add(text, key);
     }
     if (next) services.set(key, next);
@@ -131,7 +132,8 @@ export function* applying(model: Model, changes: Iterable<Change>): Steps<Applie
   const setPolicy = (key: string, next: Policy | undefined): void => {
     const before = policies.get(key);
     if (next === before || (next && before && equal(next, before))) return;
-    touched.policies.add(key);
+    changed = true;
+    touched?.policies.add(key);
     if (next) policies.set(key, next);
     else policies.delete(key);
   };
@@ -160,20 +162,36 @@ export function* applying(model: Model, changes: Iterable<Change>): Steps<Applie
         break;
     }
   }
-  if (touched.services.size + touched.workloads.size + touched.policies.size === 0) return { model, touched };
+  if (!changed) return model;
   return {
-    model: {
-      workloads: yield* workloads.close(),
-      services: yield* services.close(),
-      members: yield* members.close(),
-      owners: yield* owners.close(),
-      policies: yield* policies.close(),
-    },
-    touched,
+    workloads: yield* workloads.close(),
+    services: yield* services.close(),
+    members: yield* members.close(),
+    owners: yield* owners.close(),
+    policies: yield* policies.close(),
   };
 }
 
-/** The same at once. */
+/**
+ * The model after all `changes`, in order, and what they touched.
+ * A value equal to the one held touches nothing; removing what is not there neither. A workload may come before its service: `members` stages it.
+ */
+export function* applying(model: Model, changes: Iterable<Change>): Steps<Applied> {
+  const touched: TouchedSets = {
+    services: new Set(),
+    addresses: new Set(),
+    workloads: new Set(),
+    policies: new Set(),
+  };
+  return { model: yield* edit(model, changes, touched), touched };
+}
+
+/** The model that `changes` alone make. */
+export function modelOf(changes: Iterable<Change>): Steps<Model> {
+  return edit(emptyModel, changes);
+}
+
+/** applying() at once. */
 export function apply(model: Model, changes: Iterable<Change>): Applied {
   return finish(applying(model, changes));
 }

@@ -63,6 +63,19 @@ export function writeAddress(address: Address, out: Uint8Array, offset = 0): voi
   out.set(ipaddr.IPv6.parse(address).toByteArray(), offset);
 }
 
+/** The same by way of a view, at `offset` in it: nothing is allocated for IPv4, of which a large mesh has hundreds of thousands. */
+export function setAddress(view: DataView, offset: number, address: Address): void {
+  const v4 = parseV4(address);
+  if (v4 < 0) {
+    writeAddress(address, new Uint8Array(view.buffer, view.byteOffset + offset, 16));
+    return;
+  }
+  view.setUint32(offset, 0);
+  view.setUint32(offset + 4, 0);
+  view.setUint32(offset + 8, 0xffff);
+  view.setUint32(offset + 12, v4);
+}
+
 /** The 16 bytes of a canonical address. */
 export function addressBytes(address: Address): Uint8Array {
   const out = new Uint8Array(16);
