@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes in what comes on a stream: decodes it in slices, tells it, and answers when it is applied.
 import type { Change } from '../../mesh/model.ts';
+import type { Report } from '../findings.ts';
 import type { Tell } from '../news.ts';
+import type { Resolver } from '../resolve.ts';
 import { inSlices } from '../slices.ts';
 import type { Timers } from '../timers.ts';
 import { openDecoder } from './decode/decoder.ts';
 import { writeRequest } from './decode/request.ts';
 import { readResponse } from './decode/response.ts';
+import { openHostnames } from './hostnames.ts';
 import type { Session, Taken } from './session.ts';
 import type { XdsLog, XdsSourceOptions } from './source.ts';
 import type { Stream } from './transport.ts';
 import type { Checked, RawResource, Request, Response, TypeName } from './types.ts';
 
 export interface IntakeOptions {
+  /** Of the source. */
+  readonly name: string;
   readonly session: Session;
   readonly timers: Timers;
   readonly now: () => number;
   readonly log: XdsLog;
   readonly tell: Tell;
+  readonly resolver: Resolver;
   readonly onAnswer: XdsSourceOptions['onAnswer'];
 }
 
@@ -30,6 +36,8 @@ export interface Intake {
 }
 
 export interface StreamEvents {
+  /** Its first requests are about to be written. */
+  onBegin(): void;
   /** It has answered. */
   onConnected(): void;
   /** The first response of each type is applied. */
@@ -46,7 +54,8 @@ const most = { responses: 2, changes: 10_000, inAll: 64 };
 /** Faults in one line of the log. */
 const shownRefusals = 5;
 
-export function openIntake({ session, timers, now, log, tell, onAnswer }: IntakeOptions): Intake {
+export function openIntake(options: IntakeOptions): Intake {
+  const { name, session, timers, now, log, tell, resolver, onAnswer } = options;
   const decoder = openDecoder();
   const check = (type: TypeName, raw: RawResource): Checked => {
     try {
@@ -85,16 +94,34 @@ export function openIntake({ session, timers, now, log, tell, onAnswer }: Intake
     });
   };
 
+  const report = (): Report => {
+    const warnings = [...hostnames.unresolved()].map(([hostname, reason]) => {
+      return { file: name, line: 0, column: 0, resource: `host name ${hostname}`, field: '', reason };
+    });
+    return { files: 0, objects: session.held, faults: [], warnings, ignored: [] };
+  };
+
+  const tellSafely = async (changes: readonly Change[]) => {
+    try {
+      await tell({ changes, report: report() });
+    } catch (error) {
+      log.error({ fault: String(error) }, 'news of the control plane got lost');
+    }
+  };
+
+  const hostnames = openHostnames({
+    resolver,
+    timers,
+    tell(changes) {
+      if (!closed) void tellSafely(changes);
+    },
+  });
+
   /** Tells changes and waits until they are applied. */
   const apply = async (changes: readonly Change[]) => {
     under.responses++;
     under.changes += changes.length;
-    const report = { files: 0, objects: session.held, faults: [], warnings: [], ignored: [] };
-    try {
-      await tell({ changes, report });
-    } catch (error) {
-      log.error({ fault: String(error) }, 'news of the control plane got lost');
-    }
+    await tellSafely(hostnames.pass(changes));
     under.responses--;
     under.changes -= changes.length;
     onRoom();
@@ -152,6 +179,7 @@ export function openIntake({ session, timers, now, log, tell, onAnswer }: Intake
       let fault = '';
       try {
         enqueue(stream, async () => {
+          events.onBegin();
           for (const request of await inSlices(session.open())) await write(stream, request);
         });
         await sending;
@@ -190,6 +218,7 @@ export function openIntake({ session, timers, now, log, tell, onAnswer }: Intake
     send,
     close() {
       closed = true;
+      hostnames.close();
       cancelPatience?.();
       onRoom();
     },

@@ -2,6 +2,8 @@
 // A control plane as a source: keeps a stream to it open, takes in what it says, and answers once that is applied.
 import { KmeshError } from '../../errors.ts';
 import type { Source, Tell } from '../news.ts';
+import type { Resolver } from '../resolve.ts';
+import { systemResolver } from '../system-resolver.ts';
 import { realTimers, type Timers } from '../timers.ts';
 import { openBackoff } from './backoff.ts';
 import { openDemandQueue, type Wish } from './demand-queue.ts';
@@ -23,6 +25,8 @@ export interface XdsSourceOptions {
   readonly settings: XdsSettings;
   readonly tell: Tell;
   readonly log: XdsLog;
+  /** Of host names that workloads have. */
+  readonly resolver?: Resolver;
   readonly timers?: Timers;
   /** In [0, 1). */
   readonly random?: () => number;
@@ -56,6 +60,8 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
   const session = openSession({ node: nodeIdentity(node), onDemand });
   const backoff = openBackoff(options.random ?? Math.random);
   const intake = openIntake({
+    name,
+    resolver: options.resolver ?? systemResolver(),
     session,
     timers,
     now,
@@ -91,8 +97,8 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
     reloading = [];
     state.streams++;
     stream = transport.open({ clusterId: node.clusterId });
-    demand.flush();
     const facts = await intake.run(stream, {
+      onBegin: () => demand.flush(),
       onConnected: () => connect(true),
       onRead() {
         for (const { resolve } of reloads) resolve();
