@@ -6,6 +6,7 @@ import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
 import { benchTraffic } from './traffic.ts';
 import { benchUpgrade } from './upgrade.ts';
+import { benchXds } from './xds.ts';
 import { benchYaml } from './yaml.ts';
 
 const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   traffic: benchTraffic,
   scale: benchScale,
   upgrade: benchUpgrade,
+  xds: benchXds,
   yaml: benchYaml,
   start: benchStart,
 };

@@ -4,13 +4,14 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe } from 'vitest';
 import type { KubeObject } from './kube.ts';
+import { project } from './project.ts';
 import type { Served, ServedAddress, ServedPolicy } from './served.ts';
 
-const built = resolve(import.meta.dirname, '../../.cache/istiod');
+const built = join(project, '.cache/istiod');
 const program = join(built, 'istiod-harness');
 
 /** Why there is none on this machine; undefined when there is. */
@@ -33,6 +34,8 @@ export interface IstiodOptions {
   readonly token?: string;
   /** "SERVICES,WORKLOADS" to begin with. */
   readonly generate?: string;
+  /** MeshConfig as YAML. */
+  readonly meshConfig?: string;
 }
 
 export interface Nack {
@@ -111,7 +114,18 @@ export async function startIstiod(options: IstiodOptions = {}): Promise<Istiod> 
     writeFileSync(file, [...held.values()].map((object) => JSON.stringify(object)).join('\n---\n'));
     const tls = options.token ? ['--tls-listen', bound.tls, '--tls-dir', folder, '--token', token] : [];
     const generate = options.generate ? ['--generate', options.generate] : [];
-    const flags = ['--listen', bound.ads, '--control', bound.control, '--objects', file, ...tls, ...generate];
+    const config = options.meshConfig ? ['--mesh-config', options.meshConfig] : [];
+    const flags = [
+      '--listen',
+      bound.ads,
+      '--control',
+      bound.control,
+      '--objects',
+      file,
+      ...tls,
+      ...generate,
+      ...config,
+    ];
     const started = spawn(program, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;
     let said = '';

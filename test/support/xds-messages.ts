@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import protobuf from 'protobufjs';
 import { parseAddress } from '../../src/net/address.ts';
 import { type TypeName, typeUrls } from '../../src/source/xds/types.ts';
+import { project } from './project.ts';
 
-const folder = join(import.meta.dirname, '../../proto');
+const folder = join(project, 'proto');
 const root = new protobuf.Root();
 root.resolvePath = (_origin, target) => (target.startsWith('google/') ? target : join(folder, target));
 root.loadSync(['discovery.proto', 'workload.proto', 'authorization.proto']);

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent as a process of its own, and what it costs.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { adminClient } from '../src/admin/client.ts';
+import type { AgentStatus } from '../src/admin/types.ts';
+import type { Place } from '../src/env.ts';
+
+const folder = join(import.meta.dirname, '..');
+const program = join(folder, 'bin', 'kmeshctl.js');
+const meter = pathToFileURL(join(folder, 'bench', 'loop-meter.mjs')).href;
+
+export interface Usage {
+  /** Seconds of all threads so far. */
+  readonly cpu: number;
+  readonly rssMb: number;
+  /** The most there ever was. */
+  readonly peakMb: number;
+}
+
+/** utime and stime of all threads (in ticks of 10 ms), resident memory. */
+export function usage(pid: number): Usage {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').map(Number) ?? [];
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const mb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]) / 1024;
+  return { cpu: ((fields[11] ?? 0) + (fields[12] ?? 0)) / 100, rssMb: mb('VmRSS'), peakMb: mb('VmHWM') };
+}
+
+export interface AgentProcess {
+  readonly pid: number;
+  readonly client: ReturnType<typeof adminClient>;
+  usage(): Usage;
+  /** Resolves with the status once everything that was told is in the kernel. */
+  ready(): Promise<AgentStatus>;
+  /** Longest time in milliseconds that the event loop was held up since the last call; waiting for a CPU does not count. */
+  longestBlock(): Promise<number>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** Runs `kmeshctl agent` for node "node-0" of `place`. */
+export function startAgent(place: Place, words: readonly string[]): AgentProcess {
+  const blocks = `${place.runDir}.blocks`;
+  const args = [program, 'agent', ...words, '--node', 'node-0', '--log-level', 'warn'];
+  const flags = ['--bpffs', place.bpffs, '--cgroup-root', place.cgroupRoot, '--run-dir', place.runDir];
+  const child = spawn(process.execPath, ['--import', meter, ...args, ...flags], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, KMESH_LOOP_METER: blocks },
+  });
+  const pid = child.pid as number;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const client = adminClient(place.runDir);
+  return {
+    pid,
+    client,
+    usage: () => usage(pid),
+    async ready() {
+      for (let i = 0; i < 3000; i++) {
+        const status = await client.ready({}).catch(() => undefined);
+        if (status?.ready) return client.status({});
+        if (child.exitCode !== null) throw new Error(`the agent ended with ${child.exitCode}`);
+        await pause(20);
+      }
+      throw new Error('the agent was not ready within a minute');
+    },
+    async longestBlock() {
+      rmSync(blocks, { force: true });
+      child.kill('SIGUSR2');
+      for (let i = 0; i < 500 && !existsSync(blocks); i++) await pause(10);
+      await pause(5);
+      return Number(readFileSync(blocks, 'utf8'));
+    },
+    async stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      await ended;
+      rmSync(blocks, { force: true });
+    },
+  };
+}

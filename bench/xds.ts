@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent under a control plane: CPU and memory of a first load, single changes with nothing else and within a large push, removals,
+// and the longest time that its event loop was held up.
+
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';
+import { cgroupMount } from '../src/kernel/cgroup.ts';
+import { unload } from '../src/kernel/load.ts';
+import { openPlace } from '../test/support/instance.ts';
+import { istiodMissing, startIstiod } from '../test/support/istiod.ts';
+import { type AgentProcess, startAgent } from './agent-process.ts';
+import { type MeshServer, openMeshServer, resourcesOf, workloadOf } from './mesh-server.ts';
+import { type MeshSize, meshChanges, meshWorkload } from './model.ts';
+import { type Line, report } from './report.ts';
+import { percentile, spreadText } from './statistics.ts';
+
+const sizes: readonly MeshSize[] = [
+  { services: 1_000, workloads: 10_000 },
+  { services: 5_000, workloads: 100_000 },
+  { services: 10_000, workloads: 100_000 },
+];
+const rounds = 3;
+const singles = 300;
+const large = 10_000;
+/** What another agent took on such a machine for 5,000/100,000, the most that it can. */
+const kmesh = { cpu: 3.7, rssMb: 415 };
+/** Entries for two clients of that many pods. */
+const room = ['--map-size', 'endpoint=524288'];
+
+async function withAgent<T>(
+  root: string,
+  words: readonly string[],
+  work: (agent: AgentProcess) => Promise<T>,
+): Promise<T> {
+  const { place, close } = await openPlace(root);
+  const agent = startAgent(place, [...words, ...room]);
+  try {
+    return await work(agent);
+  } finally {
+    await agent.stop();
+    unload(place.bpffs);
+    await close();
+  }
+}
+
+const plain = (port: number): string[] => ['--xds', `127.0.0.1:${port}`, '--xds-plaintext'];
+const nameOf = ({ services, workloads }: MeshSize): string => `${services}/${workloads}`;
+const latency = (
+  what: string,
+  times: readonly number[],
+  limits?: { readonly p50: number; readonly p99: number },
+): Line => {
+  const [p50, p99] = [percentile(times, 0.5), percentile(times, 0.99)];
+  return {
+    what,
+    figure: `p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, most ${Math.max(...times).toFixed(1)} ms (${times.length})`,
+    ...(limits && {
+      limit: `p50 at most ${limits.p50} ms, p99 at most ${limits.p99} ms`,
+      met: p50 <= limits.p50 && p99 <= limits.p99,
+    }),
+  };
+};
+
+/** First loads: CPU from the agent's start, so the process and its programs are in it; time from its first request. */
+async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
+  const server = await openMeshServer(resourcesOf(meshChanges(size)));
+  const runs: { cpu: number; ms: number; peakMb: number; rssMb: number; block: number; emptyMb: number }[] = [];
+  try {
+    const empty = await openMeshServer([]);
+    const bare = await withAgent(root, plain(empty.port), async (agent) => {
+      await agent.ready();
+      await pause(12_000);
+      return agent.usage();
+    }).finally(() => empty.close());
+    for (let i = 0; i < rounds; i++) {
+      const own = i === 0 ? server : await openMeshServer(resourcesOf(meshChanges(size)));
+      try {
+        await withAgent(root, plain(own.port), async (agent) => {
+          const { lastApply } = await agent.ready();
+          const { cpu, peakMb } = agent.usage();
+          const block = await agent.longestBlock();
+          await pause(12_000);
+          runs.push({
+            cpu,
+            peakMb,
+            block,
+            ms: (lastApply?.at ?? 0) - own.askedAt,
+            rssMb: agent.usage().rssMb,
+            emptyMb: bare.rssMb,
+          });
+        });
+      } finally {
+        if (i > 0) await own.close();
+      }
+    }
+  } finally {
+    await server.close();
+  }
+  const of = (pick: (run: (typeof runs)[number]) => number, digits = 2) => spreadText(runs.map(pick), digits);
+  const median = (pick: (run: (typeof runs)[number]) => number) => percentile(runs.map(pick), 0.5);
+  const limited = size.services === 5_000;
+  const each = ((median((r) => r.rssMb) - median((r) => r.emptyMb)) * 1024 ** 2) / (size.services + size.workloads);
+  return [
+    {
+      what: `${nameOf(size)}: start to all maps written`,
+      figure: `${of((r) => r.cpu)} CPU-s; ${of((r) => r.ms, 0)} ms from the first request`,
+      ...(limited && { limit: `at most ${kmesh.cpu} CPU-s`, met: median((r) => r.cpu) <= kmesh.cpu }),
+    },
+    {
+      what: `${nameOf(size)}: memory`,
+      figure: `${of((r) => r.rssMb, 0)} MB settled, ${of((r) => r.peakMb, 0)} MB at most; ${each.toFixed(0)} bytes a resource`,
+      ...(limited && { limit: `at most ${kmesh.rssMb} MB at most`, met: median((r) => r.peakMb) <= kmesh.rssMb }),
+    },
+    {
+      what: `${nameOf(size)}: event loop held up`,
+      figure: `${of((r) => r.block, 1)} ms at most`,
+      limit: 'at most 20 ms',
+      met: median((r) => r.block) <= 20,
+    },
+  ];
+}
+
+/** A pod in place of another, and its removal, `n` times; `beside` goes on until that is over. */
+async function single(
+  server: MeshServer,
+  size: MeshSize,
+  from: number,
+  n: number,
+): Promise<{ changed: number[]; removed: number[] }> {
+  const changed: number[] = [];
+  const removed: number[] = [];
+  for (let i = 0; i < n; i++) {
+    const was = meshWorkload(from + i, size);
+    const now = meshWorkload(from + i, size, 1);
+    changed.push(await server.push([workloadOf(now)], [was.uid]).send());
+    removed.push(await server.push([], [now.uid]).send());
+  }
+  return { changed, removed };
+}
+
+async function changes(root: string, size: MeshSize): Promise<Line[]> {
+  const server = await openMeshServer(resourcesOf(meshChanges(size)));
+  try {
+    return await withAgent(root, plain(server.port), async (agent) => {
+      await agent.ready();
+      await pause(2_000);
+      const alone = await single(server, size, 50_000, singles);
+      const hundred: number[] = [];
+      for (let i = 0; i < 10; i++) {
+        const uids = Array.from({ length: 100 }, (_, n) => meshWorkload(60_000 + i * 100 + n, size).uid);
+        hundred.push(await server.push([], uids).send());
+      }
+      await agent.longestBlock();
+      const within: number[] = [];
+      const pushes: number[] = [];
+      for (let version = 2; version < 8; version++) {
+        const put = Array.from({ length: large }, (_, n) => workloadOf(meshWorkload(n, size, version)));
+        const gone = Array.from(
+          { length: large },
+          (_, n) => meshWorkload(n, size, version === 2 ? 0 : version - 1).uid,
+        );
+        const push = server.push(put, gone);
+        const others = Array.from({ length: 100 }, (_, n) => {
+          const place = 80_000 + version * 100 + n;
+          return server.push([workloadOf(meshWorkload(place, size, 1))], [meshWorkload(place, size).uid]);
+        });
+        let over = false;
+        const whole = push.send().finally(() => {
+          over = true;
+        });
+        for (const other of others) {
+          if (over) break;
+          within.push(await other.send());
+        }
+        pushes.push(await whole);
+      }
+      const block = await agent.longestBlock();
+      return [
+        latency('one pod replaced', alone.changed, { p50: 2, p99: 10 }),
+        latency('one pod removed', alone.removed, { p50: 2, p99: 10 }),
+        latency(`one pod replaced while ${large} are`, within, { p50: 2, p99: 10 }),
+        {
+          what: '100 pods removed in one push',
+          figure: `${spreadText(hundred, 1)} ms`,
+          limit: 'at most 50 ms',
+          met: percentile(hundred, 0.5) <= 50,
+        },
+        { what: `${large} pods replaced in one push`, figure: `${spreadText(pushes, 0)} ms` },
+        {
+          what: 'event loop held up meanwhile',
+          figure: `${block.toFixed(1)} ms at most`,
+          limit: 'at most 20 ms',
+          met: block <= 20,
+        },
+      ];
+    });
+  } finally {
+    await server.close();
+  }
+}
+
+/** The same first load from a real istiod. */
+async function fromIstiod(root: string, size: MeshSize): Promise<Line[]> {
+  const istiod = await startIstiod({ generate: `${size.services},${size.workloads}` });
+  try {
+    const times: { cpu: number; s: number; peakMb: number }[] = [];
+    for (let i = 0; i < rounds; i++) {
+      const began = Date.now();
+      await withAgent(root, ['--xds', istiod.ads, '--xds-plaintext'], async (agent) => {
+        const { lastApply } = await agent.ready();
+        const { cpu, peakMb } = agent.usage();
+        times.push({ cpu, peakMb, s: ((lastApply?.at ?? 0) - began) / 1000 });
+      });
+    }
+    const of = (pick: (run: (typeof times)[number]) => number, digits = 2) => spreadText(times.map(pick), digits);
+    return [
+      {
+        what: `istiod, ${nameOf(size)}: process start to all maps written`,
+        figure: `${of((r) => r.cpu)} CPU-s, ${of((r) => r.s)} s, ${of((r) => r.peakMb, 0)} MB at most`,
+      },
+    ];
+  } finally {
+    await istiod.close();
+  }
+}
+
+export async function benchXds(): Promise<Line[]> {
+  const root = join(cgroupMount(), `km-xds-${process.pid}`);
+  await makeCgroup(root);
+  try {
+    const lines: Line[] = [];
+    for (const size of sizes) lines.push(...(await firstLoads(root, size)));
+    lines.push(...(await changes(root, { services: 10_000, workloads: 100_000 })));
+    const missing = istiodMissing();
+    if (missing === undefined) for (const size of sizes) lines.push(...(await fromIstiod(root, size)));
+    else lines.push({ what: 'istiod', figure: `not measured: ${missing}` });
+    return report('Under a control plane (delta xDS)', lines);
+  } finally {
+    await removeCgroupTree(root);
+  }
+}
