@@ -19,6 +19,8 @@ import { serviceRows } from '../../src/tasks/held/rows.ts';
 import { port, service, workload } from '../mesh/make.ts';
 import { sink } from '../support/sink.ts';
 
+const none = { connection_error: 0, error: 0, reconnect: 0, complete: 0 };
+
 let root = '';
 let plane: MemoryDataPlane & { isCurrent(): boolean };
 let agent: Agent | undefined;
@@ -31,7 +33,7 @@ beforeEach(() => {
   plane = Object.assign(openMemory(), { isCurrent: () => true });
   told = [];
   xds = {
-    ...{ server: 'istiod:15012', connected: false, since: 1, streams: 0, lastFault: '', onDemand: false },
+    ...{ server: 'istiod:15012', connected: false, since: 1, streams: 0, lastFault: '', ended: none, onDemand: false },
     ...{ demanded: 0, absent: 0, types: [] },
   };
 });

@@ -12,7 +12,7 @@ import { nodeIdentity } from './node.ts';
 import { openSession } from './session.ts';
 import { serverText, type XdsSettings } from './settings.ts';
 import { openTransport, type Stream } from './transport.ts';
-import type { XdsStatus } from './types.ts';
+import type { StreamEndReason, XdsStatus } from './types.ts';
 
 export interface XdsLog {
   debug(facts: object, message: string): void;
@@ -71,6 +71,7 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
   });
 
   const state = { connected: false, since: now(), streams: 0, lastFault: '' };
+  const ended: Record<StreamEndReason, number> = { connection_error: 0, error: 0, reconnect: 0, complete: 0 };
   const connect = (connected: boolean) => {
     if (state.connected === connected) return;
     state.connected = connected;
@@ -108,6 +109,10 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
     const answered = state.connected;
     connect(false);
     const reason = facts.fault || fault;
+    if (facts.fault !== '') ended.error++;
+    else if (clean) ended.complete++;
+    else if (fault === '') ended.reconnect++;
+    else ended[answered ? 'error' : 'connection_error']++;
     if (reason !== '' || clean) {
       const known = reason === state.lastFault;
       state.lastFault = reason || 'closed by the server';
@@ -171,6 +176,7 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
     status: () => ({
       server,
       ...state,
+      ended: { ...ended },
       onDemand,
       demanded: session.demanded,
       absent: session.absent,

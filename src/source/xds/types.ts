@@ -81,6 +81,9 @@ export interface TypeStatus {
   readonly refused: readonly { readonly name: string; readonly faults: readonly string[]; readonly kept: boolean }[];
 }
 
+/** No connection or no answer; cut off, or closed here for what came on it; closed here to begin anew; closed by the server in good order. */
+export type StreamEndReason = 'connection_error' | 'error' | 'reconnect' | 'complete';
+
 export interface XdsStatus {
   /** HOST:PORT. */
   readonly server: string;
@@ -91,6 +94,8 @@ export interface XdsStatus {
   readonly streams: number;
   /** Why the last stream ended or could not be opened; '' when none did. */
   readonly lastFault: string;
+  /** How many streams ended, by why. */
+  readonly ended: Readonly<Record<StreamEndReason, number>>;
   readonly onDemand: boolean;
   /** Names asked for and those the server knows nothing of; on demand only. */
   readonly demanded: number;
