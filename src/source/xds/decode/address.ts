@@ -4,7 +4,6 @@
 import type { Change } from '../../../mesh/model.ts';
 import { serviceKey } from '../../../mesh/service.ts';
 import { Gateways } from './gateway.ts';
-import { Memberships } from './memberships.ts';
 import { quote } from './quote.ts';
 import type { FieldNames, Reader } from './reader.ts';
 import { readService } from './service.ts';
@@ -14,7 +13,7 @@ const addressFields: FieldNames = { 1: 'workload', 2: 'service' };
 
 export class Addresses {
   private readonly gateways = new Gateways();
-  private readonly workloads = new Workloads(this.gateways, new Memberships());
+  private readonly workloads = new Workloads(this.gateways);
 
   /** Reads the message; what it returns counts only without faults. `name`: of the resource, which must be that of what is in it. */
   read(reader: Reader, name: string): Change | undefined {

@@ -4,11 +4,12 @@ import { type Address, addressOf, isV4 } from '../../../net/address.ts';
 import type { Cidr } from '../../../net/cidr.ts';
 import type { Reader } from './reader.ts';
 
-/** The address that `length` bytes from `start` on are; a fault and undefined when they are none. */
-export function addressAt(reader: Reader, start: number, length: number, field: string): Address | undefined {
+/** The address that `length` bytes from `start` on are; a fault and '' when they are none. `index`: among the field's. */
+export function addressAt(reader: Reader, start: number, length: number, field: string, index = -1): Address {
   const address = addressOf(reader.bytes, start, length);
-  if (address === undefined) reader.fault(field, `${length} bytes, must be 4 or 16`);
-  return address;
+  if (address !== undefined) return address;
+  reader.fault(index < 0 ? field : `${field}[${index}]`, `${length} bytes, must be 4 or 16`);
+  return '';
 }
 
 /** The range that the first `bits` of 4 or 16 bytes fix, its host bits zero; of IPv4 when it is a v4-mapped one. Undefined: more bits than there are. */

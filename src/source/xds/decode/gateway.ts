@@ -106,5 +106,5 @@ function readAddress(reader: Reader): GatewayDestination | undefined {
   }
   const address = addressAt(reader, start, length, 'address');
   reader.leave(outer, mark, 'address');
-  return address === undefined ? undefined : { kind: 'address', network, address };
+  return address === '' ? undefined : { kind: 'address', network, address };
 }

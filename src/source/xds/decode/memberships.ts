@@ -4,59 +4,37 @@ import type { PortMapping, Workload } from '../../../mesh/workload.ts';
 import { type Port, portMappings, readPort } from './ports.ts';
 import { quote } from './quote.ts';
 import type { FieldNames, Reader } from './reader.ts';
-import { Shared } from './shared.ts';
 
 type Services = Workload['services'];
 
 const entryFields: FieldNames = { 1: 'key', 2: 'value' };
 const portListFields: FieldNames = { 1: 'ports' };
 
-const none: Services = new Map();
-/** So many different maps are known by what they say; then that begins anew. */
+/** So many different maps are known; then that begins anew. */
 const maxMaps = 50_000;
 /** Larger ones are held once each. */
 const maxEntries = 64;
 
+/** Maps of services by what they say: a server writes the entries of one in any order. */
 export class Memberships {
-  /** By the bytes of all entries. */
-  private readonly byBytes = new Shared<Services>();
-  /** By what they say: a server writes the entries of a map in any order. */
-  private readonly bySense = new Map<string, Services>();
-
-  /** Reads the entry that comes next, its tag having been read, with all that follow it at once. `before`: entries that stood apart, which is legal. */
-  read(reader: Reader, before: Services = none): Services {
-    const mark = reader.mark;
-    const { bytes, pos } = reader;
-    const end = reader.runEnd(0xb2, 0x01);
-    const known = this.byBytes.find(bytes, pos, end);
-    if (known !== undefined && before === none) {
-      reader.pos = end;
-      return known;
-    }
-    const entries = new Map(before);
-    do readEntry(reader, entries);
-    while (reader.pos < end && reader.tag() !== 0);
-    const services = this.settle(entries);
-    // Nothing was looked for by bytes since.
-    if (reader.sound(mark) && before === none) this.byBytes.keep(bytes, pos, end, services);
-    return services;
-  }
+  private readonly known = new Map<string, Services>();
 
   /** The map that says the same, if there is one. */
-  private settle(entries: Map<string, readonly PortMapping[]>): Services {
+  share(entries: ReadonlyMap<string, readonly PortMapping[]>): Services {
     const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
     if (sorted.length > maxEntries) return new Map(sorted);
     const sense = JSON.stringify(sorted);
-    const known = this.bySense.get(sense);
+    const known = this.known.get(sense);
     if (known !== undefined) return known;
     const services: Services = new Map(sorted);
-    if (this.bySense.size >= maxMaps) this.bySense.clear();
-    this.bySense.set(sense, services);
+    if (this.known.size >= maxMaps) this.known.clear();
+    this.known.set(sense, services);
     return services;
   }
 }
 
-function readEntry(reader: Reader, entries: Map<string, readonly PortMapping[]>): void {
+/** Reads the entry that comes next. */
+export function readMembership(reader: Reader, entries: Map<string, readonly PortMapping[]>): void {
   const mark = reader.mark;
   const outer = reader.enter();
   const index = entries.size;

@@ -70,6 +70,18 @@ export class Reader {
     return outer;
   }
 
+  /** Bytes made no sense, so the message ended there; true until that is told. */
+  get broken(): boolean {
+    return this.bad !== '';
+  }
+
+  /** Tells that bytes made no sense as a fault of the message that is being read. */
+  settle(): void {
+    if (this.bad === '') return;
+    this.fault('', this.bad);
+    this.bad = '';
+  }
+
   /** Ends the message begun by `enter`. Faults since `mark` get its name in front. */
   leave(outer: number, mark: number, field: string, index = -1): void {
     this.settle();
@@ -100,17 +112,15 @@ export class Reader {
     return this.varint() !== 0 || this.high;
   }
 
-  /** Text that repeats from resource to resource. `guess`: what it may well be. */
-  text(field: string, guess = ''): string {
+  /** Text that repeats from resource to resource. */
+  text(field: string): string {
     const length = this.length();
     if (length === 0) return '';
     const start = this.pos;
     this.pos += length;
-    if (length === guess.length && this.is(guess, start)) return guess;
     const known = this.strings.find(this.bytes, start, this.pos);
     if (known !== undefined) return known;
     const text = this.fresh(field, start);
-    // Of one byte a character only when all of it is ASCII.
     if (text !== '') this.strings.keep(this.bytes, start, this.pos, text);
     return text;
   }
@@ -129,21 +139,6 @@ export class Reader {
     const length = this.length();
     this.pos += length;
     return length;
-  }
-
-  /** Where the run of fields of one tag ends (two bytes, a length each) whose first tag has just been read. Stays where it is. */
-  runEnd(first: number, second: number): number {
-    const { bytes, pos, end } = this;
-    let run = pos;
-    do {
-      this.span();
-      if (this.bad !== '') break;
-      run = this.pos;
-      this.pos += 2;
-    } while (run + 1 < end && bytes[run] === first && bytes[run + 1] === second);
-    this.pos = pos;
-    this.bad = '';
-    return run;
   }
 
   /** Passes over a field that is not known; a known one of another wire type is a fault. */
@@ -202,12 +197,6 @@ export class Reader {
       return '';
     }
     return bytes.toString('latin1', start, pos);
-  }
-
-  private settle(): void {
-    if (this.bad === '') return;
-    this.fault('', this.bad);
-    this.bad = '';
   }
 
   private fail(reason: string): number {

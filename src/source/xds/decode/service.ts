@@ -143,7 +143,7 @@ function readAddress(reader: Reader, index: number): ServiceAddress {
         reader.other(tag, addressFields);
     }
   }
-  const address = addressAt(reader, start, size, 'address') ?? '';
+  const address = addressAt(reader, start, size, 'address');
   // A range of one address is that address.
   const range =
     length === undefined || length === size * 8

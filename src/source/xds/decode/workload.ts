@@ -1,229 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
-// istio.workload.Workload -> a workload of the model. Defaults are those of Istio's own node proxy; docs/xds-fields.md lists them.
-import { type GatewayAddress, type Locality, noLocality, type Workload } from '../../../mesh/workload.ts';
+// istio.workload.Workload -> a workload of the model. docs/xds-fields.md says what is done with each field.
+import { type Locality, noLocality, type Workload } from '../../../mesh/workload.ts';
 import type { Address } from '../../../net/address.ts';
 import { addressAt } from './addresses.ts';
 import type { Gateways } from './gateway.ts';
-import type { Memberships } from './memberships.ts';
-import { maxPort } from './ports.ts';
+import { Memberships } from './memberships.ts';
 import type { FieldNames, Reader } from './reader.ts';
 import { Shared } from './shared.ts';
+import { readTemplate, type Template } from './workload-template.ts';
 
-const workloadFields: FieldNames = {
-  1: 'name',
-  2: 'namespace',
-  3: 'addresses',
-  4: 'network',
-  5: 'tunnel_protocol',
-  6: 'trust_domain',
-  7: 'service_account',
-  8: 'waypoint',
-  9: 'node',
-  10: 'canonical_name',
-  11: 'canonical_revision',
-  12: 'workload_type',
-  13: 'workload_name',
-  14: 'native_tunnel',
-  16: 'authorization_policies',
-  17: 'status',
-  18: 'cluster_id',
-  19: 'network_gateway',
-  20: 'uid',
-  21: 'hostname',
-  22: 'services',
-  23: 'application_tunnel',
-  24: 'locality',
-  25: 'network_mode',
-  27: 'capacity',
-};
 const localityFields: FieldNames = { 1: 'region', 2: 'zone', 3: 'subzone' };
-const tunnelFields: FieldNames = { 1: 'protocol', 2: 'port' };
-const capacityFields: FieldNames = { 1: 'value' };
-
-/** By number of WorkloadType. */
-const workloadTypes = ['deployment', 'cronjob', 'pod', 'job'] as const;
 
 const noAddresses: readonly Address[] = [];
-const noPolicies: readonly string[] = [];
-const noServices: Workload['services'] = new Map();
+
+/** Room for the bytes of a template; one that has more is not shared. */
+const keySize = 1024;
+/** As many parts of a message are remembered from one to the next. */
+const maxSpans = 1000;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-type Guesses = Pick<Workload, 'namespace' | 'network' | 'trustDomain' | 'clusterId' | 'canonicalRevision' | 'node'>;
-type Tunnel = NonNullable<Workload['applicationTunnel']>;
 
 export class Workloads {
   private readonly localities = new Shared<Locality>();
-  private readonly policies = new Shared<readonly string[]>();
+  private readonly templates = new Shared<Template>();
+  private readonly memberships = new Memberships();
   private readonly gateways: Gateways;
-  private readonly memberships: Memberships;
-  /** The one read before: the next has much in common with it. */
-  private last: Guesses = {
-    namespace: '',
-    network: '',
-    trustDomain: '',
-    clusterId: '',
-    canonicalRevision: '',
-    node: '',
-  };
+  private readonly key = Buffer.alloc(keySize);
+  /** Where the parts of the message are that belong to the template. */
+  private spans: number[] = [];
 
-  constructor(gateways: Gateways, memberships: Memberships) {
+  constructor(gateways: Gateways) {
     this.gateways = gateways;
-    this.memberships = memberships;
   }
 
   /** Reads the message that comes next. `expected`: what its uid should be. What it returns counts only without faults. */
   read(reader: Reader, expected: string): Workload {
     const mark = reader.mark;
     const outer = reader.enter();
-    const { last } = this;
     let uid = '';
     let name = '';
-    let namespace = '';
-    let hostname = '';
-    let network = '';
-    let trustDomain = '';
-    let serviceAccount = '';
     let node = '';
-    let canonicalName = '';
-    let canonicalRevision = '';
-    let workloadName = '';
-    let clusterId = '';
-    let workloadType = 0;
-    let tunnel = 0;
-    let status = 0;
-    let mode = 0;
-    let capacity = 1;
-    let nativeTunnel = false;
     let addresses = noAddresses;
-    let policies = noPolicies;
-    let services: Workload['services'] | undefined;
     let locality = noLocality;
-    let waypoint: GatewayAddress | undefined;
-    let networkGateway: GatewayAddress | undefined;
-    let applicationTunnel: Tunnel | undefined;
+    if (this.spans.length > maxSpans) this.spans = [];
+    const { spans } = this;
+    let count = 0;
     while (reader.more()) {
+      const at = reader.pos;
       const tag = reader.tag();
       switch (tag) {
         case (1 << 3) | 2:
           name = reader.ownText('name');
           break;
-        case (2 << 3) | 2:
-          namespace = reader.text('namespace', last.namespace);
-          break;
         case (3 << 3) | 2: {
           const length = reader.span();
-          const address = addressAt(reader, reader.pos - length, length, `addresses[${addresses.length}]`) ?? '';
+          const address = addressAt(reader, reader.pos - length, length, 'addresses', addresses.length);
           // A literal has room for one; what is pushed to has room for many.
           if (addresses === noAddresses) addresses = [address];
           else (addresses as Address[]).push(address);
           break;
         }
-        case (4 << 3) | 2:
-          network = reader.text('network', last.network);
-          break;
-        case (5 << 3) | 0:
-          tunnel = reader.int32();
-          break;
-        case (6 << 3) | 2:
-          trustDomain = reader.text('trust_domain', last.trustDomain);
-          break;
-        case (7 << 3) | 2:
-          serviceAccount = reader.text('service_account');
-          break;
-        case (8 << 3) | 2:
-          waypoint = this.gateways.read(reader, 'waypoint');
-          break;
         case (9 << 3) | 2:
-          node = reader.text('node', last.node);
-          break;
-        case (10 << 3) | 2:
-          canonicalName = reader.text('canonical_name', serviceAccount);
-          break;
-        case (11 << 3) | 2:
-          canonicalRevision = reader.text('canonical_revision', last.canonicalRevision);
-          break;
-        case (12 << 3) | 0:
-          workloadType = reader.int32();
-          break;
-        case (13 << 3) | 2:
-          workloadName = reader.text('workload_name', canonicalName);
-          break;
-        case (14 << 3) | 0:
-          nativeTunnel = reader.bool();
-          break;
-        case (16 << 3) | 2:
-          policies = this.readPolicies(reader, policies);
-          break;
-        case (17 << 3) | 0:
-          status = reader.int32();
-          break;
-        case (18 << 3) | 2:
-          clusterId = reader.text('cluster_id', last.clusterId);
-          break;
-        case (19 << 3) | 2:
-          networkGateway = this.gateways.read(reader, 'network_gateway');
+          node = reader.text('node');
           break;
         case (20 << 3) | 2:
           uid = reader.ownText('uid', expected);
           break;
-        case (21 << 3) | 2:
-          hostname = reader.text('hostname');
-          break;
-        case (22 << 3) | 2:
-          services = this.memberships.read(reader, services);
-          break;
-        case (23 << 3) | 2:
-          applicationTunnel = readTunnel(reader);
-          break;
         case (24 << 3) | 2:
           locality = this.readLocality(reader);
           break;
-        case (25 << 3) | 0:
-          mode = reader.int32();
-          break;
-        case (27 << 3) | 2:
-          capacity = readCapacity(reader);
-          break;
         default:
-          reader.other(tag, workloadFields);
+          reader.skip(tag);
+          // Of what is cut short nothing is read.
+          if (reader.broken) break;
+          if (count > 0 && spans[count - 1] === at) spans[count - 1] = reader.pos;
+          else {
+            spans[count++] = at;
+            spans[count++] = reader.pos;
+          }
       }
     }
+    reader.settle();
+    const template = this.templateOf(reader, count);
     if (uid === '') reader.fault('uid', 'missing');
-    if (tunnel !== 0 && tunnel !== 1) reader.fault('tunnel_protocol', tunnelFault(tunnel));
-    if (status !== 0 && status !== 1) reader.fault('status', `unknown value ${status}`);
-    if (mode !== 0 && mode !== 1) reader.fault('network_mode', `unknown value ${mode}`);
     reader.leave(outer, mark, '');
     // One literal, so that engines keep one hidden class for nearly all workloads; spreads would make each its own.
     const workload: Mutable<Workload> = {
       uid,
       name,
-      namespace,
+      namespace: template.namespace,
       addresses,
-      hostname,
-      network,
-      clusterId: clusterId || 'Kubernetes',
-      trustDomain: trustDomain || 'cluster.local',
-      serviceAccount: serviceAccount || 'default',
+      hostname: template.hostname,
+      network: template.network,
+      clusterId: template.clusterId,
+      trustDomain: template.trustDomain,
+      serviceAccount: template.serviceAccount,
       node,
-      workloadName,
-      // Only told, so an unknown one keeps nobody out.
-      workloadType: workloadTypes[workloadType] ?? 'deployment',
-      canonicalName,
-      canonicalRevision,
+      workloadName: template.workloadName,
+      workloadType: template.workloadType,
+      canonicalName: template.canonicalName,
+      canonicalRevision: template.canonicalRevision,
       locality,
-      status: status === 0 ? 'healthy' : 'unhealthy',
-      capacity,
-      hostNetwork: mode === 1,
-      services: services ?? noServices,
-      authorizationPolicies: policies,
-      tunnelProtocol: tunnel === 0 ? 'none' : 'hbone',
-      nativeTunnel,
+      status: template.status,
+      capacity: template.capacity,
+      hostNetwork: template.hostNetwork,
+      services: template.services,
+      authorizationPolicies: template.authorizationPolicies,
+      tunnelProtocol: template.tunnelProtocol,
+      nativeTunnel: template.nativeTunnel,
     };
-    if (waypoint) workload.waypoint = waypoint;
-    if (networkGateway) workload.networkGateway = networkGateway;
-    if (applicationTunnel) workload.applicationTunnel = applicationTunnel;
-    this.last = workload;
+    if (template.waypoint) workload.waypoint = template.waypoint;
+    if (template.networkGateway) workload.networkGateway = template.networkGateway;
+    if (template.applicationTunnel) workload.applicationTunnel = template.applicationTunnel;
     return workload;
+  }
+
+  /** The template that has these bytes, from before or read now. */
+  private templateOf(reader: Reader, count: number): Template {
+    const length = this.gather(reader.bytes, count);
+    const known = length < 0 ? undefined : this.templates.find(this.key, 0, length);
+    if (known !== undefined) return known;
+    const mark = reader.mark;
+    const template = readTemplate(reader, this.spans, count, this.gateways, this.memberships);
+    if (length >= 0 && reader.sound(mark)) this.templates.keep(this.key, 0, length, template);
+    return template;
+  }
+
+  /** Puts the parts one after the other into `key`. @returns their length, or -1 when there is no room. */
+  private gather(bytes: Uint8Array, count: number): number {
+    const { key, spans } = this;
+    let length = 0;
+    for (let span = 0; span < count; span += 2) {
+      const from = spans[span] as number;
+      const size = (spans[span + 1] as number) - from;
+      if (length + size > keySize) return -1;
+      for (let i = 0; i < size; i++) key[length + i] = bytes[from + i] as number;
+      length += size;
+    }
+    return length;
   }
 
   private readLocality(reader: Reader): Locality {
@@ -239,27 +153,6 @@ export class Workloads {
     reader.leave(outer, mark, 'locality');
     return locality;
   }
-
-  /** Reads the policy that comes next, its tag having been read, with all that follow it at once. */
-  private readPolicies(reader: Reader, before: readonly string[]): readonly string[] {
-    const mark = reader.mark;
-    const { bytes, pos } = reader;
-    const end = reader.runEnd(0x82, 0x01);
-    const known = this.policies.find(bytes, pos, end);
-    if (known !== undefined && before === noPolicies) {
-      reader.pos = end;
-      return known;
-    }
-    const policies = [...before];
-    do policies.push(reader.text('authorization_policies'));
-    while (reader.pos < end && reader.tag() !== 0);
-    if (reader.sound(mark) && before === noPolicies) this.policies.keep(bytes, pos, end, policies);
-    return policies;
-  }
-}
-
-function tunnelFault(value: number): string {
-  return value === 2 ? 'LEGACY_ISTIO_MTLS cannot be spoken' : `unknown value ${value}`;
 }
 
 function readLocality(reader: Reader): Locality {
@@ -283,42 +176,4 @@ function readLocality(reader: Reader): Locality {
     }
   }
   return { region, zone, subzone };
-}
-
-function readTunnel(reader: Reader): Tunnel {
-  const mark = reader.mark;
-  const outer = reader.enter();
-  let protocol = 0;
-  let port = 0;
-  while (reader.more()) {
-    const tag = reader.tag();
-    switch (tag) {
-      case (1 << 3) | 0:
-        protocol = reader.int32();
-        break;
-      case (2 << 3) | 0:
-        port = reader.uint32();
-        break;
-      default:
-        reader.other(tag, tunnelFields);
-    }
-  }
-  if (protocol !== 0 && protocol !== 1) reader.fault('protocol', `unknown value ${protocol}`);
-  if (port > maxPort) reader.fault('port', `${port}, must be at most ${maxPort}`);
-  reader.leave(outer, mark, 'application_tunnel');
-  return { protocol: protocol === 0 ? 'none' : 'proxy', port };
-}
-
-/** google.protobuf.UInt32Value: one that is there without a value is 0. */
-function readCapacity(reader: Reader): number {
-  const mark = reader.mark;
-  const outer = reader.enter();
-  let value = 0;
-  while (reader.more()) {
-    const tag = reader.tag();
-    if (tag === ((1 << 3) | 0)) value = reader.uint32();
-    else reader.other(tag, capacityFields);
-  }
-  reader.leave(outer, mark, 'capacity');
-  return value;
 }
