@@ -43,6 +43,9 @@ export interface SourceStatus {
   readonly xds?: XdsSourceStatus;
 }
 
+/** No connection or no answer; cut off, or closed by the agent for what came on it; closed by it to begin anew; closed by the server. */
+export type StreamEndReason = 'connection_error' | 'error' | 'reconnect' | 'complete';
+
 export interface XdsSourceStatus {
   /** HOST:PORT. */
   readonly server: string;
@@ -53,6 +56,8 @@ export interface XdsSourceStatus {
   readonly streams: number;
   /** Why the last stream ended or could not be opened; '' when none did. */
   readonly lastFault: string;
+  /** How many streams ended, by why. */
+  readonly ended: Readonly<Record<StreamEndReason, number>>;
   readonly onDemand: boolean;
   /** Names asked for, and those that the server knows nothing of; on demand only. */
   readonly demanded: number;

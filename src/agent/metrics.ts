@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's facts as its metrics show them, and the server that shows them: open from the first moment, empty until there is something.
 import { abiVersion } from '../abi/structs.ts';
-import type { AgentStatus, SourceStatus } from '../admin/types.ts';
+import type { AgentStatus, SourceStatus, StreamEndReason } from '../admin/types.ts';
 import type { LimitedMap, MapFill } from '../compile/image.ts';
 import type { ListenAddress } from '../net/socket-address.ts';
 import type { Applied, MetricsFacts, XdsFacts } from '../outputs/facts.ts';
@@ -24,6 +24,14 @@ export interface MetricsServer {
 
 const noMetrics: MetricsServer = { applied() {}, follow() {}, close: async () => {} };
 
+/** As ztunnel calls them. */
+const endNames = {
+  connection_error: 'ConnectionError',
+  error: 'Error',
+  reconnect: 'Reconnect',
+  complete: 'Complete',
+} as const satisfies Record<StreamEndReason, string>;
+
 function xdsFacts(sources: readonly SourceStatus[]): XdsFacts | undefined {
   const xds = sources.find((source) => source.xds !== undefined)?.xds;
   if (!xds) return undefined;
@@ -31,7 +39,10 @@ function xdsFacts(sources: readonly SourceStatus[]): XdsFacts | undefined {
     ...type,
     ...{ url: typeUrls[type.type], refused: type.refusedNow, lastResponseAt: type.lastResponseAt },
   }));
-  return { ...xds, types };
+  const ended = Object.fromEntries(
+    Object.entries(endNames).map(([key, name]) => [name, xds.ended[key as StreamEndReason]]),
+  );
+  return { ...xds, types, ended };
 }
 
 export function factsOf(agent: ShownAgent): MetricsFacts {

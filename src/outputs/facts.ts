@@ -22,7 +22,7 @@ export interface XdsFacts {
   readonly since: number;
   readonly streams: number;
   /** Why streams ended -> how many. */
-  readonly ended?: Readonly<Record<string, number>>;
+  readonly ended: Readonly<Record<string, number>>;
   /** On demand: names asked for, and those that there is nothing for. */
   readonly demanded: number;
   readonly absent: number;

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -87,6 +88,7 @@ function wantedFiles(options: InstallOptions, root: string, place: Place): Wante
   const texts = unitTexts({
     ...options,
     place,
+    reads: withTargets(options.reads),
     node: insideRoot(root, process.execPath),
     program: insideRoot(root, installedFile('bin/kmeshctl.js')),
   });
@@ -95,6 +97,10 @@ function wantedFiles(options: InstallOptions, root: string, place: Place): Wante
     ...[...texts.keys()].map((unit) => ({ path: join(wantsFolder, unit), link: join(unitFolder, unit) })),
   ];
 }
+
+/** Paths with what they lead to: what is hidden from the service must not be on the way, nor at the end. */
+const withTargets = (paths: readonly string[]): string[] =>
+  paths.flatMap((path) => (existsSync(path) ? [path, realpathSync(path)] : [path]));
 
 /** What has to be told to the service manager so that it runs what is written. */
 async function commandsFor(changed: boolean, place: Place): Promise<string[][]> {
