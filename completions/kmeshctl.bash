@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --bpffs | --cgroup-root | --config | --filter | --from | --heal-interval | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --node | --output | --pid | --root | --run-dir | --target | --to | --workload | -o)
+      --bpffs | --cgroup-root | --cluster-id | --config | --filter | --from | --heal-interval | --instance-ip | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --network | --node | --on-miss | --output | --pid | --pod | --root | --run-dir | --target | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -o)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -48,7 +48,16 @@ _kmeshctl() {
       'unenroll:--workload') : ;;
       'exec:--workload') : ;;
       'exec:--netns') kind=file ;;
+      'agent:--xds') : ;;
       'agent:--config') kind=file ;;
+      'agent:--xds-root-cert') kind=file ;;
+      'agent:--xds-token') kind=file ;;
+      'agent:--xds-server-name') : ;;
+      'agent:--on-miss') words='direct refuse' ;;
+      'agent:--cluster-id') : ;;
+      'agent:--network') : ;;
+      'agent:--pod') : ;;
+      'agent:--instance-ip') : ;;
       'agent:--node') : ;;
       'agent:--log-level') words='trace debug info warn error fatal silent' ;;
       'agent:--heal-interval') : ;;
@@ -71,7 +80,16 @@ _kmeshctl() {
       'explain:--to') : ;;
       'install:--target') words='node' ;;
       'install:--root') kind=directory ;;
+      'install:--xds') : ;;
       'install:--config') kind=file ;;
+      'install:--xds-root-cert') kind=file ;;
+      'install:--xds-token') kind=file ;;
+      'install:--xds-server-name') : ;;
+      'install:--on-miss') words='direct refuse' ;;
+      'install:--cluster-id') : ;;
+      'install:--network') : ;;
+      'install:--pod') : ;;
+      'install:--instance-ip') : ;;
       'install:--node') : ;;
       'install:--log-level') words='trace debug info warn error fatal silent' ;;
       'install:--heal-interval') : ;;
@@ -101,7 +119,7 @@ _kmeshctl() {
       'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'exec') words='--workload --netns -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'agent') words='--config --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -111,7 +129,7 @@ _kmeshctl() {
       'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'install') words='--target --root --config --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

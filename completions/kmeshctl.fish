@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --bpffs --cgroup-root --config --filter --from --heal-interval --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --node --output --pid --root --run-dir --target --to --workload -o
+            case --bpffs --cgroup-root --cluster-id --config --filter --from --heal-interval --instance-ip --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --network --node --on-miss --output --pid --pod --root --run-dir --target --to --workload --xds --xds-root-cert --xds-server-name --xds-token -o
                 set skip yes
             case '-*'
             case '*'
@@ -80,7 +80,18 @@ complete -c kmeshctl -n '__kmeshctl_at "enrolled"' -l dry-run -d 'change nothing
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l workload -r -f -d 'the workload that the command is'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l netns -r -F -d 'network namespace: a name under /run/netns, or a path'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -f -a '(__fish_complete_command)'
-complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where the configuration is; - reads standard input once'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where configuration is; - reads standard input once'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-plaintext -d 'speak to the control plane without TLS: port 15010 of istiod'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-root-cert -r -F -d 'certificates that the control plane must be signed by (default: $XDS_ROOT_CA, /var/run/secrets/istio/root-cert.pem)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-token -r -F -d 'token to show to the control plane, read for each stream (default: $AUTH_TOKEN, /var/run/secrets/tokens/istio-token)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-server-name -r -f -d 'name in the certificate of the control plane (default: $ALT_XDS_HOSTNAME, its host)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-on-demand -d 'learn addresses when they are first dialled, for large meshes (also: XDS_ON_DEMAND=true)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l on-miss -r -f -a 'direct refuse' -d 'first connection to an address that is not known yet: goes where it was dialled, or is refused (default: direct)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l cluster-id -r -f -d 'cluster that this node is of (default: $CLUSTER_ID, Kubernetes with --xds)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l network -r -f -d 'network that this node is on (default: $NETWORK, else what this node\'s workloads say)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l pod -r -f -d 'pod that the agent runs as, for the control plane (default: $POD_NAMESPACE, $POD_NAME)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l instance-ip -r -f -d 'address of the agent, for the control plane (default: $INSTANCE_IP)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
@@ -89,6 +100,7 @@ complete -c kmeshctl -n '__kmeshctl_at "agent"' -l max-frontends -r -f -d 'room 
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l max-services -r -f -d 'room for so many backends: one for each port and address family of a service (default: 131072)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l max-endpoints -r -f -d 'room for so many endpoints of all backends together (default: 262144)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l map-size -r -f -d 'entries of any other map by its name'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l take-over -d 'end the agent that runs here already, and go on in its place'
 complete -c kmeshctl -n '__kmeshctl_at "validate"' -F
 complete -c kmeshctl -n '__kmeshctl_at "log"' -f -a 'trace debug info warn error fatal silent'
 complete -c kmeshctl -n '__kmeshctl_at "dump"' -a maps -d 'print what the pinned maps hold, decoded by their own type information'
@@ -113,7 +125,18 @@ complete -c kmeshctl -n '__kmeshctl_at "explain"' -l from -r -f -d 'the client: 
 complete -c kmeshctl -n '__kmeshctl_at "explain"' -l to -r -f -d 'the destination as the client would dial it'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l target -r -f -a 'node' -d 'where to: node is this machine'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l root -r -f -a '(__fish_complete_directories)' -d 'an image below this folder, in place of this machine'
-complete -c kmeshctl -n '__kmeshctl_at "install"' -l config -r -F -d 'where the configuration is; - reads standard input once'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l config -r -F -d 'where configuration is; - reads standard input once'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l xds-plaintext -d 'speak to the control plane without TLS: port 15010 of istiod'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l xds-root-cert -r -F -d 'certificates that the control plane must be signed by (default: $XDS_ROOT_CA, /var/run/secrets/istio/root-cert.pem)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l xds-token -r -F -d 'token to show to the control plane, read for each stream (default: $AUTH_TOKEN, /var/run/secrets/tokens/istio-token)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l xds-server-name -r -f -d 'name in the certificate of the control plane (default: $ALT_XDS_HOSTNAME, its host)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l xds-on-demand -d 'learn addresses when they are first dialled, for large meshes (also: XDS_ON_DEMAND=true)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l on-miss -r -f -a 'direct refuse' -d 'first connection to an address that is not known yet: goes where it was dialled, or is refused (default: direct)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l cluster-id -r -f -d 'cluster that this node is of (default: $CLUSTER_ID, Kubernetes with --xds)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l network -r -f -d 'network that this node is on (default: $NETWORK, else what this node\'s workloads say)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l pod -r -f -d 'pod that the agent runs as, for the control plane (default: $POD_NAMESPACE, $POD_NAME)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l instance-ip -r -f -d 'address of the agent, for the control plane (default: $INSTANCE_IP)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'

@@ -194,7 +194,18 @@ _kmeshctl_exec() {
 
 _kmeshctl_agent() {
   _arguments -s -S \
-    '*--config=[where the configuration is; - reads standard input once]:value:_files' \
+    '--xds=[control plane to subscribe to (default without --config\: istiod.istio-system.svc\:15012)]:value: ' \
+    '*--config=[where configuration is; - reads standard input once]:value:_files' \
+    '--xds-plaintext[speak to the control plane without TLS\: port 15010 of istiod]' \
+    '--xds-root-cert=[certificates that the control plane must be signed by (default\: $XDS_ROOT_CA, /var/run/secrets/istio/root-cert.pem)]:value:_files' \
+    '--xds-token=[token to show to the control plane, read for each stream (default\: $AUTH_TOKEN, /var/run/secrets/tokens/istio-token)]:value:_files' \
+    '--xds-server-name=[name in the certificate of the control plane (default\: $ALT_XDS_HOSTNAME, its host)]:value: ' \
+    '--xds-on-demand[learn addresses when they are first dialled, for large meshes (also\: XDS_ON_DEMAND=true)]' \
+    '--on-miss=[first connection to an address that is not known yet\: goes where it was dialled, or is refused (default\: direct)]:value:(direct refuse)' \
+    '--cluster-id=[cluster that this node is of (default\: $CLUSTER_ID, Kubernetes with --xds)]:value: ' \
+    '--network=[network that this node is on (default\: $NETWORK, else what this node'\''s workloads say)]:value: ' \
+    '--pod=[pod that the agent runs as, for the control plane (default\: $POD_NAMESPACE, $POD_NAME)]:value: ' \
+    '--instance-ip=[address of the agent, for the control plane (default\: $INSTANCE_IP)]:value: ' \
     '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
@@ -203,6 +214,7 @@ _kmeshctl_agent() {
     '--max-services=[room for so many backends\: one for each port and address family of a service (default\: 131072)]:value: ' \
     '--max-endpoints=[room for so many endpoints of all backends together (default\: 262144)]:value: ' \
     '*--map-size=[entries of any other map by its name]:value: ' \
+    '--take-over[end the agent that runs here already, and go on in its place]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
     '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
@@ -357,7 +369,18 @@ _kmeshctl_install() {
   _arguments -s -S \
     '--target=[where to\: node is this machine]:value:(node)' \
     '--root=[an image below this folder, in place of this machine]:value:_files -/' \
-    '*--config=[where the configuration is; - reads standard input once]:value:_files' \
+    '--xds=[control plane to subscribe to (default without --config\: istiod.istio-system.svc\:15012)]:value: ' \
+    '*--config=[where configuration is; - reads standard input once]:value:_files' \
+    '--xds-plaintext[speak to the control plane without TLS\: port 15010 of istiod]' \
+    '--xds-root-cert=[certificates that the control plane must be signed by (default\: $XDS_ROOT_CA, /var/run/secrets/istio/root-cert.pem)]:value:_files' \
+    '--xds-token=[token to show to the control plane, read for each stream (default\: $AUTH_TOKEN, /var/run/secrets/tokens/istio-token)]:value:_files' \
+    '--xds-server-name=[name in the certificate of the control plane (default\: $ALT_XDS_HOSTNAME, its host)]:value: ' \
+    '--xds-on-demand[learn addresses when they are first dialled, for large meshes (also\: XDS_ON_DEMAND=true)]' \
+    '--on-miss=[first connection to an address that is not known yet\: goes where it was dialled, or is refused (default\: direct)]:value:(direct refuse)' \
+    '--cluster-id=[cluster that this node is of (default\: $CLUSTER_ID, Kubernetes with --xds)]:value: ' \
+    '--network=[network that this node is on (default\: $NETWORK, else what this node'\''s workloads say)]:value: ' \
+    '--pod=[pod that the agent runs as, for the control plane (default\: $POD_NAMESPACE, $POD_NAME)]:value: ' \
+    '--instance-ip=[address of the agent, for the control plane (default\: $INSTANCE_IP)]:value: ' \
     '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \

@@ -2,12 +2,12 @@
 // The agent: sources -> model -> kernel, with everything around it that keeps that so. Knows no files, pins or signals itself.
 import { openAdminServer } from './admin/server.ts';
 import type { AgentStatus, ReloadAnswer } from './admin/types.ts';
+import { claimRunDir } from './agent/claim.ts';
 import { openDemand } from './agent/demand.ts';
 import { openFeed } from './agent/feed.ts';
 import { remarkOf } from './agent/findings.ts';
 import { type AnsweringAgent, handlersOf, openLagMeter, statusOf } from './agent/handlers.ts';
 import { type KernelParts, openKernel } from './agent/kernel.ts';
-import { takeLock } from './agent/lock.ts';
 import { openMetrics } from './agent/metrics.ts';
 import { openReadiness } from './agent/readiness.ts';
 import type { AgentSource, SourceOpening } from './agent/sources.ts';
@@ -25,6 +25,10 @@ export interface AgentParts extends KernelParts {
   readonly view?: GivenView;
   /** What tells the agent what there should be, the one that counts most first. */
   readonly sources: readonly SourceOpening[];
+  /** End an agent that runs here already. */
+  readonly takeOver?: boolean;
+  /** Called when another agent is to take over: has this one closed. */
+  readonly stop: () => void;
 }
 
 export interface Agent {
@@ -36,9 +40,6 @@ export interface Agent {
   /** Stops; the data plane goes on as it is. */
   close(): Promise<void>;
 }
-
-/** Others who look for a holder take the lock for an instant. */
-const lockWaitMs = 250;
 
 /**
  * Runs until closed. What the kernel holds is taken over as it is, and changed only once every source has told everything.
@@ -61,7 +62,7 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
 async function start(parts: AgentParts, closers: (() => unknown)[], close: () => Promise<void>): Promise<Agent> {
   const { log, runDir, manager, now, node, version } = parts;
   const since = now();
-  const life = await takeLock(runDir, { name: 'agent.lock', command: 'kmeshctl agent', waitMs: lockWaitMs });
+  const life = await claimRunDir(runDir, { log, takeOver: parts.takeOver === true });
   closers.push(life.release);
   // Early: an address that is taken ends it before anything is changed, and who asks is told that it starts.
   const metrics = await openMetrics(parts.metrics, { version, log });
@@ -108,8 +109,10 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     manager.reloading();
     try {
       const before = feed.taken;
-      await Promise.all(opened.map((source) => source.reload()));
+      const read = await Promise.allSettled(opened.map((source) => source.reload()));
       await feed.settled();
+      // What the others said counts all the same.
+      for (const result of read) if (result.status === 'rejected') throw result.reason;
       const faults = feed.reports.flatMap((report) => report?.faults.map(remarkOf) ?? []);
       return { ready: readiness.reasons().length === 0, changes: feed.taken - before, faults };
     } finally {
@@ -117,7 +120,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     }
   };
   const answering: AnsweringAgent = {
-    ...{ version, node, since, sources, log, reload },
+    ...{ version, node, since, sources, log, reload, stop: parts.stop },
     ...{ reconciler, feed, heal, growth, lag, notReady: readiness.reasons },
     memberDifferences: kernel.memberDifferences,
     demand: () => demand?.status(),

@@ -8,6 +8,8 @@ export interface Env {
   readonly stdout: Writable & { isTTY?: boolean; columns?: number };
   readonly stderr: Writable & { isTTY?: boolean; columns?: number };
   getenv(name: string): string | undefined;
+  /** All of the environment. */
+  environ(): Readonly<Record<string, string | undefined>>;
   /** Milliseconds since the epoch. */
   now(): number;
   hostname(): string;
@@ -44,6 +46,7 @@ export function processEnv(signal: AbortSignal): Env {
       return process.stderr;
     },
     getenv: (name) => process.env[name],
+    environ: () => process.env,
     now: () => Date.now(),
     hostname,
     cwd: () => process.cwd(),

@@ -45,6 +45,8 @@ export interface Calls {
     readonly output: { readonly was: LogLevel; readonly level: LogLevel };
   };
   readonly reload: { readonly input: Nothing; readonly output: ReloadAnswer };
+  /** The agent ends once it has answered. */
+  readonly stop: { readonly input: Nothing; readonly output: { readonly pid: number } };
 }
 
 /** Calls whose answer is a stream of items, one JSON value a line. */
@@ -100,6 +102,7 @@ export const routes: Readonly<Record<RouteName, Route>> = {
     seconds: 10,
   },
   reload: { method: 'POST', path: '/reload', input: {}, stream: false, seconds: 120 },
+  stop: { method: 'POST', path: '/stop', input: {}, stream: false, seconds: 10 },
   config: {
     method: 'GET',
     path: '/config',

@@ -31,6 +31,8 @@ export interface AnsweringAgent {
   readonly memberDifferences: () => Promise<readonly Difference[]>;
   readonly demand: () => DemandStatus | undefined;
   readonly reload: () => Promise<ReloadAnswer>;
+  /** Has the agent end. */
+  readonly stop: () => void;
 }
 
 export interface LagMeter {
@@ -115,6 +117,12 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
       return { was, level };
     },
     reload: () => agent.reload(),
+    stop() {
+      log.info({}, 'asked to end');
+      // Once the answer is on its way.
+      setImmediate(agent.stop);
+      return { pid: process.pid };
+    },
     config: (query) => configItems(reconciler.model, agent.feed.origin, query),
     async *diff({ limit }) {
       if (!reconciler.status().started) {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the agent in this process until it is told to stop.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { LogLevel } from '../admin/types.ts';
+import { type FolderClaim, openFolderClaim } from '../agent/claim.ts';
 import type { AgentPlane } from '../agent/guard.ts';
 import { withLock } from '../agent/lock.ts';
 import { faultFacts, type Log, openLog } from '../agent/log.ts';
 import { giveBackMemory } from '../agent/memory.ts';
-import type { SourceOpening } from '../agent/sources.ts';
 import { serviceManager } from '../agent/systemd.ts';
 import { type Agent, startAgent } from '../agent.ts';
 import type { Env, Place } from '../env.ts';
@@ -19,24 +16,23 @@ import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { swap } from '../kernel/swap.ts';
 import { isWhole, recover } from '../kernel/swap-recovery.ts';
 import type { ListenAddress } from '../net/socket-address.ts';
-import { folderSourceName, openFolderSource } from '../source/file/folder-source.ts';
 import { version } from '../version.ts';
+import { type NodeSettings, readNodeSettings, type SourceOptions, sourceOpenings } from './agent-sources.ts';
 import { loadPrograms } from './load.ts';
 import type { SizeOptions } from './size-options.ts';
 
-export interface RunAgentOptions extends SizeOptions {
-  readonly place: Place;
-  /** Files and folders; '-' is standard input. */
-  readonly config: readonly string[];
-  /** Default: the host's name. */
-  readonly node?: string;
+export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly logLevel?: LogLevel;
+  /** End an agent that runs here already. */
+  readonly takeOver?: boolean;
   /** Milliseconds between two full comparisons (default 60 s); 0: never. */
   readonly healInterval?: number;
   /** Where metrics and health are served (default: nowhere). */
   readonly metrics?: ListenAddress;
 }
 
+const upgradeHint = '"kmeshctl upgrade" swaps them in place';
+const restartHint = 'restart the agent with that version';
 const defaultHealInterval = 60_000;
 /** Whoever holds the lock now may be in the middle of an upgrade. */
 const recoveryWaitMs = 30_000;
@@ -44,9 +40,19 @@ const recoveryWaitMs = 30_000;
 /** By then the first configuration is in the kernel, as a rule. */
 const settledMs = 10_000;
 
-/** Resolves once env.signal is aborted and everything is closed. SIGHUP reads all files again. The log goes to standard error. */
+/**
+ * Resolves once env.signal is aborted, or another agent takes over, and everything is closed. SIGHUP reads everything again. The log goes to
+ * standard error.
+ */
 export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
-  const log = openLog(env.stderr, options.logLevel ?? 'info', { node: options.node ?? env.hostname() });
+  const settings = readNodeSettings(env, options);
+  const log = openLog(env.stderr, options.logLevel ?? 'info', { node: settings.node });
+  const takeOver = options.takeOver === true;
+  // Who cannot go on with what is loaded ends nobody.
+  if (takeOver && isWhole(options.place.bpffs) && isLoaded(options.place.bpffs))
+    requireOwn(options.place, upgradeHint).close();
+  const claim = openFolderClaim(options.place.bpffs, { log, takeOver });
+  const stopping = new AbortController();
   // From here on a SIGHUP is a wish to read again, also before there is anything to read.
   const agent: { running?: Agent; hungUp: boolean } = { hungUp: false };
   const stopListening = env.onHangup?.(() => {
@@ -55,21 +61,29 @@ export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ re
   });
   let settled: NodeJS.Timeout | undefined;
   try {
-    agent.running = await open(env, options, log);
+    agent.running = await open(env, options, { settings, log, claim, stop: () => stopping.abort() });
     if (agent.hungUp) void hangUp(agent.running, log);
     settled = setTimeout(giveBackMemory, settledMs).unref();
-    await aborted(env.signal);
+    await aborted(AbortSignal.any([env.signal, stopping.signal]));
   } finally {
     clearTimeout(settled);
     stopListening?.();
     await agent.running?.close();
+    claim.close();
   }
   return { stopped: true };
 }
 
-function open(env: Env, options: RunAgentOptions, log: Log): Promise<Agent> {
+interface Running {
+  readonly settings: NodeSettings;
+  readonly log: Log;
+  readonly claim: FolderClaim;
+  readonly stop: () => void;
+}
+
+async function open(env: Env, options: RunAgentOptions, { settings, log, claim, stop }: Running): Promise<Agent> {
   const { place } = options;
-  const node = options.node ?? env.hostname();
+  const { node, view, xds } = settings;
   const mount = cgroupMount();
   const manager = serviceManager({
     getenv: (name) => env.getenv(name),
@@ -87,32 +101,23 @@ function open(env: Env, options: RunAgentOptions, log: Log): Promise<Agent> {
     now: () => env.now(),
     healInterval: options.healInterval ?? defaultHealInterval,
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
-    openPlane: () => openOrLoad(env, options, log, '"kmeshctl upgrade" swaps them in place'),
-    reopenPlane: () => openOrLoad(env, options, log, 'restart the agent with that version'),
+    openPlane: () => openOrLoad(env, options, { log, claim, hint: upgradeHint }),
+    reopenPlane: () => openOrLoad(env, options, { log, claim, hint: restartHint }),
     recoverPlane: () => void recover(place.bpffs),
     async growPlane(sizes) {
-      requireOwn(place, 'restart the agent with that version').close();
+      requireOwn(place, restartHint).close();
       await swap({ bpffs: place.bpffs, version, now: env.now(), sizes });
       return openPinned(place.bpffs);
     },
-    sources: [folderOpening(env, options, log)],
+    view,
+    ...(xds?.onDemand && {
+      onDemand: { onMiss: options.onMiss ?? 'direct', network: xds.node.network, clusterId: xds.node.clusterId },
+    }),
+    sources: await sourceOpenings(env, options, settings, log),
+    takeOver: options.takeOver === true,
+    stop,
     cgroupExists: (id) => cgroupPath(id, mount) !== undefined,
   });
-}
-
-function folderOpening(env: Env, { config, place }: RunAgentOptions, log: Log): SourceOpening {
-  return {
-    name: folderSourceName(config),
-    open: (tell) =>
-      openFolderSource({
-        paths: config,
-        stdin: env.stdin,
-        log,
-        tell,
-        addresses: join(place.runDir, 'addresses.json'),
-        ...threadOption(),
-      }),
-  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -131,9 +136,14 @@ async function hangUp(agent: Agent, log: Log): Promise<void> {
   }
 }
 
-/** What is pinned, after loading it when nothing is. KM_VERSION_MISMATCH when another version is loaded. */
-async function openOrLoad(env: Env, options: RunAgentOptions, log: Log, hint: string): Promise<AgentPlane> {
+/** What is pinned, after loading it when nothing is. KM_AGENT_RUNNING when it is another agent's, KM_VERSION_MISMATCH when another version is loaded. */
+async function openOrLoad(
+  env: Env,
+  options: RunAgentOptions,
+  { log, claim, hint }: Pick<Running, 'log' | 'claim'> & { readonly hint: string },
+): Promise<AgentPlane> {
   const { place } = options;
+  await claim.hold();
   if (!isWhole(place.bpffs)) {
     // Programs may read maps other than those that are pinned in their place.
     const asked = { command: 'kmeshctl agent', waitMs: recoveryWaitMs };
@@ -143,6 +153,7 @@ async function openOrLoad(env: Env, options: RunAgentOptions, log: Log, hint: st
   if (!isLoaded(place.bpffs)) {
     const { summary } = await loadPrograms(env, { ...options, dryRun: false });
     log.info({ bpffs: place.bpffs }, summary);
+    await claim.hold();
   }
   return requireOwn(place, hint);
 }
@@ -158,10 +169,4 @@ function requireOwn({ bpffs }: Place, hint: string): AgentPlane {
     `programs of kmeshctl ${loaded} are loaded under "${bpffs}", this is ${version}`,
     { hint },
   );
-}
-
-/** The reading thread's script lies beside the bundle; from the sources everything is read in this thread. */
-function threadOption(): { readonly thread?: URL } {
-  const script = new URL('parse-worker.js', import.meta.url);
-  return existsSync(fileURLToPath(script)) ? { thread: script } : {};
 }

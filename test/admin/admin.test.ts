@@ -18,6 +18,7 @@ const handlers: Handlers = {
     throw new KmeshError('KM_NOT_FOUND', `no frontend "${address}"`, { hint: 'look at the address' });
   },
   log: ({ level }) => ({ was: 'info', level }),
+  stop: () => ({ pid: 1 }),
   reload: () => {
     throw new Error('surprise');
   },

@@ -92,6 +92,7 @@ async function start(more: Partial<AgentParts> = {}): Promise<Agent> {
     growPlane: async () => plane,
     sources: [files()],
     cgroupExists: () => true,
+    stop: () => told.push('stop'),
     ...more,
   });
   return agent;
@@ -302,6 +303,15 @@ describe('agent', () => {
     await expect(start()).rejects.toMatchObject({ code: 'KM_AGENT_RUNNING' });
     agent = first;
     expect(await client().version({})).toMatchObject({ version: '9.9.9', node: 'n1' });
+  });
+
+  it('asks whoever runs it to end it, once it has answered', async () => {
+    await start();
+    expect(await client().stop({})).toEqual({ pid: process.pid });
+    await until(() => told.includes('stop'));
+    await agent?.close();
+    await start();
+    expect(await client().version({})).toMatchObject({ version: '9.9.9' });
   });
 
   it('changes its log level while it runs', async () => {

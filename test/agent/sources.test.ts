@@ -81,6 +81,7 @@ async function start(...sources: { readonly opening: SourceOpening }[]): Promise
     reopenPlane: async () => plane,
     growPlane: async () => plane,
     cgroupExists: () => true,
+    stop() {},
     view: { network: 'given' },
     sources: sources.map(({ opening }) => opening),
   });

@@ -28,6 +28,7 @@ export function testEnv(options: Options = {}): Env & { text(): { stdout: string
     stdout: Object.assign(stdout, tty),
     stderr: Object.assign(stderr, tty),
     getenv: (name) => options.env?.[name],
+    environ: () => options.env ?? {},
     now: () => 0,
     hostname: () => 'node1',
     cwd: () => '/',

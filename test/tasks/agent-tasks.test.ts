@@ -28,6 +28,7 @@ const env: Env = {
   stdout: sink(),
   stderr: sink(),
   getenv: () => undefined,
+  environ: () => ({}),
   now: () => 0,
   hostname: () => 'host',
   cwd: () => '/',
@@ -51,6 +52,7 @@ const handlers: Handlers = {
     return { was, level };
   },
   reload: () => ({ ready: true, changes: 3, faults: [] }),
+  stop: () => ({ pid: 42 }),
   *config(query) {
     asked = query;
     yield { kind: 'staged', name: 'shop/gone', fields: { a: { workloadUid: 'a' } } };
