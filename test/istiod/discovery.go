@@ -16,6 +16,7 @@ import (
 	networking "istio.io/client-go/pkg/apis/networking/v1"
 	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	"istio.io/istio/pilot/pkg/config/memory"
+	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/serviceregistry/aggregate"
 	"istio.io/istio/pilot/pkg/serviceregistry/ambient"
@@ -37,7 +38,7 @@ const systemNamespace = "istio-system"
 
 // newDiscovery makes the parts of pilot-discovery, in its order (pilot/pkg/bootstrap/server.go). Nothing runs yet.
 func (h *harness) newDiscovery() *multicluster.Controller {
-	meshWatcher := meshwatcher.NewTestWatcher(mesh.DefaultMeshConfig())
+	meshWatcher := meshwatcher.NewTestWatcher(must(mesh.ApplyMeshConfigDefaults(*meshConfig)))
 	env := model.NewEnvironment()
 	env.Watcher = meshWatcher
 	env.NetworksWatcher = meshwatcher.NewFixedNetworksWatcher(nil)
@@ -71,6 +72,10 @@ func (h *harness) newDiscovery() *multicluster.Controller {
 		StatusNotifier:         activenotifier.New(false),
 		Debugger:               krt.GlobalDebugHandler,
 		MultiClusterController: clusters,
+		Flags: ambient.FeatureFlags{
+			DefaultAllowFromWaypoint:              features.DefaultAllowFromWaypoint,
+			EnableK8SServiceSelectWorkloadEntries: features.EnableK8SServiceSelectWorkloadEntries,
+		},
 	})
 	env.AmbientIndexes = index
 	h.server, h.index, h.env, h.store = server, index, env, store
@@ -111,7 +116,7 @@ func (h *harness) settle() {
 	waitUntil(func() bool {
 		workload := h.workload(pod)
 		return workload != nil && len(workload.Services) == 2 && len(workload.AuthorizationPolicies) == 1 &&
-			workload.Locality.GetRegion() == name && h.workload(entry) != nil && len(h.workload(entry).Services) == 1
+			workload.Locality.GetRegion() == name && h.workload(entry) != nil && len(h.workload(entry).Services) == 2
 	})
 	for _, obj := range probes {
 		must(remove(h.client, obj))

@@ -31,15 +31,16 @@ import (
 )
 
 var (
-	listen    = flag.String("listen", "127.0.0.1:0", "plaintext gRPC: delta ADS without authentication; port 0 is any free one")
-	control   = flag.String("control", "127.0.0.1:0", "HTTP control API")
-	objects   = flag.String("objects", "", "YAML file of objects to start with")
-	generate  = flag.String("generate", "", "SERVICES,WORKLOADS: fill the cluster with that many services and pods")
-	debounce  = flag.Duration("debounce", 100*time.Millisecond, "quiet time before a change is pushed")
-	tlsListen = flag.String("tls-listen", "", "TLS gRPC: delta ADS and certificate authority, both need the token")
-	tlsDir    = flag.String("tls-dir", ".", "where ca.pem (the root of the TLS port) is written")
-	token     = flag.String("token", "", "bearer token that the TLS port accepts; POST /token?is= changes it")
-	tokenPod  = flag.String("token-pod", "istio-system/ztunnel-x", "pod (NAMESPACE/NAME) that the token stands for")
+	listen     = flag.String("listen", "127.0.0.1:0", "plaintext gRPC: delta ADS without authentication; port 0 is any free one")
+	control    = flag.String("control", "127.0.0.1:0", "HTTP control API")
+	objects    = flag.String("objects", "", "YAML file of objects to start with")
+	generate   = flag.String("generate", "", "SERVICES,WORKLOADS: fill the cluster with that many services and pods")
+	meshConfig = flag.String("mesh-config", "", "MeshConfig as YAML, where it differs from istiod's defaults")
+	debounce   = flag.Duration("debounce", 100*time.Millisecond, "quiet time before a change is pushed")
+	tlsListen  = flag.String("tls-listen", "", "TLS gRPC: delta ADS and certificate authority, both need the token")
+	tlsDir     = flag.String("tls-dir", ".", "where ca.pem (the root of the TLS port) is written")
+	token      = flag.String("token", "", "bearer token that the TLS port accepts; POST /token?is= changes it")
+	tokenPod   = flag.String("token-pod", "istio-system/ztunnel-x", "pod (NAMESPACE/NAME) that the token stands for")
 )
 
 // istiodEnv is what istiod's packages read from the environment while they initialise.

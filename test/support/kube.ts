@@ -63,7 +63,12 @@ export function service(name: string, options: ServiceOptions = {}): KubeObject 
     clusterIPs: addresses.length > 0 ? addresses : ['None'],
     ipFamilies: addresses.length > 0 ? families(addresses) : ['IPv4'],
     selector: { app },
-    ports: Object.entries(ports).map(([port, targetPort]) => ({ name: `p${port}`, port: Number(port), targetPort })),
+    ports: Object.entries(ports).map(([port, targetPort]) => ({
+      name: `p${port}`,
+      port: Number(port),
+      targetPort,
+      protocol: 'TCP',
+    })),
     ...more,
   };
   return { apiVersion: 'v1', kind: 'Service', metadata: metadata(name, options), spec };
@@ -82,7 +87,7 @@ export interface PodOptions extends Meta {
 
 export function pod(name: string, options: PodOptions): KubeObject {
   const { addresses, app = name.replace(/-\d+$/, ''), node = 'node-a', ready = true, hostNetwork = false } = options;
-  const ports = Object.entries(options.ports ?? {}).map(([port, containerPort]) => ({ name: port, containerPort }));
+  const ports = Object.entries(options.ports ?? {}).map(([port, containerPort]) => ({ name: port, containerPort, protocol: 'TCP' }));
   return {
     apiVersion: 'v1',
     kind: 'Pod',

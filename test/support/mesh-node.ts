@@ -95,8 +95,9 @@ export async function openMeshNode(
   return mesh;
 }
 
-/** Enrolls the pod "client" as what istiod knows under its name. */
+/** Enrolls a pod as what istiod knows as "namespace/name". */
 export async function enrollClient({ node }: MeshNode, workload = 'shop/client'): Promise<void> {
-  const done = await node.kmeshctl('enroll', node.pod('client').cgroup, '--workload', workload);
+  const cgroup = node.pod(workload.split('/')[1] ?? '').cgroup;
+  const done = await node.kmeshctl('enroll', cgroup, '--workload', workload);
   if (done.code !== 0) throw new Error(done.err);
 }
