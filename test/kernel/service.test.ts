@@ -2,7 +2,7 @@
 // kmeshctl as a service of a machine with a real systemd: installed, booted, killed, stuck, uninstalled.
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Machine, openMachine } from '../support/machine.ts';
+import { bin, type Machine, openMachine } from '../support/machine.ts';
 
 let machine: Machine;
 /** As the machine sees it. */
@@ -40,8 +40,11 @@ async function shell(text: string, ...words: string[]): Promise<string> {
   return out.trim();
 }
 const place = () => ['--cgroup-root', cgroup];
-const install = (...words: string[]) =>
-  machine.kmeshctl('install', ...target, '--config', config, '--node', 'n1', ...place(), ...words);
+const installWords = (...words: string[]) => {
+  const agent = ['--config', config, '--node', 'n1', '--metrics', '127.0.0.1:15020'];
+  return ['install', ...target, ...agent, ...place(), ...words];
+};
+const install = (...words: string[]) => machine.kmeshctl(...installWords(...words));
 const uninstall = (...words: string[]) => machine.kmeshctl('uninstall', ...target, ...words);
 const property = (name: string, unit = 'kmeshctl-agent') => shell('systemctl show -P "$1" "$2"', name, unit);
 const programs = () => shell('ls /sys/fs/bpf/kmesh/links | tr "\\n" " "');
@@ -75,6 +78,8 @@ describe('a service', { timeout: 180_000 }, () => {
     expect(await property('StatusText')).toBe('ready: 1 service, 1 workload');
     const { agent, maps } = await status();
     expect(agent.sources[0].name).toBe(config);
+    const ask = `fetch('http://127.0.0.1:15020/healthz/ready').then((a) => a.text()).then(console.log)`;
+    expect((await machine.run(process.execPath, '-e', ask)).out.trim()).toBe('ready');
     expect(maps.find((map: { name: string }) => map.name === 'endpoint').size).toBe(64);
     const started = await property('MainPID');
     expect((await install('--map-size', 'endpoint=64')).out).toBe('installed and running already\n');
@@ -186,6 +191,21 @@ WantedBy=multi-user.target`,
     // Where it is, is read from the unit.
     expect((await uninstall()).out).toBe('uninstalled; unloaded\n');
     expect(await shell('findmnt /srv/own/bpf; ls "/run/own mesh" 2> /dev/null; true')).toBe('');
+    expect(await traces()).toBe('');
+  });
+
+  it('is written and enabled only where systemd does not run, as in a container', async () => {
+    const hidden = 'mount -t tmpfs tmpfs /run/systemd && exec "$@"';
+    const inside = (...words: string[]) =>
+      machine.run('unshare', '-m', 'bash', '-c', hidden, 'bash', process.execPath, bin, ...words);
+    expect(await inside(...installWords())).toEqual({
+      code: 0,
+      out: 'installed and enabled; systemd does not run here, so that it starts at the next boot\n',
+      err: '',
+    });
+    expect(await property('UnitFileState')).toBe('enabled');
+    expect(await property('ActiveState')).toBe('inactive');
+    expect((await inside('uninstall', ...target)).out).toBe('uninstalled\n');
     expect(await traces()).toBe('');
   });
 

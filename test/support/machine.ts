@@ -10,6 +10,8 @@ import { cgroupMount } from '../../src/kernel/cgroup.ts';
 import { libc } from '../../src/kernel/libc.ts';
 
 const project = join(import.meta.dirname, '../..');
+/** The built program. */
+export const bin = join(project, 'bin/kmeshctl.js');
 const patienceMs = 90_000;
 /** MNT_DETACH of sys/mount.h */
 const detach = 2;
@@ -73,7 +75,7 @@ export function openMachine(part: string): Machine {
   return {
     cgroup,
     run: (program, ...words) => exec(program, words),
-    kmeshctl: (...words) => exec(process.execPath, [join(project, 'bin/kmeshctl.js'), ...words]),
+    kmeshctl: (...words) => exec(process.execPath, [bin, ...words]),
     until,
     async boot() {
       mkdirSync(cgroup, { recursive: true });
