@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
 import { benchHooks } from './hooks.ts';
+import { benchLatency } from './latency.ts';
 import type { Line } from './report.ts';
 import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
@@ -13,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   hooks: benchHooks,
   traffic: benchTraffic,
   scale: benchScale,
+  latency: benchLatency,
   upgrade: benchUpgrade,
   xds: benchXds,
   yaml: benchYaml,
