@@ -22,9 +22,11 @@ export function openDemandQueue(grant: (wish: Wish, names: readonly string[]) =>
   };
   return {
     add(wish, names) {
+      const given = [...names];
+      if (given.length === 0) return;
       const last = waiting.at(-1);
-      if (last?.wish === wish) for (const name of names) last.names.push(name);
-      else waiting.push({ wish, names: [...names] });
+      if (last?.wish === wish) for (const name of given) last.names.push(name);
+      else waiting.push({ wish, names: given });
       turn ??= setImmediate(flush);
     },
     flush,
