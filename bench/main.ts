@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
+import { benchDecode } from './decode.ts';
 import { benchHooks } from './hooks.ts';
 import { benchLatency } from './latency.ts';
 import type { Line } from './report.ts';
@@ -18,6 +19,7 @@ const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   upgrade: benchUpgrade,
   xds: benchXds,
   yaml: benchYaml,
+  decode: benchDecode,
   start: benchStart,
 };
 

@@ -17,8 +17,10 @@ export interface RawResource {
   readonly aliases: readonly string[];
   /** Type URL of the body. */
   readonly typeUrl: string;
-  /** A view into the response's bytes. */
-  readonly body: Uint8Array;
+  /** The whole response, in which the body lies from `start` to `end`: a view each would be the largest part of a response. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** envoy.service.discovery.v3.DeltaDiscoveryResponse. */

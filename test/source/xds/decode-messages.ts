@@ -26,7 +26,7 @@ export function encode(type: keyof typeof types, fields: object): Uint8Array {
 }
 
 export function resource(type: TypeName, name: string, body: Uint8Array): RawResource {
-  return { name, version: '1', aliases: [], typeUrl: typeUrls[type], body };
+  return { name, version: '1', aliases: [], typeUrl: typeUrls[type], bytes: body, start: 0, end: body.length };
 }
 
 /** Checks one resource with a decoder of its own. */

@@ -31,7 +31,7 @@ export const open = (session: Session): readonly Request[] => done(session.open(
 export function resource(text: string, type: TypeName = 'address'): RawResource {
   const [head = '', ...aliases] = text.split('=');
   const [name = '', version = ''] = head.split('@');
-  return { name, version, aliases, typeUrl: typeUrls[type], body: new Uint8Array() };
+  return { name, version, aliases, typeUrl: typeUrls[type], bytes: new Uint8Array(), start: 0, end: 0 };
 }
 
 export function response(

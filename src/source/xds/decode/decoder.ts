@@ -19,7 +19,7 @@ export function openDecoder(): Decoder {
       if (raw.typeUrl !== typeUrls[type]) {
         return { ok: false, faults: [`type URL ${quote(raw.typeUrl)}, must be "${typeUrls[type]}"`] };
       }
-      reader.open(raw.body);
+      reader.open(raw.bytes, raw.start, raw.end);
       const change = type === 'address' ? addresses.read(reader, raw.name) : readAuthorization(reader, raw.name);
       const faults = reader.close();
       return faults.length === 0 && change !== undefined ? { ok: true, change } : { ok: false, faults };

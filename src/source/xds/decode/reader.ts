@@ -24,10 +24,10 @@ export class Reader {
   private faults: { field: string; readonly reason: string }[] = [];
   private readonly strings = new Shared<string>();
 
-  open(bytes: Uint8Array): void {
+  open(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.pos = 0;
-    this.end = bytes.length;
+    this.pos = start;
+    this.end = end;
     this.bad = '';
     this.dropped = 0;
     if (this.faults.length > 0) this.faults = [];

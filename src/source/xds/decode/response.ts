@@ -18,9 +18,8 @@ const anyFields: FieldNames = { 1: 'type_url', 2: 'value' };
 const slice = 500;
 
 const noAliases: readonly string[] = [];
-const noBody = new Uint8Array(0);
 
-/** Bodies are views into `bytes`, and are not looked at. Throws when the bytes are no such message. */
+/** Bodies stay in `bytes`, and are not looked at. Throws when the bytes are no such message. */
 export function* readResponse(bytes: Uint8Array): Generator<undefined, Response> {
   const reader = new Reader();
   reader.open(bytes);
@@ -63,7 +62,8 @@ function readResource(reader: Reader, index: number): RawResource {
   let name = '';
   let version = '';
   let typeUrl = '';
-  let body: Uint8Array = noBody;
+  let start = 0;
+  let end = 0;
   let aliases: string[] | undefined;
   while (reader.more()) {
     const tag = reader.tag();
@@ -79,7 +79,8 @@ function readResource(reader: Reader, index: number): RawResource {
           if (part === ((1 << 3) | 2)) typeUrl = reader.text('type_url');
           else if (part === ((2 << 3) | 2)) {
             const length = reader.span();
-            body = reader.bytes.subarray(reader.pos - length, reader.pos);
+            start = reader.pos - length;
+            end = reader.pos;
           } else reader.other(part, anyFields);
         }
         reader.leave(any, anyMark, 'resource');
@@ -97,5 +98,5 @@ function readResource(reader: Reader, index: number): RawResource {
     }
   }
   reader.leave(outer, mark, 'resources', index);
-  return { name, version, aliases: aliases ?? noAliases, typeUrl, body };
+  return { name, version, aliases: aliases ?? noAliases, typeUrl, bytes: reader.bytes, start, end };
 }

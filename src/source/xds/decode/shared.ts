@@ -10,12 +10,15 @@ const longest = 1024;
 /** Slots looked at for one value: bytes made to collide cost no more than this. */
 const probes = 8;
 
+/** Up to so many bytes are compared here; a call out of the engine costs about as much. */
+const byHand = 64;
+
 /** Numbers a slot holds: hash, where its bytes begin, how many (0: the slot is free), which value. */
 const stride = 4;
 
 export class Shared<T> {
   private slots = new Int32Array(firstSlots * stride);
-  private bytes = new Uint8Array(firstSlots);
+  private bytes = Buffer.alloc(firstSlots);
   private used = 0;
   private values: T[] = [];
   /** Of the bytes that were last looked for. */
@@ -46,7 +49,7 @@ export class Shared<T> {
     if (this.values.length * 2 * stride >= this.slots.length) this.grow();
     if (this.used + length > mostBytes) this.clear();
     if (this.used + length > this.bytes.length) {
-      const more = new Uint8Array(Math.max(this.bytes.length * 2, this.used + length));
+      const more = Buffer.alloc(Math.max(this.bytes.length * 2, this.used + length));
       more.set(this.bytes);
       this.bytes = more;
     }
@@ -58,6 +61,7 @@ export class Shared<T> {
 
   private holds(at: number, bytes: Uint8Array, start: number, length: number): boolean {
     const held = this.bytes;
+    if (length > byHand) return held.compare(bytes, start, start + length, at, at + length) === 0;
     for (let i = 0; i < length; i++) if (held[at + i] !== bytes[start + i]) return false;
     return true;
   }
@@ -89,7 +93,7 @@ export class Shared<T> {
 
   private clear(): void {
     this.slots = new Int32Array(firstSlots * stride);
-    this.bytes = new Uint8Array(firstSlots);
+    this.bytes = Buffer.alloc(firstSlots);
     this.used = 0;
     this.values = [];
   }
