@@ -27,6 +27,13 @@ function agentRow({ agent, agentFault }: Status): Cell {
 const sourceText = ({ name, complete, files, objects }: AgentStatus['sources'][number]): string =>
   complete ? `${name}: ${files} files, ${objects} objects` : `${name}: still being read`;
 
+function demandText({ addresses, waiting, onMiss, known }: NonNullable<AgentStatus['demand']>): string {
+  const meanwhile = { direct: 'first connections go direct', refuse: 'first connections are refused' }[onMiss];
+  const times = `${known.p50.toFixed(1)} ms (median), ${known.max.toFixed(1)} ms (longest)`;
+  const unanswered = waiting > 0 ? `, ${waiting} without an answer` : '';
+  return `${addresses} addresses${unanswered}; ${meanwhile}${known.count > 0 ? `; known after ${times}` : ''}`;
+}
+
 function agentFacts(agent: AgentStatus): [string, Cell][] {
   const { lastApply, heal, lag } = agent;
   const rows: [string, Cell][] = [
@@ -40,6 +47,7 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
     const { changes, operations, milliseconds, at } = lastApply;
     rows.push(['last change', `${time(at)}: ${changes} changes, ${operations} writes, ${milliseconds.toFixed(1)} ms`]);
   }
+  if (agent.demand !== undefined) rows.push(['on demand', demandText(agent.demand)]);
   if (agent.queue > 0) rows.push(['on their way', `${agent.queue} changes`]);
   const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
   rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);
