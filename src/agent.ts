@@ -129,7 +129,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   closers.push(() => server.close());
   metrics.follow({ status: () => statusOf(answering), fill: () => reconciler.fill(), reasons: kernel.reasons });
   log.info({ version, socket: server.path }, 'agent started');
-  manager.opened();
+  manager.opened(() => readiness.look());
   manager.status('reading the configuration');
   for (const [place, { open }] of parts.sources.entries()) {
     const source = open(async (news) => {

@@ -2,8 +2,11 @@
 // What a service manager is told: the protocol of sd_notify(3), over whatever sends one datagram.
 
 export interface ServiceManager {
-  /** All that is the agent's own is open. It counts as started some seconds later, however long a control plane is away: a boot waits for it. */
-  opened(): void;
+  /**
+   * All that is the agent's own is open. It counts as started some seconds later, however long a control plane is away: a boot waits for
+   * it. `waited` is called then, to say what it waits for.
+   */
+  opened(waited?: () => void): void;
   /** Started: the first state is where it belongs. Only the first call counts. */
   started(): void;
   /** One line for "systemctl status". */
@@ -70,8 +73,11 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager {
     send('READY=1');
   };
   return {
-    opened() {
-      waiting ??= setTimeout(started, options.patience ?? defaultPatience).unref();
+    opened(waited) {
+      waiting ??= setTimeout(() => {
+        waited?.();
+        started();
+      }, options.patience ?? defaultPatience).unref();
     },
     started,
     status(text) {

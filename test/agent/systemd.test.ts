@@ -98,8 +98,8 @@ describe('service manager', () => {
     const path = join(folder, 'notify');
     const heard = await listen(path);
     const told = manager({ NOTIFY_SOCKET: path }, [], 20);
-    told.opened();
-    while ((await heard()).length === 0) await pause(10);
+    told.opened(() => told.status('waiting'));
+    while ((await heard()).length < 2) await pause(10);
     told.started();
     const other = manager({ NOTIFY_SOCKET: path }, [], 20);
     other.opened();
@@ -108,7 +108,7 @@ describe('service manager', () => {
     ended.opened();
     ended.stopping();
     await pause(60);
-    expect(await heard()).toEqual(['READY=1', 'READY=1', 'STOPPING=1']);
+    expect(await heard()).toEqual(['STATUS=waiting', 'READY=1', 'READY=1', 'STOPPING=1']);
   });
 
   it('says nothing without a socket, and reports a deaf one once', () => {
