@@ -18,14 +18,22 @@ type Show = (key: string, param: Param<unknown>) => string;
 const showFlag: Show = (key) => flagName(key);
 const showArg: Show = (_key, param) => param.placeholder ?? '';
 
+/** The words of each of `params`: those that were typed, else what its environment variable says. */
+const wordsOf = (params: Params, typed: Words, env: Env): Words =>
+  Object.fromEntries(
+    Object.entries(params).map(([key, param]) => {
+      const given = typed[key] ?? [];
+      const outside = param.env === undefined ? '' : (env.getenv(param.env) ?? '');
+      return [key, given.length === 0 && outside !== '' ? [outside] : given];
+    }),
+  );
+
 /** Typed values of `params`; a key that may be left out and was is absent. */
-function readInput(params: Params, words: Words, env: Env, show: Show): Readonly<Record<string, unknown>> {
+function readInput(params: Params, words: Words, show: Show): Readonly<Record<string, unknown>> {
   const input: Record<string, unknown> = {};
   for (const [key, param] of Object.entries(params)) {
     const shown = show(key, param);
-    const outside = param.env === undefined ? '' : (env.getenv(param.env) ?? '');
-    const given = words[key] ?? [];
-    const raw = given.length === 0 && outside !== '' ? [outside] : given;
+    const raw = words[key] ?? [];
     if (raw.length === 0 && param.required === true) {
       const hint = `${shown} <${param.placeholder}>: ${param.summary}`;
       throw new KmeshError('KM_USAGE', `${shown} is missing`, { hint });
@@ -64,18 +72,23 @@ async function runCommand(
   env: Env,
   from: { program: Program; listen: ListenForSignals },
 ) {
-  const { command, words } = parsed;
+  const { command } = parsed;
   checkFormat(command, globals.output);
-  const input = {
-    ...readInput(command.args, words, env, showArg),
-    ...readInput(flagsOf(command), words, env, showFlag),
-  };
+  const args = wordsOf(command.args, parsed.words, env);
+  const flags = wordsOf(flagsOf(command), parsed.words, env);
+  const input = { ...readInput(command.args, args, showArg), ...readInput(flagsOf(command), flags, showFlag) };
   checkRoot(command, env);
   if (command.handlesSignals === true) from.listen();
   const { bpffs, cgroupRoot, runDir, verbose } = globals;
   const ambient = globals.noColor ? withoutColour(env) : env;
   const result = await command.run(
-    { env: ambient, place: { bpffs, cgroupRoot, runDir }, verbose, program: from.program, words },
+    {
+      env: ambient,
+      place: { bpffs, cgroupRoot, runDir },
+      verbose,
+      program: from.program,
+      words: { ...args, ...flags },
+    },
     input,
   );
   if (command.ownOutput !== true) {
@@ -100,7 +113,7 @@ export async function runCommandLine(
     return DONE;
   }
   try {
-    const globals = readInput(globalFlags, parsed.globals, env, showFlag) as GlobalInput;
+    const globals = readInput(globalFlags, wordsOf(globalFlags, parsed.globals, env), showFlag) as GlobalInput;
     if (parsed.kind === 'misuse') throw parsed.fault;
     return await runCommand(parsed, globals, env, { program, listen });
   } catch (thrown) {

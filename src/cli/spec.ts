@@ -13,7 +13,7 @@ export interface Context {
   readonly place: Place;
   readonly verbose: boolean;
   readonly program: Program;
-  /** As they were typed, before they became `input`. */
+  /** As they were typed or are in the environment, before they became `input`. */
   readonly words: Words;
 }
 

@@ -18,6 +18,7 @@ import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { loadedVersion } from '../kernel/pinned.ts';
 import { version } from '../version.ts';
+import { readNodeSettings, type SourceOptions } from './agent-sources.ts';
 import type { ChangeResult, Step } from './change.ts';
 import { isActive, systemctl, systemdRuns, unitFolder, wantsFolder } from './service/systemd.ts';
 import { agentUnit, loadUnit, unitTexts } from './service/units.ts';
@@ -27,6 +28,8 @@ export interface InstallOptions {
   readonly dryRun: boolean;
   /** An image is made below this folder: its files only. Default: this machine. */
   readonly root?: string;
+  /** What the agent will be told; the words that follow say the same. */
+  readonly agent: Omit<SourceOptions, 'place'>;
   readonly loadWords: readonly string[];
   readonly agentWords: readonly string[];
   /** Absolute paths that the agent reads. */
@@ -78,6 +81,9 @@ function insideRoot(root: string, path: string): string {
   });
 }
 
+const withoutEnvironment = (env: Env): Env =>
+  Object.assign(Object.create(env), { environ: () => ({}), getenv: () => undefined });
+
 /** The service's own directory is made by systemd, which does that below /run only. */
 function requireRunDir(runDir: string): void {
   if (runDir.startsWith('/run/')) return;
@@ -110,7 +116,7 @@ async function commandsFor(changed: boolean, place: Place): Promise<string[][]> 
 }
 
 /** Writes, enables and (where systemd runs) starts; a second time it changes nothing. */
-export async function installNode(_env: Env, options: InstallOptions): Promise<InstallResult> {
+export async function installNode(env: Env, options: InstallOptions): Promise<InstallResult> {
   const { dryRun } = options;
   const root = resolve(options.root ?? '/');
   const place = {
@@ -119,6 +125,8 @@ export async function installNode(_env: Env, options: InstallOptions): Promise<I
     runDir: resolve(options.place.runDir),
   };
   requireRunDir(place.runDir);
+  // What the agent would refuse is refused here; nobody's environment is the service's.
+  readNodeSettings(withoutEnvironment(env), { ...options.agent, place });
   const missing = wantedFiles(options, root, place).filter((wanted) => !isThere(join(root, wanted.path), wanted));
   const live = root === '/' && systemdRuns();
   const commands = live ? await commandsFor(missing.length > 0, place) : [];

@@ -48,6 +48,11 @@ const install = (...words: string[]) => machine.kmeshctl(...installWords(...word
 const uninstall = (...words: string[]) => machine.kmeshctl('uninstall', ...target, ...words);
 const property = (name: string, unit = 'kmeshctl-agent') => shell('systemctl show -P "$1" "$2"', name, unit);
 const programs = () => shell('ls /sys/fs/bpf/kmesh/links | tr "\\n" " "');
+/** What the health page says. */
+async function ready(): Promise<string> {
+  const ask = `fetch('http://127.0.0.1:15020/healthz/ready').then((a) => a.text()).then(console.log)`;
+  return (await machine.run(process.execPath, '-e', ask)).out.trim();
+}
 const status = async () => JSON.parse((await machine.kmeshctl('status', ...place(), '-o', 'json')).out);
 /** What may be there of ours: units, drop-ins, pins, the run directory. */
 const traces = () =>
@@ -78,8 +83,7 @@ describe('a service', { timeout: 180_000 }, () => {
     expect(await property('StatusText')).toBe('ready: 1 service, 1 workload');
     const { agent, maps } = await status();
     expect(agent.sources[0].name).toBe(config);
-    const ask = `fetch('http://127.0.0.1:15020/healthz/ready').then((a) => a.text()).then(console.log)`;
-    expect((await machine.run(process.execPath, '-e', ask)).out.trim()).toBe('ready');
+    expect(await ready()).toBe('ready');
     expect(maps.find((map: { name: string }) => map.name === 'endpoint').size).toBe(64);
     const started = await property('MainPID');
     expect((await install('--map-size', 'endpoint=64')).out).toBe('installed and running already\n');
@@ -207,6 +211,17 @@ WantedBy=multi-user.target`,
     expect(await property('ActiveState')).toBe('inactive');
     expect((await inside('uninstall', ...target)).out).toBe('uninstalled\n');
     expect(await traces()).toBe('');
+  });
+
+  it('starts while its control plane is away, and says what it waits for', async () => {
+    const xds = ['--xds', '127.0.0.1:1', '--xds-plaintext', '--metrics', '127.0.0.1:15020', ...place()];
+    const { code, err } = await machine.kmeshctl('install', ...target, ...xds);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(await property('ActiveState')).toBe('active');
+    expect(await property('StatusText')).toMatch(/^not ready: xds 127\.0\.0\.1:1 /);
+    expect(await ready()).toMatch(/^not ready: xds 127\.0\.0\.1:1 /);
+    expect(await programs()).toContain('connect4');
+    expect((await uninstall()).out).toBe('uninstalled; unloaded\n');
   });
 
   it('says why it did not start', async () => {

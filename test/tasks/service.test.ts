@@ -122,6 +122,16 @@ describe('an image', () => {
     expect(changed.steps).toEqual([{ action: 'write', what: join(units(), 'kmeshctl-agent.service') }]);
   });
 
+  it('holds what is given by environment variables of flags, and takes no others for the service', async () => {
+    const env = { XDS_ADDRESS: 'istiod:15012', NODE_NAME: 'n 1', KMESH_RUN_DIR: '/run/x', ISTIO_METAJSON_X: 'no json' };
+    const words = ['install', '--xds-root-cert', 'ca.pem', '--dry-run', '--root', image, '--target', 'node'];
+    const { stdout, stderr } = await runLine(program, words, { env });
+    expect(stderr).toBe('');
+    expect(stdout).toContain(
+      ' agent --bpffs /sys/fs/bpf/kmesh --run-dir /run/x --xds istiod:15012 --xds-root-cert /ca.pem --node "n 1"\n',
+    );
+  });
+
   it('is left as it was', async () => {
     await run('install', '--config', 'mesh');
     const dropIn = join(units(), 'kmeshctl-agent.service.d');
@@ -143,6 +153,8 @@ describe('an image', () => {
 
   it('is not begun with words that no service can use', async () => {
     expect((await run('install', '--config', '-')).stderr).toContain('a service has no standard input');
+    const folder = await run('install', '--config', 'mesh', '--xds-on-demand');
+    expect(folder).toMatchObject({ code: 2, stderr: expect.stringContaining('--xds-on-demand needs --xds') });
     const elsewhere = await run('install', '--config', 'mesh', '--run-dir', '/srv/kmesh');
     expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringContaining('must be below /run') });
     expect((await runLine(program, ['install', '--config', 'mesh'])).stderr).toContain('--target is missing');

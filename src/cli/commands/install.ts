@@ -17,7 +17,8 @@ export const install = command({
     'systemd does not run, and with --root, the units are written and enabled only. Done again with other flags it changes what ' +
     'differs.',
   examples: [
-    { line: 'kmeshctl install --target node --config /etc/kmesh', note: 'an agent that reads a folder' },
+    { line: 'kmeshctl install --target node --xds istiod.istio-system.svc:15012', note: 'an agent of a control plane' },
+    { line: 'kmeshctl install --target node --config /etc/kmesh', note: 'one that reads a folder' },
     { line: 'kmeshctl install --target node --config /etc/kmesh --dry-run', note: 'see what would be written and run' },
     { line: 'kmeshctl install --target node --config /etc/kmesh --root /mnt/image', note: 'into an image' },
   ],
@@ -29,8 +30,8 @@ export const install = command({
   },
   needsRoot: true,
   changesKernel: true,
-  async run(ctx, { root, dryRun, config }) {
-    if (config.includes('-')) {
+  async run(ctx, { root, dryRun, ...agent }) {
+    if (agent.config.includes('-')) {
       throw new KmeshError('KM_USAGE', '--config - is for a person: a service has no standard input');
     }
     const cwd = ctx.env.cwd();
@@ -38,6 +39,7 @@ export const install = command({
     return installNode(ctx.env, {
       place: ctx.place,
       dryRun,
+      agent,
       ...(root === undefined ? {} : { root }),
       loadWords: givenWords(sizeFlags, ctx.words, cwd),
       agentWords: givenWords(agentFlags, ctx.words, cwd),
