@@ -8,6 +8,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { agentMetrics } from '../../src/outputs/registry.ts';
 import { facts } from '../outputs/facts.ts';
+import { withIstiod } from '../support/istiod.ts';
+import { service } from '../support/kube.ts';
+import { openMeshNode } from '../support/mesh-node.ts';
 import { type AgentProcess, type Node, openNode } from '../support/node.ts';
 
 const cached = join(import.meta.dirname, '../../.cache/promtool');
@@ -50,13 +53,13 @@ const shop = (pods: number): string =>
     ),
   ].join('\n---\n');
 
-beforeAll(async () => {
-  node = await openNode('metrics', ['client']);
-  node.write('shop.yaml', shop(2));
-});
-afterAll(() => node?.close());
-
 describe('an agent with --metrics', () => {
+  beforeAll(async () => {
+    node = await openNode('metrics', ['client']);
+    node.write('shop.yaml', shop(2));
+  });
+  afterAll(() => node?.close());
+
   it('is ready once its first state is in the kernel', async () => {
     agent = node.startAgent({ words: ['--metrics', '127.0.0.1:0', '--heal-interval', '1s'] });
     address = await listening();
@@ -132,5 +135,37 @@ describe('an agent with --metrics', () => {
     expect(agent.log()).toContain(
       `error KM_LISTEN: metrics cannot be served at "127.0.0.1:${port}": something else listens`,
     );
+  });
+});
+
+withIstiod('an agent of a control plane', () => {
+  it('tells of its subscription, also once that is cut off', async () => {
+    const mesh = await openMeshNode('metrics-xds', ['cart-1']);
+    ({ node } = mesh);
+    try {
+      await mesh.istiod.put(service('cart', { addresses: ['10.96.0.1'] }), mesh.podObject('cart-1'));
+      agent = await mesh.started({ words: ['--metrics', '127.0.0.1:0'] });
+      address = await listening();
+      const url = 'type.googleapis.com/istio.workload.Address';
+      await node.until(async () => (await value('kmesh_model_objects{kind="service"}')) === 1);
+      const { text } = await page('/metrics');
+      expectNoRemarks(text);
+      expect(await value('kmesh_xds_connected')).toBe(1);
+      expect(await value('kmesh_xds_streams_total')).toBeGreaterThanOrEqual(1);
+      expect(await value('kmesh_xds_complete{type="authorization"}')).toBe(1);
+      expect(await value('kmesh_xds_held_resources{type="address"}')).toBeGreaterThanOrEqual(3);
+      expect(await value(`istio_xds_message_total{url="${url}"}`)).toBeGreaterThanOrEqual(1);
+      expect(await value(`istio_xds_message_bytes_total{url="${url}"}`)).toBeGreaterThan(100);
+      expect(await value('kmesh_xds_nacks_total{type="address"}')).toBe(0);
+      expect(await value('kmesh_apply_duration_seconds_count')).toBeGreaterThanOrEqual(1);
+
+      await mesh.istiod.disconnect('clean');
+      await node.until(async () => (await value('istio_xds_connection_terminations_total{reason="Complete"}')) >= 1);
+      await node.until(async () => (await value('kmesh_xds_connected')) === 1);
+      expect(await value('kmesh_xds_streams_total')).toBeGreaterThanOrEqual(2);
+      expect((await page('/healthz/ready')).status).toBe(200);
+    } finally {
+      await mesh.close();
+    }
   });
 });
