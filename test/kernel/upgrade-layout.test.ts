@@ -27,11 +27,17 @@ const edits: readonly Edit[] = [
   { file: structs, from: /( {2}service_id: u32,\n)( {2}count: u32,\n)/, to: '$2$1' },
   { file: abi, from: /(\t__u32 workload_id;\n)(\t__u32 threshold;.*\n)(\t__u32 alias;\n)/, to: '$1$3$2' },
   { file: structs, from: /( {2}threshold: u32,\n)( {2}alias: u32,\n)/, to: '$2$1' },
+  { file: abi, from: /(struct km_miss \{\n)/, to: '$1\t__u64 first_ns;\n' },
+  { file: abi, from: /KM_SIZE\(km_miss, .*/, to: 'KM_SIZE(km_miss, 24);' },
+  { file: structs, from: "struct('km_miss', {", to: "struct('km_miss', { first_ns: u64," },
+  { file: 'bpf/maps/miss.bpf.h', from: 'max_entries, 65536', to: 'max_entries, 131072' },
+  { file: 'src/kernel/sizes.ts', from: 'misses: 65536', to: 'misses: 131072' },
   { file: abi, from: /\t__u64 reserved\[4\];/, to: '\t__u64 extra;\n\t__u64 reserved[3];' },
   { file: structs, from: 'reserved: u64s(4)', to: 'extra: u64, reserved: u64s(3)' },
 ];
-const converted = ['active', 'affinity', 'client', 'endpoint'];
+const converted = ['active', 'affinity', 'client', 'endpoint', 'miss'];
 const key = { client: 7n, backend_id: 9 };
+const asked = { since_ns: 7n, state: 2 };
 const remembered = { used_ns: 5n, addr: '10.0.0.9', workload_id: 3, port: 80 };
 
 let node: Node;
@@ -66,6 +72,7 @@ test('everything is converted by name, and no call fails', async () => {
   const enrolled = await node.kmeshctl('enroll', node.pod('client').cgroup, '--workload', 'shop/client');
   expect(enrolled).toMatchObject({ code: 0 });
   node.held((plane) => plane.map('affinity').put([[key, remembered]]));
+  node.held((plane) => plane.map('miss').put([['fd00::5', asked]]));
   const before = node.held((plane) => ({ contents: normalise(plane), sock: plane.info('sock').id }));
   expect(Object.keys(before.contents.clients)).toHaveLength(1);
   const load = await startLoad(node.pod('client'), { host: '10.96.0.1', port: 80, udp: true });
@@ -77,6 +84,7 @@ test('everything is converted by name, and no call fails', async () => {
   expect(steps.filter((s) => s.detail?.endsWith('converted')).map((s) => s.what.replace('map ', ''))).toEqual(
     expect.arrayContaining(converted),
   );
+  expect(steps.find((s) => s.what === 'map misses')?.detail).toContain('starts anew');
   const refused = await node.kmeshctl('dump', 'services');
   expect(refused.err).toContain('KM_VERSION_MISMATCH');
   const unknown = await node.kmeshctl('enroll', node.pod('one').cgroup);
@@ -97,6 +105,7 @@ test('everything is converted by name, and no call fails', async () => {
   const after = node.held((plane) => ({ contents: normalise(plane), sock: plane.info('sock').id }));
   expect(after).toEqual(before);
   expect(node.held((plane) => plane.map('affinity').get(key))).toEqual(remembered);
+  expect(node.held((plane) => plane.map('miss').get('fd00::5'))).toEqual(asked);
 
   expect(open()).toBeGreaterThanOrEqual(1n);
   const { failures, answers, calls } = await load.end();
