@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything at a glance.
 import type { AgentStatus, Status } from '../../tasks/status.ts';
+import { counted } from '../counted.ts';
 import type { Block, Cell, Tone } from '../spec.ts';
+import { viewXds } from './xds.ts';
 
 /** Fill at which a map is shown as a worry: the agent grows it a little before it is full. */
 const worry = 90;
@@ -24,8 +26,11 @@ function agentRow({ agent, agentFault }: Status): Cell {
   return agent.ready ? { text: `ready: ${what}`, tone: 'good' } : { text: `not ready: ${what}`, tone: 'bad' };
 }
 
-const sourceText = ({ name, complete, files, objects }: AgentStatus['sources'][number]): string =>
-  complete ? `${name}: ${files} files, ${objects} objects` : `${name}: still being read`;
+function sourceText({ name, complete, files, objects, xds }: AgentStatus['sources'][number]): string {
+  if (!complete) return xds === undefined ? `${name}: still being read` : `${name}: has not told everything yet`;
+  const held = counted(objects, 'object');
+  return xds === undefined ? `${name}: ${counted(files, 'file')}, ${held}` : `${name}: ${held}`;
+}
 
 function demandText({ addresses, waiting, onMiss, known }: NonNullable<AgentStatus['demand']>): string {
   const meanwhile = { direct: 'first connections go direct', refuse: 'first connections are refused' }[onMiss];
@@ -40,6 +45,7 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
     ...agent.sources.map((source): [string, Cell] => ['source', sourceText(source)]),
     ['services', agent.services],
     ['workloads', agent.workloads],
+    ...(agent.policies === 0 ? [] : [['policies', agent.policies] satisfies [string, Cell]]),
     ...agent.notReady.map((reason): [string, Cell] => ['not ready', { text: reason, tone: 'bad' }]),
   ];
   if (agent.writeFault !== undefined) rows.push(['kernel write', { text: agent.writeFault, tone: 'bad' }]);
@@ -89,6 +95,7 @@ export function* viewStatus(status: Status): Generator<Block> {
   yield { kind: 'facts', rows };
   if (agent !== undefined) {
     yield { kind: 'facts', title: 'Agent', rows: agentFacts(agent) };
+    for (const source of agent.sources) yield* viewXds(source, agent.demand);
     yield* remarks('Refused', 'bad', agent.faults);
     yield* remarks('Warnings', 'warn', agent.warnings);
     yield* ignored(agent.ignored);
