@@ -9,6 +9,7 @@ import { isV4 } from '../../net/address.ts';
 import { socketAddressText } from '../../net/socket-address.ts';
 import { type HeldBackend, readBackend, tableEntry } from './backend.ts';
 import type { HeldClient } from './client.ts';
+import { unanswered } from './demand.ts';
 import { findHeldFrontend } from './frontend.ts';
 import { readName } from './names.ts';
 
@@ -55,7 +56,10 @@ export function explainByKernel(
   const left = (why: string): KernelExplanation => ({ outcome: 'left-alone', why, ...none });
   const { protocol, address, port } = target;
   const found = findHeldFrontend(plane, protocol, address, port, client?.namespaceId ?? 0);
-  if (!found) return left('no frontend: the mesh does not know this destination');
+  // A range says nothing of addresses that were not asked for yet.
+  const open = found && found.length === undefined ? undefined : unanswered(plane, client, address);
+  if (open?.refused) return { ...left(open.why), outcome: 'refused' };
+  if (!found) return left(open?.why ?? 'no frontend: the mesh does not know this destination');
   const text = found.length === undefined ? found.address : `${found.address}/${found.length}`;
   const frontend = `${protocol}/${socketAddressText(text, port)}`;
   const backend = found.backendId === 0 ? undefined : readBackend(plane, found.backendId);
@@ -84,6 +88,7 @@ export function explainByKernel(
       out: '',
     })),
     notes: [
+      ...(open ? ['the address was not answered for yet: a service of its own would come before the range'] : []),
       ...(client && !client.enrolled ? [notEnrolled] : []),
       ...(backend.policy === 'least-request' ? [leastRequest] : []),
     ],
