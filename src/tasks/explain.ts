@@ -9,6 +9,7 @@ import type { DataPlane } from '../kernel/dataplane.ts';
 import { openPinned } from '../kernel/pinned.ts';
 import { parseSocketAddress } from '../net/socket-address.ts';
 import { findClient, type HeldClient } from './held/client.ts';
+import { unanswered } from './held/demand.ts';
 import { explainByKernel, type KernelExplanation, type Target } from './held/explain.ts';
 
 export type { Candidate } from '../admin/types.ts';
@@ -66,6 +67,8 @@ async function explainOn(
   const client = from === undefined ? undefined : findClient(plane, place, from);
   const kernel = explainByKernel(plane, client, target, monotonicNs);
   const model = await askAgent(place, client, target);
+  // What the agent does not know yet it cannot judge.
+  const judges = model !== undefined && (model.backend !== '' || !unanswered(plane, client, target.address));
   const at = (c: Candidate) => `${c.workload} ${c.address}`;
   const weights = new Map(model?.candidates.map((c) => [at(c), c.weight]));
   const out = model?.candidates.filter((c) => c.out !== '') ?? [];
@@ -74,7 +77,7 @@ async function explainOn(
     ...target,
     ...kernel,
     candidates: [...kernel.candidates.map((c) => ({ ...c, weight: weights.get(at(c)) ?? 0 })), ...out],
-    notes: [...kernel.notes, ...(model?.notes ?? []), ...disagreement(kernel, model)],
+    notes: [...kernel.notes, ...(judges ? model.notes : []), ...disagreement(kernel, model)],
     agent: model !== undefined,
   };
 }
