@@ -49,7 +49,11 @@ withIstiod('views', () => {
   afterAll(() => mesh?.close());
 
   test('a Service is preferred to ServiceEntries of other namespaces, but not to that of the client', async () => {
-    await mesh.istiod.put(service('one', { addresses: ['10.96.0.1'] }), entry('same', 'other', ['10.96.0.1'], 'two'));
+    await mesh.istiod.put(
+      service('one', { addresses: ['10.96.0.1'] }),
+      // Of the same host name: the Service is the canonical one.
+      entry('same', 'other', ['10.96.0.1'], 'two', 'one.shop.svc.cluster.local'),
+    );
     await mesh.settled();
     expect(await everyone('10.96.0.1')).toEqual(['one', 'one', 'two']);
     await mesh.istiod.remove(service('one'));

@@ -9,6 +9,7 @@ import { type HeldFrontend, readFrontends } from '../../src/tasks/held/frontend.
 import { readNames } from '../../src/tasks/held/names.ts';
 import type { Istiod } from './istiod.ts';
 import type { Node } from './node.ts';
+import type { Served } from './served.ts';
 import { answerText, type Expected, expectedOf, type Rules } from './ztunnel-rules.ts';
 
 const patienceMs = 90_000;
@@ -54,14 +55,19 @@ function heldAnswers(plane: DataPlane, expected: Expected): ReadonlyMap<string, 
   return found;
 }
 
+export interface Taken {
+  /** What of it the node takes, when it cannot take all. */
+  readonly taken?: (served: Served) => Served;
+}
+
 /** Waits until the kernel holds what istiod serves, as the rules have it, and nothing else; tells what differs when it does not. */
 export async function expectKernelLikeIstiod(
   node: Node,
   istiod: Istiod,
-  rules: Partial<Rules> = {},
+  { taken = (served: Served) => served, ...rules }: Partial<Rules> & Taken = {},
 ): Promise<Expected> {
   for (const end = performance.now() + patienceMs; ; await pause(20)) {
-    const expected = expectedOf(await istiod.served(), { node: 'node-a', ...rules });
+    const expected = expectedOf(taken(await istiod.served()), { node: 'node-a', ...rules });
     const held = node.held((plane) => heldAnswers(plane, expected));
     // Of several that the rules allow the one that is there counts.
     const wanted = new Map([...expected].map(([key, any]) => [key, any.find((a) => a === held.get(key)) ?? any[0]]));

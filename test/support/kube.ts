@@ -87,7 +87,11 @@ export interface PodOptions extends Meta {
 
 export function pod(name: string, options: PodOptions): KubeObject {
   const { addresses, app = name.replace(/-\d+$/, ''), node = 'node-a', ready = true, hostNetwork = false } = options;
-  const ports = Object.entries(options.ports ?? {}).map(([port, containerPort]) => ({ name: port, containerPort, protocol: 'TCP' }));
+  const ports = Object.entries(options.ports ?? {}).map(([port, containerPort]) => ({
+    name: port,
+    containerPort,
+    protocol: 'TCP',
+  }));
   return {
     apiVersion: 'v1',
     kind: 'Pod',

@@ -2,7 +2,7 @@
 // A node "node-a" whose agent subscribes to a real istiod, with pods that call services and are called.
 import type { Pod } from '../../src/demo/lab.ts';
 import { type Istiod, type IstiodOptions, startIstiod } from './istiod.ts';
-import { expectKernelLikeIstiod } from './kernel-like.ts';
+import { expectKernelLikeIstiod, type Taken } from './kernel-like.ts';
 import { clusterNode, type KubeObject, namespace, pod } from './kube.ts';
 import { type AgentProcess, type Node, openNode, type StartAgent } from './node.ts';
 import { type Python, startPython } from './python.ts';
@@ -16,7 +16,7 @@ export interface MeshNode {
   /** The same, and waits until it is ready. */
   started(options?: StartAgent): Promise<AgentProcess>;
   /** The kernel holds what istiod serves. */
-  settled(rules?: Partial<Rules>): Promise<void>;
+  settled(rules?: Partial<Rules> & Taken): Promise<void>;
   /** A pod of this node as istiod knows it. */
   podObject(name: string, options?: Partial<Parameters<typeof pod>[1]>): KubeObject;
   lab(name: string): Pod;

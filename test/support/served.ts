@@ -42,6 +42,8 @@ export interface ServedWorkload {
     >
   >;
   readonly networkMode?: string;
+  readonly tunnelProtocol?: string;
+  readonly waypoint?: Gateway;
   readonly networkGateway?: Gateway;
   readonly capacity?: number;
   readonly authorizationPolicies?: readonly string[];

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # A server with a name: server.py NAME tcp/8080 udp/5300 mptcp/8081 tfo/8082 tcp/9000-9031 … on every address of both families.
 # TCP: says "NAME PORT" first, then answers each line with "NAME PORT LINE". UDP: answers "NAME PORT TEXT".
-# "who" as a line is answered with the peer's address; "reset" makes it close with RST. Prints "ready" once all listen.
+# "who" as a line is answered with the peer's address; "reset" makes it close with RST. http/8080: HTTP, 10 ms an answer.
+# Prints "ready" once all listen.
 import asyncio
 import socket
 import struct
@@ -45,6 +46,21 @@ async def serve(name, port, reader, writer):
         writer.close()
 
 
+async def serve_http(name, reader, writer):
+    try:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            last = b"connection: close" in head.lower()
+            await asyncio.sleep(0.01)
+            kept = "close" if last else "keep-alive"
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\nConnection: {kept}\r\n\r\n{name}".encode())
+            if last:
+                break
+    except (OSError, asyncio.IncompleteReadError):
+        pass
+    finally:
+        writer.close()
+
+
 class Echo(asyncio.DatagramProtocol):
     def __init__(self, hello):
         self.hello = hello
@@ -70,7 +86,7 @@ async def main(name, specs):
                 s.bind(("::", port))
                 servers.append(await loop.create_datagram_endpoint(lambda p=port: Echo(f"{name} {p}"), sock=s))
             else:
-                on = lambda r, w, p=port: serve(name, p, r, w)
+                on = lambda r, w, k=kind, p=port: serve_http(name, r, w) if k == "http" else serve(name, p, r, w)
                 servers.append(await asyncio.start_server(on, sock=listener(kind, port)))
     print("ready", flush=True)
     # Ends with its starter: stdin is a pipe that it holds.
