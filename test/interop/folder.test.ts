@@ -32,7 +32,7 @@ spec:
   endpoints: [{address: ${mesh.lab('other-1').address4}}]
 `;
   const known = (address: string) =>
-    mesh.node.held((plane) => [...plane.map('frontend').keys()].some(({ addr }) => addr === address));
+    mesh.node.held((plane) => [...plane.map('frontend').entries()].some(([{ addr }]) => addr === address));
   const narrowed = { [`${key}:53`]: ['udp'], [`${key}:80`]: ['tcp'] } as const;
 
   beforeAll(async () => {
@@ -70,19 +70,19 @@ spec:
   test('once istiod lets go of something, the one in the folder comes into effect', async () => {
     const both = serviceEntry('both', {
       addresses: ['10.96.0.7'],
-      endpoints: [{ address: mesh.lab('dns-1').address4 }],
+      endpoints: [{ address: mesh.lab('other-1').address4 }],
       targetPort: 9000,
     });
     await mesh.istiod.put(both);
     mesh.node.write('both.yaml', serviceYaml('both', '10.96.0.6'));
     await mesh.node.until(() => known('10.96.0.7'));
-    expect(await mesh.calls('10.96.0.7')).toEqual({ 'dns-1': 40 });
+    expect(await mesh.calls('10.96.0.7')).toEqual({ 'other-1': 40 });
     await mesh.istiod.remove(both);
     await mesh.node.until(() => known('10.96.0.6') && !known('10.96.0.7'));
     expect(await mesh.calls('10.96.0.6')).toEqual({ 'other-1': 40 });
     await mesh.istiod.put(both);
     await mesh.node.until(() => known('10.96.0.7') && !known('10.96.0.6'));
-    expect(await mesh.calls('10.96.0.7')).toEqual({ 'dns-1': 40 });
+    expect(await mesh.calls('10.96.0.7')).toEqual({ 'other-1': 40 });
     await mesh.istiod.remove(both);
   });
 

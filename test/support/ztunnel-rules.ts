@@ -72,12 +72,39 @@ function winners(claims: readonly Claim[], namespace: string): readonly Claim[] 
   return left;
 }
 
+interface World {
+  /** "namespace/hostname" -> the workloads that name it. */
+  readonly members: ReadonlyMap<string, readonly ServedWorkload[]>;
+  /** Where this node is, as its own workloads tell. */
+  readonly here: ServedWorkload | undefined;
+}
+
+function membersOf(served: Served): World['members'] {
+  const members = new Map<string, ServedWorkload[]>();
+  for (const workload of workloadsOf(served)) {
+    for (const key of Object.keys(workload.services ?? {})) {
+      const held = members.get(key);
+      if (held) held.push(workload);
+      else members.set(key, [workload]);
+    }
+  }
+  return members;
+}
+
+const localityOf = (served: Served, node: string): ServedWorkload | undefined =>
+  workloadsOf(served).find((w) => w.node === node && w.locality !== undefined);
+
 export function expectedOf(served: Served, rules: Rules): Expected {
   const claims = claimsOf(servicesOf(served), rules.network ?? '');
-  const workloads = workloadsOf(served);
+  const world: World = { members: membersOf(served), here: localityOf(served, rules.node) };
+  // Ranges are looked at for every address; of single addresses only those that are the same.
+  const ranges = claims.filter((c) => c.range);
+  const singles = new Map<string, Claim[]>();
+  for (const claim of claims) if (!claim.range) singles.set(claim.bits, [...(singles.get(claim.bits) ?? []), claim]);
   const expected = new Map<string, readonly string[]>();
   for (const { text, bits, range, service } of claims) {
-    const inside = claims.filter((c) => c.bits.length <= bits.length && c.bits === bits.slice(0, c.bits.length));
+    const around = ranges.filter((c) => c.bits === bits.slice(0, c.bits.length));
+    const inside = range ? around : [...(singles.get(bits) ?? []), ...around];
     const sameFamily = inside.filter((c) => isFour(c.text) === isFour(text));
     for (const { servicePort: port } of service.ports ?? []) {
       for (const protocol of ['tcp', 'udp'] as const) {
@@ -89,7 +116,7 @@ export function expectedOf(served: Served, rules: Rules): Expected {
           const level =
             range || winners(exact, namespace).length === 0 ? serving.filter((c) => range || c.range) : exact;
           const answers = winners(level, namespace).map((winner) =>
-            answerOf(winner.service, workloads, port, protocol, isFour(text), rules),
+            answerOf(winner.service, world, port, protocol, isFour(text), rules),
           );
           const at = `${protocol} ${text.includes(':') ? `[${text}]` : text}:${port}`;
           expected.set(`${at} from ${namespace || 'elsewhere'}`, answers.length > 0 ? answers : ['nobody']);
@@ -110,7 +137,7 @@ export function answerText(service: string, passthrough: boolean, places: readon
 
 function answerOf(
   service: ServedService,
-  workloads: readonly ServedWorkload[],
+  world: World,
   port: number,
   protocol: Protocol,
   dialsFour: boolean,
@@ -119,10 +146,10 @@ function answerOf(
   const key = `${service.namespace}/${service.hostname}`;
   const mode = service.loadBalancing?.mode;
   if (mode === 'PASSTHROUGH') return answerText(key, true, []);
-  const able = workloads.flatMap((w) => ableOf(service, key, w, port, rules));
+  const able = (world.members.get(key) ?? []).flatMap((w) => ableOf(service, key, w, port, rules));
   for (const addressOf of preferences(dialsFour, protocol)) {
     const reachable = able.filter((a) => addressOf(a.addresses) !== undefined);
-    const near = nearest(service, reachable, workloads, rules);
+    const near = nearest(service, reachable, world, rules);
     if (near.length === 0) continue;
     const total = near.reduce((sum, { workload }) => sum + capacityOf(workload), 0);
     const places = near.map((a) => ({
@@ -170,16 +197,9 @@ function preferences(dialsFour: boolean, protocol: Protocol) {
   return protocol === 'udp' ? [six, four] : [(all: readonly string[]) => six(all) ?? four(all)];
 }
 
-function nearest(
-  service: ServedService,
-  all: readonly Able[],
-  workloads: readonly ServedWorkload[],
-  rules: Rules,
-): readonly Able[] {
+function nearest(service: ServedService, all: readonly Able[], { here }: World, rules: Rules): readonly Able[] {
   const scopes = service.loadBalancing?.routingPreference ?? [];
   const mode = service.loadBalancing?.mode;
-  // Where this node is, its own workloads tell.
-  const here = workloads.find((w) => w.node === rules.node && w.locality !== undefined);
   const labels = (w: ServedWorkload | undefined, node = w?.node): Record<string, string> => ({
     REGION: w?.locality?.region ?? '',
     ZONE: w?.locality?.zone ?? '',
