@@ -27,6 +27,7 @@ export function argTerm(param: Param<unknown>): string {
 /** Summary with what may be given, the default and where else it is read from. */
 export function paramText(param: Param<unknown>): string {
   const notes = [
+    param.required === true ? 'required' : undefined,
     param.choices === undefined ? undefined : `one of ${param.choices.join(', ')}`,
     param.repeatable === true ? 'repeatable' : undefined,
     param.fallback === undefined || param.fallback === '' ? undefined : `default: ${param.fallback}`,

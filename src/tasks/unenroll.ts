@@ -27,6 +27,9 @@ export async function unenrollCgroup(_env: Env, options: UnenrollOptions): Promi
   if (workload !== undefined && (options.cgroup !== undefined || options.pid !== undefined)) {
     throw new KmeshError('KM_USAGE', 'a workload and a cgroup were given', { hint: 'give one of them' });
   }
+  if (workload === undefined && options.cgroup === undefined && options.pid === undefined) {
+    throw new KmeshError('KM_USAGE', 'nothing to take out was given', { hint: 'give a cgroup, --pid or --workload' });
+  }
   const path = workload === undefined ? resolveCgroup(place, options) : undefined;
   const id = path === undefined ? undefined : cgroupId(path);
 
