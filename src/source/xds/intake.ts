@@ -178,6 +178,8 @@ export function openIntake(options: IntakeOptions): Intake {
       };
       let fault = '';
       try {
+        // What is held may be long to write, so not for a server that is not there.
+        if (!(await stream.ready)) return { fault };
         enqueue(stream, async () => {
           events.onBegin();
           for (const request of await inSlices(session.open())) await write(stream, request);

@@ -16,6 +16,8 @@ export interface StreamEnd {
 }
 
 export interface Stream {
+  /** True once there is a connection; false: the stream ended before. */
+  readonly ready: Promise<boolean>;
   send(bytes: Uint8Array): void;
   /** The next message; undefined once the stream is over. One at a time. */
   next(): Promise<Uint8Array | undefined>;
@@ -70,6 +72,10 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
   const ended = new Promise<StreamEnd>((resolve) => {
     settle = resolve;
   });
+  let connected: (yes: boolean) => void = () => {};
+  const ready = new Promise<boolean>((resolve) => {
+    connected = resolve;
+  });
 
   const end = (how: StreamEnd) => {
     if (over) return;
@@ -78,6 +84,7 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     wanting = undefined;
     unsent.length = 0;
     stopWatch();
+    connected(false);
     channel?.close();
     settle(how);
   };
@@ -89,10 +96,9 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     const target = targetOf(server);
     channel = new Channel(target, secure.credentials, { ...options, ...secure.options });
     // A call that cannot be made for another reason ends by itself.
-    stopWatch = timers.after(connectMs, () => {
-      if (channel?.getConnectivityState(false) === connectivityState.READY) return;
-      cancel(`no connection to ${serverText(server)} within ${connectMs / 1000} s`);
-    });
+    stopWatch = timers.after(connectMs, () =>
+      cancel(`no connection to ${serverText(server)} within ${connectMs / 1000} s`),
+    );
     call = channel.createCall(method, Number.POSITIVE_INFINITY, undefined, null, undefined);
     call.start(metadata, {
       onReceiveMetadata() {},
@@ -106,6 +112,16 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     });
     write();
     if (wanting) call.startRead();
+    watch(channel);
+  };
+
+  const watch = (of: Channel) => {
+    if (over) return;
+    const state = of.getConnectivityState(false);
+    if (state === connectivityState.READY) {
+      stopWatch();
+      connected(true);
+    } else of.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => watch(of));
   };
 
   let writing = false;
@@ -132,6 +148,7 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
   });
 
   return {
+    ready,
     ended,
     send(bytes) {
       if (over) return;
@@ -159,14 +176,14 @@ async function credentialsOf(server: XdsServer): Promise<Secure> {
   if (!tls) return { credentials: credentials.createInsecure(), options: {} };
   const root = await read(tls.rootFile, 'root certificate');
   requireCertificates(tls.rootFile, root);
-  if (tls.serverName !== undefined) {
-    return { credentials: credentials.createSsl(root), options: { 'grpc.ssl_target_name_override': tls.serverName } };
+  const name = tls.serverName ?? host;
+  if (parseAddress(name) === undefined) {
+    return { credentials: credentials.createSsl(root), options: { 'grpc.ssl_target_name_override': name } };
   }
-  if (parseAddress(host) === undefined) return { credentials: credentials.createSsl(root), options: {} };
   // An address may not be asked for as a server's name in the handshake, but it is what the certificate must be for.
   return {
     credentials: credentials.createSsl(root, null, null, {
-      checkServerIdentity: (_name, certificate) => checkServerIdentity(host, certificate),
+      checkServerIdentity: (_asked, certificate) => checkServerIdentity(name, certificate),
     }),
     options: { 'grpc.ssl_target_name_override': defaultServer.replace(/:\d+$/, '') },
   };

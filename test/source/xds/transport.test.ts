@@ -73,6 +73,7 @@ test.each([
   ['by the name it is dialled by', 'localhost', undefined],
   ['by the address it is dialled by', '127.0.0.1', undefined],
   ['by the name that is said to be its own', '127.0.0.1', 'istiod.example'],
+  ['by the address that is said to be its own', 'localhost', '127.0.0.1'],
 ])('TLS: the certificate is checked %s', async (_how, host, serverName) => {
   const { port } = await serve({ tls: good });
   const tls = { rootFile: good.root, ...(serverName !== undefined && { serverName }) };
