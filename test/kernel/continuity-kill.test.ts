@@ -16,7 +16,18 @@ import { type AgentProcess, type Node, openNode } from '../support/node.ts';
 const SERVICES = 2000;
 const ROUNDS = { least: 5, most: 10 };
 /** Written by programs, not by the agent. */
-const ofPrograms = new Set(['sock', 'active', 'robin', 'affinity', 'udp_flow', 'udp_reverse', 'reason', 'version']);
+const ofPrograms = new Set([
+  'sock',
+  'active',
+  'robin',
+  'affinity',
+  'udp_flow',
+  'udp_reverse',
+  'miss',
+  'misses',
+  'reason',
+  'version',
+]);
 
 let node: Node;
 let agent: AgentProcess;
