@@ -44,14 +44,14 @@ const smallSubmission = 256;
 /** Changes looked at between two pauses. */
 const changesAStep = 16;
 
-interface Entry {
-  readonly change: Change;
-  readonly ticket: Ticket | undefined;
-}
-
 interface Submission {
   readonly changes: readonly Change[];
   readonly ticket: Ticket | undefined;
+}
+
+/** A submission that was sorted in: its changes are known by numbers from `base` on, which costs no object for each of many thousands. */
+interface Sorted extends Submission {
+  readonly base: number;
 }
 
 type Kind = 'workload' | 'service' | 'policy';
@@ -61,69 +61,123 @@ interface Named {
   readonly key: string;
 }
 
-function nameOf(change: Change): Named {
+function kindOf(change: Change): Kind {
+  if (change.kind === 'put-workload' || change.kind === 'remove-workload') return 'workload';
+  return change.kind === 'put-service' || change.kind === 'remove-service' ? 'service' : 'policy';
+}
+
+function keyOf(change: Change): string {
   switch (change.kind) {
     case 'put-workload':
-      return { kind: 'workload', key: change.workload.uid };
+      return change.workload.uid;
     case 'remove-workload':
-      return { kind: 'workload', key: change.uid };
+      return change.uid;
     case 'put-service':
-      return { kind: 'service', key: serviceKey(change.service) };
-    case 'remove-service':
-      return { kind: 'service', key: change.key };
+      return serviceKey(change.service);
     case 'put-policy':
-      return { kind: 'policy', key: policyKey(change.policy) };
-    case 'remove-policy':
-      return { kind: 'policy', key: change.key };
+      return policyKey(change.policy);
+    default:
+      return change.key;
   }
 }
 
-function addTo(index: Map<string, string[]>, key: string, value: string): void {
-  const list = index.get(key);
-  if (list) list.push(value);
-  else index.set(key, [value]);
+/** Numbers by text, several each, without a list for each text. */
+function numberLists() {
+  const heads = new Map<string, number>();
+  let values: number[] = [];
+  let nexts: number[] = [];
+  return {
+    add(key: string, value: number): void {
+      nexts.push(heads.get(key) ?? -1);
+      heads.set(key, values.push(value) - 1);
+    },
+    /** The numbers of `key`, which are forgotten. */
+    *take(key: string): Generator<number> {
+      const [of, next] = [values, nexts];
+      let at = heads.get(key) ?? -1;
+      heads.delete(key);
+      for (; at >= 0; at = next[at] as number) yield of[at] as number;
+    },
+    clear(): void {
+      heads.clear();
+      values = [];
+      nexts = [];
+    },
+  };
 }
 
 /** `superseded` is told of submissions none of whose changes wait any more, because later ones took their place. */
 export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = smallSubmission): Waiting {
   let submissions: Submission[] = [];
-  const entries: Readonly<Record<Kind, Map<string, Entry>>> = {
+  let sorted: Sorted[] = [];
+  let numbered = 0;
+  /** Key -> number of the change. */
+  const entries: Readonly<Record<Kind, Map<string, number>>> = {
     workload: new Map(),
     service: new Map(),
     policy: new Map(),
   };
-  /** Service key -> uids of workloads that some waiting change puts there; address text -> keys of services. May name some that wait no more. */
-  const joining = new Map<string, string[]>();
-  const claiming = new Map<string, string[]>();
+  /** Service key -> puts of workloads there; address text -> puts of services. Some may wait no more. */
+  const joining = numberLists();
+  const claiming = numberLists();
   let urgent: Named[] = [];
 
   const count = (): number => entries.workload.size + entries.service.size + entries.policy.size;
   const isEmpty = (): boolean => submissions.length === 0 && count() === 0;
   const isSmall = ({ changes }: Submission): boolean => changes.length <= mostSmall;
 
-  const enter = (change: Change, ticket: Ticket | undefined): Named => {
-    const name = nameOf(change);
-    const held = entries[name.kind];
-    const older = held.get(name.key)?.ticket;
-    held.set(name.key, { change, ticket });
-    if (older && --older.left === 0) superseded(older);
-    if (change.kind === 'put-workload') {
-      for (const key of change.workload.services.keys()) addTo(joining, key, name.key);
-    } else if (change.kind === 'put-service') {
-      for (const address of change.service.addresses) addTo(claiming, addressText(address), name.key);
+  const submissionOf = (number: number): Sorted => {
+    let low = 0;
+    for (let high = sorted.length; high - low > 1; ) {
+      const middle = (low + high) >>> 1;
+      if ((sorted[middle] as Sorted).base <= number) low = middle;
+      else high = middle;
     }
-    return name;
+    return sorted[low] as Sorted;
+  };
+  /** Undefined when all was forgotten meanwhile. */
+  const changeAt = (number: number): Change | undefined => {
+    const submission = submissionOf(number) as Sorted | undefined;
+    return submission?.changes[number - submission.base];
+  };
+
+  const enter = (change: Change, number: number): void => {
+    const held = entries[kindOf(change)];
+    const key = keyOf(change);
+    const older = held.get(key);
+    const ticket = older === undefined ? undefined : submissionOf(older).ticket;
+    held.set(key, number);
+    if (ticket && --ticket.left === 0) superseded(ticket);
+    if (change.kind === 'put-workload') {
+      for (const service of change.workload.services.keys()) joining.add(service, number);
+    } else if (change.kind === 'put-service') {
+      for (const address of change.service.addresses) claiming.add(addressText(address), number);
+    }
+  };
+  const open = ({ changes, ticket }: Submission): number => {
+    const base = numbered;
+    sorted.push({ base, changes, ticket });
+    numbered += changes.length;
+    return base;
+  };
+  const forget = (): void => {
+    sorted = [];
+    numbered = 0;
+    joining.clear();
+    claiming.clear();
+    urgent = [];
   };
 
   /** Sorts in what was submitted. */
   function* sort(): Steps<void> {
     let seen = 0;
     for (let next = submissions[0]; next; next = submissions[0]) {
-      const { changes, ticket } = next;
+      const base = open(next);
       const small = isSmall(next);
-      for (const change of changes) {
-        const name = enter(change, ticket);
-        if (small) urgent.push(name);
+      for (let i = 0; i < next.changes.length; i++) {
+        const change = next.changes[i] as Change;
+        enter(change, base + i);
+        if (small) urgent.push({ kind: kindOf(change), key: keyOf(change) });
         if (++seen % changesAStep === 0) yield;
         // Forgotten meanwhile.
         if (submissions[0] !== next) return;
@@ -137,13 +191,14 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
     const part: Part = { changes: [], tickets: new Map(), work: 0 };
     const services = new Set<string>();
     const addresses = new Set<string>();
-    const open: Named[] = [];
+    const left: Named[] = [];
 
     const take = ({ kind, key }: Named): Change | undefined => {
-      const entry = entries[kind].get(key);
-      if (!entry) return undefined;
+      const number = entries[kind].get(key);
+      if (number === undefined) return undefined;
       entries[kind].delete(key);
-      const { change, ticket } = entry;
+      const { base, changes, ticket } = submissionOf(number);
+      const change = changes[number - base] as Change;
       part.changes.push(change);
       part.work++;
       if (ticket) part.tickets.set(ticket, (part.tickets.get(ticket) ?? 0) + 1);
@@ -152,7 +207,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
     const touch = (key: string): void => {
       if (services.has(key)) return;
       services.add(key);
-      open.push({ kind: 'service', key });
+      left.push({ kind: 'service', key });
     };
     const workload = (uid: string): void => {
       const change = take({ kind: 'workload', key: uid });
@@ -167,8 +222,10 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
         if (addresses.has(text)) continue;
         addresses.add(text);
         for (const key of model.owners.get(text) ?? []) if (entries.service.has(key)) touch(key);
-        for (const key of claiming.get(text) ?? []) if (entries.service.has(key)) touch(key);
-        claiming.delete(text);
+        for (const number of claiming.take(text)) {
+          const change = changeAt(number);
+          if (change && entries.service.has(keyOf(change))) touch(keyOf(change));
+        }
       }
     };
 
@@ -179,7 +236,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
         else if (name.kind === 'service') touch(name.key);
         else take(name);
         let seen = 0;
-        for (let next = open.pop(); next; next = open.pop()) {
+        for (let next = left.pop(); next; next = left.pop()) {
           const change = take(next);
           if (change) claims(model.services.get(next.key));
           if (change?.kind === 'put-service') claims(change.service);
@@ -189,11 +246,11 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
             workload(uid);
             if (++seen % changesAStep === 0) yield;
           }
-          for (const uid of joining.get(next.key) ?? []) {
-            workload(uid);
+          for (const number of joining.take(next.key)) {
+            const put = changeAt(number);
+            if (put) workload(keyOf(put));
             if (++seen % changesAStep === 0) yield;
           }
-          joining.delete(next.key);
         }
       },
     };
@@ -240,30 +297,28 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
         urgent = [];
         for (const name of names) yield* add(name);
       }
-      if (lane === 'urgent') return part;
+      if (lane === 'urgent') {
+        if (isEmpty()) forget();
+        return part;
+      }
       while (lane === 'all' || part.work < most) {
         const name = oldest();
         if (!name) break;
         yield* add(name);
         yield;
       }
-      if (isEmpty()) {
-        joining.clear();
-        claiming.clear();
-        urgent = [];
-      }
+      if (isEmpty()) forget();
       return part;
     },
     putBack(part) {
       // What was submitted since is sorted in later, and takes their place.
-      for (const change of part.changes) enter(change, undefined);
+      const base = open({ changes: part.changes, ticket: undefined });
+      for (let i = 0; i < part.changes.length; i++) enter(part.changes[i] as Change, base + i);
     },
     clear() {
       submissions = [];
       for (const held of Object.values(entries)) held.clear();
-      joining.clear();
-      claiming.clear();
-      urgent = [];
+      forget();
     },
   };
 }
