@@ -27,7 +27,7 @@ needed=(
   'nsenter util-linux'
   'sysctl procps'
 )
-needed_for_test=('python3 python3' 'wrk wrk' '/lib/systemd/systemd systemd' 'systemd-analyze systemd')
+needed_for_test=('python3 python3' 'wrk wrk' 'openssl openssl' '/lib/systemd/systemd systemd' 'systemd-analyze systemd')
 # Go builds the istiod of the tests; where it is missing or too old, pip brings it (scripts/build-istiod.sh).
 [[ $(go version 2> /dev/null) =~ go1\.(2[6-9]|[3-9][0-9]) ]] || needed_for_test+=('pip3 python3-pip')
 needed_for_bench=('wrk wrk' 'iperf3 iperf3' 'nginx nginx-light')
