@@ -22,6 +22,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"istio.io/istio/pilot/pkg/config/memory"
+	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
 	"istio.io/istio/pilot/pkg/serviceregistry/ambient"
 	"istio.io/istio/pilot/pkg/xds"
@@ -94,8 +95,8 @@ func (h *harness) options() []grpc.ServerOption {
 		grpc.StreamInterceptor(func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 			return next(srv, &recorded{ServerStream: s, h: h, asked: map[string]bool{}})
 		}),
-		// As istiod does: initial_resource_versions of a large mesh exceed the 4 MiB that gRPC allows by default.
-		grpc.MaxRecvMsgSize(200 << 20),
+		// As istiod: initial_resource_versions of a large mesh exceed it.
+		grpc.MaxRecvMsgSize(features.MaxRecvMsgSize),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}
