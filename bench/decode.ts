@@ -12,8 +12,8 @@ import { type Line, report } from './report.ts';
 const services = 10_000;
 const workloads = 100_000;
 const rounds = 5;
-/** Microseconds of CPU for a workload, envelope and all. */
-const mostMicros = 4;
+/** Of what a general decoder takes, envelope and all; how many microseconds that is depends on the machine. */
+const mostShare = 0.5;
 
 /** A pod as istiod describes one in a mesh whose services have waypoints. */
 function workload(n: number): object {
@@ -124,8 +124,8 @@ export async function benchDecode(): Promise<Line[]> {
     {
       what: 'CPU a workload: both',
       figure: micros(envelope + bodies),
-      limit: `at most ${mostMicros} us`,
-      met: envelope + bodies <= mostMicros,
+      limit: `at most ${mostShare} of protobufjs`,
+      met: envelope + bodies <= mostShare * objects,
     },
     { what: 'CPU a workload: objects by protobufjs, nothing checked', figure: micros(objects) },
     { what: 'memory a workload', figure: `${Math.round(retained(own))} bytes` },
