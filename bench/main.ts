@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
+
+import { benchChurn } from './churn.ts';
 import { benchDecode } from './decode.ts';
 import { benchHooks } from './hooks.ts';
 import { benchLatency } from './latency.ts';
@@ -18,6 +20,7 @@ const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   latency: benchLatency,
   upgrade: benchUpgrade,
   xds: benchXds,
+  churn: benchChurn,
   yaml: benchYaml,
   decode: benchDecode,
   start: benchStart,

@@ -53,13 +53,16 @@ export interface Push {
 export interface MeshServer {
   readonly port: number;
   push(resources: readonly AdsResource[], removed?: readonly string[]): Push;
-  /** When the first request for addresses came, in milliseconds since the epoch. */
+  /** When the answer to the request for addresses began, in milliseconds since the epoch. */
   readonly askedAt: number;
   close(): Promise<void>;
 }
 
-/** Serves `first` to whoever asks, and no policies. */
-export async function openMeshServer(first: readonly AdsResource[]): Promise<MeshServer> {
+/** Serves `first` to whoever asks, and no policies. `onAsked`: done before the first answer. */
+export async function openMeshServer(
+  first: readonly AdsResource[],
+  onAsked?: () => Promise<unknown>,
+): Promise<MeshServer> {
   let nonces = 0;
   let askedAt = 0;
   let stream: AdsStream | undefined;
@@ -85,8 +88,12 @@ export async function openMeshServer(first: readonly AdsResource[]): Promise<Mes
         return;
       }
       stream = from;
-      if (address && askedAt === 0) askedAt = Date.now();
-      from.sendBytes(address ? whole.bytes : encoded('authorization', [], []).bytes);
+      const answer = () => {
+        if (address) askedAt = Date.now();
+        from.sendBytes(address ? whole.bytes : encoded('authorization', [], []).bytes);
+      };
+      if (onAsked) void onAsked().then(answer);
+      else answer();
     },
   });
   return {

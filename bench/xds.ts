@@ -23,6 +23,8 @@ const sizes: readonly MeshSize[] = [
 const rounds = 3;
 const singles = 300;
 const large = 10_000;
+/** By then the agent has given back what the first load needed. */
+const settledMs = 12_000;
 /** What another agent took on such a machine for 5,000/100,000, the most that it can. */
 const kmesh = { cpu: 3.7, rssMb: 415 };
 /** Entries for two clients of that many pods. */
@@ -64,38 +66,31 @@ const latency = (
 
 /** First loads: CPU from the agent's start, so the process and its programs are in it; time from its first request. */
 async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
-  const server = await openMeshServer(resourcesOf(meshChanges(size)));
+  const resources = resourcesOf(meshChanges(size));
   const runs: { cpu: number; ms: number; peakMb: number; rssMb: number; block: number; emptyMb: number }[] = [];
-  try {
-    const empty = await openMeshServer([]);
-    const bare = await withAgent(root, plain(empty.port), async (agent) => {
-      await agent.ready();
-      await pause(12_000);
-      return agent.usage();
-    }).finally(() => empty.close());
-    for (let i = 0; i < rounds; i++) {
-      const own = i === 0 ? server : await openMeshServer(resourcesOf(meshChanges(size)));
-      try {
-        await withAgent(root, plain(own.port), async (agent) => {
-          const { lastApply } = await agent.ready();
-          const { cpu, peakMb } = agent.usage();
-          const block = await agent.longestBlock();
-          await pause(12_000);
-          runs.push({
-            cpu,
-            peakMb,
-            block,
-            ms: (lastApply?.at ?? 0) - own.askedAt,
-            rssMb: agent.usage().rssMb,
-            emptyMb: bare.rssMb,
-          });
-        });
-      } finally {
-        if (i > 0) await own.close();
-      }
+  const empty = await openMeshServer([]);
+  const bare = await withAgent(root, plain(empty.port), async (agent) => {
+    await agent.ready();
+    await pause(settledMs);
+    return agent.usage();
+  }).finally(() => empty.close());
+  for (let i = 0; i < rounds; i++) {
+    let running: AgentProcess | undefined;
+    // Loading programs is one call of libbpf's: what counts begins with the stream.
+    const server = await openMeshServer(resources, async () => running?.longestBlock());
+    try {
+      await withAgent(root, plain(server.port), async (agent) => {
+        running = agent;
+        const { lastApply } = await agent.ready();
+        const { cpu, peakMb } = agent.usage();
+        const block = await agent.longestBlock();
+        await pause(settledMs);
+        const ms = (lastApply?.at ?? 0) - server.askedAt;
+        runs.push({ cpu, peakMb, block, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
+      });
+    } finally {
+      await server.close();
     }
-  } finally {
-    await server.close();
   }
   const of = (pick: (run: (typeof runs)[number]) => number, digits = 2) => spreadText(runs.map(pick), digits);
   const median = (pick: (run: (typeof runs)[number]) => number) => percentile(runs.map(pick), 0.5);
