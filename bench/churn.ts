@@ -21,13 +21,7 @@ const warmUp = 60;
 async function churn(root: string): Promise<Line[]> {
   const server = await openMeshServer(resourcesOf(meshChanges(size)));
   const { place, close } = await openPlace(root);
-  const agent = startAgent(place, [
-    '--xds',
-    `127.0.0.1:${server.port}`,
-    '--xds-plaintext',
-    '--map-size',
-    'workload=65536',
-  ]);
+  const agent = startAgent(place, ['--xds', `127.0.0.1:${server.port}`, '--xds-plaintext']);
   try {
     await agent.ready();
     const times: number[] = [];
