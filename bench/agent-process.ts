@@ -31,6 +31,7 @@ export function usage(pid: number): Usage {
 
 export interface AgentProcess {
   readonly pid: number;
+  readonly place: Place;
   readonly client: ReturnType<typeof adminClient>;
   usage(): Usage;
   /** Resolves with the status once everything that was told is in the kernel. */
@@ -54,6 +55,7 @@ export function startAgent(place: Place, words: readonly string[]): AgentProcess
   const client = adminClient(place.runDir);
   return {
     pid,
+    place,
     client,
     usage: () => usage(pid),
     async ready() {
