@@ -46,7 +46,7 @@ export async function openAdminServer(runDir: string, handlers: Handlers): Promi
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   if (await answers(path)) {
     throw new KmeshError('KM_AGENT_RUNNING', `an agent answers on "${path}" already`, {
-      hint: 'stop it, or choose another --run-dir',
+      hint: 'stop it, or give this one its own --run-dir, --bpffs and --cgroup-root',
     });
   }
   const server = createServer((request, response) => {

@@ -168,7 +168,7 @@ function busy(runDir: string, name: LockName): KmeshError {
   const who = holder && holder.pid > 0 ? `process ${holder.pid} (${holder.command})` : 'another process';
   return name === 'agent.lock'
     ? new KmeshError('KM_AGENT_RUNNING', `${who} runs as the agent of "${runDir}"`, {
-        hint: 'stop it, end it with --take-over, or choose another --run-dir',
+        hint: 'stop it, or end it with --take-over; one beside it needs its own --run-dir, --bpffs and --cgroup-root',
       })
     : new KmeshError('KM_BUSY', `${who} holds "${path}"`, { hint: 'try again when it has finished' });
 }
