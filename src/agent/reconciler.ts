@@ -269,7 +269,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
           return writer.bring(nothing, wantedOf(index));
         });
         batches++;
-        if (shortInARow === 0) pace.took(part.work, performance.now() - begun);
+        if (shortInARow === 0 && part.work > 0) pace.took(part.work, performance.now() - begun);
         recover();
       }
     } catch (cause) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes that wait for their turn: the last of each name only, handed out in parts that belong together.
 import type { Change, Model } from '../mesh/model.ts';
-import { policyKey } from '../mesh/policy.ts';
-import { addressText, type Service, serviceKey } from '../mesh/service.ts';
+import { addressText, type Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
+import { type Kind, keyOf, kindOf, type Named, noKeys, numberLists } from './waiting-names.ts';
 
 /** Whoever is told once all changes of a submission were carried out, or gave way to later ones of the same name. */
 export interface Ticket {
@@ -39,10 +39,16 @@ export interface Waiting {
   clear(): void;
 }
 
-/** A submission of so many changes or fewer goes before larger ones. */
-const smallSubmission = 256;
-/** Changes looked at between two pauses. */
-const changesAStep = 16;
+export interface WaitingSizes {
+  /** A submission of so many changes or fewer goes before larger ones. */
+  readonly mostSmall: number;
+  /** Changes looked at between two pauses. */
+  readonly aStep: number;
+  /** Changes of a large submission that are sorted in before a small one may overtake. */
+  readonly ahead: number;
+}
+
+const usualSizes: WaitingSizes = { mostSmall: 256, aStep: 16, ahead: 1024 };
 
 interface Submission {
   readonly changes: readonly Change[];
@@ -54,62 +60,21 @@ interface Sorted extends Submission {
   readonly base: number;
 }
 
-type Kind = 'workload' | 'service' | 'policy';
-
-interface Named {
-  readonly kind: Kind;
-  readonly key: string;
-}
-
-function kindOf(change: Change): Kind {
-  if (change.kind === 'put-workload' || change.kind === 'remove-workload') return 'workload';
-  return change.kind === 'put-service' || change.kind === 'remove-service' ? 'service' : 'policy';
-}
-
-function keyOf(change: Change): string {
-  switch (change.kind) {
-    case 'put-workload':
-      return change.workload.uid;
-    case 'remove-workload':
-      return change.uid;
-    case 'put-service':
-      return serviceKey(change.service);
-    case 'put-policy':
-      return policyKey(change.policy);
-    default:
-      return change.key;
-  }
-}
-
-/** Numbers by text, several each, without a list for each text. */
-function numberLists() {
-  const heads = new Map<string, number>();
-  let values: number[] = [];
-  let nexts: number[] = [];
-  return {
-    add(key: string, value: number): void {
-      nexts.push(heads.get(key) ?? -1);
-      heads.set(key, values.push(value) - 1);
-    },
-    /** The numbers of `key`, which are forgotten. */
-    *take(key: string): Generator<number> {
-      const [of, next] = [values, nexts];
-      let at = heads.get(key) ?? -1;
-      heads.delete(key);
-      for (; at >= 0; at = next[at] as number) yield of[at] as number;
-    },
-    clear(): void {
-      heads.clear();
-      values = [];
-      nexts = [];
-    },
-  };
+interface Head {
+  readonly base: number;
+  /** Indexes of changes that were taken out of turn. */
+  readonly pulled: Set<number>;
+  /** Key -> index of the last change of it that was taken out of turn; infinity: one of a later submission was. */
+  readonly latest: Readonly<Record<Kind, Map<string, number>>>;
 }
 
 /** `superseded` is told of submissions none of whose changes wait any more, because later ones took their place. */
-export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = smallSubmission): Waiting {
+export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, aStep, ahead } = usualSizes): Waiting {
   let submissions: Submission[] = [];
   let sorted: Sorted[] = [];
+  /** Of the first submission, once it is being sorted in: what was pulled out of its rest, and how far it has come. */
+  let head: Head | undefined;
+  let at = 0;
   let numbered = 0;
   /** Key -> number of the change. */
   const entries: Readonly<Record<Kind, Map<string, number>>> = {
@@ -145,9 +110,8 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
     const held = entries[kindOf(change)];
     const key = keyOf(change);
     const older = held.get(key);
-    const ticket = older === undefined ? undefined : submissionOf(older).ticket;
     held.set(key, number);
-    if (ticket && --ticket.left === 0) superseded(ticket);
+    if (older !== undefined) giveWay(submissionOf(older));
     if (change.kind === 'put-workload') {
       for (const service of change.workload.services.keys()) joining.add(service, number);
     } else if (change.kind === 'put-service') {
@@ -160,6 +124,27 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
     numbered += changes.length;
     return base;
   };
+  /** The first submission, begun to be sorted in. */
+  const opened = (): Head => {
+    if (!head) {
+      head = {
+        base: open(submissions[0] as Submission),
+        pulled: new Set(),
+        latest: { workload: new Map(), service: new Map(), policy: new Map() },
+      };
+      at = 0;
+    }
+    return head;
+  };
+  /** A change of `submission` that a later one made needless. */
+  const giveWay = ({ ticket }: Submission): void => {
+    if (ticket && --ticket.left === 0) superseded(ticket);
+  };
+  /** A short submission waits behind a long one. */
+  const isOvertaken = (): boolean => {
+    const [first, second] = submissions;
+    return first !== undefined && second !== undefined && !isSmall(first) && isSmall(second);
+  };
   const forget = (): void => {
     sorted = [];
     numbered = 0;
@@ -168,22 +153,89 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
     urgent = [];
   };
 
-  /** Sorts in what was submitted. */
-  function* sort(): Steps<void> {
-    let seen = 0;
-    for (let next = submissions[0]; next; next = submissions[0]) {
-      const base = open(next);
-      const small = isSmall(next);
+  /** Sorts in the first submission. Stops half-way once a short one waits behind it, if `yielding`. */
+  function* sortFirst(yielding: boolean): Steps<void> {
+    const first = submissions[0];
+    if (!first) return;
+    const { base, pulled, latest } = opened();
+    const small = isSmall(first);
+    while (at < first.changes.length) {
+      const change = first.changes[at] as Change;
+      const [kind, key] = [kindOf(change), keyOf(change)];
+      if (!pulled.has(at)) {
+        if (at < (latest[kind].get(key) ?? 0)) giveWay(first);
+        else enter(change, base + at);
+        if (small) urgent.push({ kind, key });
+      }
+      if (++at % aStep !== 0) continue;
+      yield;
+      // Forgotten meanwhile.
+      if (submissions[0] !== first) return;
+      if (yielding && at % ahead === 0 && isOvertaken()) return;
+    }
+    submissions.shift();
+    head = undefined;
+  }
+
+  function* sort(yielding: boolean): Steps<void> {
+    // At least some of it each time, or a stream of short ones would keep a long one waiting for ever.
+    do yield* sortFirst(yielding);
+    while (submissions.length > 0 && !(yielding && isOvertaken()));
+  }
+
+  /** The short submissions behind the long one that is being sorted in, with all that belongs to them: of its rest, too. */
+  function* overtake(model: Model): Steps<Part> {
+    const { part, services, add, again } = gather(model);
+    const first = submissions[0] as Submission;
+    const { base, pulled, latest } = opened();
+    for (let next = submissions[1]; next && isSmall(next); next = submissions[1]) {
+      submissions.splice(1, 1);
+      const number = open(next);
       for (let i = 0; i < next.changes.length; i++) {
         const change = next.changes[i] as Change;
-        enter(change, base + i);
-        if (small) urgent.push({ kind: kindOf(change), key: keyOf(change) });
-        if (++seen % changesAStep === 0) yield;
-        // Forgotten meanwhile.
-        if (submissions[0] !== next) return;
+        const name = { kind: kindOf(change), key: keyOf(change) };
+        enter(change, number + i);
+        latest[name.kind].set(name.key, Number.POSITIVE_INFINITY);
+        urgent.push(name);
       }
-      submissions.shift();
     }
+    const names = urgent;
+    urgent = [];
+    for (const name of names) yield* add(name);
+
+    for (let known = -1; known < services.size; ) {
+      known = services.size;
+      const related = noKeys();
+      for (const change of part.changes) related[kindOf(change)].add(keyOf(change));
+      for (const key of services) {
+        related.service.add(key);
+        for (const uid of model.members.get(key) ?? []) related.workload.add(uid);
+      }
+      const movesService = part.changes.some((change) => kindOf(change) === 'service');
+      for (let i = at; i < first.changes.length; i++) {
+        const change = first.changes[i] as Change;
+        const [kind, key] = [kindOf(change), keyOf(change)];
+        let isRelated = related[kind].has(key) || (kind === 'service' && movesService);
+        if (change.kind === 'put-workload' && !isRelated) {
+          for (const service of change.workload.services.keys()) isRelated ||= services.has(service);
+        }
+        if (isRelated && !pulled.has(i)) {
+          pulled.add(i);
+          related[kind].add(key);
+          if (i < (latest[kind].get(key) ?? 0)) giveWay(first);
+          else {
+            enter(change, base + i);
+            latest[kind].set(key, i);
+          }
+        }
+        if (i % aStep !== 0) continue;
+        yield;
+        // Forgotten meanwhile.
+        if (submissions[0] !== first) return part;
+      }
+      yield* again();
+    }
+    return part;
   }
 
   /** Gathers changes with all that belongs to them. */
@@ -229,29 +281,42 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
       }
     };
 
+    function* close(): Steps<void> {
+      let seen = 0;
+      for (let next = left.pop(); next; next = left.pop()) {
+        const change = take(next);
+        if (change) claims(model.services.get(next.key));
+        if (change?.kind === 'put-service') claims(change.service);
+        const members = model.members.get(next.key) ?? [];
+        part.work += members.length;
+        for (const uid of entries.workload.size > 0 ? members : []) {
+          workload(uid);
+          if (++seen % aStep === 0) yield;
+        }
+        for (const number of joining.take(next.key)) {
+          const put = changeAt(number);
+          if (put) workload(keyOf(put));
+          if (++seen % aStep === 0) yield;
+        }
+      }
+    }
+    function* add({ kind, key }: Named): Steps<void> {
+      if (kind === 'workload') workload(key);
+      else if (kind === 'service') touch(key);
+      else take({ kind, key });
+      yield* close();
+    }
+
     return {
       part,
-      *add(name: Named): Steps<void> {
-        if (name.kind === 'workload') workload(name.key);
-        else if (name.kind === 'service') touch(name.key);
-        else take(name);
-        let seen = 0;
-        for (let next = left.pop(); next; next = left.pop()) {
-          const change = take(next);
-          if (change) claims(model.services.get(next.key));
-          if (change?.kind === 'put-service') claims(change.service);
-          const members = model.members.get(next.key) ?? [];
-          part.work += members.length;
-          for (const uid of entries.workload.size > 0 ? members : []) {
-            workload(uid);
-            if (++seen % changesAStep === 0) yield;
-          }
-          for (const number of joining.take(next.key)) {
-            const put = changeAt(number);
-            if (put) workload(keyOf(put));
-            if (++seen % changesAStep === 0) yield;
-          }
-        }
+      services: services as ReadonlySet<string>,
+      add,
+      /** Once more, for what was sorted in since. */
+      *again(): Steps<void> {
+        addresses.clear();
+        for (const change of part.changes.slice()) yield* add({ kind: kindOf(change), key: keyOf(change) });
+        for (const key of services) left.push({ kind: 'service', key });
+        yield* close();
       },
     };
   }
@@ -290,8 +355,16 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
       submissions.push({ changes, ticket });
     },
     *take(model, lane, most) {
-      yield* sort();
+      if (lane === 'urgent') {
+        if (isOvertaken()) return yield* overtake(model);
+        while (submissions[0] && isSmall(submissions[0])) yield* sortFirst(false);
+        // Behind more than one long one: in order, then.
+        if (urgent.length === 0) yield* sort(false);
+      } else {
+        yield* sort(lane === 'bulk');
+      }
       const { part, add } = gather(model);
+      if (lane === 'bulk' && isOvertaken()) return part;
       if (lane !== 'bulk') {
         const names = urgent;
         urgent = [];
@@ -317,6 +390,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, mostSmall = sm
     },
     clear() {
       submissions = [];
+      head = undefined;
       for (const held of Object.values(entries)) held.clear();
       forget();
     },

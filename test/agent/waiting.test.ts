@@ -12,8 +12,16 @@ import { anyChange } from '../mesh/arbitrary.ts';
 import { service, shop, workload } from '../mesh/make.ts';
 import { view } from '../support/small-mesh.ts';
 
+type Lane = 'urgent' | 'bulk' | 'all';
+interface Asked {
+  readonly lane: Lane;
+  readonly most: number;
+  /** A list that is submitted at this pause. */
+  readonly pause: number;
+  readonly meanwhile: readonly Change[];
+}
 /** A list that is submitted, or a part that is asked for. */
-type Event = { readonly list: readonly Change[] } | { readonly lane: 'urgent' | 'bulk' | 'all'; readonly most: number };
+type Event = { readonly list: readonly Change[] } | Asked;
 
 const anyEvents: fc.Arbitrary<readonly Event[]> = fc.array(
   fc.oneof(
@@ -21,8 +29,10 @@ const anyEvents: fc.Arbitrary<readonly Event[]> = fc.array(
     {
       weight: 3,
       arbitrary: fc.record({
-        lane: fc.constantFrom('urgent' as const, 'bulk' as const, 'bulk' as const, 'all' as const),
+        lane: fc.constantFrom<Lane>('urgent', 'urgent', 'bulk', 'bulk', 'all'),
         most: fc.integer({ min: 1, max: 6 }),
+        pause: fc.nat(12),
+        meanwhile: fc.array(anyChange, { maxLength: 4 }),
       }),
     },
   ),
@@ -51,13 +61,25 @@ describe('changes that wait', () => {
       fc.property(anyEvents, (events) => {
         const told = new Set<Ticket>();
         const tickets: Ticket[] = [];
-        // A list of up to three counts as short.
-        const waiting = openWaiting((ticket) => told.add(ticket), 3);
+        const waiting = openWaiting((ticket) => told.add(ticket), { mostSmall: 3, aStep: 1, ahead: 2 });
         let model = emptyModel;
         let inOrder = emptyModel;
         const states = [byService(emptyModel)];
-        const take = (lane: 'urgent' | 'bulk' | 'all', most: number): void => {
-          const part = finish(waiting.take(model, lane, most));
+        const add = (list: readonly Change[]): void => {
+          const ticket = { left: list.length };
+          if (list.length > 0) tickets.push(ticket);
+          waiting.add(list, ticket);
+          inOrder = apply(inOrder, list).model;
+          states.push(byService(inOrder));
+        };
+        const take = ({ lane, most, pause, meanwhile }: Asked): void => {
+          const steps = waiting.take(model, lane, most);
+          let step = steps.next();
+          for (let pauses = 0; !step.done; pauses++) {
+            if (pauses === pause) add(meanwhile);
+            step = steps.next();
+          }
+          const part = step.value;
           model = apply(model, part.changes).model;
           for (const [ticket, count] of part.tickets) {
             ticket.left -= count;
@@ -69,26 +91,19 @@ describe('changes that wait', () => {
           }
         };
         for (const event of events) {
-          if ('lane' in event) {
-            take(event.lane, event.most);
-            continue;
-          }
-          const ticket = { left: event.list.length };
-          if (event.list.length > 0) tickets.push(ticket);
-          waiting.add(event.list, ticket);
-          inOrder = apply(inOrder, event.list).model;
-          states.push(byService(inOrder));
+          if ('lane' in event) take(event);
+          else add(event.list);
         }
-        while (!waiting.empty) take('bulk', 2);
+        while (!waiting.empty) take({ lane: waiting.urgent ? 'urgent' : 'bulk', most: 2, pause: -1, meanwhile: [] });
         expect([waiting.urgent, waiting.bulk]).toEqual([false, false]);
         expect(byService(model)).toEqual(byService(inOrder));
         expect(new Map(model.workloads)).toEqual(new Map(inOrder.workloads));
         expect(new Map(model.services)).toEqual(new Map(inOrder.services));
         expect(told.size).toBe(tickets.length);
       }),
-      { numRuns: 300 },
+      { numRuns: 250 },
     );
-  });
+  }, 120_000);
 
   const takeAll = (
     lists: readonly (readonly Change[])[],
@@ -96,7 +111,7 @@ describe('changes that wait', () => {
     lane: 'urgent' | 'bulk',
     most: number,
   ): Part[] => {
-    const waiting = openWaiting(() => {}, 2);
+    const waiting = openWaiting(() => {}, { mostSmall: 2, aStep: 16, ahead: 16 });
     for (const list of lists) waiting.add(list, { left: list.length });
     const parts: Part[] = [];
     for (let held = model; !waiting.empty; ) {
@@ -144,7 +159,7 @@ describe('changes that wait', () => {
   });
 
   it('wait again when they could not be carried out, but for what was submitted since', () => {
-    const waiting = openWaiting(() => {}, 2);
+    const waiting = openWaiting(() => {}, { mostSmall: 2, aStep: 16, ahead: 16 });
     waiting.add([put('a'), put('b')], { left: 2 });
     const part = finish(waiting.take(emptyModel, 'all', 1));
     expect(waiting.empty).toBe(true);
