@@ -66,7 +66,7 @@ const latency = (
   };
 };
 
-/** First loads: CPU from the agent's start, so the process and its programs are in it; time from its first request. */
+/** First loads: CPU and time from the agent's first request. */
 async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
   const resources = resourcesOf(meshChanges(size));
   const runs: { cpu: number; ms: number; peakMb: number; rssMb: number; block: number; emptyMb: number }[] = [];
@@ -79,7 +79,11 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
   for (let i = 0; i < rounds; i++) {
     let running: AgentProcess | undefined;
     // Loading programs is one call of libbpf's: what counts begins with the stream.
-    const server = await openMeshServer(resources, async () => running?.longestBlock());
+    let before = 0;
+    const server = await openMeshServer(resources, async () => {
+      before ||= running?.usage().cpu ?? 0;
+      await running?.longestBlock();
+    });
     try {
       await withAgent(root, plain(server.port), async (agent) => {
         running = agent;
@@ -88,7 +92,7 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
         const block = await agent.longestBlock();
         await pause(settledMs);
         const ms = (lastApply?.at ?? 0) - server.askedAt;
-        runs.push({ cpu, peakMb, block, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
+        runs.push({ cpu: cpu - before, peakMb, block, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
       });
     } finally {
       await server.close();
@@ -100,7 +104,7 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
   const each = ((median((r) => r.rssMb) - median((r) => r.emptyMb)) * 1024 ** 2) / (size.services + size.workloads);
   return [
     {
-      what: `${nameOf(size)}: start to all maps written`,
+      what: `${nameOf(size)}: stream open to all maps written`,
       figure: `${of((r) => r.cpu)} CPU-s; ${of((r) => r.ms, 0)} ms from the first request`,
       ...(limited && { limit: `at most ${kmesh.cpu} CPU-s`, met: median((r) => r.cpu) <= kmesh.cpu }),
     },
@@ -212,8 +216,27 @@ async function changes(root: string, size: MeshSize): Promise<Line[]> {
   }
 }
 
-/** The same first load from a real istiod. */
+/** What an agent has used by the time that it asks. */
+async function startCpu(root: string): Promise<number> {
+  let running: AgentProcess | undefined;
+  let cpu = 0;
+  const server = await openMeshServer([], async () => {
+    cpu ||= running?.usage().cpu ?? 0;
+  });
+  try {
+    return await withAgent(root, plain(server.port), async (agent) => {
+      running = agent;
+      await agent.ready();
+      return cpu;
+    });
+  } finally {
+    await server.close();
+  }
+}
+
+/** The same first load from a real istiod, whose generated services have two ports. */
 async function fromIstiod(root: string, size: MeshSize): Promise<Line[]> {
+  const before = await startCpu(root);
   const istiod = await startIstiod({ generate: `${size.services},${size.workloads}` });
   try {
     const times: { cpu: number; s: number; peakMb: number }[] = [];
@@ -222,14 +245,26 @@ async function fromIstiod(root: string, size: MeshSize): Promise<Line[]> {
       await withAgent(root, ['--xds', istiod.ads, '--xds-plaintext'], async (agent) => {
         const { lastApply } = await agent.ready();
         const { cpu, peakMb } = agent.usage();
-        times.push({ cpu, peakMb, s: ((lastApply?.at ?? 0) - began) / 1000 });
+        times.push({ cpu: cpu - before, peakMb, s: ((lastApply?.at ?? 0) - began) / 1000 });
       });
     }
     const of = (pick: (run: (typeof times)[number]) => number, digits = 2) => spreadText(times.map(pick), digits);
     return [
       {
-        what: `istiod, ${nameOf(size)}: process start to all maps written`,
-        figure: `${of((r) => r.cpu)} CPU-s, ${of((r) => r.s)} s, ${of((r) => r.peakMb, 0)} MB at most`,
+        what: `istiod, ${nameOf(size)}: stream open to all maps written`,
+        figure: `${of((r) => r.cpu)} CPU-s (${before.toFixed(2)} more before); ${of((r) => r.s)} s from the start of the process; ${of((r) => r.peakMb, 0)} MB at most`,
+        ...(size.services === 5_000 && {
+          limit: `at most ${kmesh.cpu} CPU-s, ${kmesh.rssMb} MB`,
+          met:
+            percentile(
+              times.map((t) => t.cpu),
+              0.5,
+            ) <= kmesh.cpu &&
+            percentile(
+              times.map((t) => t.peakMb),
+              0.5,
+            ) <= kmesh.rssMb,
+        }),
       },
     ];
   } finally {
