@@ -51,7 +51,13 @@ async function endAgentOf(runDir: string, log: Log): Promise<void> {
 function signalHolder(path: string, log: Log): boolean {
   const pid = flockHolder(path);
   if (pid === undefined) return false;
-  process.kill(pid, 'SIGTERM');
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch (error) {
+    // It ended by itself right then: its lock is free.
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return true;
+    throw error;
+  }
   log.info({ pid }, 'the agent that runs was sent SIGTERM');
   return true;
 }

@@ -79,7 +79,7 @@ describe('units', () => {
 
   it('hide what is not read', () => {
     expect(text(['/etc/kmesh'])).toMatch(/ProtectHome=yes\nPrivateTmp=yes/);
-    expect(text(['/home/ME/mesh', '/var/tmp/x'])).toMatch(/ProtectHome=read-only\nPrivateTmp=no/);
+    expect(text(['/run/user/0/mesh', '/var/tmp/x'])).toMatch(/ProtectHome=read-only\nPrivateTmp=no/);
     expect(text(['/homework', '/rooted'])).toMatch(/ProtectHome=yes\n/);
   });
 });
