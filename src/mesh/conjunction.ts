@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A policy as conjunctions: it matches a connection when one of them does, and one does when all its literals hold. A literal asks one thing
 // about one of four values of the connection, so that each value can be looked up by itself.
-import type { Address } from '../net/address.ts';
 import { cidrText } from '../net/cidr.ts';
-import type { AddressMatch, Clause, Match, Policy, Rule, StringMatch } from './policy.ts';
+import type { AddressMatch, Clause, Match, Policy, Rule, ServiceAccountMatch, StringMatch } from './policy.ts';
 
 /** The values of a connection that policies ask for. */
 export const dimensions = ['identity', 'source', 'destination', 'port'] as const;
@@ -31,56 +30,44 @@ const marks = { exact: '=', prefix: '^', suffix: '$', presence: '+' } as const;
 
 const textAtom = (attribute: 'n' | 'p') => (match: StringMatch) =>
   `${attribute}${marks[match.kind]}${match.kind === 'presence' ? '' : match.value}`;
-const rangeAtom = ({ address, length }: AddressMatch): string => cidrText(address satisfies Address, length);
+const rangeAtom = ({ address, length }: AddressMatch): string => cidrText(address, length);
 const portAtom = (port: number): string => String(port);
 
-/** The kinds of values of a match, each with its opposite. */
-const kinds: readonly {
+const accountAtom = (a: ServiceAccountMatch): string => `a=${a.namespace}/${a.serviceAccount}`;
+
+interface Kind {
+  readonly list: keyof Match;
   readonly dimension: Dimension;
-  readonly is: (match: Match) => readonly string[];
-  readonly not: (match: Match) => readonly string[];
-}[] = [
-  {
-    dimension: 'identity',
-    is: (m) => m.namespaces.map(textAtom('n')),
-    not: (m) => m.notNamespaces.map(textAtom('n')),
-  },
-  {
-    dimension: 'identity',
-    is: (m) => m.principals.map(textAtom('p')),
-    not: (m) => m.notPrincipals.map(textAtom('p')),
-  },
-  {
-    dimension: 'identity',
-    is: (m) => m.serviceAccounts.map((a) => `a=${a.namespace}/${a.serviceAccount}`),
-    not: (m) => m.notServiceAccounts.map((a) => `a=${a.namespace}/${a.serviceAccount}`),
-  },
-  { dimension: 'source', is: (m) => m.sourceIps.map(rangeAtom), not: (m) => m.notSourceIps.map(rangeAtom) },
-  {
-    dimension: 'destination',
-    is: (m) => m.destinationIps.map(rangeAtom),
-    not: (m) => m.notDestinationIps.map(rangeAtom),
-  },
-  {
-    dimension: 'port',
-    is: (m) => m.destinationPorts.map(portAtom),
-    not: (m) => m.notDestinationPorts.map(portAtom),
-  },
-];
+  readonly not: boolean;
+  atoms(match: Match): readonly string[];
+}
+
+/** The lists of a match, each with its opposite. */
+const kinds: readonly Kind[] = (
+  [
+    ['namespaces', 'identity', (m) => m.namespaces.map(textAtom('n'))],
+    ['notNamespaces', 'identity', (m) => m.notNamespaces.map(textAtom('n'))],
+    ['principals', 'identity', (m) => m.principals.map(textAtom('p'))],
+    ['notPrincipals', 'identity', (m) => m.notPrincipals.map(textAtom('p'))],
+    ['serviceAccounts', 'identity', (m) => m.serviceAccounts.map(accountAtom)],
+    ['notServiceAccounts', 'identity', (m) => m.notServiceAccounts.map(accountAtom)],
+    ['sourceIps', 'source', (m) => m.sourceIps.map(rangeAtom)],
+    ['notSourceIps', 'source', (m) => m.notSourceIps.map(rangeAtom)],
+    ['destinationIps', 'destination', (m) => m.destinationIps.map(rangeAtom)],
+    ['notDestinationIps', 'destination', (m) => m.notDestinationIps.map(rangeAtom)],
+    ['destinationPorts', 'port', (m) => m.destinationPorts.map(portAtom)],
+    ['notDestinationPorts', 'port', (m) => m.notDestinationPorts.map(portAtom)],
+  ] satisfies [keyof Match, Dimension, Kind['atoms']][]
+).map(([list, dimension, atoms]) => ({ list, dimension, not: list.startsWith('not'), atoms }));
 
 function literal(dimension: Dimension, not: boolean, atoms: Iterable<string>): Literal {
   return { dimension, not, atoms: [...new Set(atoms)].sort() };
 }
 
 function literalsOf(match: Match): Literal[] {
-  const out: Literal[] = [];
-  for (const { dimension, is, not } of kinds) {
-    const positive = is(match);
-    const negative = not(match);
-    if (positive.length > 0) out.push(literal(dimension, false, positive));
-    if (negative.length > 0) out.push(literal(dimension, true, negative));
-  }
-  return out;
+  return kinds.flatMap(({ list, dimension, not, atoms }) => {
+    return match[list].length > 0 ? [literal(dimension, not, atoms(match))] : [];
+  });
 }
 
 /**
@@ -112,11 +99,27 @@ function product(clauses: readonly Conjunction[][]): Conjunction[] {
   return out;
 }
 
-const sizeOf = (clauses: readonly Conjunction[][]) => clauses.reduce((size, list) => size * list.length, 1);
+/** How many conjunctions a policy makes, without making them. */
+export function conjunctionCount(policy: Policy): number {
+  return policy.rules.reduce((sum, rule) => sum + rule.reduce((size, clause) => size * alternativeCount(clause), 1), 0);
+}
+
+function alternativeCount(clause: Clause): number {
+  if (clause.length === 0) return 1;
+  const joined = new Set<Dimension>();
+  let count = 0;
+  for (const match of clause) {
+    const given = kinds.filter(({ list }) => match[list].length > 0);
+    const [only] = given;
+    if (only === undefined) continue;
+    if (given.length === 1 && !only.not) joined.add(only.dimension);
+    else count++;
+  }
+  return count + joined.size;
+}
 
 /** The conjunctions of each rule, or undefined when there would be more than `maxConjunctions`. */
 export function conjunctionsOf(policy: Policy): Conjunction[][] | undefined {
-  const rules = policy.rules.map((rule: Rule) => rule.map(alternativesOf));
-  if (rules.reduce((sum, clauses) => sum + sizeOf(clauses), 0) > maxConjunctions) return undefined;
-  return rules.map(product);
+  if (conjunctionCount(policy) > maxConjunctions) return undefined;
+  return policy.rules.map((rule: Rule) => product(rule.map(alternativesOf)));
 }

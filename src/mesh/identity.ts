@@ -30,11 +30,11 @@ function rank(workload: Workload): number {
   return (workload.uid.includes('//Pod/') ? 2 : 0) + (workload.tunnelProtocol === 'hbone' ? 1 : 0);
 }
 
-/** The one of `workloads` (those that have an address) that owns it in `network`; undefined: nobody does. */
-export function ownerOf(workloads: Iterable<Workload>, network: string): Workload | undefined {
+/** The one of `workloads` (those that have an address) that owns it, in `network` when that is given; undefined: nobody does. */
+export function ownerOf(workloads: Iterable<Workload>, network?: string): Workload | undefined {
   let owner: Workload | undefined;
   for (const workload of workloads) {
-    if (workload.hostNetwork || workload.network !== network) continue;
+    if (workload.hostNetwork || (network !== undefined && workload.network !== network)) continue;
     const by = owner === undefined ? 1 : rank(workload) - rank(owner);
     if (by > 0 || (by === 0 && owner !== undefined && workload.uid < owner.uid)) owner = workload;
   }

@@ -6,9 +6,10 @@ import { type Policy, policyKey, refusedPolicy } from '../../mesh/policy.ts';
 import { emptyTable, type Table } from '../../mesh/table.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
+import { type Steps, stepSize } from './finish.ts';
 import { type AuthzOptions, closingOf, type Holding, holdingOf } from './holding.ts';
 import type { Stack } from './judge.ts';
-import { compileSet, type PolicySet, packMembers } from './set.ts';
+import { compilingSet, type PolicySet, packingMembers } from './set.ts';
 
 /** Policy sets that one destination can have. What would take more is closed, and the policy that went beyond is named. */
 export const maxSets = 16;
@@ -34,7 +35,7 @@ export interface AuthzIndex {
   /** Address -> principal of the workload that owns it. */
   readonly sources: Table<string>;
   /** Principal -> identity, and how many addresses have it. */
-  readonly identities: ReadonlyMap<string, { readonly identity: Identity; readonly addresses: number }>;
+  readonly identities: Table<{ readonly identity: Identity; readonly addresses: number }>;
 }
 
 /** Policies that hold together: those of one workload's own, of a namespace, or of the mesh. */
@@ -59,108 +60,106 @@ export function emptyAuthz(model: Model): AuthzIndex {
     destinations: new Map(),
     local: new Set(),
     sources: emptyTable(),
-    identities: new Map(),
+    identities: emptyTable(),
   };
 }
 
 /** Compiles again what was touched since `before` was made ('everything': all, or other options). */
-export function compileAuthz(
+export function* compilingAuthz(
   before: AuthzIndex,
   model: Model,
   view: NodeView,
   touched: Pick<Touched, 'workloads' | 'policies'> | 'everything',
   options: AuthzOptions,
-): { readonly index: AuthzIndex; readonly delta: AuthzDelta } {
+): Steps<{ readonly index: AuthzIndex; readonly delta: AuthzDelta }> {
   const all = touched === 'everything';
-  const workloads: Iterable<string> = all
-    ? new Set([...before.model.workloads.keys(), ...model.workloads.keys()])
-    : touched.workloads;
+  const workloads = all ? new Set([...before.model.workloads.keys(), ...model.workloads.keys()]) : touched.workloads;
   const rules = all || touched.policies.size > 0;
-  const owners = compileSources(before, model, view, workloads);
+  const sources = editSources(before, model, view);
   const local = new Set(before.local);
-  const again = new Set<string>();
+  const addresses = new Set<Address>();
+  let count = 0;
   for (const uid of workloads) {
+    if (++count % stepSize === 0) yield;
+    const was = before.model.workloads.get(uid);
     const workload = model.workloads.get(uid);
-    if (workload && view.node !== '' && workload.node === view.node && !workload.hostNetwork) local.add(uid);
-    else if (!local.delete(uid)) continue;
-    again.add(uid);
-    // Who else has one of its addresses may get or lose it.
-    for (const of of [before.model.workloads.get(uid), workload]) {
-      for (const address of of?.addresses ?? []) for (const o of model.addresses.get(address) ?? []) again.add(o);
-    }
+    sources.touch(was);
+    sources.touch(workload);
+    if (was && before.local.has(uid)) for (const address of was.addresses) addresses.add(address);
+    if (workload && view.node !== '' && workload.node === view.node && !workload.hostNetwork) {
+      local.add(uid);
+      for (const address of workload.addresses) addresses.add(address);
+    } else local.delete(uid);
   }
+  if (rules) for (const address of before.destinations.keys()) addresses.add(address);
   const holding = rules ? holdingOf(model.policies, options) : before.holding;
-  const compiler = openSets(before.sets);
-  const destinations = new Map<Address, AuthzDestination>();
-  const wanted = rules ? local : again;
-  for (const [address, destination] of before.destinations) {
-    if (!wanted.has(destination.workload) && local.has(destination.workload)) destinations.set(address, destination);
-  }
-  for (const uid of wanted) {
-    const workload = model.workloads.get(uid);
-    if (workload === undefined || !local.has(uid)) continue;
-    for (const address of workload.addresses) {
-      // Of two with the same address one is on its way out.
-      const rival = destinations.get(address);
-      const other = rival && model.workloads.get(rival.workload);
-      if (other && ownerOf([other, workload], workload.network) !== workload) continue;
-      destinations.set(address, destinationOf(workload, address, holding, compiler));
-    }
-  }
+  yield;
+  const sets = openSets(before.sets);
+  const destinations = new Map(before.destinations);
   const delta = new Map<Address, AuthzDestination | undefined>();
-  for (const address of before.destinations.keys()) if (!destinations.has(address)) delta.set(address, undefined);
-  for (const [address, now] of destinations) {
-    const was = before.destinations.get(address);
-    if (was === now) continue;
-    if (was && sameDestination(was, now)) destinations.set(address, was);
-    else delta.set(address, now);
+  for (const address of addresses) {
+    const here = (model.addresses.get(address) ?? []).filter((uid) => local.has(uid));
+    const owner = ownerOf(here.flatMap((uid) => model.workloads.get(uid) ?? []));
+    const now = owner && (yield* compilingDestination(owner, address, holding, sets));
+    yield;
+    const was = destinations.get(address);
+    if (now === undefined ? was === undefined : was !== undefined && sameDestination(was, now)) continue;
+    if (now) destinations.set(address, now);
+    else destinations.delete(address);
+    delta.set(address, now);
   }
-  const index = { model, holding, local, destinations, ...owners.index };
+  const from = sources.close();
+  const used = sets.used(destinations.values());
   return {
-    index: { ...index, sets: compiler.used(destinations.values()) },
-    delta: { destinations: delta, ...owners.delta },
+    index: { model, holding, local, destinations, sets: used, sources: from.sources, identities: from.identities },
+    delta: { destinations: delta, sources: from.delta, identities: from.came },
   };
 }
 
-function compileSources(before: AuthzIndex, model: Model, view: NodeView, workloads: Iterable<string>) {
+/** Settles who owns the addresses of workloads that changed. */
+function editSources(before: AuthzIndex, model: Model, view: NodeView) {
   const sources = before.sources.edit();
-  const identities = new Map(before.identities);
+  const identities = before.identities.edit();
   const delta = new Map<Address, string | undefined>();
-  const came: Identity[] = [];
-  const count = (principal: string, identity: Identity | undefined, by: 1 | -1) => {
-    const known = identities.get(principal);
-    const addresses = (known?.addresses ?? 0) + by;
-    const is = known?.identity ?? identity;
-    if (addresses > 0 && is) identities.set(principal, { identity: is, addresses });
-    else identities.delete(principal);
-    if (known === undefined && is) came.push(is);
-  };
+  const came = new Map<string, Identity>();
   const seen = new Set<Address>();
-  for (const uid of workloads) {
-    for (const of of [before.model.workloads.get(uid), model.workloads.get(uid)]) {
-      for (const address of of?.addresses ?? []) seen.add(address);
-    }
-  }
-  for (const address of seen) {
-    const here = (model.addresses.get(address) ?? []).flatMap((uid) => model.workloads.get(uid) ?? []);
-    const owner = ownerOf(here, view.network);
+  const settle = (address: Address) => {
+    const here = model.addresses.get(address) ?? [];
+    const owner = ownerOf(
+      here.flatMap((uid) => model.workloads.get(uid) ?? []),
+      view.network,
+    );
     const identity = owner && identityOf(owner);
     const now = identity && principalOf(identity);
     const was = sources.get(address);
-    if (now === was) continue;
-    if (now !== undefined) {
-      count(now, identity, 1);
-      sources.set(address, now);
-    } else sources.delete(address);
-    if (was !== undefined) count(was, undefined, -1);
+    if (now === was) return;
     delta.set(address, now);
-  }
-  return { index: { sources: sources.close(), identities }, delta: { sources: delta, identities: came } };
+    if (identity && now !== undefined) {
+      sources.set(address, now);
+      const held = identities.get(now);
+      identities.set(now, { identity: held?.identity ?? identity, addresses: (held?.addresses ?? 0) + 1 });
+      if (!before.identities.has(now)) came.set(now, identity);
+    } else sources.delete(address);
+    const held = was === undefined ? undefined : identities.get(was);
+    if (was === undefined || held === undefined) return;
+    if (held.addresses > 1) identities.set(was, { ...held, addresses: held.addresses - 1 });
+    else identities.delete(was);
+  };
+  return {
+    touch(workload: Workload | undefined) {
+      for (const address of workload?.addresses ?? []) {
+        if (seen.has(address)) continue;
+        seen.add(address);
+        settle(address);
+      }
+    },
+    close: () => ({ sources: sources.close(), identities: identities.close(), delta, came: [...came.values()] }),
+  };
 }
 
 /** Lists of policies, compiled once for all that have the same. */
 interface Sets {
-  of(policies: readonly Policy[]): CompiledList;
+  of(policies: readonly Policy[]): Steps<CompiledList>;
   /** Those in use. */
   used(destinations: Iterable<AuthzDestination>): ReadonlyMap<string, CompiledList>;
 }
@@ -169,13 +168,19 @@ function openSets(before: ReadonlyMap<string, CompiledList>): Sets {
   const now = new Map<string, CompiledList>();
   const nameOf = (policies: readonly Policy[]) => policies.map(nameOfPolicy).join(' ');
   return {
-    of(policies) {
+    *of(policies) {
       const name = nameOf(policies);
       const made = now.get(name);
       if (made !== undefined) return made;
       const held = before.get(name);
       const same = held?.policies.every((policy, i) => samePolicy(policy, policies[i] as Policy));
-      const list = held && same ? held : { policies, sets: packMembers(policies).map(compileSet) };
+      if (held && same) {
+        now.set(name, held);
+        return held;
+      }
+      const sets: PolicySet[] = [];
+      for (const members of yield* packingMembers(policies)) sets.push(yield* compilingSet(members));
+      const list = { policies, sets };
       now.set(name, list);
       return list;
     },
@@ -196,21 +201,28 @@ function nameOfPolicy(policy: Policy): string {
   return policyKey(policy) + (policy.fault?.kind === 'refused' ? `!${policy.fault.reason}` : '');
 }
 
+/** True when both enforce the same. Whether a later version was refused is told beside the sets. */
 function samePolicy(a: Policy, b: Policy): boolean {
-  return a === b || (a.fault?.kind === 'refused' && b.fault?.kind === 'refused');
+  if (a === b || (a.fault?.kind === 'refused' && b.fault?.kind === 'refused')) return true;
+  return a.rules === b.rules && a.action === b.action && a.dryRun === b.dryRun && a.fault?.kind !== 'refused';
 }
 
-function destinationOf(workload: Workload, address: Address, holding: Holding, sets: Sets): AuthzDestination {
+function* compilingDestination(
+  workload: Workload,
+  address: Address,
+  holding: Holding,
+  sets: Sets,
+): Steps<AuthzDestination> {
   const lists = [
     holding.global,
     holding.namespace(workload.namespace),
     holding.named(workload.authorizationPolicies),
   ].filter((list) => list.length > 0);
   const policies = lists.flat();
-  const compiled = lists.map((list) => sets.of(list));
+  const compiled: CompiledList[] = [];
+  for (const list of lists) compiled.push(yield* sets.of(list));
   const over = beyondLimit(compiled);
-  const closed = [...closingOf(policies), ...closingOf(over ? [over] : [])];
-  const used = over ? [sets.of([over])] : compiled;
+  const used = over ? [yield* sets.of([over])] : compiled;
   const some = (dry: boolean) => policies.some((policy) => policy.action === 'allow' && (dry || !policy.dryRun));
   return {
     workload: workload.uid,
@@ -219,7 +231,7 @@ function destinationOf(workload: Workload, address: Address, holding: Holding, s
       allows: some(false),
       dryAllows: some(true),
     },
-    closed,
+    closed: closingOf(over ? [...policies, over] : policies),
     stale: policies.flatMap((policy) => (policy.fault?.kind === 'stale' ? [policyKey(policy)] : [])),
   };
 }

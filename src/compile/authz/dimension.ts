@@ -12,7 +12,9 @@ export interface Placed {
 export interface DimensionTable {
   /** False: no conjunction asks for this value, and the vector is the same for all. */
   readonly used: boolean;
-  /** Number of the vector of values for which no atom is true. */
+  /** Words of the usual vector, of which the others are kept as differences. */
+  readonly usual: Bits;
+  /** Number of the usual vector: that of values for which no atom is true but the usual ones. */
   readonly base: number;
   /** Every atom that a literal names. */
   atoms(): IterableIterator<string>;
@@ -29,19 +31,23 @@ interface Asking {
 }
 
 /**
- * Atoms that a literal lists together are a group, and only conjunctions that ask for a group with a true atom can differ from `base`. So a
- * value costs what concerns it, not what there is.
+ * Atoms that a literal lists together are a group, and only conjunctions that ask for a group with a true atom can differ from the vector for
+ * which none is. So a value costs what concerns it, not what there is.
+ *
+ * @param usualAtoms those that are true for nearly every value
  */
 export function buildDimension(
   dimension: Dimension,
   placed: readonly Placed[],
   words: number,
   pool: VectorPool,
+  usualAtoms: readonly string[] = [],
 ): DimensionTable {
   const groupIds = new Map<string, number>();
   const groupsOf = new Map<string, number[]>();
   const askingOf: Asking[][] = [];
-  const baseBits = emptyBits(words);
+  /** Of a value for which no atom is true. */
+  const noneBits = emptyBits(words);
 
   const groupOf = (atoms: readonly string[]): number => {
     const text = atoms.join('\n');
@@ -63,36 +69,40 @@ export function buildDimension(
     for (const literal of conjunction) {
       if (literal.dimension === dimension) (literal.not ? not : is).push(groupOf(literal.atoms));
     }
-    if (is.length === 0) setBit(baseBits, bit, true);
+    if (is.length === 0) setBit(noneBits, bit, true);
     const asking = { bit, is, not };
     for (const group of [...is, ...not]) (askingOf[group] as Asking[]).push(asking);
   }
-  const base = pool.add(baseBits);
-
-  const known = new Map<string, number>();
-  const make = (held: ReadonlySet<number>): number => {
-    const bits: Bits = baseBits.slice();
+  const bitsOf = (held: ReadonlySet<number>): Bits => {
+    const bits = noneBits.slice();
     for (const group of held) {
       for (const { bit, is, not } of askingOf[group] as Asking[]) {
         setBit(bits, bit, is.every((g) => held.has(g)) && !not.some((g) => held.has(g)));
       }
     }
-    return pool.add(bits);
+    return bits;
   };
+  const groupsWith = (atoms: Iterable<string>): Set<number> => {
+    const held = new Set<number>();
+    for (const atom of atoms) for (const group of groupsOf.get(atom) ?? []) held.add(group);
+    return held;
+  };
+  const usual = bitsOf(groupsWith(usualAtoms));
+  const base = pool.add(usual, usual);
+  const known = new Map<string, number>();
 
   return {
     used: askingOf.length > 0,
+    usual,
     base,
     atoms: () => groupsOf.keys(),
     has: (atom) => groupsOf.has(atom),
     vectorOf(atoms) {
-      const held = new Set<number>();
-      for (const atom of atoms) for (const group of groupsOf.get(atom) ?? []) held.add(group);
-      if (held.size === 0) return base;
+      const held = groupsWith(atoms);
       const text = [...held].sort((a, b) => a - b).join();
       const before = known.get(text);
       if (before !== undefined) return before;
-      const made = make(held);
+      const made = pool.add(bitsOf(held), usual);
       known.set(text, made);
       return made;
     },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which policies hold for a workload, and what stands in for those that cannot be enforced as written: always something that closes.
-import { conjunctionsOf, maxConjunctions } from '../../mesh/conjunction.ts';
+import { conjunctionCount, maxConjunctions } from '../../mesh/conjunction.ts';
 import { isEmptyMatch, type Policy, policyKey, refusedPolicy } from '../../mesh/policy.ts';
 
 export interface AuthzOptions {
@@ -23,14 +23,14 @@ export function deadRules(policy: Policy): number[] {
 
 /** The policy as it is enforced. */
 export function enforcedPolicy(policy: Policy, options: AuthzOptions): Policy {
-  if (policy.dryRun) return conjunctionsOf(policy) ? policy : { ...policy, rules: [] };
+  if (policy.dryRun) return conjunctionCount(policy) <= maxConjunctions ? policy : { ...policy, rules: [] };
   if (policy.fault?.kind === 'stale' && options.onBadPolicy === 'close') {
     return refusedPolicy(policy, policy.fault.reason);
   }
   if (options.strictL7Deny && deadRules(policy).length > 0) {
     return refusedPolicy(policy, 'it rests on HTTP attributes, which cannot be judged here');
   }
-  if (conjunctionsOf(policy) === undefined) {
+  if (conjunctionCount(policy) > maxConjunctions) {
     return refusedPolicy(policy, `it would take more than ${maxConjunctions} conjunctions`);
   }
   return policy;

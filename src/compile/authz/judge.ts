@@ -4,7 +4,7 @@ import type { Identity } from '../../mesh/identity.ts';
 import type { Policy } from '../../mesh/policy.ts';
 import { type Address, addressBytes } from '../../net/address.ts';
 import { type Member, type Part, type PolicySet, parts } from './set.ts';
-import { type Vector, wordOf } from './vector.ts';
+import { type Bits, type Vector, wordOf } from './vector.ts';
 
 /** The policy sets that hold for one destination address, and the number of its destination vector in each. */
 export interface Stack {
@@ -40,30 +40,39 @@ export interface Judgement extends Verdict {
   readonly dryRun?: Verdict;
 }
 
-/** The vectors that a connection's values lead to in one set. */
-export function vectorsOf(stack: Stack['sets'][number], question: Question, bytes: Uint8Array): Vector[] {
+/** A vector that a value of a connection led to, with the usual words of its dimension. */
+export interface Found {
+  readonly vector: Vector;
+  readonly usual: Bits;
+}
+
+/** The vectors that a connection's values lead to in one set, in the order of `dimensions`. */
+export function vectorsOf(stack: Stack['sets'][number], question: Question, bytes: Uint8Array): Found[] {
   const { set, destination } = stack;
   const { identity } = question;
-  const numbers = [
-    identity === undefined ? set.identity.anonymous : set.identityVector(identity),
-    set.sourceVector(bytes),
-    destination,
-    set.portVector(question.port),
+  const found = (number: number, { usual }: { readonly usual: Bits }): Found => ({
+    vector: set.vectors[number] as Vector,
+    usual,
+  });
+  return [
+    found(identity === undefined ? set.identity.anonymous : set.identityVector(identity), set.identity),
+    found(set.sourceVector(bytes), set.source),
+    found(destination, set.destination),
+    found(set.portVector(question.port), set.port),
   ];
-  return numbers.map((n) => set.vectors[n] as Vector);
 }
 
 /** The first bit of each part that all vectors have. */
-function firstMatches(set: PolicySet, vectors: readonly Vector[]): Partial<Record<Part, number>> {
+function firstMatches(set: PolicySet, vectors: readonly Found[]): Partial<Record<Part, number>> {
   const found: Partial<Record<Part, number>> = {};
-  const both = (half: 0 | 1) => vectors.reduce((bits, { summary }) => bits & summary[half], -1);
+  const both = (half: 0 | 1) => vectors.reduce((bits, { vector }) => bits & vector.summary[half], -1);
   const summary = [both(0), both(1)] as const;
   for (let word = 0; word < set.ends[3]; word++) {
     if (((summary[word >>> 5 ? 1 : 0] as number) & (1 << (word & 31))) === 0) continue;
     const part = parts[set.ends.findIndex((end) => word < end)] as Part;
     if (found[part] !== undefined) continue;
     for (const half of [0, 1] as const) {
-      const bits = vectors.reduce((all, vector) => all & wordOf(vector, word)[half], -1);
+      const bits = vectors.reduce((all, { vector, usual }) => all & wordOf(vector, usual, word)[half], -1);
       if (bits === 0 || found[part] !== undefined) continue;
       found[part] = 64 * word + 32 * half + 31 - Math.clz32(bits & -bits);
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A policy set: policies compiled into bit vectors, to be asked together. It says nothing of whom it holds for, so that those with the same
 // policies share it.
-import { type Conjunction, conjunctionsOf } from '../../mesh/conjunction.ts';
+import { type Conjunction, conjunctionsOf, type Dimension } from '../../mesh/conjunction.ts';
 import { type Identity, principalOf } from '../../mesh/identity.ts';
-import { type Policy, policyKey } from '../../mesh/policy.ts';
+import type { Policy } from '../../mesh/policy.ts';
 import { type Address, addressBytes } from '../../net/address.ts';
 import { buildDimension, type DimensionTable, type Placed } from './dimension.ts';
+import { type Steps, stepSize } from './finish.ts';
 import { openRangeLookup, type RangeEntry, rangeEntries } from './ranges.ts';
 import { maxWords, openVectorPool, type Vector, wordBits } from './vector.ts';
 
@@ -25,6 +26,8 @@ export interface Member {
   readonly conjunction: Conjunction;
 }
 
+type SetDimension = Pick<DimensionTable, 'used' | 'usual' | 'base'>;
+
 export interface PolicySet {
   /** The policies it was made of, in order; those without conjunctions too. */
   readonly policies: readonly Policy[];
@@ -35,13 +38,10 @@ export interface PolicySet {
   /** By number. More may come when vectors are asked for; none changes or goes. */
   readonly vectors: readonly Vector[];
   /** What each value that is looked up leads to. Values that have no entry have the `base`. */
-  readonly identity: { readonly used: boolean; readonly base: number; readonly anonymous: number };
-  readonly source: {
-    readonly used: boolean;
-    readonly base: number;
-    readonly entries: readonly (RangeEntry & { readonly value: number })[];
-  };
-  readonly port: { readonly used: boolean; readonly base: number; readonly entries: ReadonlyMap<number, number> };
+  readonly identity: SetDimension & { readonly anonymous: number };
+  readonly source: SetDimension & { readonly entries: readonly (RangeEntry & { readonly value: number })[] };
+  readonly destination: SetDimension;
+  readonly port: SetDimension & { readonly entries: ReadonlyMap<number, number> };
   /** Vector of an identity; `base` unless an atom names it. */
   identityVector(identity: Identity): number;
   /** Vector of a destination address: looked up when the destination is written, not by programs. */
@@ -57,31 +57,34 @@ function wordsOf(counts: Readonly<Record<Part, number>>): number {
 }
 
 /** The members of policies, cut into lists that fit into a set each. Policies without conjunctions are in none. */
-export function packMembers(policies: readonly Policy[]): Member[][] {
+export function* packingMembers(policies: readonly Policy[]): Steps<Member[][]> {
   const out: Member[][] = [];
   const none = { deny: 0, allow: 0, 'dry-deny': 0, 'dry-allow': 0 };
   let list: Member[] = [];
   let counts = { ...none };
   for (const policy of policies) {
     const part = partOf(policy);
-    (conjunctionsOf(policy) ?? []).forEach((conjunctions, rule) => {
+    const rules = conjunctionsOf(policy) ?? [];
+    for (const [rule, conjunctions] of rules.entries()) {
       for (const conjunction of conjunctions) {
-        const next = { ...counts, [part]: counts[part] + 1 };
-        if (counts[part] % wordBits === 0 && wordsOf(next) > maxWords) {
+        const opens = counts[part] % wordBits === 0;
+        counts[part]++;
+        if (opens && wordsOf(counts) > maxWords) {
           out.push(list);
           list = [];
           counts = { ...none, [part]: 1 };
-        } else counts = next;
+        }
         list.push({ policy, rule, conjunction });
       }
-    });
+    }
+    yield;
   }
   if (list.length > 0) out.push(list);
   return out;
 }
 
-/** @param members at most what `packMembers` puts into one list */
-export function compileSet(members: readonly Member[]): PolicySet {
+/** @param members at most what `packingMembers` puts into one list */
+export function* compilingSet(members: readonly Member[]): Steps<PolicySet> {
   const pool = openVectorPool();
   const byBit: (Member | undefined)[] = [];
   const placed: Placed[] = [];
@@ -96,16 +99,25 @@ export function compileSet(members: readonly Member[]): PolicySet {
     ends.push(byBit.length / wordBits);
   }
   const words = byBit.length / wordBits;
-  const build = (dimension: Placed['conjunction'][number]['dimension']) =>
-    buildDimension(dimension, placed, words, pool);
+  const build = (dimension: Dimension, usual: readonly string[] = []) =>
+    buildDimension(dimension, placed, words, pool, usual);
 
-  const identity = build('identity');
+  const identity = build('identity', presence);
   const atomsOf = identityAtoms(identity);
+  yield;
   const source = build('source');
-  const entries = rangeEntries(source.atoms()).map((entry) => ({ ...entry, value: source.vectorOf(entry.chain) }));
-  const lookup = openRangeLookup(entries);
+  yield;
+  const entries: (RangeEntry & { readonly value: number })[] = [];
+  for (const entry of rangeEntries(source.atoms())) {
+    entries.push({ ...entry, value: source.vectorOf(entry.chain) });
+    if (entries.length % stepSize === 0) yield;
+  }
+  const lookup = lazily(() => openRangeLookup(entries));
   const destination = build('destination');
-  const around = openRangeLookup(rangeEntries(destination.atoms()).map((entry) => ({ ...entry, value: entry.chain })));
+  yield;
+  const around = lazily(() =>
+    openRangeLookup(rangeEntries(destination.atoms()).map((entry) => ({ ...entry, value: entry.chain }))),
+  );
   const port = build('port');
   const ports = new Map([...port.atoms()].map((atom) => [Number(atom), port.vectorOf([atom])]));
 
@@ -114,19 +126,18 @@ export function compileSet(members: readonly Member[]): PolicySet {
     members: byBit,
     ends: ends as unknown as PolicySet['ends'],
     vectors: pool.vectors,
-    identity: {
-      used: identity.used,
-      base: identity.vectorOf(presence),
-      anonymous: identity.vectorOf(atomsOf(undefined)),
-    },
-    source: { used: source.used, base: source.base, entries },
-    port: { used: port.used, base: port.base, entries: ports },
+    identity: { ...sizesOf(identity), anonymous: identity.vectorOf(atomsOf(undefined)) },
+    source: { ...sizesOf(source), entries },
+    destination: sizesOf(destination),
+    port: { ...sizesOf(port), entries: ports },
     identityVector: (of) => identity.vectorOf(atomsOf(of)),
-    destinationVector: (address) => destination.vectorOf(around.find(addressBytes(address)) ?? []),
-    sourceVector: (bytes) => lookup.find(bytes) ?? source.base,
+    destinationVector: (address) => destination.vectorOf(around().find(addressBytes(address)) ?? []),
+    sourceVector: (bytes) => lookup().find(bytes) ?? source.base,
     portVector: (number) => ports.get(number) ?? port.base,
   };
 }
+
+const sizesOf = ({ used, usual, base }: DimensionTable): SetDimension => ({ used, usual, base });
 
 /** True for every identity; those for which nothing else is have the base vector. */
 const presence = ['n+', 'p+'];
@@ -159,7 +170,10 @@ export function identityEntries(set: PolicySet, identities: Iterable<Identity>):
   return out;
 }
 
-/** Names of a set's policies, for messages. */
-export function policyNames(set: PolicySet): string[] {
-  return set.policies.map(policyKey);
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

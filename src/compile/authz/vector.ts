@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bit vectors over the conjunctions of a policy set: up to 64 words of 64 bits. A vector is kept, and written to the kernel, as a summary
-// (bit w: word w is not zero) and its words that are not zero, so that one that names little is small and joining vectors skips what is
-// zero in any of them.
+// Bit vectors over the conjunctions of a policy set: up to 64 words of 64 bits. Nearly every vector of a dimension is nearly the same, so one
+// is kept, and written to the kernel, as what differs from the dimension's usual words; a summary tells which words are zero, so that joining
+// vectors skips what is zero in any of them.
 
 export const maxWords = 64;
 export const wordBits = 64;
 
-/** Words as pairs of 32 bits, the low half first, as a 64-bit little-endian machine reads them. */
+/** 64 bits as two halves, as a 64-bit little-endian machine reads them. */
+export type Halves = readonly [low: number, high: number];
+
 export interface Vector {
-  readonly summary: readonly [low: number, high: number];
-  /** Only those that are not zero, in order. */
+  /** Bit w: word w is not zero. */
+  readonly summary: Halves;
+  /** Bit w: word w is not the usual one. */
+  readonly changed: Halves;
+  /** The changed words in order, the low half first. */
   readonly words: Uint32Array;
 }
 
@@ -33,41 +38,44 @@ function popcount(value: number): number {
   return Math.imul((v + (v >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
-/** Bits set in the summary before bit `word`: where that word stands among those that are kept. */
-function rankOf({ summary: [low, high] }: Vector, word: number): number {
-  if (word < 32) return popcount(low & ~(-1 << word));
-  return popcount(low) + popcount(high & ~(-1 << (word - 32)));
+function hasBit(halves: Halves, bit: number): boolean {
+  return ((halves[bit >>> 5] as number) & (1 << (bit & 31))) !== 0;
 }
 
-export function hasWord({ summary }: Vector, word: number): boolean {
-  return ((summary[word >>> 5] as number) & (1 << (word & 31))) !== 0;
+/** Bits set before `bit`: where that word stands among the changed ones. */
+function rankOf([low, high]: Halves, bit: number): number {
+  if (bit < 32) return popcount(low & ~(-1 << bit));
+  return popcount(low) + popcount(high & ~(-1 << (bit - 32)));
 }
 
-/** Both halves of a word; zero when it is not kept. */
-export function wordOf(vector: Vector, word: number): readonly [low: number, high: number] {
-  if (!hasWord(vector, word)) return [0, 0];
-  const at = 2 * rankOf(vector, word);
-  return [vector.words[at] as number, vector.words[at + 1] as number];
+/** A word of a vector whose usual words are `usual`. */
+export function wordOf({ changed, words }: Vector, usual: Bits, word: number): Halves {
+  const from = hasBit(changed, word) ? words : usual;
+  const at = 2 * (from === usual ? word : rankOf(changed, word));
+  return [from[at] as number, from[at + 1] as number];
 }
 
-function vectorOf(bits: Bits): Vector {
+function vectorOf(bits: Bits, usual: Bits): Vector {
   const summary: [number, number] = [0, 0];
+  const changed: [number, number] = [0, 0];
   const words: number[] = [];
   for (let at = 0; at < bits.length; at += 2) {
-    const low = bits[at] as number;
-    const high = bits[at + 1] as number;
-    if (low === 0 && high === 0) continue;
+    const [low, high] = [bits[at] as number, bits[at + 1] as number];
     const word = at >>> 1;
-    summary[word >>> 5 ? 1 : 0] |= 1 << (word & 31);
+    const mask = 1 << (word & 31);
+    if (low !== 0 || high !== 0) summary[word < 32 ? 0 : 1] |= mask;
+    if (low === usual[at] && high === usual[at + 1]) continue;
+    changed[word < 32 ? 0 : 1] |= mask;
     words.push(low, high);
   }
-  return { summary: [summary[0] >>> 0, summary[1] >>> 0], words: Uint32Array.from(words) };
+  const unsigned = ([low, high]: Halves): Halves => [low >>> 0, high >>> 0];
+  return { summary: unsigned(summary), changed: unsigned(changed), words: Uint32Array.from(words) };
 }
 
 /** Gives equal vectors one number. Numbers are never taken back. */
 export interface VectorPool {
   readonly vectors: readonly Vector[];
-  add(bits: Bits): number;
+  add(bits: Bits, usual: Bits): number;
 }
 
 export function openVectorPool(): VectorPool {
@@ -75,9 +83,9 @@ export function openVectorPool(): VectorPool {
   const known = new Map<string, number>();
   return {
     vectors,
-    add(bits) {
-      const vector = vectorOf(bits);
-      const text = `${vector.summary.join()}:${vector.words.join()}`;
+    add(bits, usual) {
+      const vector = vectorOf(bits, usual);
+      const text = `${vector.summary.join()}:${vector.changed.join()}:${vector.words.join()}`;
       const before = known.get(text);
       if (before !== undefined) return before;
       known.set(text, vectors.length);

@@ -2,22 +2,13 @@
 // Compiled policy sets against the plain evaluator: on every random policy and connection they say the same.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { finish } from '../../../src/compile/authz/finish.ts';
 import { judge, type Match, type Stack } from '../../../src/compile/authz/judge.ts';
-import { compileSet, identityEntries, packMembers } from '../../../src/compile/authz/set.ts';
+import { compilingSet, identityEntries, packingMembers } from '../../../src/compile/authz/set.ts';
 import { type Policy, policyKey } from '../../../src/mesh/policy.ts';
 import { connection, identity, policies } from '../../support/authz-arbitrary.ts';
 import { type Connection, referenceVerdict } from '../../support/authz-reference.ts';
-
-/** The policies as one list for a destination. */
-function stackOf(list: readonly Policy[], destination: string): Stack {
-  const some = (dry: boolean) => list.some((p) => p.action === 'allow' && (dry || !p.dryRun));
-  const sets = packMembers(list).map(compileSet);
-  return {
-    sets: sets.map((set) => ({ set, destination: set.destinationVector(destination) })),
-    allows: some(false),
-    dryAllows: some(true),
-  };
-}
+import { stackOf } from './judged.ts';
 
 /** How the two differ on a connection; undefined: they do not. */
 function difference(list: readonly Policy[], stack: Stack, c: Connection): object | undefined {
@@ -73,8 +64,8 @@ test('the same where policies take several words and sets', () => {
 test('an identity without an entry has the base vector', () => {
   fc.assert(
     fc.property(policies(), fc.array(identity), (list, identities) => {
-      for (const members of packMembers(list)) {
-        const set = compileSet(members);
+      for (const members of finish(packingMembers(list))) {
+        const set = finish(compilingSet(members));
         const entries = identityEntries(set, identities);
         for (const of of identities) {
           const principal = `${of.trustDomain}/ns/${of.namespace}/sa/${of.serviceAccount}`;
