@@ -7,12 +7,9 @@ import { emptyTable, type Table } from '../../mesh/table.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
 import { type Steps, stepSize } from './finish.ts';
-import { type AuthzOptions, closingOf, type Holding, holdingOf } from './holding.ts';
+import { type AuthzOptions, closingOf, defaultAuthzOptions, type Holding, holdingOf } from './holding.ts';
 import type { Stack } from './judge.ts';
 import { compilingSet, type PolicySet, packingMembers } from './set.ts';
-
-/** Policy sets that one destination can have. What would take more is closed, and the policy that went beyond is named. */
-export const maxSets = 16;
 
 /** An address of a workload of this node. */
 export interface AuthzDestination {
@@ -55,7 +52,7 @@ export interface AuthzDelta {
 export function emptyAuthz(model: Model): AuthzIndex {
   return {
     model,
-    holding: holdingOf(new Map(), { onBadPolicy: 'keep', strictL7Deny: false }),
+    holding: holdingOf(new Map(), defaultAuthzOptions),
     sets: new Map(),
     destinations: new Map(),
     local: new Set(),
@@ -73,18 +70,15 @@ export function* compilingAuthz(
   options: AuthzOptions,
 ): Steps<{ readonly index: AuthzIndex; readonly delta: AuthzDelta }> {
   const all = touched === 'everything';
-  const workloads = all ? new Set([...before.model.workloads.keys(), ...model.workloads.keys()]) : touched.workloads;
   const rules = all || touched.policies.size > 0;
   const sources = editSources(before, model, view);
-  const local = new Set(before.local);
+  const local = new Set(all ? [] : before.local);
   const addresses = new Set<Address>();
   let count = 0;
-  for (const uid of workloads) {
+  for (const [uid, was, workload] of all ? everyWorkload(before, model) : touchedWorkloads(before, model, touched)) {
     if (++count % stepSize === 0) yield;
-    const was = before.model.workloads.get(uid);
-    const workload = model.workloads.get(uid);
-    sources.touch(was);
-    sources.touch(workload);
+    sources.touch(was, workload);
+    sources.touch(workload, workload);
     if (was && before.local.has(uid)) for (const address of was.addresses) addresses.add(address);
     if (workload && view.node !== '' && workload.node === view.node && !workload.hostNetwork) {
       local.add(uid);
@@ -92,7 +86,7 @@ export function* compilingAuthz(
     } else local.delete(uid);
   }
   if (rules) for (const address of before.destinations.keys()) addresses.add(address);
-  const holding = rules ? holdingOf(model.policies, options) : before.holding;
+  const holding = rules ? holdingOf(model.policies, options, before.holding) : before.holding;
   yield;
   const sets = openSets(before.sets);
   const destinations = new Map(before.destinations);
@@ -116,44 +110,80 @@ export function* compilingAuthz(
   };
 }
 
+/** A workload's uid, as it was and as it is. */
+type Change = readonly [uid: string, was: Workload | undefined, is: Workload | undefined];
+
+function* touchedWorkloads(
+  before: AuthzIndex,
+  model: Model,
+  touched: Pick<Touched, 'workloads'>,
+): Generator<Change, undefined> {
+  for (const uid of touched.workloads) yield [uid, before.model.workloads.get(uid), model.workloads.get(uid)];
+}
+
+function* everyWorkload(before: AuthzIndex, model: Model): Generator<Change, undefined> {
+  for (const was of before.model.workloads.values()) yield [was.uid, was, undefined];
+  for (const is of model.workloads.values()) yield [is.uid, undefined, is];
+}
+
 /** Settles who owns the addresses of workloads that changed. */
 function editSources(before: AuthzIndex, model: Model, view: NodeView) {
   const sources = before.sources.edit();
-  const identities = before.identities.edit();
+  /** Principal -> identity, and by how many more addresses have it. */
+  const moved = new Map<string, { identity: Identity | undefined; by: number }>();
   const delta = new Map<Address, string | undefined>();
-  const came = new Map<string, Identity>();
   const seen = new Set<Address>();
-  const settle = (address: Address) => {
-    const here = model.addresses.get(address) ?? [];
-    const owner = ownerOf(
-      here.flatMap((uid) => model.workloads.get(uid) ?? []),
-      view.network,
-    );
+  const count = (principal: string, identity: Identity | undefined, by: 1 | -1) => {
+    const known = moved.get(principal);
+    if (known === undefined) moved.set(principal, { identity, by });
+    else {
+      known.identity ??= identity;
+      known.by += by;
+    }
+  };
+  const settle = (address: Address, at: Workload | undefined) => {
+    const uids = model.addresses.get(address) ?? [];
+    // Nearly always there is one, and it is at hand.
+    const alone = at !== undefined && uids.length === 1 && uids[0] === at.uid;
+    const here = alone ? [at] : uids.flatMap((uid) => model.workloads.get(uid) ?? []);
+    const owner = ownerOf(here, view.network);
     const identity = owner && identityOf(owner);
     const now = identity && principalOf(identity);
-    const was = sources.get(address);
+    const was = before.sources.get(address);
     if (now === was) return;
     delta.set(address, now);
-    if (identity && now !== undefined) {
+    if (now === undefined) sources.delete(address);
+    else {
       sources.set(address, now);
-      const held = identities.get(now);
-      identities.set(now, { identity: held?.identity ?? identity, addresses: (held?.addresses ?? 0) + 1 });
-      if (!before.identities.has(now)) came.set(now, identity);
-    } else sources.delete(address);
-    const held = was === undefined ? undefined : identities.get(was);
-    if (was === undefined || held === undefined) return;
-    if (held.addresses > 1) identities.set(was, { ...held, addresses: held.addresses - 1 });
-    else identities.delete(was);
+      count(now, identity, 1);
+    }
+    if (was !== undefined) count(was, undefined, -1);
+  };
+  const close = () => {
+    const identities = before.identities.edit();
+    const came: Identity[] = [];
+    for (const [principal, { identity, by }] of moved) {
+      const held = before.identities.get(principal);
+      const of = held?.identity ?? identity;
+      const addresses = (held?.addresses ?? 0) + by;
+      if (of === undefined || addresses <= 0) identities.delete(principal);
+      else {
+        identities.set(principal, { identity: of, addresses });
+        if (held === undefined) came.push(of);
+      }
+    }
+    return { sources: sources.close(), identities: identities.close(), delta, came };
   };
   return {
-    touch(workload: Workload | undefined) {
+    /** @param at the workload as it is now, if it is there */
+    touch(workload: Workload | undefined, at: Workload | undefined) {
       for (const address of workload?.addresses ?? []) {
         if (seen.has(address)) continue;
         seen.add(address);
-        settle(address);
+        settle(address, at);
       }
     },
-    close: () => ({ sources: sources.close(), identities: identities.close(), delta, came: [...came.values()] }),
+    close,
   };
 }
 
@@ -221,7 +251,7 @@ function* compilingDestination(
   const policies = lists.flat();
   const compiled: CompiledList[] = [];
   for (const list of lists) compiled.push(yield* sets.of(list));
-  const over = beyondLimit(compiled);
+  const over = beyondLimit(compiled, holding.options.maxSets);
   const used = over ? [yield* sets.of([over])] : compiled;
   const some = (dry: boolean) => policies.some((policy) => policy.action === 'allow' && (dry || !policy.dryRun));
   return {
@@ -237,7 +267,7 @@ function* compilingDestination(
 }
 
 /** Stands for the policy with which the sets became too many. */
-function beyondLimit(compiled: readonly CompiledList[]): Policy | undefined {
+function beyondLimit(compiled: readonly CompiledList[], maxSets: number): Policy | undefined {
   const sets = compiled.flatMap((list) => list.sets);
   if (sets.length <= maxSets) return undefined;
   const [first] = (sets[maxSets] as PolicySet).policies;

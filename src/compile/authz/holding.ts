@@ -8,9 +8,11 @@ export interface AuthzOptions {
   readonly onBadPolicy: 'keep' | 'close';
   /** Closes what a DENY policy holds for when what is left of it without HTTP attributes denies less than it says. */
   readonly strictL7Deny: boolean;
+  /** Policy sets that one destination can have. What would take more is closed, and the policy that went beyond is named. */
+  readonly maxSets: number;
 }
 
-export const defaultAuthzOptions: AuthzOptions = { onBadPolicy: 'keep', strictL7Deny: false };
+export const defaultAuthzOptions: AuthzOptions = { onBadPolicy: 'keep', strictL7Deny: false, maxSets: 16 };
 
 /**
  * Rules of a DENY policy that hold a match without a value, which never holds: what istiod leaves of HTTP attributes. It denies less than
@@ -49,15 +51,22 @@ export interface Holding {
   namespace(namespace: string): readonly Policy[];
   /** Those that a workload names. */
   named(keys: readonly string[]): readonly Policy[];
+  /** Key -> the policy, and as it is enforced. */
+  readonly enforced: ReadonlyMap<string, { readonly policy: Policy; readonly as: Policy }>;
+  readonly options: AuthzOptions;
 }
 
-export function holdingOf(policies: ReadonlyMap<string, Policy>, options: AuthzOptions): Holding {
+/** @param before what was made of an earlier model: policies that are the same are not looked at again */
+export function holdingOf(policies: ReadonlyMap<string, Policy>, options: AuthzOptions, before?: Holding): Holding {
   const global: Policy[] = [];
   const byNamespace = new Map<string, Policy[]>();
-  const enforced = new Map<string, Policy>();
+  const enforced = new Map<string, { readonly policy: Policy; readonly as: Policy }>();
+  const known = before?.options === options ? before.enforced : undefined;
   for (const [key, policy] of [...policies].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const now = enforcedPolicy(policy, options);
-    enforced.set(key, now);
+    const held = known?.get(key);
+    const entry = held?.policy === policy ? held : { policy, as: enforcedPolicy(policy, options) };
+    const now = entry.as;
+    enforced.set(key, entry);
     if (policy.scope === 'global') global.push(now);
     else if (policy.scope === 'namespace') {
       const list = byNamespace.get(policy.namespace);
@@ -66,11 +75,13 @@ export function holdingOf(policies: ReadonlyMap<string, Policy>, options: AuthzO
     }
   }
   return {
+    enforced,
+    options,
     global,
     namespace: (namespace) => byNamespace.get(namespace) ?? [],
     named: (keys) =>
       [...new Set(keys)].sort().flatMap((key) => {
-        const policy = enforced.get(key);
+        const policy = enforced.get(key)?.as;
         // One that holds more widely is asked once.
         if (policy !== undefined && policy.scope !== 'selector') return [];
         return policy ?? unknownPolicy(key);

@@ -2,13 +2,7 @@
 // From the model to destinations, sources and policy sets: whole or step by step the same, and what cannot be enforced closes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type AuthzIndex,
-  compilingAuthz,
-  emptyAuthz,
-  identityAt,
-  maxSets,
-} from '../../../src/compile/authz/compile.ts';
+import { type AuthzIndex, compilingAuthz, emptyAuthz, identityAt } from '../../../src/compile/authz/compile.ts';
 import { finish } from '../../../src/compile/authz/finish.ts';
 import { type AuthzOptions, deadRules, defaultAuthzOptions } from '../../../src/compile/authz/holding.ts';
 import { judge } from '../../../src/compile/authz/judge.ts';
@@ -217,14 +211,19 @@ describe('what closes', () => {
   });
 
   test('more policies than a workload can have', () => {
-    const many = Array.from({ length: 7 }, (_, i) => rule(make(`shop/n${i}`, { rules: [[wide(10_000)]] })));
-    const made = one({}, selector({}), ...many);
+    const many = Array.from({ length: 3 }, (_, i) => rule(make(`shop/n${i}`, { rules: [[wide(3000)]] })));
+    // 9,000 conjunctions and the selector's: in four sets of up to 4,096.
+    const made = one({ maxSets: 3 }, selector({}), ...many);
     expect(made.destinations.get('10.0.0.1')?.closed).toEqual([
-      { policy: 'shop/n6', reason: `the policies that hold for the workload take more than ${maxSets} sets` },
+      { policy: 'shop/s', reason: 'the policies that hold for the workload take more than 3 sets' },
     ]);
     expect(ask(made, '10.0.0.1', '10.0.0.2', 80)?.allowed).toBe(false);
-    const fits = one({}, selector({}), ...many.slice(0, 5));
+    expect(made.destinations.get('10.0.0.1')?.stack.sets.length).toBe(1);
+    const fits = one({ maxSets: 4 }, selector({}), ...many);
     expect(closed(fits)).toEqual([]);
+    expect(fits.destinations.get('10.0.0.1')?.stack.sets.length).toBe(4);
+    expect(ask(fits, '10.0.0.1', '10.0.0.2', 2999)?.allowed).toBe(false);
+    expect(ask(fits, '10.0.0.1', '10.0.0.2', 3000)?.allowed).toBe(true);
   });
 });
 
