@@ -41,6 +41,15 @@ export interface Match {
 export type Clause = readonly Match[];
 export type Rule = readonly Clause[];
 
+/**
+ * Why a policy is not what its author wrote last. 'refused': it never was good, and stands here as a DENY of everything.
+ * 'stale': a later version was refused, this is the last good one.
+ */
+export interface PolicyFault {
+  readonly kind: 'refused' | 'stale';
+  readonly reason: string;
+}
+
 export interface Policy {
   readonly name: string;
   readonly namespace: string;
@@ -50,9 +59,38 @@ export interface Policy {
   readonly rules: readonly Rule[];
   /** Counted and logged, never enforced. */
   readonly dryRun: boolean;
+  readonly fault?: PolicyFault;
 }
 
 /** Key of a policy in the model: "namespace/name". */
 export function policyKey(p: { readonly namespace: string; readonly name: string }): string {
   return `${p.namespace}/${p.name}`;
+}
+
+/** Stands for a policy that was refused before it ever was in force: whatever it may hold for is closed. A rule without clauses holds always. */
+export function refusedPolicy(of: Pick<Policy, 'name' | 'namespace' | 'scope'>, reason: string): Policy {
+  const { name, namespace, scope } = of;
+  return { name, namespace, scope, action: 'deny', rules: [[]], dryRun: false, fault: { kind: 'refused', reason } };
+}
+
+/** A match without any value: never holds. */
+export const emptyMatch: Match = {
+  namespaces: [],
+  notNamespaces: [],
+  principals: [],
+  notPrincipals: [],
+  serviceAccounts: [],
+  notServiceAccounts: [],
+  sourceIps: [],
+  notSourceIps: [],
+  destinationIps: [],
+  notDestinationIps: [],
+  destinationPorts: [],
+  notDestinationPorts: [],
+};
+
+const kindsOfMatch = Object.keys(emptyMatch) as (keyof Match)[];
+
+export function isEmptyMatch(match: Match): boolean {
+  return kindsOfMatch.every((kind) => match[kind].length === 0);
 }

@@ -19,6 +19,8 @@ export interface Finding extends Place {
   readonly reason: string;
   /** The document is rejected, and the version of it that was read before stays in effect. */
   readonly kept?: true;
+  /** The document is a policy, is rejected, and was never in effect: all that it may hold for is closed. */
+  readonly closes?: true;
 }
 
 /** Something that is read over: a kind, or a field that has no meaning here. */
@@ -48,7 +50,8 @@ export function renderPlace(place: Place): string {
 /** One line: "shop.yaml:3:9: Pod shop/cart-1: spec.nodeName: must be text, not the number 7". */
 export function renderFinding(finding: Finding): string {
   const parts = [renderPlace(finding), finding.resource, finding.field, finding.reason].filter((part) => part !== '');
-  return parts.join(': ') + (finding.kept ? ' (the version read before stays)' : '');
+  const after = finding.closes ? ' (all that it may hold for is closed)' : '';
+  return parts.join(': ') + (finding.kept ? ' (the version read before stays)' : after);
 }
 
 /** Adds up what several files ignore; the first place is that of the earliest file. */

@@ -9,9 +9,12 @@ import type { AddressOrRange } from './objects.ts';
 export const address: Field<string> = parsed('an IPv4 or IPv6 address', parseAddress);
 
 /** An address, or a range whose host bits are cleared; a range of one address is that address. */
-export const addressOrRange: Field<AddressOrRange> = parsed('an address or a range such as 10.1.0.0/16', (text) => {
+export function parseAddressOrRange(text: string): AddressOrRange | undefined {
   const single = parseAddress(text);
   if (single !== undefined) return { address: single };
   const range = parseCidr(text);
   return range && range.length === addressBits(range.address) ? { address: range.address } : range;
-});
+}
+
+export const aRange = 'an address or a range such as 10.1.0.0/16';
+export const addressOrRange: Field<AddressOrRange> = parsed(aRange, parseAddressOrRange);

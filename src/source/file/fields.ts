@@ -28,8 +28,11 @@ export function needed<T>(inner: Field<T>): NeededField<T> {
   return { needed: true, read: inner.read };
 }
 
-/** A mapping with named fields. Unknown names are a warning each, unless `open`: then they are read over. */
-export function object<S extends Shape>(shape: S, options: { readonly open?: boolean } = {}): Field<ObjectOf<S>> {
+/** A mapping with named fields. Unknown names are a warning each, unless `open`: then they are read over; or `strict`: then they are faults. */
+export function object<S extends Shape>(
+  shape: S,
+  options: { readonly open?: boolean; readonly strict?: boolean } = {},
+): Field<ObjectOf<S>> {
   const fields = new Map<string, Field<unknown>>(Object.entries(shape));
   const must = [...fields].filter(([, f]) => f.needed).map(([name]) => name);
   return field((node, reading) => {
@@ -40,7 +43,8 @@ export function object<S extends Shape>(shape: S, options: { readonly open?: boo
       if (known === undefined) {
         if (options.open) continue;
         reading.path.push(key);
-        reading.warn(at, 'is no field that is known here; it is ignored');
+        if (options.strict) reading.fault(at, 'is no field that is known here');
+        else reading.warn(at, 'is no field that is known here; it is ignored');
         reading.path.pop();
       } else if (value.kind !== 'scalar' || value.value !== null) {
         // null is how Kubernetes writes "not set"

@@ -2,6 +2,7 @@
 // What several files say together: one object for each identity, the last good version of what is broken now, and all complaints.
 import { equal } from '../../mesh/equal.ts';
 import { type Finding, mergeIgnored, type Place, type Report, renderPlace } from '../findings.ts';
+import { inEffect } from './closing.ts';
 import { identityOf, type MeshObject } from './objects.ts';
 import type { FileContents } from './read.ts';
 
@@ -81,7 +82,9 @@ export function openFolder(): Folder {
 
   const faultsOf = ({ contents, candidates, repeated }: FileState): Finding[] => {
     const faults = contents.faults.map((fault): Finding => {
-      const kept = candidates.get(fault.resource)?.kept || (fault.resource === '' && anyKept(candidates));
+      const candidate = candidates.get(fault.resource);
+      if (candidate?.kept && isRefused(candidate.object)) return { ...fault, closes: true };
+      const kept = candidate?.kept || (fault.resource === '' && anyKept(candidates));
       return kept ? { ...fault, kept: true } : fault;
     });
     for (const { object, first } of repeated) faults.push(repetition(object, first));
@@ -136,6 +139,10 @@ function byPlace(a: Place, b: Place): number {
   return line(a) - line(b) || a.column - b.column;
 }
 
+function isRefused(object: MeshObject): boolean {
+  return 'refused' in object && object.refused !== undefined;
+}
+
 function anyKept(candidates: ReadonlyMap<string, Candidate>): boolean {
   for (const { kept } of candidates.values()) if (kept) return true;
   return false;
@@ -164,8 +171,9 @@ function stateOf(
   const keep = (identity: string, object: MeshObject | undefined) => {
     if (object && !candidates.has(identity)) candidates.set(identity, { file, object, kept: true });
   };
-  for (const { identity } of contents.rejected) {
-    if (identity !== '') keep(identity, before?.candidates.get(identity)?.object ?? effective(identity));
+  for (const { identity, instead } of contents.rejected) {
+    const mine = before?.candidates.get(identity)?.object;
+    if (identity !== '') keep(identity, mine ? inEffect(mine, instead) : (effective(identity) ?? instead));
     else for (const [known, { object }] of before?.candidates ?? []) keep(known, object);
   }
   return { contents: { ...contents, objects: [] }, candidates, repeated };

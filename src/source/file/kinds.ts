@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds that are read; everything else is listed as ignored.
 import type { Kind } from './kind.ts';
+import { authorizationPolicyKind } from './kinds/authorization-policy.ts';
 import { destinationRuleKind } from './kinds/destination-rule.ts';
 import { endpointSliceKind } from './kinds/endpoint-slice.ts';
 import { namespaceKind } from './kinds/namespace.ts';
 import { nodeKind } from './kinds/node.ts';
+import { peerAuthenticationKind } from './kinds/peer-authentication.ts';
 import { podKind } from './kinds/pod.ts';
 import { serviceKind } from './kinds/service.ts';
 import { serviceEntryKind } from './kinds/service-entry.ts';
@@ -19,6 +21,8 @@ export const kinds: readonly Kind[] = [
   serviceEntryKind,
   workloadEntryKind,
   destinationRuleKind,
+  authorizationPolicyKind,
+  peerAuthenticationKind,
 ];
 
 /** The reader of "group/version" and kind; 'version' when the kind is known but not in that version. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checked objects: what is kept of a document once it was found good. Plain data, as it also passes between threads.
+import type { Rule } from '../../mesh/policy.ts';
 import type { BalancerPolicy, Scope, ServicePort } from '../../mesh/service.ts';
 import type { Locality, Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
@@ -137,6 +138,7 @@ export interface ServiceEntryObject extends ObjectBase {
   readonly distribution?: Distribution;
   /** False when the label networking.istio.io/enable-autoallocate-ip says so. */
   readonly automatic: boolean;
+  readonly labels: Labels;
   /** Addresses that a control plane gave its hosts: status.addresses. */
   readonly given: ReadonlyMap<string, readonly Address[]>;
   readonly canonicalName: string;
@@ -164,6 +166,33 @@ export interface DestinationRuleObject extends ObjectBase {
   readonly locality?: RuleLocality;
 }
 
+/** What AuthorizationPolicy and PeerAuthentication have in common. */
+interface PolicyObject extends ObjectBase {
+  /** Absent: all workloads of its namespace, or of the mesh when that is the root namespace. */
+  readonly selector?: Labels;
+  /** Stands for a document that was refused before it ever was in force: why. */
+  readonly refused?: string;
+  /** The last good version of a document that is refused now: why. */
+  readonly stale?: string;
+}
+
+export interface AuthorizationPolicyObject extends PolicyObject {
+  readonly kind: 'AuthorizationPolicy';
+  /** 'none': nothing here enforces it (an action or target that only a waypoint knows). */
+  readonly action: 'allow' | 'deny' | 'none';
+  readonly rules: readonly Rule[];
+  readonly dryRun: boolean;
+}
+
+export type MtlsMode = 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT';
+
+export interface PeerAuthenticationObject extends PolicyObject {
+  readonly kind: 'PeerAuthentication';
+  readonly mode: MtlsMode;
+  /** By port, in the order of their numbers. */
+  readonly ports: readonly { readonly port: number; readonly mode: MtlsMode }[];
+}
+
 export type MeshObject =
   | NamespaceObject
   | NodeObject
@@ -172,7 +201,9 @@ export type MeshObject =
   | EndpointSliceObject
   | WorkloadEntryObject
   | ServiceEntryObject
-  | DestinationRuleObject;
+  | DestinationRuleObject
+  | AuthorizationPolicyObject
+  | PeerAuthenticationObject;
 
 /** "Pod shop/cart-1", "Node node-a": what two documents may not share. */
 export function identityOf(o: { readonly kind: string; readonly namespace: string; readonly name: string }): string {

@@ -2,6 +2,7 @@
 // One file's text -> its checked objects and everything that is wrong with it. A broken document rejects only itself.
 
 import type { Finding, Ignored, Place } from '../findings.ts';
+import { closingObject } from './closing.ts';
 import { documentsOf } from './documents.ts';
 import { kindOf } from './kinds.ts';
 import { child, childText, describe, type Node, type Path, quote } from './node.ts';
@@ -12,6 +13,8 @@ export interface Rejected {
   /** What it says it is; '' when that cannot be told: then it may be any object that the file held before. */
   readonly identity: string;
   readonly place: Place;
+  /** What stands in for it when no good version was in effect before: of a policy, one that closes all it may hold for. */
+  readonly instead?: MeshObject;
 }
 
 /** What a file says. */
@@ -36,7 +39,8 @@ export function readFileText(file: string, text: string): FileContents {
       const identity = root === undefined ? '' : statedIdentity(root);
       const broken = reading.document(root ?? { kind: 'scalar', at: 0, value: null }, identity);
       for (const { at, reason } of document.faults) broken.fault(at, reason);
-      rejected.push({ identity, place: reading.place(document.faults[0]?.at ?? 0) });
+      const instead = root && closingObject(root, identity, childText(root, 'kind'), broken);
+      rejected.push({ identity, place: reading.place(document.faults[0]?.at ?? 0), ...(instead && { instead }) });
     } else if (root !== undefined && !(root.kind === 'scalar' && root.value === null)) {
       readDocument(reading, root, [], undefined, { objects, rejected });
     }
@@ -67,7 +71,10 @@ function readDocument(file: FileReading, root: Node, path: Path, inherited: Inhe
   const apiVersion = childText(root, 'apiVersion') ?? inherited?.apiVersion;
   const identity = statedIdentity(root, inherited);
   const reading = file.document(root, identity, path);
-  const reject = () => out.rejected.push({ identity, place: file.place(root.at) });
+  const reject = () => {
+    const instead = closingObject(root, identity, kind, reading);
+    out.rejected.push({ identity, place: file.place(root.at), ...(instead && { instead }) });
+  };
   if (root.kind !== 'map') reading.fault(root.at, `must be a mapping, not ${describe(root)}`);
   else if (apiVersion === undefined) reading.faultAt(['apiVersion'], stated(root, 'apiVersion'));
   else if (kind === undefined) reading.faultAt(['kind'], stated(root, 'kind'));

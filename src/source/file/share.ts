@@ -35,4 +35,4 @@ export function openShare(): Share {
 }
 
 /** Fields that hardly ever are alike. */
-const own: ReadonlySet<string> = new Set(['addresses', 'hosts', 'endpoints', 'endpoint', 'given']);
+const own: ReadonlySet<string> = new Set(['addresses', 'hosts', 'endpoints', 'endpoint', 'given', 'rules']);

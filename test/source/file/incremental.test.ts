@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Change } from '../../../src/mesh/model.ts';
+import { type Policy, policyKey } from '../../../src/mesh/policy.ts';
 import { type Service, serviceKey } from '../../../src/mesh/service.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
 import { openBuilder } from '../../../src/source/file/build/builder.ts';
@@ -43,13 +44,15 @@ test('incremental equals from scratch', () => {
       const { folder, builder } = open();
       const services = new Map<string, Service>();
       const workloads = new Map<string, Workload>();
+      const policies = new Map<string, Policy>();
       const take = (changes: readonly Change[]) => {
         for (const change of changes) {
           if (change.kind === 'put-service') services.set(serviceKey(change.service), change.service);
           else if (change.kind === 'put-workload') workloads.set(change.workload.uid, change.workload);
           else if (change.kind === 'remove-service') expect(services.delete(change.key)).toBe(true);
           else if (change.kind === 'remove-workload') expect(workloads.delete(change.uid)).toBe(true);
-          else throw new Error(`a folder tells no ${change.kind}`);
+          else if (change.kind === 'put-policy') policies.set(policyKey(change.policy), change.policy);
+          else expect(policies.delete(change.key)).toBe(true);
         }
       };
       const files = new Map<string, string>();
@@ -75,6 +78,8 @@ test('incremental equals from scratch', () => {
       fresh.builder.update(fresh.folder.update([...files].map(([file, text]) => [file, readFileText(file, text)])));
       expect(byKey(builder.services)).toEqual(byKey(fresh.builder.services));
       expect(byKey(builder.workloads)).toEqual(byKey(fresh.builder.workloads));
+      expect(byKey(builder.policies)).toEqual(byKey(fresh.builder.policies));
+      expect(byKey(policies)).toEqual(byKey(fresh.builder.policies));
       expect(byKey(services)).toEqual(byKey(fresh.builder.services));
       expect(byKey(workloads)).toEqual(byKey(fresh.builder.workloads));
       expect(new Set(builder.hostnames())).toEqual(new Set(fresh.builder.hostnames()));

@@ -117,6 +117,30 @@ const namespaceDocument = fc.record({
   metadata: fc.record({ name: namespace, annotations }),
 });
 
+const policyMeta = (name: fc.Arbitrary<string>) =>
+  fc.record({ name, namespace: pick('a', 'b', 'istio-system'), creationTimestamp: created });
+const selector = maybe(fc.record({ matchLabels: fc.record({ app }, { requiredKeys: [] }) }));
+const authorizationPolicy = fc.record({
+  apiVersion: pick('security.istio.io/v1'),
+  kind: pick('AuthorizationPolicy'),
+  metadata: policyMeta(pick('p1', 'p2')),
+  spec: fc.record({ selector, action: pick('ALLOW', 'DENY', 'AUDIT'), rules: pick([], [{}]) }),
+});
+const mtls = fc.record({ mode: pick('UNSET', 'STRICT', 'PERMISSIVE', 'DISABLE') });
+const peerAuthentication = fc.record({
+  apiVersion: pick('security.istio.io/v1'),
+  kind: pick('PeerAuthentication'),
+  metadata: policyMeta(pick('p1', 'p2')),
+  spec: fc.oneof(
+    fc.record({ mtls: maybe(mtls) }),
+    fc.record({
+      selector: fc.record({ matchLabels: fc.record({ app }) }),
+      mtls: maybe(mtls),
+      portLevelMtls: maybe(fc.dictionary(pick('80', '443'), mtls, { minKeys: 1 })),
+    }),
+  ),
+});
+
 /** One good document of any kind, as JSON. */
 export const document: fc.Arbitrary<string> = fc
   .oneof(
@@ -131,5 +155,7 @@ export const document: fc.Arbitrary<string> = fc
     rule,
     nodeDocument,
     namespaceDocument,
+    authorizationPolicy,
+    peerAuthentication,
   )
   .map((value) => JSON.stringify(value));

@@ -2,6 +2,7 @@
 // Objects -> services and workloads of the model, as changes: only what an edit can touch is built again, and only what differs is told.
 import { equal } from '../../../mesh/equal.ts';
 import type { Change } from '../../../mesh/model.ts';
+import type { Policy } from '../../../mesh/policy.ts';
 import type { Service } from '../../../mesh/service.ts';
 import { noLocality, type PortMapping, type Workload } from '../../../mesh/workload.ts';
 import type { Address } from '../../../net/address.ts';
@@ -24,6 +25,7 @@ export interface Builder {
   warnings(): Finding[];
   readonly services: ReadonlyMap<string, Service>;
   readonly workloads: ReadonlyMap<string, Workload>;
+  readonly policies: ReadonlyMap<string, Policy>;
 }
 
 export function openBuilder(book: AddressBook = openAddressBook()): Builder {
@@ -178,6 +180,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
           object,
           locality,
           mapOf(members, (of) => make.podPorts(object, of)),
+          index.policies.namesFor(object.namespace, object.labels),
         );
         return workload ? [workload] : [];
       }
@@ -187,10 +190,17 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
           object,
           mapOf(members, (of) => make.entryPorts(object.endpoint, of)),
           resolved,
+          index.policies.namesFor(object.namespace, object.labels),
         );
       }
       case 'ServiceEntry':
-        return make.inlineWorkloads(object, ownedBy(object), maps, resolved);
+        return make.inlineWorkloads(
+          object,
+          ownedBy(object),
+          maps,
+          resolved,
+          index.policies.namesFor(object.namespace, object.labels),
+        );
       case 'EndpointSlice': {
         const key = serviceOfSlice(object);
         const owner = key === undefined ? undefined : owners.get(key);
@@ -205,17 +215,25 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
 
   const build = (dirty: Dirty): Change[] => {
     const changes: Change[] = [];
+    // What a workload names is there before it, and goes after it.
+    const gone: Change[] = [];
+    for (const [key, policy] of index.policies.changes()) {
+      if (policy) changes.push({ kind: 'put-policy', policy });
+      else gone.push({ kind: 'remove-policy', key });
+    }
     buildHosts(dirty, changes);
     index.expand(dirty);
     for (const set of [dirty.pods, dirty.entries, dirty.serviceEntries, dirty.slices]) {
       for (const identity of set) putWorkloads(identity, buildObject(identity), changes);
     }
+    changes.push(...gone);
     return changes;
   };
 
   return {
     services,
     workloads,
+    policies: index.policies.policies,
     update(objects) {
       const dirty = nothingDirty();
       for (const [identity, object] of objects) index.replace(identity, object, dirty);

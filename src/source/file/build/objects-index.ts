@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every object in effect and the ways they lead to each other: what must be built again when one of them changes.
-import { serviceHost } from '../names.ts';
+import { rootNamespace, serviceHost } from '../names.ts';
 import {
+  type AuthorizationPolicyObject,
   type DestinationRuleObject,
   type EndpointSliceObject,
   identityOf,
@@ -9,12 +10,14 @@ import {
   type MeshObject,
   type NamespaceObject,
   type NodeObject,
+  type PeerAuthenticationObject,
   type PodObject,
   type ServiceEntryObject,
   type WorkloadEntryObject,
 } from '../objects.ts';
 import { type Bags, openBags } from './bags.ts';
 import { hostsOf, type Owner } from './owners.ts';
+import { openPolicyBook, type PolicyBook } from './policies.ts';
 import { covers, openRuleBook, type RuleBook } from './rules.ts';
 import { openSelectors, type Selectors, selectorOf } from './selectors.ts';
 import { resolvesHosts } from './workload.ts';
@@ -49,6 +52,7 @@ export interface ObjectsIndex {
   readonly offers: Bags<Owner>;
   readonly selectors: Selectors;
   readonly rules: RuleBook;
+  readonly policies: PolicyBook;
   /** "namespace/name" of a pod -> slices with an endpoint that stands for it. */
   readonly slicesOfPod: Bags<EndpointSliceObject>;
   /** Host name that is to be resolved -> identities of what has it as an endpoint. */
@@ -71,6 +75,7 @@ export function openObjectsIndex(): ObjectsIndex {
   const offers = openBags<Owner>();
   const selectors = openSelectors();
   const rules = openRuleBook();
+  const policies = openPolicyBook();
   const slicesOfPod = openBags<EndpointSliceObject>();
   const slicesOfService = openBags<EndpointSliceObject>();
   const podsOf = openBags<PodObject>();
@@ -91,11 +96,7 @@ export function openObjectsIndex(): ObjectsIndex {
 
   const touchMembers = (owner: Owner, dirty: Dirty) => {
     const selector = selectorOf(owner);
-    if (selector) {
-      const touched = dirty.selected.get(owner.namespace);
-      if (touched) touched.push(selector);
-      else dirty.selected.set(owner.namespace, [selector]);
-    }
+    if (selector) touchSelected(owner.namespace, selector, dirty);
     if (owner.kind === 'ServiceEntry') {
       dirty.serviceEntries.add(identityOf(owner));
       return;
@@ -126,6 +127,26 @@ export function openObjectsIndex(): ObjectsIndex {
     if (object.kind === 'WorkloadEntry') return object.endpoint.hostname === '' ? [] : [object.endpoint.hostname];
     if (resolvesHosts(object)) return hostsOf(object);
     return object.endpoints.flatMap((e) => (e.hostname === '' ? [] : e.hostname));
+  };
+
+  /** Marks the workloads whose list of policies may change with this policy. */
+  const touchPoliced = (policy: AuthorizationPolicyObject | PeerAuthenticationObject, dirty: Dirty) => {
+    // Policies without a selector are not listed by workloads; modes of PeerAuthentication are.
+    if (policy.kind === 'AuthorizationPolicy' && policy.selector === undefined) return;
+    const everywhere = policy.namespace === rootNamespace;
+    const all = everywhere ? new Set([...podsOf.keys(), ...entriesOf.keys(), ...ownersOf.keys()]) : [policy.namespace];
+    for (const namespace of all) {
+      touchSelected(namespace, policy.selector ?? {}, dirty);
+      for (const owner of ownersOf.get(namespace)) {
+        if (owner.kind === 'ServiceEntry') dirty.serviceEntries.add(identityOf(owner));
+      }
+    }
+  };
+
+  const touchSelected = (namespace: string, selector: Labels, dirty: Dirty) => {
+    const touched = dirty.selected.get(namespace);
+    if (touched) touched.push(selector);
+    else dirty.selected.set(namespace, [selector]);
   };
 
   /** Files an object in the indexes, or takes it out. */
@@ -161,6 +182,12 @@ export function openObjectsIndex(): ObjectsIndex {
         else rules.remove(object);
         touchRuled(object, dirty);
         return;
+      case 'AuthorizationPolicy':
+      case 'PeerAuthentication':
+        if (how === 'add') policies.put(object);
+        else policies.remove(object);
+        touchPoliced(object, dirty);
+        return;
       case 'ServiceEntry':
         for (const host of hostnamesOf(object)) resolving[how](host, identity);
         break;
@@ -182,6 +209,7 @@ export function openObjectsIndex(): ObjectsIndex {
     offers,
     selectors,
     rules,
+    policies,
     slicesOfPod,
     resolving,
     replace(identity, next, dirty) {

@@ -82,14 +82,9 @@ export function slicePorts(slice: EndpointSliceObject, of: Owner): readonly Port
   return out.length > 0 ? out : none;
 }
 
-type Parts = Omit<
-  Workload,
-  'clusterId' | 'trustDomain' | 'authorizationPolicies' | 'tunnelProtocol' | 'nativeTunnel'
-> & {
+type Parts = Omit<Workload, 'clusterId' | 'trustDomain' | 'tunnelProtocol' | 'nativeTunnel'> & {
   readonly tunnel: PodObject['tunnel'];
 };
-
-const noPolicies: readonly string[] = [];
 
 /** One literal for all workloads, without spreads: engines then keep one hidden class for them, which halves their memory. */
 function workloadOf(parts: Parts): Workload {
@@ -113,7 +108,7 @@ function workloadOf(parts: Parts): Workload {
     capacity: parts.capacity,
     hostNetwork: parts.hostNetwork,
     services: parts.services,
-    authorizationPolicies: noPolicies,
+    authorizationPolicies: parts.authorizationPolicies,
     tunnelProtocol: parts.tunnel === 'none' ? 'none' : 'hbone',
     nativeTunnel: parts.tunnel === 'native',
   };
@@ -125,7 +120,12 @@ export function podUid(pod: string): string {
 }
 
 /** Undefined for a pod that has no address or runs no more. */
-export function podWorkload(pod: PodObject, locality: Locality, services: Services): Workload | undefined {
+export function podWorkload(
+  pod: PodObject,
+  locality: Locality,
+  services: Services,
+  authorizationPolicies: readonly string[],
+): Workload | undefined {
   if (pod.terminal || pod.addresses.length === 0) return undefined;
   return workloadOf({
     uid: podUid(`${pod.namespace}/${pod.name}`),
@@ -145,6 +145,7 @@ export function podWorkload(pod: PodObject, locality: Locality, services: Servic
     capacity: 1,
     hostNetwork: pod.hostNetwork,
     services,
+    authorizationPolicies,
     tunnel: pod.tunnel,
   });
 }
@@ -159,7 +160,8 @@ export type Resolved = (hostname: string) => readonly Address[] | undefined;
 function endpointWorkloads(
   of: Pick<
     Parts,
-    'uid' | 'name' | 'namespace' | 'workloadName' | 'canonicalName' | 'canonicalRevision' | 'services' | 'tunnel'
+    | ('uid' | 'name' | 'namespace' | 'workloadName' | 'canonicalName' | 'canonicalRevision' | 'services' | 'tunnel')
+    | 'authorizationPolicies'
   >,
   endpoint: EntryEndpoint,
   resolved: Resolved,
@@ -191,7 +193,12 @@ function endpointWorkloads(
   });
 }
 
-export function entryWorkloads(entry: WorkloadEntryObject, services: Services, resolved: Resolved): Workload[] {
+export function entryWorkloads(
+  entry: WorkloadEntryObject,
+  services: Services,
+  resolved: Resolved,
+  authorizationPolicies: readonly string[],
+): Workload[] {
   const one = {
     uid: `${clusterId}/networking.istio.io/WorkloadEntry/${entry.namespace}/${entry.name}`,
     name: entry.name,
@@ -200,6 +207,7 @@ export function entryWorkloads(entry: WorkloadEntryObject, services: Services, r
     canonicalName: entry.canonicalName,
     canonicalRevision: entry.canonicalRevision,
     services,
+    authorizationPolicies,
     tunnel: entry.tunnel,
   };
   return endpointWorkloads(one, entry.endpoint, resolved);
@@ -211,6 +219,7 @@ export function inlineWorkloads(
   owned: readonly Membership[],
   maps: ServiceMaps,
   resolved: Resolved,
+  authorizationPolicies: readonly string[],
 ): Workload[] {
   if (owned.length === 0) return [];
   const out: Workload[] = [];
@@ -228,6 +237,7 @@ export function inlineWorkloads(
       canonicalRevision: entry.canonicalRevision,
       tunnel: 'none' as const,
       services: maps.of(members.map(({ key, of }) => [key, entryPorts(endpoint, of)])),
+      authorizationPolicies,
     };
     out.push(...endpointWorkloads(one, endpoint, resolved));
   }
@@ -291,6 +301,7 @@ export function sliceWorkloads(
         capacity: 1,
         hostNetwork: true,
         services,
+        authorizationPolicies: none,
         tunnel: 'none',
       }),
     );

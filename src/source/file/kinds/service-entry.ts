@@ -79,6 +79,7 @@ export const serviceEntryKind = defineKind({
       subjectAltNames: spec.subjectAltNames ?? [],
       visibility: visibilityOf(spec.exportTo ?? [], meta.namespace, reading),
       ...annotatedDistribution(meta, reading),
+      labels: meta.labels,
       automatic: meta.labels['networking.istio.io/enable-autoallocate-ip'] !== 'false',
       given,
       ...canonical(meta.labels, meta.name),

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiled policy sets against the plain evaluator: on every random policy and connection they say the same.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { finish } from '../../../src/compile/authz/finish.ts';
+import { judge, type Match, type Stack } from '../../../src/compile/authz/judge.ts';
+import { compilingSet, identityEntries, packingMembers } from '../../../src/compile/authz/set.ts';
+import { type Policy, policyKey } from '../../../src/mesh/policy.ts';
+import { connection, identity, policies } from '../../support/authz-arbitrary.ts';
+import { type Connection, referenceVerdict } from '../../support/authz-reference.ts';
+import { stackOf } from './judged.ts';
+
+/** How the two differ on a connection; undefined: they do not. */
+function difference(list: readonly Policy[], stack: Stack, c: Connection): object | undefined {
+  const nameOf = (match: Match) => `${policyKey(match.policy)}#${match.rule}`;
+  const got = judge(stack, c);
+  const want = referenceVerdict(list, c);
+  const dry = referenceVerdict(list, c, true);
+  const same =
+    got.allowed === want.allowed &&
+    got.why === want.why &&
+    (got.by === undefined ? want.by.size === 0 : want.by.has(nameOf(got.by))) &&
+    (got.dryRun ?? got).allowed === dry.allowed &&
+    (got.dryRun?.by === undefined || dry.by.has(nameOf(got.dryRun.by)));
+  return same ? undefined : { list, connection: c, got, want, dry };
+}
+
+function check(list: readonly Policy[], connections: readonly Connection[], seen?: Map<string, number>): void {
+  const stacks = new Map<string, Stack>();
+  for (const c of connections) {
+    const stack = stacks.get(c.destination) ?? stackOf(list, c.destination);
+    stacks.set(c.destination, stack);
+    const differs = difference(list, stack, c);
+    if (differs) expect.fail(JSON.stringify(differs));
+    const { why } = judge(stack, c);
+    seen?.set(why, (seen.get(why) ?? 0) + 1);
+  }
+}
+
+test('50,000 random connections to random policies', () => {
+  const seen = new Map<string, number>();
+  fc.assert(
+    fc.property(policies(), fc.array(connection, { minLength: 20, maxLength: 20 }), (list, connections) => {
+      check(list, connections, seen);
+    }),
+    { numRuns: 2500 },
+  );
+  // Every way of ending is met often.
+  for (const why of ['deny', 'allow', 'no-allow-policy', 'no-match']) expect(seen.get(why)).toBeGreaterThan(2500);
+}, 120_000);
+
+test('the same where policies take several words and sets', () => {
+  const many = policies(5).map((list) =>
+    Array.from({ length: 60 }, (_, i) => list.map((p) => ({ ...p, name: `${p.name}${i}` }))).flat(),
+  );
+  fc.assert(
+    fc.property(many, fc.array(connection, { minLength: 5, maxLength: 5 }), (list, connections) => {
+      check(list, connections);
+    }),
+    { numRuns: 100 },
+  );
+}, 120_000);
+
+test('an identity without an entry has the base vector', () => {
+  fc.assert(
+    fc.property(policies(), fc.array(identity), (list, identities) => {
+      for (const members of finish(packingMembers(list))) {
+        const set = finish(compilingSet(members));
+        const entries = identityEntries(set, identities);
+        for (const of of identities) {
+          const principal = `${of.trustDomain}/ns/${of.namespace}/sa/${of.serviceAccount}`;
+          expect(entries.get(principal) ?? set.identity.base).toBe(set.identityVector(of));
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
