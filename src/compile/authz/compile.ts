@@ -3,13 +3,14 @@
 import { type Identity, identityOf, ownerOf, principalOf } from '../../mesh/identity.ts';
 import type { Model, NodeView, Touched } from '../../mesh/model.ts';
 import { type Policy, policyKey, refusedPolicy } from '../../mesh/policy.ts';
+import type { Steps } from '../../mesh/steps.ts';
 import { emptyTable, type Table } from '../../mesh/table.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
-import { type Steps, stepSize } from './finish.ts';
 import { type AuthzOptions, closingOf, defaultAuthzOptions, type Holding, holdingOf } from './holding.ts';
 import type { Stack } from './judge.ts';
-import { compilingSet, type PolicySet, packingMembers } from './set.ts';
+import { type Owners, openOwners } from './owners.ts';
+import { compilingSet, type PolicySet, packingMembers, stepSize } from './set.ts';
 
 /** An address of a workload of this node. */
 export interface AuthzDestination {
@@ -29,6 +30,7 @@ export interface AuthzIndex {
   readonly destinations: ReadonlyMap<Address, AuthzDestination>;
   /** uids of this node's workloads. */
   readonly local: ReadonlySet<string>;
+  readonly owners: Owners;
   /** Address -> principal of the workload that owns it. */
   readonly sources: Table<string>;
   /** Principal -> identity, and how many addresses have it. */
@@ -56,6 +58,7 @@ export function emptyAuthz(model: Model): AuthzIndex {
     sets: new Map(),
     destinations: new Map(),
     local: new Set(),
+    owners: emptyTable(),
     sources: emptyTable(),
     identities: emptyTable(),
   };
@@ -71,14 +74,13 @@ export function* compilingAuthz(
 ): Steps<{ readonly index: AuthzIndex; readonly delta: AuthzDelta }> {
   const all = touched === 'everything';
   const rules = all || touched.policies.size > 0;
-  const sources = editSources(before, model, view);
+  const owners = openOwners(before.owners);
   const local = new Set(all ? [] : before.local);
   const addresses = new Set<Address>();
   let count = 0;
   for (const [uid, was, workload] of all ? everyWorkload(before, model) : touchedWorkloads(before, model, touched)) {
     if (++count % stepSize === 0) yield;
-    sources.touch(was, workload);
-    sources.touch(workload, workload);
+    owners.replace(was, workload);
     if (was && before.local.has(uid)) for (const address of was.addresses) addresses.add(address);
     if (workload && view.node !== '' && workload.node === view.node && !workload.hostNetwork) {
       local.add(uid);
@@ -92,7 +94,7 @@ export function* compilingAuthz(
   const destinations = new Map(before.destinations);
   const delta = new Map<Address, AuthzDestination | undefined>();
   for (const address of addresses) {
-    const here = (model.addresses.get(address) ?? []).filter((uid) => local.has(uid));
+    const here = owners.of(address).filter((uid) => local.has(uid));
     const owner = ownerOf(here.flatMap((uid) => model.workloads.get(uid) ?? []));
     const now = owner && (yield* compilingDestination(owner, address, holding, sets));
     yield;
@@ -102,10 +104,25 @@ export function* compilingAuthz(
     else destinations.delete(address);
     delta.set(address, now);
   }
-  const from = sources.close();
+  const sources = editSources(before, model, view, owners.of);
+  for (const address of owners.touched) {
+    sources.settle(address);
+    if (++count % stepSize === 0) yield;
+  }
+  const from = yield* sources.close();
+  const owned = yield* owners.close();
   const used = sets.used(destinations.values());
   return {
-    index: { model, holding, local, destinations, sets: used, sources: from.sources, identities: from.identities },
+    index: {
+      model,
+      holding,
+      local,
+      destinations,
+      owners: owned,
+      sets: used,
+      sources: from.sources,
+      identities: from.identities,
+    },
     delta: { destinations: delta, sources: from.delta, identities: from.came },
   };
 }
@@ -127,12 +144,16 @@ function* everyWorkload(before: AuthzIndex, model: Model): Generator<Change, und
 }
 
 /** Settles who owns the addresses of workloads that changed. */
-function editSources(before: AuthzIndex, model: Model, view: NodeView) {
+function editSources(
+  before: AuthzIndex,
+  model: Model,
+  view: NodeView,
+  uidsOf: (address: Address) => readonly string[],
+) {
   const sources = before.sources.edit();
   /** Principal -> identity, and by how many more addresses have it. */
   const moved = new Map<string, { identity: Identity | undefined; by: number }>();
   const delta = new Map<Address, string | undefined>();
-  const seen = new Set<Address>();
   const count = (principal: string, identity: Identity | undefined, by: 1 | -1) => {
     const known = moved.get(principal);
     if (known === undefined) moved.set(principal, { identity, by });
@@ -141,12 +162,11 @@ function editSources(before: AuthzIndex, model: Model, view: NodeView) {
       known.by += by;
     }
   };
-  const settle = (address: Address, at: Workload | undefined) => {
-    const uids = model.addresses.get(address) ?? [];
-    // Nearly always there is one, and it is at hand.
-    const alone = at !== undefined && uids.length === 1 && uids[0] === at.uid;
-    const here = alone ? [at] : uids.flatMap((uid) => model.workloads.get(uid) ?? []);
-    const owner = ownerOf(here, view.network);
+  const settle = (address: Address) => {
+    const owner = ownerOf(
+      uidsOf(address).flatMap((uid) => model.workloads.get(uid) ?? []),
+      view.network,
+    );
     const identity = owner && identityOf(owner);
     const now = identity && principalOf(identity);
     const was = before.sources.get(address);
@@ -159,7 +179,7 @@ function editSources(before: AuthzIndex, model: Model, view: NodeView) {
     }
     if (was !== undefined) count(was, undefined, -1);
   };
-  const close = () => {
+  function* close() {
     const identities = before.identities.edit();
     const came: Identity[] = [];
     for (const [principal, { identity, by }] of moved) {
@@ -172,19 +192,9 @@ function editSources(before: AuthzIndex, model: Model, view: NodeView) {
         if (held === undefined) came.push(of);
       }
     }
-    return { sources: sources.close(), identities: identities.close(), delta, came };
-  };
-  return {
-    /** @param at the workload as it is now, if it is there */
-    touch(workload: Workload | undefined, at: Workload | undefined) {
-      for (const address of workload?.addresses ?? []) {
-        if (seen.has(address)) continue;
-        seen.add(address);
-        settle(address, at);
-      }
-    },
-    close,
-  };
+    return { sources: yield* sources.close(), identities: yield* identities.close(), delta, came };
+  }
+  return { settle, close };
 }
 
 /** Lists of policies, compiled once for all that have the same. */

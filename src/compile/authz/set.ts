@@ -4,11 +4,14 @@
 import { type Conjunction, conjunctionsOf, type Dimension } from '../../mesh/conjunction.ts';
 import { type Identity, principalOf } from '../../mesh/identity.ts';
 import type { Policy } from '../../mesh/policy.ts';
+import type { Steps } from '../../mesh/steps.ts';
 import { type Address, addressBytes } from '../../net/address.ts';
 import { buildDimension, type DimensionTable, type Placed } from './dimension.ts';
-import { type Steps, stepSize } from './finish.ts';
 import { openRangeLookup, type RangeEntry, rangeEntries } from './ranges.ts';
 import { maxWords, openVectorPool, type Vector, wordBits } from './vector.ts';
+
+/** So many small things make a step. */
+export const stepSize = 64;
 
 /** What a matching conjunction means. Vectors hold them in this order, each part beginning with a new word. */
 export const parts = ['deny', 'allow', 'dry-deny', 'dry-allow'] as const;

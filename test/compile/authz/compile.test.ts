@@ -3,7 +3,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type AuthzIndex, compilingAuthz, emptyAuthz, identityAt } from '../../../src/compile/authz/compile.ts';
-import { finish } from '../../../src/compile/authz/finish.ts';
 import { type AuthzOptions, deadRules, defaultAuthzOptions } from '../../../src/compile/authz/holding.ts';
 import { judge } from '../../../src/compile/authz/judge.ts';
 import { apply, emptyModel } from '../../../src/mesh/apply.ts';
@@ -11,6 +10,7 @@ import { maxConjunctions } from '../../../src/mesh/conjunction.ts';
 import { principalOf } from '../../../src/mesh/identity.ts';
 import type { Change, Model } from '../../../src/mesh/model.ts';
 import { emptyMatch, type Match, type Policy, policyKey, type Rule } from '../../../src/mesh/policy.ts';
+import { finish } from '../../../src/mesh/steps.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
 import { view, workload } from '../../mesh/make.ts';
 import { policy as anyPolicy, connection } from '../../support/authz-arbitrary.ts';

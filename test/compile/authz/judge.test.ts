@@ -2,10 +2,10 @@
 // Compiled policy sets against the plain evaluator: on every random policy and connection they say the same.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { finish } from '../../../src/compile/authz/finish.ts';
 import { judge, type Match, type Stack } from '../../../src/compile/authz/judge.ts';
 import { compilingSet, identityEntries, packingMembers } from '../../../src/compile/authz/set.ts';
 import { type Policy, policyKey } from '../../../src/mesh/policy.ts';
+import { finish } from '../../../src/mesh/steps.ts';
 import { connection, identity, policies } from '../../support/authz-arbitrary.ts';
 import { type Connection, referenceVerdict } from '../../support/authz-reference.ts';
 import { stackOf } from './judged.ts';

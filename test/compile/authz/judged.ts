@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A list of policies compiled and asked.
 
-import { finish } from '../../../src/compile/authz/finish.ts';
 import { type Judgement, judge, type Stack } from '../../../src/compile/authz/judge.ts';
 import { compilingSet, packingMembers } from '../../../src/compile/authz/set.ts';
 import type { Policy } from '../../../src/mesh/policy.ts';
+import { finish } from '../../../src/mesh/steps.ts';
 import type { Connection } from '../../support/authz-reference.ts';
 
 export function stackOf(list: readonly Policy[], destination: string): Stack {
