@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent says of authorization, as JSON.
+
+/** 'pending': everything inbound is refused until the first policies are in the kernel. 'off': nothing is judged. */
+export type Enforcement = 'on' | 'pending' | 'off';
+
+/** What is done with a connection that no rule matches, and why: 'open' allows (there are no ALLOW policies), 'closed' denies everything. */
+export type AuthzMode = 'open' | 'deny-list' | 'allow-list' | 'closed';
+
+/** Connections and datagrams since the policy came into the kernel, on the whole node. */
+export interface PolicyHits {
+  readonly denied: number;
+  readonly allowed: number;
+  /** Decided by a dry run, or would have been. */
+  readonly dryRun: number;
+}
+
+export interface AuthzPolicyRow extends PolicyHits {
+  /** "namespace/name" */
+  readonly policy: string;
+  readonly action: 'allow' | 'deny';
+  readonly scope: 'global' | 'namespace' | 'selector';
+  readonly dryRunOnly: boolean;
+  readonly conjunctions: number;
+  /** Why a later version is not in force, or why it closes what it holds for; '' when nothing is wrong with it. */
+  readonly fault: string;
+  readonly state: 'good' | 'stale' | 'refused';
+  /** It rests on HTTP attributes and denies less than it says. */
+  readonly deniesLess: boolean;
+}
+
+/** An enrolled workload. */
+export interface AuthzRow {
+  /** "namespace/name"; '' when it was enrolled without a name and no workload has its addresses. */
+  readonly workload: string;
+  readonly cgroupId: string;
+  readonly enforcement: Enforcement;
+  readonly addresses: readonly string[];
+  readonly mode: AuthzMode;
+  readonly conjunctions: number;
+  readonly policies: readonly AuthzPolicyRow[];
+  /** Why it is closed; empty when it is not. */
+  readonly closed: readonly { readonly policy: string; readonly reason: string }[];
+  /** Policies of which a later version was refused. */
+  readonly stale: readonly string[];
+}
+
+/** At a glance. */
+export interface AuthzStatus {
+  /** Enrolled cgroups by how they are enforced. */
+  readonly pods: Readonly<Record<Enforcement, number>>;
+  /** Policies that are not what their authors wrote last, the first of them. */
+  readonly stale: readonly string[];
+  readonly refused: readonly string[];
+  /** DENY policies that deny less than they say, as HTTP attributes are not judged: the first of them. */
+  readonly deniesLess: readonly string[];
+  readonly denials: DenialCounts;
+  readonly rechecks: {
+    readonly rounds: number;
+    /** Open connections that were ended because they are not allowed any more. */
+    readonly destroyed: number;
+    readonly lastAt: number;
+    readonly lastMilliseconds: number;
+  };
+  /** Destinations whose verdict is not as wanted, because there is no room or for another reason. */
+  readonly refusedDestinations: number;
+}
+
+export interface DenialCounts {
+  /** Records read. */
+  readonly seen: number;
+  /** Those of them that were not logged, because there were too many. */
+  readonly suppressed: number;
+}
