@@ -40,6 +40,19 @@ km_inline __u32 km_variant_tag(const struct km_variant_key *key)
 		      key->namespace_id);
 }
 
+/* Tag of values whose key is an address: authz_dest, authz_source. */
+km_inline __u32 km_addr_tag(const union km_addr *addr)
+{
+	return km_mix(addr->w, 0, 0);
+}
+
+km_inline __u32 km_authz_value_tag(const struct km_authz_value_key *key)
+{
+	const __u32 w[4] = {key->set, key->value, 0, 0};
+
+	return km_mix(w, 0, 0);
+}
+
 /* Source hash of a client whose own address is known. */
 km_inline __u32 km_address_hash(const union km_addr *addr)
 {

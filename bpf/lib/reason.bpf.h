@@ -22,18 +22,18 @@ km_inline void km_count(__u32 why)
 /* Beside the reasons: what was looked for is there, go on. */
 #define KM_FOUND KM_REASON_MAX
 
-#define KM_BIT(why) (1u << KM_REASON_##why)
+#define KM_BIT(why) (1ull << KM_REASON_##why)
 #define KM_REFUSALS                                                                                                    \
 	(KM_BIT(EMPTY_REFUSED) | KM_BIT(TORN_FRONTEND) | KM_BIT(TORN_BACKEND) | KM_BIT(FAMILY) |                       \
 	 KM_BIT(STORAGE_FULL) | KM_BIT(UDP_FLOW_FULL) | KM_BIT(MISS_REFUSED))
 
-_Static_assert(KM_REASON_MAX <= 32, "one bit a reason");
+_Static_assert(KM_REASON_MAX <= 64, "one bit a reason");
 
 /* Of connect and sendmsg: counts, and makes the application see ECONNREFUSED at once where the call is refused. */
 km_inline int km_verdict(__u32 why)
 {
 	km_count(why);
-	if (km_likely(!((KM_REFUSALS >> (why & 31)) & 1)))
+	if (km_likely(!((KM_REFUSALS >> (why & 63)) & 1)))
 		return KM_ALLOW;
 	bpf_set_retval(-KM_ECONNREFUSED);
 	return KM_DENY;

@@ -43,6 +43,16 @@ export function variantTag(key: KeyOf<'variant'>): number {
   return mix(wordsOf(key.addr), lowWord(key.port, key.protocol, key.prefix), key.namespace_id);
 }
 
+/** km_addr_tag: of entries of authz_dest and authz_source. */
+export function addressTag(address: string): number {
+  return mix(wordsOf(address), 0, 0);
+}
+
+/** km_authz_value_tag: of an entry of authz_value. */
+export function authzValueTag(key: KeyOf<'authz_value'>): number {
+  return mix([key.set, key.value, 0, 0], 0, 0);
+}
+
 /** km_address_hash: the source hash of a client whose own address is known. Unsigned 32 bits. */
 export function addressHash(address: string): number {
   return mix(wordsOf(address), 0, 0);

@@ -28,6 +28,21 @@ export const reasons = [
   'miss_direct',
   'miss_refused',
   'miss_lost',
+  'authz_allowed',
+  'authz_host',
+  'authz_reply',
+  'authz_denied',
+  'authz_no_match',
+  'authz_closed',
+  'authz_pending',
+  'authz_miss',
+  'authz_torn',
+  'authz_reread',
+  'authz_handshake',
+  'authz_destroyed',
+  'denial_lost',
+  'spoofed',
+  'group_dropped',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

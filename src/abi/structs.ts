@@ -12,7 +12,7 @@ export const enrolmentValue = struct('km_enrolment', {
   netns: u64,
   since_ns: u64,
   level: u32,
-  pad: pad(4),
+  authz: u32,
   workload: bytes(enrolmentNameLength),
 });
 export const frontendKey = struct('km_frontend_key', { addr, port: be16, protocol: u8, pad: pad(1) });
@@ -77,6 +77,52 @@ export const udpReverseValue = struct('km_udp_reverse', { addr, port: be16, pad:
 export const activeValue = struct('km_active', { connections: s64 });
 export const missValue = struct('km_miss', { since_ns: u64, state: u32, pad: pad(4) });
 export const missRecord = struct('km_miss_record', { addr, since_ns: u64, state: u32, pad: pad(4) });
+export const authzDest = struct('km_authz_dest', { stack: u32, tag: u32 });
+/** Places in km_authz_stack.sets. */
+export const stackSets = 16;
+/** sets: set id and destination vector of each in turn. */
+export const authzStack = struct('km_authz_stack', {
+  generation: u32,
+  count: u16,
+  flags: u16,
+  sets: u32s(2 * stackSets),
+});
+/** ends: in words; usual and base: by dimension. */
+export const authzSet = struct('km_authz_set', {
+  generation: u32,
+  ends: bytes(4),
+  used: u32,
+  member: u32,
+  usual: u32s(4),
+  base: u32s(4),
+  anonymous: u32,
+  pad: pad(4),
+});
+export const authzSource = struct('km_authz_source', { identity: u32, tag: u32 });
+/** value: identity id, or port with `valuePort` set. */
+export const authzValueKey = struct('km_authz_value_key', { set: u32, value: u32 });
+export const authzValue = struct('km_authz_value', { vector: u32, tag: u32 });
+export const authzRangeKey = struct('km_authz_range_key', { prefixlen: u32, set: u32, addr });
+export const authzRange = struct('km_authz_range', { vector: u32, set: u32 });
+export const authzHit = struct('km_authz_hit', { denied: u64, allowed: u64, dry: u64 });
+export const denialLimit = struct('km_denial_limit', { since_ns: u64, records: u32, lost: u32 });
+export const authzState = struct('km_authz_state', { changed_ns: u64, flags: u32, pad: pad(4) });
+export const podValue = struct('km_pod', { netns: u32, host_netns: u32, ifindex: u32, flags: u32 });
+export const sentKey = struct('km_sent_key', { netns: u32, local_port: be16, peer_port: be16, peer: addr });
+export const denialRecord = struct('km_denial', {
+  time_ns: u64,
+  source: addr,
+  destination: addr,
+  source_port: be16,
+  destination_port: be16,
+  protocol: u8,
+  why: u8,
+  flags: u16,
+  policy: u32,
+  dry_policy: u32,
+  identity: u32,
+  lost: u32,
+});
 export const nameKey = struct('km_name_key', { id: u32, kind: u16, part: u16 });
 export const namePartLength = 60;
 export const nameValue = struct('km_name', { length: u32, text: bytes(namePartLength) });
@@ -102,6 +148,7 @@ export const oldRecord = struct('km_old_record', {
 /** A map key that is an address. */
 export const addressKey = scalar('km_addr', addr);
 export const u32Key = scalar('__u32', u32);
+export const u32Value = scalar('__u32', u32);
 export const u64Key = scalar('__u64', u64);
 export const u64Value = scalar('__u64', u64);
 /** Of maps without keys. */
@@ -119,15 +166,38 @@ export const policyCode = { random: 0, 'round-robin': 1, 'least-request': 2, 'so
 /** Bits of km_backend_header.flags */
 export const backendFlag = { passthrough: 1, emptyDirect: 2 } as const;
 /** Bits of km_sock.flags */
-export const sockFlag = { enrolled: 1, translated: 2, counted: 4, udp: 8, flows: 16, subflow: 32 } as const;
+export const sockFlag = {
+  enrolled: 1,
+  translated: 2,
+  counted: 4,
+  udp: 8,
+  flows: 16,
+  subflow: 32,
+  enforced: 64,
+  accepted: 128,
+} as const;
 /** Bits of km_setting.flags */
 export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4 } as const;
 /** enum km_miss_state */
 export const missState = { asked: 1, answered: 2 } as const;
 /** KM_MISS_AGAIN_NS */
 export const missAgainNs = 30_000_000_000n;
+/** Bits of km_enrolled.flags */
+export const enrolledFlag = { authz: 2 } as const;
+/** Bits of km_authz_stack.flags */
+export const stackFlag = { allows: 1, dryAllows: 2, dry: 4, closed: 8 } as const;
+/** enum km_dimension: places in km_authz_set.usual and base, bits of used */
+export const dimensionIndex = { identity: 0, source: 1, destination: 2, port: 3 } as const;
+/** KM_VALUE_PORT */
+export const valuePort = 0x80000000;
+/** KM_IDENTITY_HOST */
+export const identityHost = 0xffffffff;
+/** Bits of km_authz_range_key.prefixlen before those of the address. */
+export const rangeSetBits = 32;
+/** Bits of km_denial.flags */
+export const denialFlag = { dryRun: 1, dryAllows: 2, handshake: 4, open: 8 } as const;
 /** enum km_name_kind */
-export const nameKind = { workload: 1, service: 2, backend: 3, namespace: 4 } as const;
+export const nameKind = { workload: 1, service: 2, backend: 3, namespace: 4, identity: 5, policy: 6 } as const;
 export type NameKind = keyof typeof nameKind;
 /** IPPROTO_* */
 export const protocolNumber = { tcp: 6, udp: 17 } as const;

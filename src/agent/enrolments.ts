@@ -58,7 +58,7 @@ export function writeEnrolments(
   const encode = (e: Enrolment) => {
     const workload = enrolmentNameBytes(e.workload, enrolmentNameLength);
     if (workload === undefined) throw new KmeshError('KM_USAGE', `workload name "${e.workload}" is too long`);
-    return { netns: e.netns, since_ns: e.sinceNs, level: e.level, workload };
+    return { netns: e.netns, since_ns: e.sinceNs, level: e.level, authz: 0, workload };
   };
   records.put([...wanted.values()].filter((e) => !same(e, held.get(e.cgroupId))).map((e) => [e.cgroupId, encode(e)]));
 

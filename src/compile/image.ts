@@ -125,6 +125,8 @@ export function emptyIds(sizes: Sizes): IdTables {
     service: idTable('service', sizes.name + 1),
     backend: idTable('backend', Math.min(sizes.backend, sizes.robin)),
     namespace: idTable('namespace', sizes.name + 1),
+    identity: idTable('identity', sizes.name + 1),
+    policy: idTable('policy', sizes.name + 1),
   };
 }
 

@@ -106,6 +106,8 @@ export function draftPlan(image: Image): PlanDraft {
     backend: backendIds,
     service: 'name',
     namespace: 'name',
+    identity: 'name',
+    policy: 'name',
   };
 
   // What all units before took, and what this one needs. Deletions come last, so they make no room for their own plan.

@@ -27,12 +27,34 @@ export const defaultSizes: Readonly<Record<MapName, number>> = {
   udp_reverse: 16384,
   miss: 16384,
   misses: 65536,
+  authz_dest: 4096,
+  authz_stack: 4096,
+  authz_set: 8192,
+  authz_source: 131072,
+  authz_value: 65536,
+  authz_range: 65536,
+  authz_word: 524288,
+  authz_member: 262144,
+  authz_state: 1,
+  authz_hit: 4096,
+  denial_limit: 4096,
+  denials: 131072,
+  pod_address: 4096,
+  sent: 16384,
   enrolment: 16384,
   name: 524288,
 };
 
 /** Maps whose size is part of their meaning. */
-const fixed: ReadonlySet<MapName> = new Set<MapName>(['setting', 'level', 'sock', 'reason', 'misses']);
+const fixed: ReadonlySet<MapName> = new Set<MapName>([
+  'setting',
+  'level',
+  'sock',
+  'reason',
+  'misses',
+  'authz_state',
+  'denials',
+]);
 
 /** True when the size of `map` may be chosen. */
 export function isSizable(map: MapName): boolean {

@@ -207,6 +207,7 @@ describe('agent', () => {
       netns: 0n,
       since_ns: 1n,
       level: 2,
+      authz: 0,
       workload: enrolmentNameBytes(name, 320) as Uint8Array,
     });
     plane.map('enrolment').put([

@@ -30,6 +30,21 @@ enum km_reason {
 	KM_REASON_MISS_DIRECT, /* an address that is being asked for: left alone meanwhile */
 	KM_REASON_MISS_REFUSED, /* the same, refused meanwhile */
 	KM_REASON_MISS_LOST, /* no room to report an address; the agent looks for it in the map */
+	KM_REASON_AUTHZ_ALLOWED, /* to a pod that is judged: an ALLOW policy matched, or none holds */
+	KM_REASON_AUTHZ_HOST, /* the source is the node itself: exempt */
+	KM_REASON_AUTHZ_REPLY, /* answers a datagram of the pod: not judged */
+	KM_REASON_AUTHZ_DENIED, /* a DENY policy matched */
+	KM_REASON_AUTHZ_NO_MATCH, /* ALLOW policies hold, and none matched */
+	KM_REASON_AUTHZ_CLOSED, /* something is wrong with the policies of the destination */
+	KM_REASON_AUTHZ_PENDING, /* nothing is known of the destination yet */
+	KM_REASON_AUTHZ_MISS, /* the source is being asked for, and policies ask who it is */
+	KM_REASON_AUTHZ_TORN, /* tables disagree: denied */
+	KM_REASON_AUTHZ_REREAD, /* a second look-up found what the first missed */
+	KM_REASON_AUTHZ_HANDSHAKE, /* policies changed during the handshake, and deny it now */
+	KM_REASON_AUTHZ_DESTROYED, /* open connections that are denied now */
+	KM_REASON_DENIAL_LOST, /* a record of a denial beyond the rate, or without room */
+	KM_REASON_SPOOFED, /* from an address that is not the pod's */
+	KM_REASON_GROUP_DROPPED, /* multicast or broadcast to a pod that is judged */
 	KM_REASON_MAX,
 };
 

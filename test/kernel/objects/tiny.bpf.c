@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* Every map and a few small programs, for tests of loading and swapping. REASON: what the connect hooks count. */
+#include "maps/authz.bpf.h"
 #include "maps/enrol.bpf.h"
 #include "maps/miss.bpf.h"
 #include "maps/name.bpf.h"
+#include "maps/pod.bpf.h"
 #include "maps/service.bpf.h"
 #include "maps/state.bpf.h"
 
