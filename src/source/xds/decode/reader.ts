@@ -112,12 +112,13 @@ export class Reader {
     return this.varint() !== 0 || this.high;
   }
 
-  /** Text that repeats from resource to resource. */
-  text(field: string): string {
+  /** Text that repeats from resource to resource, or is `guess`. */
+  text(field: string, guess = ''): string {
     const length = this.length();
     if (length === 0) return '';
     const start = this.pos;
     this.pos += length;
+    if (length === guess.length && this.is(guess, start)) return guess;
     const known = this.strings.find(this.bytes, start, this.pos);
     if (known !== undefined) return known;
     const text = this.fresh(field, start);

@@ -41,7 +41,7 @@ const workloadTypes = ['deployment', 'cronjob', 'pod', 'job'] as const;
 
 type Tunnel = NonNullable<Workload['applicationTunnel']>;
 
-export type Template = Omit<Workload, 'uid' | 'name' | 'addresses' | 'node' | 'locality'>;
+export type Template = Omit<Workload, 'uid' | 'name' | 'workloadName' | 'addresses' | 'node' | 'locality'>;
 
 /**
  * Reads every field of istio.workload.Workload that lies in the first `count` numbers of `spans` (from, to, from, to …), and leaves the cursor
@@ -62,7 +62,6 @@ export function readTemplate(
   let serviceAccount = '';
   let canonicalName = '';
   let canonicalRevision = '';
-  let workloadName = '';
   let clusterId = '';
   let workloadType = 0;
   let tunnel = 0;
@@ -107,9 +106,6 @@ export function readTemplate(
           break;
         case (12 << 3) | 0:
           workloadType = reader.int32();
-          break;
-        case (13 << 3) | 2:
-          workloadName = reader.text('workload_name');
           break;
         case (14 << 3) | 0:
           nativeTunnel = reader.bool();
@@ -158,7 +154,6 @@ export function readTemplate(
     clusterId: clusterId || 'Kubernetes',
     trustDomain: trustDomain || 'cluster.local',
     serviceAccount: serviceAccount || 'default',
-    workloadName,
     // Only told, so an unknown one keeps nobody out.
     workloadType: workloadTypes[workloadType] ?? 'deployment',
     canonicalName,

@@ -40,6 +40,7 @@ export class Workloads {
     let uid = '';
     let name = '';
     let node = '';
+    let workloadName = '';
     let addresses = noAddresses;
     let locality = noLocality;
     if (this.spans.length > maxSpans) this.spans = [];
@@ -62,6 +63,10 @@ export class Workloads {
         }
         case (9 << 3) | 2:
           node = reader.text('node');
+          break;
+        case (13 << 3) | 2:
+          // A pod that nothing else owns has its own name here.
+          workloadName = reader.text('workload_name', name);
           break;
         case (20 << 3) | 2:
           uid = reader.ownText('uid', expected);
@@ -96,7 +101,7 @@ export class Workloads {
       trustDomain: template.trustDomain,
       serviceAccount: template.serviceAccount,
       node,
-      workloadName: template.workloadName,
+      workloadName,
       workloadType: template.workloadType,
       canonicalName: template.canonicalName,
       canonicalRevision: template.canonicalRevision,
