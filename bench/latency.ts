@@ -4,7 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { openReconciler, type Reconciler } from '../src/agent/reconciler.ts';
+import { openReconciler } from '../src/agent/reconciler.ts';
+import type { Reconciler } from '../src/agent/reconciler-api.ts';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';
 import { cgroupMount } from '../src/kernel/cgroup.ts';
 import type { Change, NodeView } from '../src/mesh/model.ts';

@@ -5,7 +5,7 @@ import type { Change } from '../mesh/model.ts';
 import { type ObjectKind, type Origin, openCombination } from '../source/combine.ts';
 import type { Report } from '../source/findings.ts';
 import type { News } from '../source/news.ts';
-import type { Outcome, Reconciler } from './reconciler.ts';
+import type { Outcome, Reconciler } from './reconciler-api.ts';
 import { serial } from './serial.ts';
 import { inSlices } from './slices.ts';
 import type { ViewFinder } from './view.ts';

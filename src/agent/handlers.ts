@@ -13,7 +13,7 @@ import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts'
 import type { Growth } from './growth.ts';
 import type { Heal } from './heal.ts';
 import type { Log } from './log.ts';
-import type { Reconciler } from './reconciler.ts';
+import type { Reconciler } from './reconciler-api.ts';
 import { type SourceFacts, sourceStatusOf } from './sources.ts';
 
 export interface AnsweringAgent {

@@ -11,7 +11,8 @@ import { type AgentPlane, openGuard } from './guard.ts';
 import { type Heal, openHeal } from './heal.ts';
 import { faultFacts, type Log } from './log.ts';
 import { memberDifferences, pruneMembers, syncMembers, type WorkloadIds } from './members.ts';
-import { type Outcome, openReconciler, type Reconciler } from './reconciler.ts';
+import { openReconciler } from './reconciler.ts';
+import type { Outcome, Reconciler } from './reconciler-api.ts';
 import type { ViewFinder } from './view.ts';
 
 export interface KernelParts {

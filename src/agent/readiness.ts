@@ -4,7 +4,7 @@ import type { KmeshError } from '../errors.ts';
 import type { Finding } from '../source/findings.ts';
 import { saysNothing } from './feed.ts';
 import type { Log } from './log.ts';
-import type { Reconciler } from './reconciler.ts';
+import type { Reconciler } from './reconciler-api.ts';
 import type { SourceFacts } from './sources.ts';
 import type { ServiceManager } from './systemd.ts';
 

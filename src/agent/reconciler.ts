@@ -1,104 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the kernel at what the model says: changes in, operations out, one batch after the other.
 
-import type { NameKind } from '../abi/structs.ts';
 import { type CompileIndex, compiling, emptyIndex, wantedOf } from '../compile/compile.ts';
-import type { LimitedMap, MapFill, OnMiss } from '../compile/image.ts';
-import type { Refusal } from '../compile/plan.ts';
-import type { Wanted, WantedDelta } from '../compile/wanted.ts';
+import type { WantedDelta } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
-import type { DataPlane } from '../kernel/dataplane.ts';
 import { applying, emptyModel, modelOf } from '../mesh/apply.ts';
-import type { Change, Model, NodeView } from '../mesh/model.ts';
+import type { Change, Model } from '../mesh/model.ts';
 import { type Difference, differencesOf } from './drift.ts';
-import type { Fills } from './fill-watch.ts';
 import { openWriter, type Survey } from './kernel-writer.ts';
+import type { Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
 import { breath, inTurns, sliceIsOver } from './slices.ts';
 import { openWaiting, type Part, type Ticket } from './waiting.ts';
-
-export interface ReconcilerOptions {
-  readonly plane: DataPlane;
-  readonly view: NodeView;
-  /**
-   * Called before each piece of work that touches the kernel, `leave` after it. May give another data plane when the pins were replaced
-   * meanwhile. What it throws counts as a failure to write.
-   */
-  readonly enter?: (plane: DataPlane) => Promise<Entered>;
-  /** What becomes of connections to what is not known (default: nothing is asked for). */
-  readonly onMiss?: OnMiss | undefined;
-  /** A map is 80 % full, or something did not fit into it: once each time it comes to that. */
-  readonly onNearlyFull?: (map: LimitedMap, fill: MapFill) => void;
-  /** The kernel could not be brought to what is wanted, or could be again (undefined). */
-  readonly onError?: (error: KmeshError | undefined) => void;
-  /** After every batch and every repair that wrote something, before `leave`. */
-  readonly onBatch?: (outcome: Outcome) => void;
-}
-
-/** Leave to touch the kernel. */
-export interface Entered {
-  readonly plane: DataPlane;
-  leave(): void;
-}
-
-/** What came of a batch of changes, or of all batches of a submission. */
-export interface Outcome {
-  /** Entries written or deleted, others' in the same batches included. */
-  readonly operations: number;
-  /** Everything that does not fit now, of this batch or an earlier one. */
-  readonly refused: readonly Refusal[];
-  /** The kernel could not be written: what is wanted is tried again with the next batch or repair. */
-  readonly error: KmeshError | undefined;
-}
-
-export interface ReconcilerStatus {
-  /** The first replaceAll was taken up. */
-  readonly started: boolean;
-  readonly batches: number;
-  /** Differences that repair() put right so far. */
-  readonly repairs: number;
-  readonly refused: readonly Refusal[];
-  readonly error: KmeshError | undefined;
-  /** Ids that wait for their last user to end. */
-  readonly idleIds: number;
-  /** Whether the UDP hooks were attached or detached; undefined before either. */
-  readonly udpHooks: boolean | undefined;
-}
-
-export interface Reconciler {
-  readonly model: Model;
-  readonly view: NodeView;
-  /** All that is wanted in the kernel now. */
-  wanted(): Wanted;
-  /**
-   * Applies changes. A long list goes in parts, and shorter ones that come meanwhile go in between; a later change takes the place of one
-   * of the same name that still waits. Resolves when all were carried out or gave way. Nothing is written before the first replaceAll.
-   */
-  submit(changes: readonly Change[]): Promise<Outcome>;
-  /** These changes alone are the model from now on, in one piece: whatever else the kernel holds goes. */
-  replaceAll(changes: readonly Change[]): Promise<Outcome>;
-  /** Another view of the node: everything is compiled again. */
-  setView(view: NodeView): Promise<Outcome>;
-  /** Reads the whole kernel and says how it differs from what is wanted. Nothing before the first replaceAll. */
-  compare(): Promise<readonly Difference[]>;
-  /** The same, and puts right what can be. What was different. */
-  repair(): Promise<readonly Difference[]>;
-  /** Frees ids that nothing names any more; how many. To be called every few seconds. */
-  reclaim(): Promise<number>;
-  /** Runs `change` while nothing else touches the maps, and goes on with the data plane that it resolves to. */
-  swap(change: (plane: DataPlane) => Promise<DataPlane>): Promise<Outcome>;
-  /** The id by which the kernel knows a name; undefined for one it does not know, and before it was read. */
-  idOf(kind: NameKind, name: string): number | undefined;
-  names(kind: NameKind): Iterable<readonly [name: string, id: number]>;
-  /** Before the kernel was read: undefined. */
-  fill(): Fills | undefined;
-  status(): ReconcilerStatus;
-  /** Resolves when nothing is under way, grace periods included. */
-  idle(): Promise<void>;
-  /** Stops at the next pause and waits for it; the kernel stays as it is then. */
-  close(): Promise<void>;
-}
 
 /** Somebody who waits for an outcome. */
 interface Submitted extends Ticket {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reconciler over maps in memory.
 import { describe, expect, it } from 'vitest';
-import { type Outcome, openReconciler } from '../../src/agent/reconciler.ts';
+import { openReconciler } from '../../src/agent/reconciler.ts';
+import type { Outcome } from '../../src/agent/reconciler-api.ts';
 import { refusalError } from '../../src/agent/refusal.ts';
 import { normalise } from '../../src/compile/normalise.ts';
 import { KmeshError } from '../../src/errors.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A reconciler over maps in memory, and what tests ask of it.
 import { type MeshSize, meshChanges, meshService, meshServiceKey, meshWorkload } from '../../bench/model.ts';
-import { openReconciler, type Reconciler, type ReconcilerOptions } from '../../src/agent/reconciler.ts';
+import { openReconciler } from '../../src/agent/reconciler.ts';
+import type { Reconciler, ReconcilerOptions } from '../../src/agent/reconciler-api.ts';
 import { fillOf } from '../../src/compile/image.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
