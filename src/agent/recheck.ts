@@ -18,7 +18,7 @@ export interface RecheckOptions<T> {
 export interface RecheckDelays {
   /** From the first change to the round, for others to join it. */
   readonly gatherMs: number;
-  /** From the end of a round to the next, however much changes. */
+  /** From the end of a round to the next, at least. */
   readonly restMs: number;
   /** From the end of a round to the one for handshakes in flight. */
   readonly againMs: number;
@@ -42,6 +42,9 @@ export interface Recheck {
 
 /** A round begins at most `gatherMs + restMs` after a change: well within the second that is promised. */
 const usual: RecheckDelays = { gatherMs: 50, restMs: 400, againMs: 2_000 };
+
+/** Rounds take a fifth of a core at most, however much changes: each looks at all connections of the host. */
+const restFactor = 4;
 
 type Scope = Set<bigint> | 'all';
 
@@ -91,7 +94,7 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
       clearTimeout(later);
       void work.run(async () => {
         await round(scope);
-        restUntil = performance.now() + delays.restMs;
+        restUntil = performance.now() + Math.max(delays.restMs, status.lastMilliseconds * restFactor);
         soon = undefined;
         arm();
         if (closed || soon) return;
