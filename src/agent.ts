@@ -127,7 +127,12 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   };
   const server = await openAdminServer(runDir, handlersOf(answering));
   closers.push(() => server.close());
-  metrics.follow({ status: () => statusOf(answering), fill: () => reconciler.fill(), reasons: kernel.reasons });
+  metrics.follow({
+    status: () => statusOf(answering),
+    fill: () => reconciler.fill(),
+    reasons: kernel.reasons,
+    authz: () => undefined,
+  });
   log.info({ version, socket: server.path }, 'agent started');
   manager.opened(() => readiness.look());
   manager.status('reading the configuration');

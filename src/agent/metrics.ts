@@ -4,7 +4,7 @@ import { abiVersion } from '../abi/structs.ts';
 import type { AgentStatus, SourceStatus, StreamEndReason } from '../admin/types.ts';
 import type { LimitedMap, MapFill } from '../compile/image.ts';
 import type { ListenAddress } from '../net/socket-address.ts';
-import type { Applied, MetricsFacts, XdsFacts } from '../outputs/facts.ts';
+import type { Applied, AuthzFacts, MetricsFacts, XdsFacts } from '../outputs/facts.ts';
 import { typeUrls } from '../source/xds/types.ts';
 import type { Log } from './log.ts';
 
@@ -13,6 +13,8 @@ export interface ShownAgent {
   /** Undefined while nothing is known of them. */
   fill(): Readonly<Record<LimitedMap, MapFill>> | undefined;
   reasons(): ReadonlyMap<string, bigint>;
+  /** Undefined while there is nothing to judge with or for. */
+  authz(): AuthzFacts | undefined;
 }
 
 export interface MetricsServer {
@@ -57,6 +59,7 @@ export function factsOf(agent: ShownAgent): MetricsFacts {
     writeFailed: writeFault !== undefined,
     maps: Object.entries(agent.fill() ?? {}).map(([name, { used, size }]) => ({ name, used, size })),
     growths: growth.length,
+    authz: agent.authz(),
     reasons: Array.from(agent.reasons(), ([reason, count]) => [reason, Number(count)] as const),
   };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every metric of an agent but those of its process: name, what it says, and where in the facts that is. No label has a value for
-// each workload or service, so that their number is bounded. docs/metrics.md is held equal to this by a test.
-import type { MetricsFacts, TimesFacts, XdsFacts, XdsTypeFacts } from './facts.ts';
+// each workload or service, and policies are bounded by whoever gives the facts. docs/metrics.md is held equal to this by a test.
+import type { AuthzFacts, MetricsFacts, TimesFacts, XdsFacts, XdsTypeFacts } from './facts.ts';
 
 /** Values of the labels, in their order, and the value. */
 export type Sample = readonly [labels: readonly string[], value: number];
@@ -186,6 +186,50 @@ const kernel: readonly Metric[] = [
   ),
 ];
 
+const ofAuthz = (
+  type: Metric['type'],
+  name: string,
+  help: string,
+  label: string,
+  read: (authz: AuthzFacts) => Readonly<Record<string, number>>,
+): Metric =>
+  metric(type, name, help, [label], ({ authz: of }) =>
+    of ? Object.entries(read(of)).map(([value, count]) => [[value], count] as const) : [],
+  );
+
+const authz: readonly Metric[] = [
+  ofAuthz('gauge', 'kmesh_authz_pods', 'Enrolled cgroups by enforcement: on, pending, off.', 'state', (a) => a.pods),
+  ofAuthz(
+    'gauge',
+    'kmesh_authz_policies',
+    'Policies that are not in force as written: stale, refused, denies_less.',
+    'state',
+    (a) => a.policies,
+  ),
+  metric(
+    'counter',
+    'kmesh_authz_verdicts_total',
+    'Connections and datagrams that a policy decided: denied, allowed, dry_run.',
+    ['policy', 'verdict'],
+    ({ authz: of }) =>
+      Array.from(of?.verdicts ?? [], ([policy, verdict, count]) => [[policy, verdict], count] as const),
+  ),
+  ofAuthz(
+    'counter',
+    'kmesh_authz_denial_records_total',
+    'Records of denied connections that were read: logged, suppressed.',
+    'fate',
+    (a) => a.denials,
+  ),
+  one('counter', 'kmesh_authz_rechecks_total', 'Rounds over open connections.', (f) => f.authz?.rechecks),
+  one(
+    'counter',
+    'kmesh_authz_destroyed_connections_total',
+    'Open connections that were ended because they are not allowed any more.',
+    (f) => f.authz?.destroyed,
+  ),
+];
+
 const loop: readonly Metric[] = [
   one('gauge', 'nodejs_eventloop_lag_mean_seconds', 'How late timers ran on average since the start.', ({ lag }) =>
     seconds(lag.mean),
@@ -195,7 +239,7 @@ const loop: readonly Metric[] = [
   ),
 ];
 
-export const metrics: readonly Metric[] = [...connection, ...demand, ...model, ...kernel, ...loop];
+export const metrics: readonly Metric[] = [...connection, ...demand, ...model, ...kernel, ...authz, ...loop];
 
 /** Counted elsewhere. */
 export const times = {

@@ -43,6 +43,19 @@ export interface DemandFacts {
   readonly known: TimesFacts;
 }
 
+export interface AuthzFacts {
+  /** "on", "pending", "off" -> enrolled cgroups. */
+  readonly pods: Readonly<Record<string, number>>;
+  /** "stale", "refused", "denies_less" -> policies. */
+  readonly policies: Readonly<Record<string, number>>;
+  /** What policies decided; many policies with few decisions are one, without a name. */
+  readonly verdicts: Iterable<readonly [policy: string, verdict: string, count: number]>;
+  /** "logged", "suppressed" -> records of denied connections. */
+  readonly denials: Readonly<Record<string, number>>;
+  readonly rechecks: number;
+  readonly destroyed: number;
+}
+
 export interface MetricsFacts {
   readonly ready: boolean;
   readonly sources: readonly { readonly name: string; readonly complete: boolean; readonly objects: number }[];
@@ -66,6 +79,8 @@ export interface MetricsFacts {
     readonly removedEnrolments: number;
   };
   readonly lag: { readonly mean: number; readonly max: number };
+  /** Once something was enrolled or there is a policy. */
+  readonly authz: AuthzFacts | undefined;
   /** What the programs counted. */
   readonly reasons: Iterable<readonly [reason: string, count: number]>;
 }

@@ -39,6 +39,14 @@ export const facts: MetricsFacts = {
     ...{ comparisons: 5, lastAt: 1_700_000_001_000, lastMilliseconds: 250 },
     ...{ repairedEntries: 1, correctedCounts: 2, removedEnrolments: 3 },
   },
+  authz: {
+    ...{ pods: { on: 2, pending: 1, off: 0 }, policies: { stale: 1, refused: 0, denies_less: 2 } },
+    verdicts: [
+      ['shop/cart', 'denied', 5],
+      ['', 'allowed', 6],
+    ],
+    ...{ denials: { logged: 3, suppressed: 4 }, rechecks: 8, destroyed: 9 },
+  },
   lag: { mean: 1.5, max: 20 },
   reasons: [
     ['balanced', 9_007_199_254_740_000],

@@ -31,6 +31,10 @@ describe('metrics', () => {
       'kmesh_map_used_entries{map="frontend"}': 12,
       'kmesh_map_size_entries{map="frontend"}': 131_072,
       kmesh_heal_last_duration_seconds: 0.25,
+      'kmesh_authz_pods{state="pending"}': 1,
+      'kmesh_authz_verdicts_total{policy="shop/cart",verdict="denied"}': 5,
+      'kmesh_authz_verdicts_total{policy="",verdict="allowed"}': 6,
+      'kmesh_authz_denial_records_total{fate="suppressed"}': 4,
       'kmesh_program_events_total{reason="balanced"}': 9_007_199_254_740_000,
       'kmesh_program_events_total{reason="not_enrolled"}': 0,
       'kmesh_demand_known_duration_seconds_bucket{le="0.01"}': 2,
@@ -61,6 +65,7 @@ describe('metrics', () => {
     expect(again).not.toMatch(/^(kmesh|istio)_xds\w*[{ ]/m);
     expect(again).not.toContain('map="frontend"');
     expect(await own.text({ ...facts, demand: undefined })).not.toMatch(/^kmesh_demand/m);
+    expect(await own.text({ ...facts, authz: undefined })).not.toMatch(/^kmesh_authz/m);
     expect(sampleOf(again, 'kmesh_heal_comparisons_total')).toBe(5);
   });
 
@@ -76,6 +81,8 @@ describe('metrics', () => {
   });
 });
 
+const allowed = ['type', 'url', 'reason', 'source', 'kind', 'map', 'state', 'policy', 'verdict', 'fate'];
+
 describe('the catalogue', () => {
   const all = [...metrics, ...processMetrics()];
 
@@ -84,7 +91,7 @@ describe('the catalogue', () => {
       expect(name).toMatch(/^[a-z][a-z0-9_]*$/);
       expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
       expect(help).toMatch(/\.$/);
-      expect(labels.filter((label) => !['type', 'url', 'reason', 'source', 'kind', 'map'].includes(label))).toEqual([]);
+      expect(labels.filter((label) => !allowed.includes(label))).toEqual([]);
     }
     expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
   });
