@@ -22,6 +22,7 @@ export function readEnrolments(plane: DataPlane): Map<bigint, Enrolment> {
       level: value.level,
       workload: enrolmentName(value.workload),
       netns: value.netns,
+      authz: value.authz !== 0,
       sinceNs: value.since_ns,
     });
   }
@@ -54,11 +55,12 @@ export function writeEnrolments(
     a.level === b.level &&
     a.workload === b.workload &&
     a.netns === b.netns &&
+    a.authz === b.authz &&
     a.sinceNs === b.sinceNs;
   const encode = (e: Enrolment) => {
     const workload = enrolmentNameBytes(e.workload, enrolmentNameLength);
     if (workload === undefined) throw new KmeshError('KM_USAGE', `workload name "${e.workload}" is too long`);
-    return { netns: e.netns, since_ns: e.sinceNs, level: e.level, authz: 0, workload };
+    return { netns: e.netns, since_ns: e.sinceNs, level: e.level, authz: e.authz ? 1 : 0, workload };
   };
   records.put([...wanted.values()].filter((e) => !same(e, held.get(e.cgroupId))).map((e) => [e.cgroupId, encode(e)]));
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments: what was asked for (map enrolment) to what the programs read (maps enrolled and level). Whole, never patched.
 import { enrolledFilter } from '../abi/hash.ts';
+import { enrolledFlag } from '../abi/structs.ts';
 
 /** What one cgroup was enrolled as. */
 export interface Enrolment {
@@ -11,6 +12,8 @@ export interface Enrolment {
   readonly workload: string;
   /** Inode of its network namespace; 0n when not known. */
   readonly netns: bigint;
+  /** What it accepts is judged. */
+  readonly authz: boolean;
   /** Nanoseconds since the epoch. */
   readonly sinceNs: bigint;
 }
@@ -26,7 +29,12 @@ export function wantedEnrolled(
   idOf: (workload: string) => number,
 ): Map<bigint, EnrolledEntry> {
   const out = new Map<bigint, EnrolledEntry>();
-  for (const e of enrolments) out.set(e.cgroupId, { workload_id: e.workload === '' ? 0 : idOf(e.workload), flags: 0 });
+  for (const e of enrolments) {
+    out.set(e.cgroupId, {
+      workload_id: e.workload === '' ? 0 : idOf(e.workload),
+      flags: e.authz ? enrolledFlag.authz : 0,
+    });
+  }
   return out;
 }
 

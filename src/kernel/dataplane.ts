@@ -2,12 +2,15 @@
 // The kernel as the rest of the program sees it. memory.ts and pinned.ts implement it and pass the same contract suite.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Reason } from '../abi/reasons.ts';
-import type { backendHeader, missRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import type { backendHeader, denialRecord, missRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import type { KmeshError } from '../errors.ts';
+import type { HostSide } from './pod-network.ts';
 
 export type HeaderSlot = ReturnType<typeof backendHeader.decode>;
 export type SockRecord = ReturnType<typeof sockRecord.decode>;
 export type OldRecord = ReturnType<typeof oldRecord.decode>;
 export type MissRecord = ReturnType<typeof missRecord.decode>;
+export type Denial = ReturnType<typeof denialRecord.decode>;
 
 /** Values that may be written: endpoint slots take a header too. */
 export type WritableValue<M extends MapName> = M extends 'endpoint' ? ValueOfMap<M> | HeaderSlot : ValueOfMap<M>;
@@ -27,6 +30,18 @@ export interface MapHandle<M extends MapName> {
   parts(below?: number): IterableIterator<Iterable<[KeyOf<M>, ValueOfMap<M>]>>;
   /** Number of entries (arrays: non-zero ones). */
   count(): number;
+}
+
+/** What keepEnforced did. */
+export interface Kept {
+  /** Namespaces where something was attached. */
+  readonly attached: number;
+  /** Namespaces of which all was taken off. */
+  readonly removed: number;
+  /** Cgroups whose namespace is gone and whose processes are in another one, which is judged now: its inode. To be written down. */
+  readonly moved: ReadonlyMap<bigint, bigint>;
+  /** One for each cgroup that could not be helped. */
+  readonly faults: readonly KmeshError[];
 }
 
 export interface DataPlane {
@@ -50,5 +65,16 @@ export interface DataPlane {
    * few seconds, for whoever has to look around, and at once after close(). One call at a time. An address may come more than once.
    */
   nextMisses(): Promise<readonly MissRecord[]>;
+  /** Pods whose inbound connections are judged, by the inode of their network namespace: devices whose packets must be the pod's own. */
+  enforced(): ReadonlyMap<bigint, readonly HostSide[]>;
+  /**
+   * Makes these the namespaces where connections are judged: their inodes, by enrolled cgroup. Attaches what is missing where a process of
+   * the cgroup is, takes off all else. Cheap when there is nothing to do. The caller holds the lock.
+   */
+  keepEnforced(wanted: ReadonlyMap<bigint, bigint>): Kept;
+  /** Judges the open inbound connections in these namespaces again, and destroys what is denied now: that. Those not enforced are left out. */
+  recheck(netns: Iterable<bigint>): Denial[];
+  /** Denied connections since the last call. One process may ask. */
+  denials(): Denial[];
   close(): void;
 }

@@ -31,3 +31,18 @@ export const hooks: readonly Hook[] = [
   address('getpeername4', 29),
   address('getpeername6', 30),
 ];
+
+/** Programs on the host's side of the links of single pods, which are those of struct __sk_buff. */
+export const deviceHooks = [
+  { name: 'spoof', attachType: 46 }, // BPF_TCX_INGRESS
+  { name: 'no_group', attachType: 47 }, // BPF_TCX_EGRESS
+] as const;
+
+/** Programs that are attached to the network of single pods, each under a folder of its links. */
+export const podPrograms = ['authz', ...deviceHooks.map(({ name }) => name)] as const;
+export type PodProgram = (typeof podPrograms)[number];
+
+/** True for programs that load does not attach for the whole node. */
+export function isPodProgram(program: string): boolean {
+  return (podPrograms as readonly string[]).includes(program);
+}

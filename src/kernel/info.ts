@@ -35,9 +35,11 @@ export interface ProgramInfo {
 export interface LinkInfo {
   readonly id: number;
   readonly programId: number;
-  /** 0 once the cgroup is gone. Meaningful for cgroup links only. */
+  /** 0 once the cgroup is gone. Meaningful for cgroup links only, as is the attach type. */
   readonly cgroupId: bigint;
   readonly attachType: number;
+  /** Inode of a network namespace, or index of a device; 0 once that is gone. Meaningful for links on those only. */
+  readonly target: number;
 }
 
 const textAt = (bytes: Uint8Array, offset: number, length: number): string => {
@@ -106,6 +108,7 @@ export function linkInfo(fd: number): LinkInfo {
     programId: view.getUint32(8, true),
     cgroupId: view.getBigUint64(16, true),
     attachType: view.getUint32(24, true),
+    target: view.getUint32(16, true),
   };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links: programs on a cgroup, and iterators that are linked for one walk.
+// Links: programs on a cgroup, a network namespace or a device, and iterators that are linked for one walk.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
 import { linkInfo } from './info.ts';
@@ -7,6 +7,10 @@ import { failure, libbpf, stableBytes } from './libbpf.ts';
 
 /** BPF_TRACE_ITER of enum bpf_attach_type */
 const attachIterator = 28;
+/** BPF_SK_LOOKUP */
+export const attachLookup = 36;
+/** BPF_F_BEFORE without a program or link that is meant: in front of all. */
+const first = 8;
 /** Room for one read(2) of an iterator. */
 const readSize = 64 * 1024;
 
@@ -33,10 +37,39 @@ export function attachCgroup(name: string, programFd: number, cgroupFd: number, 
   });
 }
 
-/** Replaces the program of a link in one step: no moment without either. */
-export function updateLink(name: string, linkFd: number, programFd: number): void {
+/** Attaches an sk_lookup program to the network namespace behind `netnsFd`. The link does not keep that alive. */
+export function attachNetns(name: string, programFd: number, netnsFd: number): number {
+  const fd = libbpf().bpf_link_create(programFd, netnsFd, attachLookup, null);
+  if (fd >= 0) return fd;
+  throw new KmeshError('KM_ATTACH', `program "${name}" could not be attached to a network namespace: ${failure(fd)}`);
+}
+
+/** Attaches to a device of the namespace that the thread is in, in front of all other programs there. */
+export function attachDevice(name: string, programFd: number, ifindex: number, attachType: number): number {
+  // struct bpf_link_create_opts: sz, flags
+  const options = stableBytes(16);
+  const view = new DataView(options.buffer);
+  view.setBigUint64(0, BigInt(options.length), true);
+  view.setUint32(8, first, true);
+  const fd = libbpf().bpf_link_create(programFd, ifindex, attachType, options);
+  if (fd >= 0) return fd;
+  const errno = failure(fd);
+  throw new KmeshError('KM_ATTACH', `program "${name}" could not be attached to device ${ifindex}: ${errno}`, {
+    ...(errno === 'EINVAL' ? { hint: 'Linux 6.6 or newer is needed: kmeshctl check' } : {}),
+    facts: { program: name, errno },
+  });
+}
+
+/**
+ * Replaces the program of a link in one step: no moment without either. False: what it was attached to is gone, and with that
+ * whatever the program could have run for.
+ */
+export function updateLink(name: string, linkFd: number, programFd: number): boolean {
   const answer = libbpf().bpf_link_update(linkFd, programFd, null);
-  if (answer < 0) throw new KmeshError('KM_ATTACH', `program "${name}" could not be swapped: ${failure(answer)}`);
+  if (answer >= 0) return true;
+  const errno = failure(answer);
+  if (errno === 'ENOLINK') return false;
+  throw new KmeshError('KM_ATTACH', `program "${name}" could not be swapped: ${errno}`);
 }
 
 /** A descriptor of the program that a link runs; the caller closes it. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { MapName } from '../abi/maps.ts';
 import { abiVersion, settingValue } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
+import { isPodProgram, podPrograms } from './hooks.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 import { openCgroup } from './link.ts';
 import {
@@ -37,9 +38,9 @@ export interface LoadOptions {
   readonly udpHooks?: boolean;
 }
 
-/** Needs a pin of its own: iterators, and what is attached only at times. */
-function isKept(program: LoadedProgram): boolean {
-  return isIterator(program) || isUdpHook(program.name);
+/** Attached to the cgroup root for as long as it is loaded. The others need a pin of their own. */
+export function isAlwaysAttached(program: LoadedProgram): boolean {
+  return !isIterator(program) && !isUdpHook(program.name) && !isPodProgram(program.name);
 }
 
 /** The record of these objects. */
@@ -107,8 +108,9 @@ export function load(options: LoadOptions): LoadedVersion {
     pinMaps(staged('maps'), loaded);
     pinVersion(staged('maps'), record);
     writeSetting(loaded.maps.get('setting') as number);
-    for (const program of loaded.programs.filter(isKept)) pin(program.fd, join(staged('progs'), program.name));
-    const attached = loaded.programs.filter((p) => !isIterator(p) && (options.udpHooks || !isUdpHook(p.name)));
+    for (const program of loaded.programs)
+      if (!isAlwaysAttached(program)) pin(program.fd, join(staged('progs'), program.name));
+    const attached = loaded.programs.filter((p) => isAlwaysAttached(p) || (options.udpHooks && isUdpHook(p.name)));
     const cgroup = openCgroup(options.cgroupRoot);
     try {
       attachAll(staged('links'), cgroup, attached);
@@ -131,6 +133,8 @@ export function load(options: LoadOptions): LoadedVersion {
 export function unload(bpffs: string): void {
   const folders = pinFolders(bpffs);
   recoverLoad(bpffs);
+  // Before what knows of them: cut short in between, pods would stay closed with nobody to open them.
+  for (const program of podPrograms) removeLinks(folders[program]);
   removeLinks(folders.links);
   removeLinks(folders.linksNext);
   for (const folder of ['progs', 'progsNext', 'progsOld', 'maps', 'mapsNext', 'mapsOld'] as const)

@@ -3,7 +3,7 @@
 import type { KeyOf, MapName } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
 import { backendHeader, missState } from '../abi/structs.ts';
-import type { DataPlane, MapHandle, MissRecord, OldRecord, SockRecord } from './dataplane.ts';
+import type { DataPlane, Denial, MapHandle, MissRecord, OldRecord, SockRecord } from './dataplane.ts';
 import type { ErrnoName } from './map-error.ts';
 import { type MemoryMap, memoryMap } from './memory-map.ts';
 import { defaultSizes, type MapSizes } from './sizes.ts';
@@ -17,6 +17,10 @@ export interface MemoryDataPlane extends DataPlane {
   failNext(map: MapName, errno: ErrnoName, after?: number): void;
   /** What a program would do that does not know an address. */
   miss(record: MissRecord): void;
+  /** What a program would do that denies a connection. */
+  deny(record: Denial): void;
+  /** What recheck() destroys in an enforced namespace from now on. */
+  setRecheck(denied: (netns: bigint) => readonly Denial[]): void;
   readonly udpHooks: boolean;
   /** How often grace() and sweepUdp() were called. */
   readonly graces: number;
@@ -36,6 +40,9 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
   let closed = false;
   let graces = 0;
   let sweeps = 0;
+  const denied: Denial[] = [];
+  let rechecked: (netns: bigint) => readonly Denial[] = () => [];
+  let judged: ReadonlySet<bigint> = new Set();
 
   const mapOf = <M extends MapName>(name: M): MemoryMap<M> => {
     let found = held.get(name);
@@ -85,9 +92,25 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
       }
       return missed.splice(0);
     },
+    enforced: () => new Map([...judged].map((netns) => [netns, []])),
+    keepEnforced(wanted) {
+      const now = new Set(wanted.values());
+      const attached = [...now].filter((netns) => !judged.has(netns)).length;
+      const removed = [...judged].filter((netns) => !now.has(netns)).length;
+      judged = now;
+      return { attached, removed, moved: new Map(), faults: [] };
+    },
+    recheck: (netns) => [...netns].filter((inode) => judged.has(inode)).flatMap(rechecked),
+    denials: () => denied.splice(0),
     close() {
       closed = true;
       missWaiter?.();
+    },
+    deny(record) {
+      denied.push(record);
+    },
+    setRecheck(found) {
+      rechecked = found;
     },
     miss(record) {
       mapOf('miss').put([[record.addr, { since_ns: record.since_ns, state: record.state }]]);

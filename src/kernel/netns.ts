@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Other network namespaces: running one synchronous step inside them, and which ones the processes of a cgroup use.
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
 import { cgroupMount, cgroupPath, cgroupProcesses } from './cgroup.ts';
 import { libc } from './libc.ts';
 
 const newNetwork = 0x40000000; // CLONE_NEWNET
-const own = '/proc/thread-self/ns/net';
+/** The one that this thread is in. */
+export const ownNetns = '/proc/thread-self/ns/net';
 
 /** A descriptor of the network namespace at `path` (/run/netns/NAME, /proc/PID/ns/net); the caller closes it. */
 export function openNetns(path: string): number {
@@ -22,6 +23,18 @@ export function netnsInode(fd: number): bigint {
   return fstatSync(fd, { bigint: true }).ino;
 }
 
+/** True for the network of the host: the one that this process or the first process is in. */
+export function isHostNetns(fd: number): boolean {
+  const inode = netnsInode(fd);
+  return [ownNetns, '/proc/1/ns/net'].some((path) => {
+    try {
+      return statSync(path, { bigint: true }).ino === inode;
+    } catch {
+      return false; // hidden from us
+    }
+  });
+}
+
 /**
  * Runs `body` with this thread in the namespace behind `fd`, and comes back whatever happens. `body` must be synchronous:
  * everything else on the thread would run there too. A thread that cannot come back ends the process, for nothing it did
@@ -29,7 +42,7 @@ export function netnsInode(fd: number): bigint {
  */
 export function inNetns<T>(fd: number, body: () => T extends Promise<unknown> ? never : T): T {
   const { setns, errno } = libc();
-  const home = openSync(own, 'r');
+  const home = openSync(ownNetns, 'r');
   try {
     if (netnsInode(home) === netnsInode(fd)) return body();
     if (setns(fd, newNetwork) < 0) {

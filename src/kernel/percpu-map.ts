@@ -1,53 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
-// The map of counters: one value for each CPU, read as their sum.
-import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
-import type { MapHandle } from './dataplane.ts';
+// Arrays of counters: one value for each CPU, read as their sum, member by member.
+import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
+import { codecOf, isZero } from './codec.ts';
+import type { MapHandle, WritableValue } from './dataplane.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
+import { walkRaw } from './map.ts';
 import { mapError } from './map-error.ts';
 
+/** Numbers, or structs of numbers: what members say together. */
+export function added<T>(a: T, b: T): T {
+  if (typeof a === 'bigint') return ((a as bigint) + (b as bigint)) as T;
+  if (typeof a === 'number') return ((a as number) + (b as number)) as T;
+  const out: Record<string, unknown> = {};
+  for (const [member, value] of Object.entries(a as object)) out[member] = added(value, (b as typeof out)[member]);
+  return out as T;
+}
+
 /** `get` sums over the CPUs; `put` leaves the value on one CPU and zero on the others. */
-export function percpuMap(fd: number, maxEntries: number): MapHandle<'reason'> {
+export function percpuMap<M extends MapName>(name: M, fd: number, maxEntries: number): MapHandle<M> {
   const bpf = libbpf();
-  const key = stableBytes(4);
+  const codec = codecOf(name);
+  const step = Math.ceil(codec.valueSize / 8) * 8;
+  const cpus = bpf.libbpf_num_possible_cpus();
+  const key = stableBytes(codec.keySize);
   const keyView = new DataView(key.buffer);
-  const values = stableBytes(8 * bpf.libbpf_num_possible_cpus());
+  const values = stableBytes(step * cpus);
   const view = new DataView(values.buffer);
   const fault = (operation: string, errno: string, done: number, total: number) =>
-    mapError({ map: 'reason', operation, errno, maxEntries, done, total });
-
-  const get = (index: KeyOf<'reason'>): ValueOfMap<'reason'> | undefined => {
-    keyView.setUint32(0, index, true);
-    const answer = bpf.bpf_map_lookup_elem(fd, key, values);
-    if (answer < 0) {
-      const errno = failure(answer);
-      if (errno === 'ENOENT') return undefined;
-      throw fault('lookup', errno, 0, 1);
-    }
-    let sum = 0n;
-    for (let at = 0; at < values.length; at += 8) sum += view.getBigUint64(at, true);
-    return sum;
+    mapError({ map: name, operation, errno, maxEntries, done, total });
+  const sum = (bytes: Uint8Array, offset: number): ValueOfMap<M> => {
+    let total = codec.readValue(bytes, offset);
+    for (let cpu = 1; cpu < cpus; cpu++) total = added(total, codec.readValue(bytes, offset + cpu * step));
+    return total;
   };
-  const put = (entries: readonly (readonly [number, bigint])[]) => {
+  const put = (entries: readonly (readonly [KeyOf<M>, WritableValue<M> | undefined])[]) => {
     entries.forEach(([index, value], i) => {
       values.fill(0);
-      keyView.setUint32(0, index, true);
-      view.setBigUint64(0, value, true);
+      codec.writeKey(index, keyView, 0);
+      if (value !== undefined) codec.writeValue(value, view, 0);
       const answer = bpf.bpf_map_update_elem(fd, key, values, 0);
       if (answer < 0) throw fault('update', failure(answer), i, entries.length);
     });
   };
-  function* entries(below = maxEntries): IterableIterator<[number, bigint]> {
-    for (let index = 0; index < Math.min(below, maxEntries); index++) {
-      const value = get(index);
-      if (value) yield [index, value];
+  function* entries(below = maxEntries): IterableIterator<[KeyOf<M>, ValueOfMap<M>]> {
+    const raw = { fd, keySize: codec.keySize, valueSize: values.length };
+    for (const batch of walkRaw(raw, (errno) => fault('walk', errno, 0, 1), below)) {
+      for (let i = 0; i < batch.count; i++) {
+        const offset = i * values.length;
+        if (!isZero(batch.values, offset, values.length)) {
+          yield [codec.readKey(batch.keys, i * codec.keySize), sum(batch.values, offset)];
+        }
+      }
     }
   }
   return {
-    name: 'reason',
+    name,
     maxEntries,
-    get,
+    get(index) {
+      codec.writeKey(index, keyView, 0);
+      const answer = bpf.bpf_map_lookup_elem(fd, key, values);
+      if (answer === 0) return sum(values, 0);
+      const errno = failure(answer);
+      if (errno === 'ENOENT') return undefined;
+      throw fault('lookup', errno, 0, 1);
+    },
     put,
-    delete: (keys) => put(keys.filter((index) => index < maxEntries).map((index) => [index, 0n])),
+    delete: (keys) => put(keys.filter((index) => (index as number) < maxEntries).map((index) => [index, undefined])),
     entries,
     *parts(below) {
       yield entries(below);

@@ -4,9 +4,10 @@ import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmeshError } from '../errors.ts';
 import { cgroupPath } from './cgroup.ts';
+import { podPrograms } from './hooks.ts';
 import { linkInfo } from './info.ts';
 import { attachCgroup, detachLink, openCgroup } from './link.ts';
-import { openPin, pin, pinNames, removeFolder, unpin, withPin } from './pins.ts';
+import { openPin, type PinFolders, pin, pinNames, removeFolder, unpin, withPin } from './pins.ts';
 
 /** A program to attach: what LoadedProgram has of it. */
 export interface Attachable {
@@ -53,4 +54,20 @@ export function removeLink(path: string): void {
 export function removeLinks(folder: string): void {
   for (const name of pinNames(folder)) removeLink(join(folder, name));
   removeFolder(folder);
+}
+
+/** A pinned link, and the name of the program that it runs. */
+export interface PinnedLink {
+  readonly path: string;
+  readonly program: string;
+}
+
+/** Every link: those for the whole node first, then those of pods. */
+export function pinnedLinks(folders: PinFolders): PinnedLink[] {
+  return [
+    ...pinNames(folders.links).map((name) => ({ path: join(folders.links, name), program: name })),
+    ...podPrograms.flatMap((program) =>
+      pinNames(folders[program]).map((name) => ({ path: join(folders[program], name), program })),
+    ),
+  ];
 }

@@ -7,8 +7,12 @@ import { type Reason, reasons } from '../abi/reasons.ts';
 import { abiVersion, backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane, MapHandle } from './dataplane.ts';
+import { openDenials } from './denials.ts';
+import { type Enforcement, enforce, listEnforced, release } from './enforcement.ts';
+import { netnsFinder } from './find-netns.ts';
 import { openGrace } from './grace.ts';
 import { type MapInfo, mapInfo } from './info.ts';
+import { keepEnforced } from './keep-enforced.ts';
 import { checkMap } from './layout-check.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 import { kernelMap, newScratch } from './map.ts';
@@ -16,8 +20,9 @@ import { mapError } from './map-error.ts';
 import { openMisses } from './misses.ts';
 import { percpuMap } from './percpu-map.ts';
 import { openPin, type PinFolders, pinFolders, pinNames } from './pins.ts';
+import type { PodNetwork } from './pod-network.ts';
 import { type PinnedProgram, pinnedPrograms } from './programs.ts';
-import { listOlder, listSockets, sweepStaleUdp } from './sockets.ts';
+import { listOlder, listSockets, recheckTcp, sweepStaleUdp } from './sockets.ts';
 import { setUdpHooks, udpHooksOn } from './udp-hooks.ts';
 import { type LoadedVersion, readVersion } from './version.ts';
 
@@ -32,6 +37,10 @@ export interface PinnedDataPlane extends DataPlane {
   /** False once another process has swapped maps: this one's writes would reach nothing. Open again then. */
   isCurrent(): boolean;
   programs(): PinnedProgram[];
+  /** What comes to the pod behind this descriptor is judged from now on, and what it sends must be from its addresses: what those are. */
+  enforce(netnsFd: number): PodNetwork;
+  /** Takes that off again. */
+  release(netns: bigint): void;
 }
 
 interface OpenMap {
@@ -81,8 +90,8 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     let handle = handles.get(name);
     if (!handle) {
       const { fd, info } = at(name);
-      handle = (name === 'reason'
-        ? percpuMap(fd, info.maxEntries)
+      handle = (maps[name].type === 'percpu_array'
+        ? percpuMap(name, fd, info.maxEntries)
         : kernelMap(name, fd, info.maxEntries, scratch)) as unknown as MapHandle<MapName>;
       handles.set(name, handle);
     }
@@ -93,6 +102,12 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     lost: () => map('reason').get(reasons.indexOf('miss_lost') as KeyOf<'reason'>) ?? 0n,
     held: () => map('miss').entries(),
   });
+  const denials = openDenials(() => at('denials').fd);
+  const enforcement: Enforcement = { folders, addresses: map('pod_address'), finder: netnsFinder() };
+  const enforced = () => {
+    const all = [...listEnforced(folders)].filter(([, { judged }]) => judged);
+    return new Map(all.map(([netns, { guarded }]) => [netns, guarded]));
+  };
   const enrolledIds = () => [...map('enrolled').entries()].map(([id]) => id);
 
   return {
@@ -135,8 +150,22 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     },
     programs: () => pinnedPrograms(bpffs),
     nextMisses: () => misses.next(),
+    enforced,
+    keepEnforced: (wanted) => keepEnforced(enforcement, wanted),
+    enforce: (netnsFd) => enforce(enforcement, netnsFd),
+    release: (netns) => release(enforcement, netns),
+    recheck(netns) {
+      const there = enforced();
+      return recheckTcp(
+        progs,
+        enforcement.finder,
+        [...netns].filter((inode) => there.has(inode)),
+      );
+    },
+    denials: () => denials.drain(),
     close() {
       misses.close();
+      denials.close();
       grace.close();
       for (const { fd } of opened.values()) closeSync(fd);
       opened.clear();

@@ -13,7 +13,12 @@ const bpffsMagic = 0xcafe4a11;
 export interface PinFolders {
   readonly maps: string;
   readonly links: string;
-  /** Iterators, and what is attached only at times: the UDP hooks. During a swap `progsNext` holds every new program. */
+  /** Links of the program `authz`, by the inode of a pod's network namespace. */
+  readonly authz: string;
+  /** Links of programs on devices: inode of the pod's namespace, of the host side's, and index of the device, joined by "_". */
+  readonly spoof: string;
+  readonly no_group: string;
+  /** Iterators, and what is attached only at times: UDP hooks, programs of pods. During a swap `progsNext` holds every new program. */
   readonly progs: string;
   readonly mapsNext: string;
   readonly progsNext: string;
@@ -30,6 +35,9 @@ export function pinFolders(bpffs: string): PinFolders {
   return {
     maps: at('maps'),
     links: at('links'),
+    authz: at('authz'),
+    spoof: at('spoof'),
+    no_group: at('no_group'),
     progs: at('progs'),
     mapsNext: at('maps_next'),
     progsNext: at('progs_next'),

@@ -3,8 +3,9 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Layout } from '../abi/layout.ts';
-import { oldRecord, sockRecord } from '../abi/structs.ts';
-import type { OldRecord, SockRecord } from './dataplane.ts';
+import { denialRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import type { Denial, OldRecord, SockRecord } from './dataplane.ts';
+import type { NetnsFinder } from './find-netns.ts';
 import { createWalk, linkIterator, readWalk } from './link.ts';
 import { inNetns, netnsOfCgroups } from './netns.ts';
 import { withPin } from './pins.ts';
@@ -70,4 +71,23 @@ export function sweepStaleUdp(progs: string, cgroupIds: Iterable<bigint>): SockR
   for (const record of decodeAll(sockRecord, walkNetns(progs, ['sweep_udp'], cgroupIds)))
     seen.set(record.cookie, record);
   return [...seen.values()];
+}
+
+/** Judges the open inbound connections of these network namespaces again; those that it destroyed. */
+export function recheckTcp(progs: string, finder: NetnsFinder, netns: Iterable<bigint>): Denial[] {
+  const name = 'recheck_tcp';
+  return withIterator(progs, name, undefined, (link) => {
+    const found: Denial[] = [];
+    for (const inode of netns) {
+      const fd = finder.open(inode);
+      if (fd === undefined) continue; // gone
+      try {
+        const walk = inNetns(fd, () => createWalk(name, link));
+        found.push(...decodeAll(denialRecord, readWalk(name, walk)));
+      } finally {
+        closeSync(fd);
+      }
+    }
+    return found;
+  });
 }

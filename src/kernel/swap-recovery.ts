@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { linkInfo, programInfo } from './info.ts';
 import { openLinkedProgram, updateLink } from './link.ts';
 import { recoverLoad } from './load.ts';
-import { removeLink, removeLinks } from './pinned-links.ts';
+import { type PinnedLink, pinnedLinks, removeLink, removeLinks } from './pinned-links.ts';
 import { movePin, type PinFolders, pinFolders, pinNames, removeFolder, unpin, withPin } from './pins.ts';
 import { isUdpHook } from './udp-hooks.ts';
 
@@ -14,35 +14,41 @@ export type Recovery = 'nothing' | 'undone' | 'finished';
 const programIdOf = (path: string): number => withPin(path, (fd) => programInfo(fd).id);
 const linkedIdOf = (path: string): number => withPin(path, (fd) => linkInfo(fd).programId);
 
-/** Links whose program is not the new one of that name yet. */
-function behind(folders: PinFolders): string[] {
-  const fresh = pinNames(folders.progsNext);
-  return pinNames(folders.links).filter(
-    (name) =>
-      fresh.includes(name) && linkedIdOf(join(folders.links, name)) !== programIdOf(join(folders.progsNext, name)),
-  );
+/** Links that the new set has a program for. */
+function switchable(folders: PinFolders): PinnedLink[] {
+  const fresh = new Set(pinNames(folders.progsNext));
+  return pinnedLinks(folders).filter(({ program }) => fresh.has(program));
+}
+
+/** Tells links whose program is the new one from those that are behind. */
+function switchedOf(folders: PinFolders): (link: PinnedLink) => boolean {
+  const ids = new Map<string, number>();
+  return ({ path, program }) => {
+    const id = ids.get(program) ?? programIdOf(join(folders.progsNext, program));
+    ids.set(program, id);
+    return linkedIdOf(path) === id;
+  };
 }
 
 /** True when some link runs a program of the new set. */
 function begun(folders: PinFolders): boolean {
-  const fresh = pinNames(folders.progsNext);
-  const linked = pinNames(folders.links).filter((name) => fresh.includes(name));
-  return linked.length > behind(folders).length;
+  return switchable(folders).some(switchedOf(folders));
 }
 
 /** Points every link at its new program. When one fails, those before it get their old one back. */
 export function switchLinks(folders: PinFolders): void {
-  const switched: { readonly name: string; readonly old: number }[] = [];
-  const point = (name: string, program: number) =>
-    withPin(join(folders.links, name), (link) => updateLink(name, link, program));
+  const switched: { readonly link: PinnedLink; readonly old: number }[] = [];
+  const point = ({ path, program }: PinnedLink, fd: number) => withPin(path, (link) => updateLink(program, link, fd));
+  const isSwitched = switchedOf(folders);
   try {
-    for (const name of behind(folders)) {
-      const old = withPin(join(folders.links, name), (link) => openLinkedProgram(name, link));
-      switched.push({ name, old });
-      withPin(join(folders.progsNext, name), (program) => point(name, program));
+    for (const link of switchable(folders)) {
+      if (isSwitched(link)) continue;
+      const old = withPin(link.path, (fd) => openLinkedProgram(link.program, fd));
+      switched.push({ link, old });
+      withPin(join(folders.progsNext, link.program), (program) => point(link, program));
     }
   } catch (cause) {
-    for (const { name, old } of switched.reverse()) point(name, old);
+    for (const { link, old } of switched.reverse()) point(link, old);
     throw cause;
   } finally {
     for (const { old } of switched) closeSync(old);
@@ -53,7 +59,7 @@ export function switchLinks(folders: PinFolders): void {
 export function settleFolders(folders: PinFolders): void {
   if (existsSync(folders.progsNext)) {
     const fresh = pinNames(folders.progsNext);
-    for (const name of pinNames(folders.links)) if (!fresh.includes(name)) removeLink(join(folders.links, name));
+    for (const { path, program } of pinnedLinks(folders)) if (!fresh.includes(program)) removeLink(path);
     for (const name of pinNames(folders.linksNext)) movePin(join(folders.linksNext, name), join(folders.links, name));
     removeFolder(folders.linksNext);
     if (existsSync(folders.progs)) movePin(folders.progs, folders.progsOld);

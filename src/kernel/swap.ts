@@ -7,8 +7,8 @@ import { KmeshError } from '../errors.ts';
 import type { DataPlane } from './dataplane.ts';
 import { openGrace } from './grace.ts';
 import { mapInfo } from './info.ts';
-import { versionRecord, writeSetting } from './load.ts';
-import { isIterator, type LoadedPrograms, type Objects, objectFolder, openObjects } from './objects.ts';
+import { isAlwaysAttached, versionRecord, writeSetting } from './load.ts';
+import { type LoadedPrograms, type Objects, objectFolder, openObjects } from './objects.ts';
 import { isLoaded, openMapsIn, type PinnedDataPlane } from './pinned.ts';
 import { attachAll, attachPoint } from './pinned-links.ts';
 import { makeFolder, type PinFolders, pin, pinFolders, pinNames, withPin } from './pins.ts';
@@ -16,7 +16,6 @@ import { copyAndSettle } from './program-state.ts';
 import type { MapSizes } from './sizes.ts';
 import { closeHeld, type HeldMap, openHeld, planSwap, type SwapPlan, swapSizes } from './swap-plan.ts';
 import { recover, settleFolders, switchLinks, undoSwap } from './swap-recovery.ts';
-import { isUdpHook } from './udp-hooks.ts';
 import { type LoadedVersion, pinVersion, readVersion } from './version.ts';
 
 export interface SwapOptions {
@@ -97,7 +96,7 @@ function stage({ folders }: Opened, loaded: LoadedPrograms, record: LoadedVersio
 
 function attachNew({ folders }: Opened, loaded: LoadedPrograms): void {
   const linked = pinNames(folders.links);
-  const fresh = loaded.programs.filter((p) => !isIterator(p) && !isUdpHook(p.name) && !linked.includes(p.name));
+  const fresh = loaded.programs.filter((p) => isAlwaysAttached(p) && !linked.includes(p.name));
   if (fresh.length === 0) return;
   makeFolder(folders.linksNext);
   const cgroup = attachPoint(folders.links);

@@ -87,6 +87,7 @@ export async function enrollCgroup(env: Env, options: EnrollOptions): Promise<Ch
         level,
         workload,
         netns,
+        authz: before?.authz ?? false,
         sinceNs: before?.sinceNs ?? BigInt(env.now()) * 1_000_000n,
       };
       const steps = [{ action: 'write', what: `cgroup ${path}`, detail: `id ${id}${as}` }];

@@ -185,14 +185,14 @@ test('what was in use before is asked for first; services that are gone are let 
 test('the workloads of enrolled pods are asked for, and let go of', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'] });
   const enrolment = (cgroupId: bigint, workload: string) =>
-    [cgroupId, { cgroupId, level: 2, workload, netns: 0n, sinceNs: 0n }] as const;
+    [cgroupId, { cgroupId, level: 2, workload, netns: 0n, authz: false, sinceNs: 0n }] as const;
   writeEnrolments(plane, new Map([enrolment(5n, 'shop/a'), enrolment(6n, '')]), () => 0);
-  await open();
+  const opened = await open();
   expect(wishes).toEqual([['want', 'Kubernetes//Pod/shop/a']]);
   writeEnrolments(plane, new Map([enrolment(5n, 'shop/b')]), () => 0);
-  await miss('10.0.0.1');
+  opened.enrolled();
+  opened.enrolled();
   expect(wishes.slice(1)).toEqual([
-    ['want', 'net/10.0.0.1'],
     ['want', 'Kubernetes//Pod/shop/b'],
     ['unwant', 'Kubernetes//Pod/shop/a'],
   ]);

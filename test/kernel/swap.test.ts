@@ -21,6 +21,9 @@ const same = tiny.folder('REASON=KM_REASON_PASSTHROUGH');
 const second = tiny.folder('REASON=KM_REASON_PASSTHROUGH', 'WITH_CONNECT6');
 afterAll(() => tiny.close());
 
+/** Programs that need a pin, sorted. */
+const kept = ['authz', 'no_group', 'recvmsg4', 'recvmsg6', 'sendmsg4', 'sendmsg6', 'spoof'];
+
 let site: Site;
 const planes: PinnedDataPlane[] = [];
 beforeEach(() => {
@@ -64,7 +67,7 @@ function expectWhole(attached: readonly string[]): void {
   const folders = pinFolders(site.bpffs);
   expect(listing(site.bpffs)).toEqual(['links', 'maps', 'progs']);
   expect(listing(folders.links)).toEqual(attached);
-  expect(listing(folders.progs)).toEqual(['recvmsg4', 'recvmsg6', 'sendmsg4', 'sendmsg6']);
+  expect(listing(folders.progs)).toEqual(kept);
   const plane = openPinned(site.bpffs);
   try {
     const reason = plane.info('reason').id;

@@ -128,7 +128,14 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
       if (uid) clients.set(uid, clientOf(pod(name), options.namespace ?? 'shop'));
       await apply();
       const id = cgroupId(cgroup);
-      enrolled.set(id, { cgroupId: id, level: cgroupLevel(cgroup), workload: uid, netns: 0n, sinceNs: 0n });
+      enrolled.set(id, {
+        cgroupId: id,
+        level: cgroupLevel(cgroup),
+        workload: uid,
+        netns: 0n,
+        authz: false,
+        sinceNs: 0n,
+      });
       writeEnrolments(plane, enrolled, idOf);
       return id;
     },

@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
-/* Every map and a few small programs, for tests of loading and swapping. REASON: what the connect hooks count. */
+/* Every map and a few small programs, for tests of loading and swapping. REASON: what programs count; VERDICT: of authz. */
+#include "maps/authz.bpf.h"
 #include "maps/authz.bpf.h"
 #include "maps/enrol.bpf.h"
 #include "maps/miss.bpf.h"
 #include "maps/name.bpf.h"
 #include "maps/pod.bpf.h"
+#include "maps/pod.bpf.h"
 #include "maps/service.bpf.h"
 #include "maps/state.bpf.h"
+#include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
 #ifndef REASON
 #define REASON KM_REASON_BALANCED
+#endif
+#ifndef VERDICT
+#define VERDICT SK_DROP
 #endif
 
 static __always_inline int count(void)
@@ -64,6 +70,31 @@ SEC("cgroup/recvmsg6")
 int recvmsg6(struct bpf_sock_addr *ctx)
 {
 	return 1;
+}
+
+SEC("sk_lookup")
+int authz(struct bpf_sk_lookup *ctx)
+{
+	struct km_denial record = {
+		.protocol = ctx->protocol,
+		.destination_port = bpf_htons(ctx->local_port),
+	};
+
+	count();
+	bpf_ringbuf_output(&denials, &record, sizeof(record), BPF_RB_NO_WAKEUP);
+	return VERDICT;
+}
+
+SEC("tc")
+int spoof(struct __sk_buff *packet)
+{
+	return -1; /* TCX_NEXT */
+}
+
+SEC("tc")
+int no_group(struct __sk_buff *packet)
+{
+	return -1;
 }
 
 #ifdef REFUSED
