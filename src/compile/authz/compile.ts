@@ -1,305 +1,293 @@
 // SPDX-License-Identifier: Apache-2.0
-// model -> what the kernel needs to judge connections to this node's workloads: policy sets, destinations, and who owns which address.
-import { type Identity, identityOf, ownerOf, principalOf } from '../../mesh/identity.ts';
+// model -> what the kernel needs to judge connections to this node's judged pods: policy sets, destinations, and who owns which address.
+// Nothing is compiled while no pod is judged, and identities are only while policies in use ask for them.
 import type { Model, NodeView, Touched } from '../../mesh/model.ts';
-import { type Policy, policyKey, refusedPolicy } from '../../mesh/policy.ts';
+import type { Policy } from '../../mesh/policy.ts';
 import type { Steps } from '../../mesh/steps.ts';
-import { emptyTable, type Table } from '../../mesh/table.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
-import { type AuthzOptions, closingOf, defaultAuthzOptions, type Holding, holdingOf } from './holding.ts';
-import type { Stack } from './judge.ts';
-import { type Owners, openOwners } from './owners.ts';
-import { compilingSet, type PolicySet, packingMembers, stepSize } from './set.ts';
+import { type Enforcement, type PodPlace, samePlace } from './enforcement.ts';
+import { type AuthzOptions, defaultAuthzOptions, type Holding, holdingOf } from './holding.ts';
+import {
+  type AuthzDestination,
+  type CompiledLists,
+  compilingDestination,
+  openLists,
+  sameDestination,
+} from './lists.ts';
+import { editLocals, type Locals, noLocals, type ResolvedPod, resolvePods } from './locals.ts';
+import { editSources, noSources, type Sources, type SourcesDelta } from './sources.ts';
 
-/** An address of a workload of this node. */
-export interface AuthzDestination {
-  readonly workload: string;
-  readonly stack: Stack;
-  /** Policies that close it, and why. */
-  readonly closed: readonly { readonly policy: string; readonly reason: string }[];
-  /** Keys of those of which a later version was refused. */
-  readonly stale: readonly string[];
+export interface AuthzInput {
+  readonly model: Model;
+  readonly view: NodeView;
+  readonly enforcement: Enforcement;
+  readonly options: AuthzOptions;
 }
 
 export interface AuthzIndex {
-  readonly model: Model;
+  /** What it was compiled of; undefined: nothing was. */
+  readonly of: AuthzInput | undefined;
   readonly holding: Holding;
-  /** By the policies they were made of: workloads with the same policies share them. */
-  readonly sets: ReadonlyMap<string, CompiledList>;
-  readonly destinations: ReadonlyMap<Address, AuthzDestination>;
-  /** uids of this node's workloads. */
-  readonly local: ReadonlySet<string>;
-  readonly owners: Owners;
-  /** Address -> principal of the workload that owns it. */
-  readonly sources: Table<string>;
-  /** Principal -> identity, and how many addresses have it. */
-  readonly identities: Table<{ readonly identity: Identity; readonly addresses: number }>;
+  /** Workloads with the same policies share what is compiled of them. */
+  readonly lists: CompiledLists;
+  readonly locals: Locals;
+  readonly resolved: readonly ResolvedPod[];
+  readonly destinations: ReadonlyMap<Address, AuthzDestination & { readonly netns: number }>;
+  /** Entries of the map pod_address. */
+  readonly pods: ReadonlyMap<Address, PodPlace>;
+  readonly sources: Sources;
 }
 
-/** Policies that hold together: those of one workload's own, of a namespace, or of the mesh. */
-interface CompiledList {
-  readonly policies: readonly Policy[];
-  readonly sets: readonly PolicySet[];
-}
-
-/** What differs from before; undefined: it is gone. */
+/** Keys of what may differ from before; 'all': anything may. */
 export interface AuthzDelta {
-  readonly destinations: ReadonlyMap<Address, AuthzDestination | undefined>;
-  readonly sources: ReadonlyMap<Address, string | undefined>;
-  /** Identities that came: sets may need entries for them before any address leads to them. */
-  readonly identities: readonly Identity[];
+  readonly destinations: ReadonlySet<Address> | 'all';
+  readonly sources: ReadonlySet<Address> | 'all';
+  /** Principals. */
+  readonly identities: ReadonlySet<string> | 'all';
+  readonly pods: boolean;
 }
 
-export function emptyAuthz(model: Model): AuthzIndex {
+/** Nothing is judged, and nothing is kept. */
+export const noAuthz: AuthzIndex = {
+  of: undefined,
+  holding: holdingOf(new Map(), defaultAuthzOptions),
+  lists: new Map(),
+  locals: noLocals,
+  resolved: [],
+  destinations: new Map(),
+  pods: new Map(),
+  sources: noSources,
+};
+
+const nobody: ReadonlySet<string> = new Set();
+export const nothingAuthz: AuthzDelta = { destinations: nobody, sources: nobody, identities: nobody, pods: false };
+export const everythingAuthz: AuthzDelta = { destinations: 'all', sources: 'all', identities: 'all', pods: true };
+
+const isEmpty = (keys: ReadonlySet<string> | 'all'): boolean => keys !== 'all' && keys.size === 0;
+
+export function isNothing({ destinations, sources, identities, pods }: AuthzDelta): boolean {
+  return !pods && isEmpty(destinations) && isEmpty(sources) && isEmpty(identities);
+}
+
+export interface AuthzCompiled {
+  readonly index: AuthzIndex;
+  readonly delta: AuthzDelta;
+}
+
+/** Workloads between two pauses. */
+const workloadsAStep = 64;
+
+type TouchedAuthz = Pick<Touched, 'workloads' | 'policies'> | 'everything';
+
+/** Compiles again what may differ from `before`: by what was touched since, and where view, options or pods are others. */
+export function* compilingAuthz(before: AuthzIndex, input: AuthzInput, touched: TouchedAuthz): Steps<AuthzCompiled> {
+  if (input.enforcement.pods.length === 0) {
+    return before === noAuthz ? { index: noAuthz, delta: nothingAuthz } : { index: noAuthz, delta: everythingAuthz };
+  }
+  const { of } = before;
+  const sameView = of?.view.node === input.view.node && of.view.network === input.view.network;
+  if (touched === 'everything' || !of || !sameView) return yield* compileAll(before, input);
+  return yield* compilePart(before, of, input, touched);
+}
+
+/** All of it; lists of policies that are the same are kept. */
+function* compileAll(before: AuthzIndex, input: AuthzInput): Steps<AuthzCompiled> {
+  const { model, view, options, enforcement } = input;
+  const locals = editLocals(noLocals, view);
+  let seen = 0;
+  for (const workload of model.workloads.values()) {
+    locals.replace(undefined, workload);
+    if (++seen % workloadsAStep === 0) yield;
+  }
+  const here = yield* locals.close();
+  const holding = holdingOf(model.policies, options, before.holding);
+  yield;
+  const { resolved, at } = resolvePods(enforcement, here, model.workloads);
+  const lists = openLists(before.lists);
+  const destinations: Destinations = new Map();
+  for (const [address, pod] of at) {
+    if (!pod.workload) continue;
+    destinations.set(address, {
+      ...(yield* compilingDestination(pod.workload, address, holding, lists)),
+      netns: pod.pod.netns,
+    });
+    yield;
+  }
+  const used = lists.used(destinations.values());
+  const sources = yield* allSources(input, asksIdentity(used));
   return {
-    model,
-    holding: holdingOf(new Map(), defaultAuthzOptions),
-    sets: new Map(),
-    destinations: new Map(),
-    local: new Set(),
-    owners: emptyTable(),
-    sources: emptyTable(),
-    identities: emptyTable(),
+    index: { of: input, holding, lists: used, locals: here, resolved, destinations, pods: placesOf(at), sources },
+    delta: everythingAuthz,
   };
 }
 
-/** Compiles again what was touched since `before` was made ('everything': all, or other options). */
-export function* compilingAuthz(
+type Destinations = Map<Address, AuthzDestination & { readonly netns: number }>;
+
+function* compilePart(
   before: AuthzIndex,
-  model: Model,
-  view: NodeView,
-  touched: Pick<Touched, 'workloads' | 'policies'> | 'everything',
-  options: AuthzOptions,
-): Steps<{ readonly index: AuthzIndex; readonly delta: AuthzDelta }> {
-  const all = touched === 'everything';
-  const rules = all || touched.policies.size > 0;
-  const owners = openOwners(before.owners);
-  const local = new Set(all ? [] : before.local);
-  const addresses = new Set<Address>();
-  let count = 0;
-  for (const [uid, was, workload] of all ? everyWorkload(before, model) : touchedWorkloads(before, model, touched)) {
-    if (++count % stepSize === 0) yield;
-    owners.replace(was, workload);
-    if (was && before.local.has(uid)) for (const address of was.addresses) addresses.add(address);
-    if (workload && view.node !== '' && workload.node === view.node && !workload.hostNetwork) {
-      local.add(uid);
-      for (const address of workload.addresses) addresses.add(address);
-    } else local.delete(uid);
+  of: AuthzInput,
+  input: AuthzInput,
+  touched: Exclude<TouchedAuthz, 'everything'>,
+): Steps<AuthzCompiled> {
+  const { model, view, options, enforcement } = input;
+  const locals = editLocals(before.locals, view);
+  const owned = editSources(before.sources, model.workloads, view);
+  let seen = 0;
+  for (const uid of touched.workloads) {
+    const [was, is] = [of.model.workloads.get(uid), model.workloads.get(uid)];
+    locals.replace(was, is);
+    owned.replace(was, is);
+    if (++seen % workloadsAStep === 0) yield;
   }
-  if (rules) for (const address of before.destinations.keys()) addresses.add(address);
-  const holding = rules ? holdingOf(model.policies, options, before.holding) : before.holding;
+  const here = yield* locals.close();
+
+  const samePods = enforcement.pods === of.enforcement.pods && !locals.changed;
+  const { resolved, at } = samePods
+    ? { resolved: before.resolved, at: undefined }
+    : resolvePods(enforcement, here, model.workloads);
+  const pods = at ? placesOf(at) : before.pods;
+
+  const anew = options !== of.options;
+  const rules = anew || touched.policies.size > 0;
+  const holding = rules
+    ? holdingOf(model.policies, options, before.holding, anew ? undefined : touched.policies)
+    : before.holding;
   yield;
-  const sets = openSets(before.sets);
-  const destinations = new Map(before.destinations);
-  const delta = new Map<Address, AuthzDestination | undefined>();
-  for (const address of addresses) {
-    const here = owners.of(address).filter((uid) => local.has(uid));
-    const owner = ownerOf(here.flatMap((uid) => model.workloads.get(uid) ?? []));
-    const now = owner && (yield* compilingDestination(owner, address, holding, sets));
-    yield;
-    const was = destinations.get(address);
-    if (now === undefined ? was === undefined : was !== undefined && sameDestination(was, now)) continue;
-    if (now) destinations.set(address, now);
-    else destinations.delete(address);
-    delta.set(address, now);
-  }
-  const sources = editSources(before, model, view, owners.of);
-  for (const address of owners.touched) {
-    sources.settle(address);
-    if (++count % stepSize === 0) yield;
-  }
-  const from = yield* sources.close();
-  const owned = yield* owners.close();
-  const used = sets.used(destinations.values());
+  const held = anew ? () => true : holdsFor(touched.policies, before.holding, holding);
+  const changed = yield* changedDestinations(before, at, model, holding, rules ? held : () => false);
+  const sources = yield* nextSources(before, input, changed.lists, owned.close());
   return {
     index: {
-      model,
+      of: input,
       holding,
-      local,
-      destinations,
-      owners: owned,
-      sets: used,
-      sources: from.sources,
-      identities: from.identities,
+      lists: changed.lists,
+      locals: here,
+      resolved,
+      destinations: changed.destinations,
+      pods: samePlaces(pods, before.pods) ? before.pods : pods,
+      sources: sources.sources,
     },
-    delta: { destinations: delta, sources: from.delta, identities: from.came },
+    delta: {
+      destinations: changed.delta,
+      sources: sources.delta === 'all' ? 'all' : sources.delta.addresses,
+      identities: sources.delta === 'all' ? 'all' : sources.delta.identities,
+      pods: !samePlaces(pods, before.pods),
+    },
   };
 }
 
-/** A workload's uid, as it was and as it is. */
-type Change = readonly [uid: string, was: Workload | undefined, is: Workload | undefined];
-
-function* touchedWorkloads(
+/** Compiles destinations that are new, whose workload is another value than before, or that policies which changed hold for. */
+function* changedDestinations(
   before: AuthzIndex,
+  at: ReadonlyMap<Address, ResolvedPod> | undefined,
   model: Model,
-  touched: Pick<Touched, 'workloads'>,
-): Generator<Change, undefined> {
-  for (const uid of touched.workloads) yield [uid, before.model.workloads.get(uid), model.workloads.get(uid)];
-}
-
-function* everyWorkload(before: AuthzIndex, model: Model): Generator<Change, undefined> {
-  for (const was of before.model.workloads.values()) yield [was.uid, was, undefined];
-  for (const is of model.workloads.values()) yield [is.uid, undefined, is];
-}
-
-/** Settles who owns the addresses of workloads that changed. */
-function editSources(
-  before: AuthzIndex,
-  model: Model,
-  view: NodeView,
-  uidsOf: (address: Address) => readonly string[],
-) {
-  const sources = before.sources.edit();
-  /** Principal -> identity, and by how many more addresses have it. */
-  const moved = new Map<string, { identity: Identity | undefined; by: number }>();
-  const delta = new Map<Address, string | undefined>();
-  const count = (principal: string, identity: Identity | undefined, by: 1 | -1) => {
-    const known = moved.get(principal);
-    if (known === undefined) moved.set(principal, { identity, by });
-    else {
-      known.identity ??= identity;
-      known.by += by;
-    }
-  };
-  const settle = (address: Address) => {
-    const owner = ownerOf(
-      uidsOf(address).flatMap((uid) => model.workloads.get(uid) ?? []),
-      view.network,
-    );
-    const identity = owner && identityOf(owner);
-    const now = identity && principalOf(identity);
-    const was = before.sources.get(address);
-    if (now === was) return;
-    delta.set(address, now);
-    if (now === undefined) sources.delete(address);
-    else {
-      sources.set(address, now);
-      count(now, identity, 1);
-    }
-    if (was !== undefined) count(was, undefined, -1);
-  };
-  function* close() {
-    const identities = before.identities.edit();
-    const came: Identity[] = [];
-    for (const [principal, { identity, by }] of moved) {
-      const held = before.identities.get(principal);
-      const of = held?.identity ?? identity;
-      const addresses = (held?.addresses ?? 0) + by;
-      if (of === undefined || addresses <= 0) identities.delete(principal);
-      else {
-        identities.set(principal, { identity: of, addresses });
-        if (held === undefined) came.push(of);
-      }
-    }
-    return { sources: yield* sources.close(), identities: yield* identities.close(), delta, came };
-  }
-  return { settle, close };
-}
-
-/** Lists of policies, compiled once for all that have the same. */
-interface Sets {
-  of(policies: readonly Policy[]): Steps<CompiledList>;
-  /** Those in use. */
-  used(destinations: Iterable<AuthzDestination>): ReadonlyMap<string, CompiledList>;
-}
-
-function openSets(before: ReadonlyMap<string, CompiledList>): Sets {
-  const now = new Map<string, CompiledList>();
-  const nameOf = (policies: readonly Policy[]) => policies.map(nameOfPolicy).join(' ');
-  return {
-    *of(policies) {
-      const name = nameOf(policies);
-      const made = now.get(name);
-      if (made !== undefined) return made;
-      const held = before.get(name);
-      const same = held?.policies.every((policy, i) => samePolicy(policy, policies[i] as Policy));
-      if (held && same) {
-        now.set(name, held);
-        return held;
-      }
-      const sets: PolicySet[] = [];
-      for (const members of yield* packingMembers(policies)) sets.push(yield* compilingSet(members));
-      const list = { policies, sets };
-      now.set(name, list);
-      return list;
-    },
-    used(destinations) {
-      const sets = new Set<PolicySet>();
-      for (const { stack } of destinations) for (const { set } of stack.sets) sets.add(set);
-      const used = new Map<string, CompiledList>();
-      for (const from of [before, now]) {
-        for (const [name, list] of from) if (list.sets.some((set) => sets.has(set))) used.set(name, list);
-      }
-      return used;
-    },
-  };
-}
-
-/** What stands in for a policy is another one than the policy itself, and made anew each time. */
-function nameOfPolicy(policy: Policy): string {
-  return policyKey(policy) + (policy.fault?.kind === 'refused' ? `!${policy.fault.reason}` : '');
-}
-
-/** True when both enforce the same. Whether a later version was refused is told beside the sets. */
-function samePolicy(a: Policy, b: Policy): boolean {
-  if (a === b || (a.fault?.kind === 'refused' && b.fault?.kind === 'refused')) return true;
-  return a.rules === b.rules && a.action === b.action && a.dryRun === b.dryRun && a.fault?.kind !== 'refused';
-}
-
-function* compilingDestination(
-  workload: Workload,
-  address: Address,
   holding: Holding,
-  sets: Sets,
-): Steps<AuthzDestination> {
-  const lists = [
-    holding.global,
-    holding.namespace(workload.namespace),
-    holding.named(workload.authorizationPolicies),
-  ].filter((list) => list.length > 0);
-  const policies = lists.flat();
-  const compiled: CompiledList[] = [];
-  for (const list of lists) compiled.push(yield* sets.of(list));
-  const over = beyondLimit(compiled, holding.options.maxSets);
-  const used = over ? [yield* sets.of([over])] : compiled;
-  const some = (dry: boolean) => policies.some((policy) => policy.action === 'allow' && (dry || !policy.dryRun));
-  return {
-    workload: workload.uid,
-    stack: {
-      sets: used.flatMap((list) => list.sets.map((set) => ({ set, destination: set.destinationVector(address) }))),
-      allows: some(false),
-      dryAllows: some(true),
-    },
-    closed: closingOf(over ? [...policies, over] : policies),
-    stale: policies.flatMap((policy) => (policy.fault?.kind === 'stale' ? [policyKey(policy)] : [])),
-  };
+  held: (workload: Workload) => boolean,
+): Steps<{ readonly destinations: Destinations; readonly delta: ReadonlySet<Address>; readonly lists: CompiledLists }> {
+  const lists = openLists(before.lists);
+  const destinations = new Map(before.destinations);
+  const delta = new Set<Address>();
+  function* compile(address: Address, workload: Workload, netns: number): Steps<void> {
+    const now = yield* compilingDestination(workload, address, holding, lists);
+    yield;
+    const was = destinations.get(address);
+    if (was && was.netns === netns && sameDestination(was, now)) return;
+    destinations.set(address, { ...now, netns });
+    delta.add(address);
+  }
+  const valueBefore = (uid: string) => before.of?.model.workloads.get(uid);
+  if (at) {
+    for (const address of before.destinations.keys()) {
+      if (at.get(address)?.workload) continue;
+      destinations.delete(address);
+      delta.add(address);
+    }
+    for (const [address, { workload, pod }] of at) {
+      if (!workload) continue;
+      const was = before.destinations.get(address);
+      const same = was?.workload === workload.uid && was.netns === pod.netns && valueBefore(workload.uid) === workload;
+      if (!same || held(workload)) yield* compile(address, workload, pod.netns);
+    }
+  } else {
+    for (const [address, { workload: uid, netns }] of before.destinations) {
+      const workload = model.workloads.get(uid);
+      if (workload && held(workload)) yield* compile(address, workload, netns);
+    }
+  }
+  const used = delta.size === 0 ? before.lists : lists.used(destinations.values());
+  return { destinations, delta, lists: used };
 }
 
-/** Stands for the policy with which the sets became too many. */
-function beyondLimit(compiled: readonly CompiledList[], maxSets: number): Policy | undefined {
-  const sets = compiled.flatMap((list) => list.sets);
-  if (sets.length <= maxSets) return undefined;
-  const [first] = (sets[maxSets] as PolicySet).policies;
-  return refusedPolicy(first as Policy, `the policies that hold for the workload take more than ${maxSets} sets`);
+/** Whether some of these policies holds for a workload, as they were or as they are. */
+function holdsFor(keys: ReadonlySet<string>, ...holdings: readonly Holding[]): (workload: Workload) => boolean {
+  const policies: Policy[] = [];
+  for (const { enforced } of holdings) {
+    for (const key of keys) {
+      const policy = enforced.get(key)?.policy;
+      if (policy) policies.push(policy);
+    }
+  }
+  const everywhere = policies.some(({ scope }) => scope === 'global');
+  const namespaces = new Set(policies.flatMap(({ scope, namespace }) => (scope === 'namespace' ? [namespace] : [])));
+  return ({ namespace, authorizationPolicies }) =>
+    everywhere || namespaces.has(namespace) || authorizationPolicies.some((key) => keys.has(key));
 }
 
-function sameDestination(a: AuthzDestination, b: AuthzDestination): boolean {
-  return (
-    a.workload === b.workload &&
-    a.stack.allows === b.stack.allows &&
-    a.stack.dryAllows === b.stack.dryAllows &&
-    a.stale.join() === b.stale.join() &&
-    a.stack.sets.length === b.stack.sets.length &&
-    a.stack.sets.every(({ set, destination }, i) => {
-      const other = b.stack.sets[i];
-      return other?.set === set && other.destination === destination;
-    })
-  );
+function asksIdentity(lists: CompiledLists): boolean {
+  for (const { sets } of lists.values()) for (const set of sets) if (set.identity.used) return true;
+  return false;
 }
 
-/** The identity that a source address has. */
-export function identityAt(index: AuthzIndex, address: Address): Identity | undefined {
-  const principal = index.sources.get(address);
-  return principal === undefined ? undefined : index.identities.get(principal)?.identity;
+function* allSources({ model, view, enforcement }: AuthzInput, asked: boolean): Steps<Sources> {
+  const { hosts } = enforcement;
+  const edit = editSources({ ...noSources, asked, hosts }, model.workloads, view);
+  // Nobody is asked for and nobody is exempt: there is nothing to find.
+  if (asked || hosts.size > 0) {
+    let seen = 0;
+    for (const workload of model.workloads.values()) {
+      edit.replace(undefined, workload);
+      if (++seen % workloadsAStep === 0) yield;
+    }
+  }
+  const { sources } = yield* edit.close();
+  return sources;
+}
+
+/** The sources after `edited`, or all of them where others are kept from now on. */
+function* nextSources(
+  { sources: before }: AuthzIndex,
+  input: AuthzInput,
+  lists: CompiledLists,
+  edited: Steps<{ readonly sources: Sources; readonly delta: SourcesDelta }>,
+): Steps<{ readonly sources: Sources; readonly delta: SourcesDelta | 'all' }> {
+  const asked = asksIdentity(lists);
+  const { hosts } = input.enforcement;
+  if (asked === before.asked && sameSet(hosts, before.hosts)) return yield* edited;
+  return { sources: yield* allSources(input, asked), delta: 'all' };
+}
+
+function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const item of a) if (!b.has(item)) return false;
+  return true;
+}
+
+function placesOf(at: ReadonlyMap<Address, ResolvedPod>): ReadonlyMap<Address, PodPlace> {
+  const out = new Map<Address, PodPlace>();
+  for (const [address, { pod }] of at) {
+    out.set(address, { netns: pod.netns, hostNetns: pod.hostNetns, ifindex: pod.ifindex });
+  }
+  return out;
+}
+
+function samePlaces(a: ReadonlyMap<Address, PodPlace>, b: ReadonlyMap<Address, PodPlace>): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [address, place] of a) {
+    const other = b.get(address);
+    if (!other || !samePlace(place, other)) return false;
+  }
+  return true;
 }

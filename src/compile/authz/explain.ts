@@ -2,45 +2,56 @@
 // Why a connection is allowed or denied: what matched, or the rules that came nearest, from the same vectors that make the verdict.
 import { type Dimension, dimensions } from '../../mesh/conjunction.ts';
 import type { Policy } from '../../mesh/policy.ts';
-import { addressBytes } from '../../net/address.ts';
-import { type Found, type Judgement, judge, type Question, type Stack, vectorsOf } from './judge.ts';
-import { type Part, type PolicySet, partOf } from './set.ts';
+import {
+  type Allows,
+  type Asked,
+  asked,
+  type Found,
+  type Judgement,
+  judgeAsked,
+  type Question,
+  type Stack,
+} from './judge.ts';
+import { type Part, parts } from './set.ts';
 import { wordOf } from './vector.ts';
 
 /** A rule that did not match, and the values of the connection on account of which it did not. */
-export interface Miss {
-  readonly policy: Policy;
+export interface Miss<P = Policy> {
+  readonly policy: P;
   readonly rule: number;
   readonly because: readonly Dimension[];
 }
 
-export interface Explanation {
-  readonly judgement: Judgement;
+export interface Explanation<P = Policy> {
+  readonly judgement: Judgement<P>;
   /** Of a connection that no ALLOW policy matches: the rules that fail by the fewest values, at most `maxMisses`. */
-  readonly nearest: readonly Miss[];
+  readonly nearest: readonly Miss<P>[];
   /** Policies that hold for the destination, in the order in which they are asked. */
-  readonly policies: readonly Policy[];
+  readonly policies: readonly P[];
 }
 
 const maxMisses = 3;
 
 export function explain(stack: Stack, question: Question): Explanation {
-  const judgement = judge(stack, question);
-  const bytes = addressBytes(question.source);
-  const nearest =
-    judgement.why === 'no-match'
-      ? fewest(stack.sets.flatMap((entry) => misses(entry.set, vectorsOf(entry, question, bytes), 'allow')))
-      : [];
-  return { judgement, nearest, policies: [...new Set(stack.sets.flatMap(({ set }) => set.policies))] };
+  return explainAsked(asked(stack, question), stack);
 }
 
-function misses(set: PolicySet, vectors: readonly Found[], part: Part): Miss[] {
-  const out: Miss[] = [];
-  set.members.forEach((member, bit) => {
-    if (member === undefined || partOf(member.policy) !== part) return;
+/** The same for sets whose values are found already. */
+export function explainAsked<P>(sets: readonly Asked<P>[], allows: Allows): Explanation<P> {
+  const judgement = judgeAsked(sets, allows);
+  const nearest = judgement.why === 'no-match' ? fewest(sets.flatMap((set) => misses(set, 'allow'))) : [];
+  return { judgement, nearest, policies: [...new Set(sets.flatMap(({ policies }) => policies))] };
+}
+
+function misses<P>({ ends, vectors, memberAt }: Asked<P>, part: Part): Miss<P>[] {
+  const out: Miss<P>[] = [];
+  const at = parts.indexOf(part);
+  for (let bit = 64 * (ends[at - 1] ?? 0); bit < 64 * (ends[at] as number); bit++) {
+    const member = memberAt(bit);
+    if (member === undefined) continue;
     const because = dimensions.filter((_, i) => !hasBit(vectors[i] as Found, bit));
     out.push({ policy: member.policy, rule: member.rule, because });
-  });
+  }
   return out;
 }
 
@@ -50,9 +61,9 @@ function hasBit({ vector, usual }: Found, bit: number): boolean {
 }
 
 /** Those with the fewest reasons, one for each rule. */
-function fewest(all: readonly Miss[]): Miss[] {
+function fewest<P>(all: readonly Miss<P>[]): Miss<P>[] {
   const least = all.reduce((n, { because }) => Math.min(n, because.length), Number.POSITIVE_INFINITY);
-  const out: Miss[] = [];
+  const out: Miss<P>[] = [];
   for (const miss of all) {
     if (miss.because.length > least || out.length === maxMisses) continue;
     if (!out.some(({ policy, rule }) => policy === miss.policy && rule === miss.rule)) out.push(miss);

@@ -52,33 +52,70 @@ export interface Holding {
   /** Those that a workload names. */
   named(keys: readonly string[]): readonly Policy[];
   /** Key -> the policy, and as it is enforced. */
-  readonly enforced: ReadonlyMap<string, { readonly policy: Policy; readonly as: Policy }>;
+  readonly enforced: ReadonlyMap<string, Enforced>;
+  /** By namespace and a slash; the empty name is the mesh. */
+  readonly lists: ReadonlyMap<string, readonly Policy[]>;
   readonly options: AuthzOptions;
 }
 
-/** @param before what was made of an earlier model: policies that are the same are not looked at again */
-export function holdingOf(policies: ReadonlyMap<string, Policy>, options: AuthzOptions, before?: Holding): Holding {
-  const global: Policy[] = [];
-  const byNamespace = new Map<string, Policy[]>();
-  const enforced = new Map<string, { readonly policy: Policy; readonly as: Policy }>();
-  const known = before?.options === options ? before.enforced : undefined;
-  for (const [key, policy] of [...policies].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const held = known?.get(key);
-    const entry = held?.policy === policy ? held : { policy, as: enforcedPolicy(policy, options) };
-    const now = entry.as;
-    enforced.set(key, entry);
-    if (policy.scope === 'global') global.push(now);
-    else if (policy.scope === 'namespace') {
-      const list = byNamespace.get(policy.namespace);
-      if (list) list.push(now);
-      else byNamespace.set(policy.namespace, [now]);
+interface Enforced {
+  readonly policy: Policy;
+  readonly as: Policy;
+}
+
+/** Stands for the namespace of the policies of the mesh. */
+const everywhere = '';
+
+/** Which list a policy is in; undefined: none, as workloads name it. */
+function listOf({ scope, namespace }: Policy): string | undefined {
+  if (scope === 'selector') return undefined;
+  return scope === 'global' ? everywhere : `${namespace}/`;
+}
+
+/**
+ * @param before what was made of an earlier model: what is the same is not looked at again
+ * @param touched keys of the policies that may differ from then; undefined: all may
+ */
+export function holdingOf(
+  policies: ReadonlyMap<string, Policy>,
+  options: AuthzOptions,
+  before?: Holding,
+  touched?: ReadonlySet<string>,
+): Holding {
+  const known = before?.options === options ? before : undefined;
+  const part = known && touched;
+  const enforced = new Map(part ? known.enforced : undefined);
+  const stale = new Set<string>();
+  for (const key of part ? touched : policies.keys()) {
+    const policy = policies.get(key);
+    const held = known?.enforced.get(key);
+    for (const of of [policy, held?.policy]) {
+      const list = of && listOf(of);
+      if (list !== undefined) stale.add(list);
     }
+    if (policy === undefined) enforced.delete(key);
+    else enforced.set(key, held?.policy === policy ? held : { policy, as: enforcedPolicy(policy, options) });
+  }
+  const lists = new Map(part ? known.lists : undefined);
+  const gathered = new Map<string, [key: string, policy: Policy][]>();
+  for (const [key, { policy, as }] of stale.size === 0 ? [] : enforced) {
+    const list = listOf(policy);
+    if (list === undefined || !stale.has(list)) continue;
+    const found = gathered.get(list);
+    if (found) found.push([key, as]);
+    else gathered.set(list, [[key, as]]);
+  }
+  for (const list of stale) lists.delete(list);
+  for (const [list, found] of gathered) {
+    const sorted = found.sort(([a], [b]) => (a < b ? -1 : 1)).map(([, as]) => as);
+    lists.set(list, sorted);
   }
   return {
     enforced,
+    lists,
     options,
-    global,
-    namespace: (namespace) => byNamespace.get(namespace) ?? [],
+    global: lists.get(everywhere) ?? none,
+    namespace: (namespace) => lists.get(`${namespace}/`) ?? none,
     named: (keys) =>
       [...new Set(keys)].sort().flatMap((key) => {
         const policy = enforced.get(key)?.as;
@@ -88,6 +125,8 @@ export function holdingOf(policies: ReadonlyMap<string, Policy>, options: AuthzO
       }),
   };
 }
+
+const none: readonly Policy[] = [];
 
 /** Keys and reasons of those that close what they hold for. */
 export function closingOf(policies: readonly Policy[]): { readonly policy: string; readonly reason: string }[] {

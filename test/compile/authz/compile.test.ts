@@ -2,9 +2,18 @@
 // From the model to destinations, sources and policy sets: whole or step by step the same, and what cannot be enforced closes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type AuthzIndex, compilingAuthz, emptyAuthz, identityAt } from '../../../src/compile/authz/compile.ts';
+import {
+  type AuthzIndex,
+  type AuthzInput,
+  compilingAuthz,
+  isNothing,
+  noAuthz,
+  nothingAuthz,
+} from '../../../src/compile/authz/compile.ts';
+import { type EnforcedPod, type Enforcement, noEnforcement } from '../../../src/compile/authz/enforcement.ts';
 import { type AuthzOptions, deadRules, defaultAuthzOptions } from '../../../src/compile/authz/holding.ts';
 import { judge } from '../../../src/compile/authz/judge.ts';
+import { exempt, identityAt as ownerIdentity } from '../../../src/compile/authz/sources.ts';
 import { apply, emptyModel } from '../../../src/mesh/apply.ts';
 import { maxConjunctions } from '../../../src/mesh/conjunction.ts';
 import { principalOf } from '../../../src/mesh/identity.ts';
@@ -26,23 +35,40 @@ const make = (key: string, fields: Partial<Policy> = {}): Policy => {
   return { name, namespace, scope: 'namespace', action: 'deny', rules: [port(81)], dryRun: false, ...fields };
 };
 
-function whole(model: Model, options: AuthzOptions = defaultAuthzOptions): AuthzIndex {
-  return finish(compilingAuthz(emptyAuthz(emptyModel), model, view, 'everything', options)).index;
+const pod = (workload: string, netns: number, addresses: string[] = []): EnforcedPod => ({
+  ...{ workload, netns, addresses },
+  ...{ hostNetns: 1, ifindex: netns },
+});
+/** Every workload is a pod here. */
+function everyPod(model: Model, hosts: readonly string[] = []): Enforcement {
+  const pods = [...model.workloads.values()].map((w) => pod(`${w.namespace}/${w.name}`, w.uid.charCodeAt(0)));
+  return { pods: [...pods, pod('no/body', 1)], hosts: new Set(hosts) };
+}
+const identityAt = (index: AuthzIndex, address: string) => ownerIdentity(index.sources, address);
+
+function whole(model: Model, options: AuthzOptions = defaultAuthzOptions, enforcement = everyPod(model)): AuthzIndex {
+  return finish(compilingAuthz(noAuthz, { model, view, enforcement, options }, 'everything')).index;
 }
 
 /** A model that changes step by step, and what is compiled of it. */
 function open(...changes: Change[]) {
   let model = emptyModel;
-  let index = emptyAuthz(model);
+  let index = noAuthz;
+  let input: Partial<AuthzInput> = {};
   const step = (...more: Change[]) => {
     const next = apply(model, more);
     model = next.model;
-    const out = finish(compilingAuthz(index, model, view, next.touched, defaultAuthzOptions));
+    const now = { model, view, enforcement: everyPod(model), options: defaultAuthzOptions, ...input };
+    const out = finish(compilingAuthz(index, now, next.touched));
     index = out.index;
     return out.delta;
   };
   step(...changes);
-  return { step, index: () => index, model: () => model };
+  const set = (fields: Partial<AuthzInput>) => {
+    input = { ...input, ...fields };
+    return step();
+  };
+  return { step, set, index: () => index, model: () => model };
 }
 
 const ask = (index: AuthzIndex, to: string, from: string, portNumber: number) => {
@@ -79,7 +105,7 @@ describe('destinations', () => {
       [1, 2],
       [1, 4],
     ]);
-    expect([...index().sets.keys()].sort()).toEqual(['other/n', 'root/g', 'shop/n', 'shop/s']);
+    expect([...index().lists.keys()].sort()).toEqual(['other/n', 'root/g', 'shop/n', 'shop/s']);
     const setsOf = (to: string) =>
       index()
         .destinations.get(to)
@@ -96,15 +122,15 @@ describe('destinations', () => {
     );
     const before = index();
     const delta = step(rule(make('shop/s', { scope: 'selector', rules: [port(82)] })));
-    expect([...delta.destinations.keys()]).toEqual(['10.0.0.1']);
-    expect(index().sets.get('root/g')).toBe(before.sets.get('root/g'));
+    expect([...delta.destinations]).toEqual(['10.0.0.1']);
+    expect(index().lists.get('root/g')).toBe(before.lists.get('root/g'));
     expect(index().destinations.get('10.0.0.2')).toBe(before.destinations.get('10.0.0.2'));
     const other = step(rule(make('far/x')));
-    expect([other.destinations.size, other.sources.size]).toEqual([0, 0]);
-    expect([...step({ kind: 'remove-policy', key: 'root/g' }).destinations.keys()]).toEqual(['10.0.0.1', '10.0.0.2']);
-    expect([...index().sets.keys()]).toEqual(['shop/s']);
-    expect([...step({ kind: 'remove-workload', uid: 'a' }).destinations]).toEqual([['10.0.0.1', undefined]]);
-    expect(index().sets.size).toBe(0);
+    expect(isNothing(other)).toBe(true);
+    expect([...step({ kind: 'remove-policy', key: 'root/g' }).destinations]).toEqual(['10.0.0.1', '10.0.0.2']);
+    expect([...index().lists.keys()]).toEqual(['shop/s']);
+    expect([...step({ kind: 'remove-workload', uid: 'a' }).destinations]).toEqual(['10.0.0.1']);
+    expect([index().destinations.has('10.0.0.1'), index().lists.size]).toEqual([false, 0]);
   });
 
   test('an address passes from one workload to another', () => {
@@ -120,9 +146,13 @@ describe('destinations', () => {
   });
 });
 
+const asksWho = rule(make('shop/who', { rules: [[[{ ...emptyMatch, namespaces: [{ kind: 'presence' }] }]]] }));
+
 describe('sources', () => {
   test('an address has the identity of the workload that owns it', () => {
     const { step, index } = open(
+      asksWho,
+      put(local('me', '10.0.0.9')),
       put(workload('x', { addresses: ['10.0.0.1'], serviceAccount: 'x', trustDomain: 'td' })),
       put(workload('c//Pod/shop/p', { addresses: ['10.0.0.2'], serviceAccount: 'pod' })),
       put(workload('entry', { addresses: ['10.0.0.2'], serviceAccount: 'entry', tunnelProtocol: 'hbone' })),
@@ -143,13 +173,89 @@ describe('sources', () => {
       undefined,
     ]);
     const delta = step({ kind: 'remove-workload', uid: 'c//Pod/shop/p' });
-    expect([...delta.sources]).toEqual([['10.0.0.2', 'cluster.local/ns/shop/sa/entry']]);
-    expect(delta.identities.map(principalOf)).toEqual(['cluster.local/ns/shop/sa/entry']);
-    expect([...index().identities.keys()].sort()).toEqual([
+    expect([...delta.sources]).toEqual(['10.0.0.2']);
+    expect(at('10.0.0.2')).toBe('cluster.local/ns/shop/sa/entry');
+    expect([...delta.identities].sort()).toEqual(['cluster.local/ns/shop/sa/entry', 'cluster.local/ns/shop/sa/pod']);
+    expect([...index().sources.identities.keys()].sort()).toEqual([
       'cluster.local/ns/shop/sa/default',
       'cluster.local/ns/shop/sa/entry',
       'td/ns/shop/sa/x',
     ]);
+  });
+
+  test('addresses of the node are exempt, but not those of workloads', () => {
+    const { step, set, index, model } = open(put(local('me', '10.0.0.9')));
+    set({ enforcement: everyPod(model(), ['10.0.0.5', '10.0.0.6']) });
+    const exempted = () => [...index().sources.principals].filter(([, p]) => p === exempt).map(([address]) => address);
+    expect(exempted()).toEqual(['10.0.0.5', '10.0.0.6']);
+    expect([...step(put(workload('vm', { addresses: ['10.0.0.5'] }))).sources]).toEqual(['10.0.0.5']);
+    expect([...index().sources.principals]).toEqual([['10.0.0.6', exempt]]);
+    step(asksWho);
+    expect(index().sources.principals.get('10.0.0.5')).toBe('cluster.local/ns/shop/sa/default');
+    expect(exempted()).toEqual(['10.0.0.6']);
+    step({ kind: 'remove-workload', uid: 'vm' });
+    expect(exempted().sort()).toEqual(['10.0.0.5', '10.0.0.6']);
+  });
+});
+
+describe('only what is needed', () => {
+  test('nothing while no pod is judged, and it is let go after the last', () => {
+    const enforcement = noEnforcement;
+    const { step, set, index, model } = open();
+    expect(set({ enforcement })).not.toBe(nothingAuthz);
+    expect(step(asksWho, put(local('a', '10.0.0.1')))).toBe(nothingAuthz);
+    expect(index()).toBe(noAuthz);
+    expect(set({ enforcement: everyPod(model()) }).destinations).toBe('all');
+    expect([...index().destinations.keys()]).toEqual(['10.0.0.1']);
+    expect(set({ enforcement }).sources).toBe('all');
+    expect(index()).toBe(noAuthz);
+  });
+
+  test('identities while a policy in use asks for them', () => {
+    const { step, index } = open(put(local('a', '10.0.0.1')), put(workload('x', { addresses: ['10.0.0.2'] })));
+    const kept = () => index().sources.principals.size;
+    expect(kept()).toBe(0);
+    expect(
+      step(rule(make('other/who', { rules: asksWho.kind === 'put-policy' ? asksWho.policy.rules : [] }))).sources,
+    ).toEqual(new Set());
+    expect([step(asksWho).sources, kept()]).toEqual(['all', 2]);
+    expect([step({ kind: 'remove-policy', key: 'shop/who' }).sources, kept()]).toEqual(['all', 0]);
+  });
+});
+
+describe('pods', () => {
+  test('by name, or by an address; captured addresses stand until the workload is known', () => {
+    const { step, set, index } = open();
+    const enforcement = {
+      pods: [pod('shop/a', 5, ['10.0.0.1', '10.0.0.8']), pod('', 6, ['10.0.0.2'])],
+      hosts: new Set<string>(),
+    };
+    set({ enforcement });
+    const places = () =>
+      [...index().pods].map(([address, { netns, ifindex }]) => `${address} ${netns} ${ifindex}`).sort();
+    expect(places()).toEqual(['10.0.0.1 5 5', '10.0.0.2 6 6', '10.0.0.8 5 5']);
+    expect([index().destinations.size, index().resolved.map(({ workload: w }) => w?.uid)]).toEqual([
+      0,
+      [undefined, undefined],
+    ]);
+    expect(step(put(local('a', '10.0.0.1'))).pods).toBe(true);
+    expect(step(put(local('b', '10.0.0.2'))).pods).toBe(false);
+    expect(places()).toEqual(['10.0.0.1 5 5', '10.0.0.2 6 6']);
+    expect([...index().destinations].map(([address, { workload: uid, netns }]) => [address, uid, netns])).toEqual([
+      ['10.0.0.1', 'a', 5],
+      ['10.0.0.2', 'b', 6],
+    ]);
+    step(put(local('a', '10.0.0.1', { node: 'n2' })));
+    expect([...index().destinations.keys()]).toEqual(['10.0.0.2']);
+  });
+
+  test('only those that are judged are destinations', () => {
+    const { index } = (() => {
+      const opened = open(put(local('a', '10.0.0.1')), put(local('b', '10.0.0.2')));
+      opened.set({ enforcement: { pods: [pod('shop/b', 7)], hosts: new Set() } });
+      return opened;
+    })();
+    expect([...index().destinations.keys()]).toEqual(['10.0.0.2']);
   });
 });
 
@@ -254,15 +360,18 @@ test('step by step as from scratch, and as the plain evaluator', () => {
   );
   const plain = (index: AuthzIndex) => ({
     destinations: [...index.destinations]
-      .map(([address, { workload: of, closed, stale, stack }]) => [
+      .map(([address, { workload: of, netns, closed, stale, stack }]) => [
         address,
-        { of, closed, stale, allows: stack.allows, dry: stack.dryAllows, size: stack.sets.length },
+        { of, netns, closed, stale, allows: stack.allows, dry: stack.dryAllows, size: stack.sets.length },
       ])
       .sort(),
-    sets: [...index.sets.keys()].sort(),
-    sources: [...index.sources].sort(),
-    identities: [...index.identities].sort(),
-    local: [...index.local].sort(),
+    lists: [...index.lists.keys()].sort(),
+    sources: [...index.sources.principals].sort(),
+    identities: [...index.sources.identities].sort(),
+    namespaces: [...index.sources.namespaces].map(([key, of]) => [key, [of].flat().sort()]).sort(),
+    owners: [...index.sources.owners].map(([key, of]) => [key, [of].flat().sort()]).sort(),
+    locals: [...index.locals.names, ...index.locals.addresses].map(([key, of]) => [key, [of].flat().sort()]).sort(),
+    pods: [...index.pods].sort(),
   });
   fc.assert(
     fc.property(
@@ -270,16 +379,25 @@ test('step by step as from scratch, and as the plain evaluator', () => {
       fc.array(connection, { minLength: 10, maxLength: 10 }),
       (steps, connections) => {
         const { step, index, model } = open();
-        const destinations = new Map<string, unknown>();
+        const held = { destinations: new Map<string, unknown>(), sources: new Map<string, unknown>() };
         for (const changes of steps) {
           const delta = step(...changes);
-          for (const [address, now] of delta.destinations) {
-            if (now === undefined) expect(destinations.delete(address)).toBe(true);
-            else destinations.set(address, now);
+          const now = { destinations: index().destinations, sources: index().sources.principals };
+          for (const kind of ['destinations', 'sources'] as const) {
+            const keys = delta[kind];
+            if (keys === 'all') held[kind] = new Map<string, unknown>(now[kind]);
+            else {
+              for (const address of keys) {
+                const value = now[kind].get(address);
+                if (value === undefined) held[kind].delete(address);
+                else held[kind].set(address, value);
+              }
+            }
           }
         }
         expect(plain(index())).toEqual(plain(whole(model())));
-        expect(new Map(index().destinations)).toEqual(destinations);
+        expect(new Map(index().destinations)).toEqual(held.destinations);
+        expect(new Map(index().sources.principals)).toEqual(held.sources);
         const policies = [...model().policies.values()];
         for (const [to, { workload: of }] of index().destinations) {
           const held = policiesFor(policies, model().workloads.get(of) as Workload);

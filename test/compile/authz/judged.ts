@@ -14,6 +14,7 @@ export function stackOf(list: readonly Policy[], destination: string): Stack {
     sets: sets.map((set) => ({ set, destination: set.destinationVector(destination) })),
     allows: some(false),
     dryAllows: some(true),
+    dry: list.some((p) => p.dryRun),
   };
 }
 

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who an address is to policies: kept for all addresses of the mesh while policies in use ask for identities, else for those of this node only.
+import { type Identity, identityOf, ownerOf, principalOf } from '../../mesh/identity.ts';
+import type { NodeView } from '../../mesh/model.ts';
+import type { Steps } from '../../mesh/steps.ts';
+import { emptyTable, type Table } from '../../mesh/table.ts';
+import type { Workload } from '../../mesh/workload.ts';
+import type { Address } from '../../net/address.ts';
+import { type Bags, editBags, noBags } from './bags.ts';
+
+/** Stands for a principal: an address of this node, which is exempt. No principal is called so. */
+export const exempt = '*';
+
+export interface KnownIdentity {
+  readonly principal: string;
+  readonly identity: Identity;
+  /** How many addresses have it. */
+  readonly addresses: number;
+}
+
+export interface Sources {
+  /** Identities are kept; else only which addresses of this node are exempt. */
+  readonly asked: boolean;
+  readonly hosts: ReadonlySet<Address>;
+  /** Address -> uids of workloads that have it. */
+  readonly owners: Bags;
+  /** Address -> principal of the workload that owns it, or `exempt`. */
+  readonly principals: Table<string>;
+  readonly identities: Table<KnownIdentity>;
+  /** Namespace -> principals. */
+  readonly namespaces: Bags;
+}
+
+export const noSources: Sources = {
+  asked: false,
+  hosts: new Set(),
+  owners: noBags,
+  principals: emptyTable(),
+  identities: emptyTable(),
+  namespaces: noBags,
+};
+
+export interface SourcesDelta {
+  readonly addresses: ReadonlySet<Address>;
+  /** Principals that came or left. */
+  readonly identities: ReadonlySet<string>;
+}
+
+export interface SourcesEditor {
+  replace(was: Workload | undefined, is: Workload | undefined): void;
+  close(): Steps<{ readonly sources: Sources; readonly delta: SourcesDelta }>;
+}
+
+const nowhere: readonly Address[] = [];
+const addressesAStep = 64;
+
+/** @param workloads as they are once all were replaced */
+export function editSources(
+  before: Sources,
+  workloads: ReadonlyMap<string, Workload>,
+  { network }: NodeView,
+): SourcesEditor {
+  const { asked, hosts } = before;
+  const owners = editBags(before.owners);
+  const touched = new Set<Address>();
+  const addressesOf = (workload: Workload | undefined): readonly Address[] => {
+    // Those that share their node's addresses own none.
+    if (!workload || workload.hostNetwork) return nowhere;
+    return asked ? workload.addresses : workload.addresses.filter((address) => hosts.has(address));
+  };
+  return {
+    replace(was, is) {
+      for (const address of addressesOf(was)) {
+        touched.add(address);
+        owners.remove(address, was?.uid as string);
+      }
+      for (const address of addressesOf(is)) {
+        touched.add(address);
+        owners.add(address, is?.uid as string);
+      }
+    },
+    *close() {
+      if (before.principals.size === 0) for (const address of hosts) touched.add(address);
+      const principals = before.principals.edit();
+      const identities = before.identities.edit();
+      const namespaces = editBags(before.namespaces);
+      const addresses = new Set<Address>();
+      const moved = new Set<string>();
+      const count = (principal: string, identity: Identity | undefined, by: 1 | -1): void => {
+        const known = identities.get(principal);
+        const of = known?.identity ?? identity;
+        if (of === undefined) return;
+        const left = (known?.addresses ?? 0) + by;
+        if (known === undefined || left === 0) moved.add(principal);
+        if (known === undefined) namespaces.add(of.namespace, principal);
+        if (left === 0) {
+          namespaces.remove(of.namespace, principal);
+          identities.delete(principal);
+        } else identities.set(principal, { principal: known?.principal ?? principal, identity: of, addresses: left });
+      };
+      let seen = 0;
+      for (const address of touched) {
+        if (++seen % addressesAStep === 0) yield;
+        const here: Workload[] = [];
+        for (const uid of owners.of(address)) {
+          const workload = workloads.get(uid);
+          if (workload) here.push(workload);
+        }
+        const owner = ownerOf(here, network);
+        const identity = asked && owner ? identityOf(owner) : undefined;
+        const now = identity ? principalOf(identity) : !owner && hosts.has(address) ? exempt : undefined;
+        const was = before.principals.get(address);
+        if (now === was) continue;
+        addresses.add(address);
+        if (now === undefined) principals.delete(address);
+        else {
+          if (identity) count(now, identity, 1);
+          // One text for all addresses of an identity.
+          principals.set(address, identities.get(now)?.principal ?? now);
+        }
+        if (was !== undefined && was !== exempt) count(was, undefined, -1);
+      }
+      const sources: Sources = {
+        asked,
+        hosts,
+        owners: yield* owners.close(),
+        principals: yield* principals.close(),
+        identities: yield* identities.close(),
+        namespaces: yield* namespaces.close(),
+      };
+      return { sources, delta: { addresses, identities: moved } };
+    },
+  };
+}
+
+/** The identity of a source address; undefined: it has none, or it is exempt. */
+export function identityAt({ principals, identities }: Sources, address: Address): Identity | undefined {
+  const principal = principals.get(address);
+  return principal === undefined ? undefined : identities.get(principal)?.identity;
+}
