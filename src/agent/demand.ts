@@ -56,6 +56,8 @@ export interface Demand {
   noticed(changes: readonly Change[]): void;
   /** Names that the source has resources for, other names of theirs among them, and names that it has nothing for. Both are in the kernel. */
   answered(present: Iterable<string>, absent: readonly string[]): void;
+  /** Something may have been enrolled or taken out. */
+  enrolled(): void;
   status(): DemandStatus;
   close(): void;
 }
@@ -160,6 +162,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
 
   /** The workloads that pods were enrolled as. */
   const followPods = (): void => {
+    if (!source) return;
     const plane = options.plane();
     const epoch = plane.map('level').get(0)?.epoch;
     if (epoch === podsEpoch) return;
@@ -168,8 +171,8 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
     for (const { workload } of readEnrolments(plane).values())
       if (workload !== '') now.add(`${clusterId}//Pod/${workload}`);
     const gone = [...pods].filter((uid) => !now.has(uid));
-    source?.want([...now].filter((uid) => !pods.has(uid)));
-    if (gone.length > 0) source?.unwant(gone);
+    source.want([...now].filter((uid) => !pods.has(uid)));
+    if (gone.length > 0) source.unwant(gone);
     pods = now;
   };
 
@@ -228,6 +231,13 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       mark(known);
       const now = clock();
       for (const at of waited) times.add(now - at);
+    },
+    enrolled() {
+      try {
+        followPods();
+      } catch (fault) {
+        log.warn(faultFacts(fault), 'enrolments cannot be read');
+      }
     },
     status() {
       let waiting = 0;

@@ -28,14 +28,15 @@ export function hostAddresses(interfaces: Interfaces): ReadonlySet<Address> {
 
 export interface HostAddressesOptions {
   readonly interfaces: () => Interfaces;
-  readonly changed: (addresses: ReadonlySet<Address>) => void;
+  /** They differ from those that were given or told last. */
+  readonly changed: () => void;
   readonly everyMs?: number;
 }
 
 export interface HostAddresses {
-  /** Begins to follow them, or looks at once if it does already: a first pod often brings a bridge along. */
-  look(): void;
-  /** Nobody needs them: none are told from now on, and they count as forgotten. */
+  /** Those of now, the same object while they stay the same; follows them from now on. A first pod often brings a bridge along. */
+  look(): ReadonlySet<Address>;
+  /** Nobody needs them for a while. */
   rest(): void;
   close(): void;
 }
@@ -45,21 +46,23 @@ const every = 10_000;
 export function openHostAddresses({ interfaces, changed, everyMs = every }: HostAddressesOptions): HostAddresses {
   let known: ReadonlySet<Address> = new Set();
   let timer: NodeJS.Timeout | undefined;
-  const read = (): void => {
+  const read = (): boolean => {
     const now = hostAddresses(interfaces());
-    if (now.size === known.size && [...now].every((address) => known.has(address))) return;
+    if (now.size === known.size && [...now].every((address) => known.has(address))) return false;
     known = now;
-    changed(now);
+    return true;
   };
   const rest = (): void => {
     clearInterval(timer);
     timer = undefined;
-    known = new Set();
   };
   return {
     look() {
-      timer ??= setInterval(read, everyMs).unref();
+      timer ??= setInterval(() => {
+        if (read()) changed();
+      }, everyMs).unref();
       read();
+      return known;
     },
     rest,
     close: rest,
