@@ -2,80 +2,19 @@
 // From the model to destinations, sources and policy sets: whole or step by step the same, and what cannot be enforced closes.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  type AuthzIndex,
-  type AuthzInput,
-  compilingAuthz,
-  isNothing,
-  noAuthz,
-  nothingAuthz,
-} from '../../../src/compile/authz/compile.ts';
-import { type EnforcedPod, type Enforcement, noEnforcement } from '../../../src/compile/authz/enforcement.ts';
+import { type AuthzIndex, isNothing } from '../../../src/compile/authz/compile.ts';
 import { type AuthzOptions, deadRules, defaultAuthzOptions } from '../../../src/compile/authz/holding.ts';
-import { judge } from '../../../src/compile/authz/judge.ts';
-import { exempt, identityAt as ownerIdentity } from '../../../src/compile/authz/sources.ts';
+import { exempt } from '../../../src/compile/authz/sources.ts';
 import { apply, emptyModel } from '../../../src/mesh/apply.ts';
 import { maxConjunctions } from '../../../src/mesh/conjunction.ts';
 import { principalOf } from '../../../src/mesh/identity.ts';
-import type { Change, Model } from '../../../src/mesh/model.ts';
+import type { Change } from '../../../src/mesh/model.ts';
 import { emptyMatch, type Match, type Policy, policyKey, type Rule } from '../../../src/mesh/policy.ts';
-import { finish } from '../../../src/mesh/steps.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
-import { view, workload } from '../../mesh/make.ts';
+import { workload } from '../../mesh/make.ts';
 import { policy as anyPolicy, connection } from '../../support/authz-arbitrary.ts';
 import { policiesFor, referenceVerdict } from '../../support/authz-reference.ts';
-
-const put = (of: Workload): Change => ({ kind: 'put-workload', workload: of });
-const rule = (of: Policy): Change => ({ kind: 'put-policy', policy: of });
-const local = (uid: string, address: string, fields: Partial<Workload> = {}) =>
-  workload(uid, { node: view.node, addresses: [address], services: new Map(), ...fields });
-const port = (...destinationPorts: number[]): Rule => [[{ ...emptyMatch, destinationPorts }]];
-const make = (key: string, fields: Partial<Policy> = {}): Policy => {
-  const [namespace = '', name = ''] = key.split('/');
-  return { name, namespace, scope: 'namespace', action: 'deny', rules: [port(81)], dryRun: false, ...fields };
-};
-
-const pod = (workload: string, netns: number, addresses: string[] = []): EnforcedPod => ({
-  ...{ workload, netns, addresses },
-  ...{ hostNetns: 1, ifindex: netns },
-});
-/** Every workload is a pod here. */
-function everyPod(model: Model, hosts: readonly string[] = []): Enforcement {
-  const pods = [...model.workloads.values()].map((w) => pod(`${w.namespace}/${w.name}`, w.uid.charCodeAt(0)));
-  return { pods: [...pods, pod('no/body', 1)], hosts: new Set(hosts) };
-}
-const identityAt = (index: AuthzIndex, address: string) => ownerIdentity(index.sources, address);
-
-function whole(model: Model, options: AuthzOptions = defaultAuthzOptions, enforcement = everyPod(model)): AuthzIndex {
-  return finish(compilingAuthz(noAuthz, { model, view, enforcement, options }, 'everything')).index;
-}
-
-/** A model that changes step by step, and what is compiled of it. */
-function open(...changes: Change[]) {
-  let model = emptyModel;
-  let index = noAuthz;
-  let input: Partial<AuthzInput> = {};
-  const step = (...more: Change[]) => {
-    const next = apply(model, more);
-    model = next.model;
-    const now = { model, view, enforcement: everyPod(model), options: defaultAuthzOptions, ...input };
-    const out = finish(compilingAuthz(index, now, next.touched));
-    index = out.index;
-    return out.delta;
-  };
-  step(...changes);
-  const set = (fields: Partial<AuthzInput>) => {
-    input = { ...input, ...fields };
-    return step();
-  };
-  return { step, set, index: () => index, model: () => model };
-}
-
-const ask = (index: AuthzIndex, to: string, from: string, portNumber: number) => {
-  const destination = index.destinations.get(to);
-  if (destination === undefined) return undefined;
-  return judge(destination.stack, { identity: identityAt(index, from), source: from, port: portNumber });
-};
+import { ask, asksWho, everyPod, identityAt, local, make, open, port, put, rule, whole } from './opened.ts';
 
 describe('destinations', () => {
   test('addresses of workloads of this node that own them', () => {
@@ -146,8 +85,6 @@ describe('destinations', () => {
   });
 });
 
-const asksWho = rule(make('shop/who', { rules: [[[{ ...emptyMatch, namespaces: [{ kind: 'presence' }] }]]] }));
-
 describe('sources', () => {
   test('an address has the identity of the workload that owns it', () => {
     const { step, index } = open(
@@ -195,67 +132,6 @@ describe('sources', () => {
     expect(exempted()).toEqual(['10.0.0.6']);
     step({ kind: 'remove-workload', uid: 'vm' });
     expect(exempted().sort()).toEqual(['10.0.0.5', '10.0.0.6']);
-  });
-});
-
-describe('only what is needed', () => {
-  test('nothing while no pod is judged, and it is let go after the last', () => {
-    const enforcement = noEnforcement;
-    const { step, set, index, model } = open();
-    expect(set({ enforcement })).not.toBe(nothingAuthz);
-    expect(step(asksWho, put(local('a', '10.0.0.1')))).toBe(nothingAuthz);
-    expect(index()).toBe(noAuthz);
-    expect(set({ enforcement: everyPod(model()) }).destinations).toBe('all');
-    expect([...index().destinations.keys()]).toEqual(['10.0.0.1']);
-    expect(set({ enforcement }).sources).toBe('all');
-    expect(index()).toBe(noAuthz);
-  });
-
-  test('identities while a policy in use asks for them', () => {
-    const { step, index } = open(put(local('a', '10.0.0.1')), put(workload('x', { addresses: ['10.0.0.2'] })));
-    const kept = () => index().sources.principals.size;
-    expect(kept()).toBe(0);
-    expect(
-      step(rule(make('other/who', { rules: asksWho.kind === 'put-policy' ? asksWho.policy.rules : [] }))).sources,
-    ).toEqual(new Set());
-    expect([step(asksWho).sources, kept()]).toEqual(['all', 2]);
-    expect([step({ kind: 'remove-policy', key: 'shop/who' }).sources, kept()]).toEqual(['all', 0]);
-  });
-});
-
-describe('pods', () => {
-  test('by name, or by an address; captured addresses stand until the workload is known', () => {
-    const { step, set, index } = open();
-    const enforcement = {
-      pods: [pod('shop/a', 5, ['10.0.0.1', '10.0.0.8']), pod('', 6, ['10.0.0.2'])],
-      hosts: new Set<string>(),
-    };
-    set({ enforcement });
-    const places = () =>
-      [...index().pods].map(([address, { netns, ifindex }]) => `${address} ${netns} ${ifindex}`).sort();
-    expect(places()).toEqual(['10.0.0.1 5 5', '10.0.0.2 6 6', '10.0.0.8 5 5']);
-    expect([index().destinations.size, index().resolved.map(({ workload: w }) => w?.uid)]).toEqual([
-      0,
-      [undefined, undefined],
-    ]);
-    expect(step(put(local('a', '10.0.0.1'))).pods).toBe(true);
-    expect(step(put(local('b', '10.0.0.2'))).pods).toBe(false);
-    expect(places()).toEqual(['10.0.0.1 5 5', '10.0.0.2 6 6']);
-    expect([...index().destinations].map(([address, { workload: uid, netns }]) => [address, uid, netns])).toEqual([
-      ['10.0.0.1', 'a', 5],
-      ['10.0.0.2', 'b', 6],
-    ]);
-    step(put(local('a', '10.0.0.1', { node: 'n2' })));
-    expect([...index().destinations.keys()]).toEqual(['10.0.0.2']);
-  });
-
-  test('only those that are judged are destinations', () => {
-    const { index } = (() => {
-      const opened = open(put(local('a', '10.0.0.1')), put(local('b', '10.0.0.2')));
-      opened.set({ enforcement: { pods: [pod('shop/b', 7)], hosts: new Set() } });
-      return opened;
-    })();
-    expect([...index().destinations.keys()]).toEqual(['10.0.0.2']);
   });
 });
 
