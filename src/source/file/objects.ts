@@ -181,6 +181,8 @@ export interface AuthorizationPolicyObject extends PolicyObject {
   /** 'none': nothing here enforces it (an action or target that only a waypoint knows). */
   readonly action: 'allow' | 'deny' | 'none';
   readonly rules: readonly Rule[];
+  /** Where each of the rules stands in the document; absent: all of them are there. */
+  readonly written?: readonly number[];
   readonly dryRun: boolean;
 }
 

@@ -57,21 +57,28 @@ export const authorizationPolicyKind = defineKind({
       );
     }
     const converted: Rule[] = [];
+    const written: number[] = [];
     list.forEach((one, i) => {
       const path = ['spec', 'rules', i];
       const { rule, http } = convertRule(one, path, meta.namespace, reading);
-      if (http.length === 0) converted.push(rule);
-      else if (action === 'ALLOW') {
+      if (http.length === 0 || action === 'DENY') {
+        converted.push(rule);
+        written.push(i);
+      }
+      if (http.length === 0) return;
+      if (action === 'ALLOW') {
         reading.warnAt(
           path,
           `is left out, as it holds HTTP attributes, which only waypoints check: ${http.join(', ')}`,
         );
-      } else {
-        converted.push(rule);
-        reading.warnAt(path, denyWithHttp(rule, http));
-      }
+      } else reading.warnAt(path, denyWithHttp(rule, http));
     });
-    return { ...policy, action: action === 'ALLOW' ? 'allow' : 'deny', rules: converted };
+    return {
+      ...policy,
+      action: action === 'ALLOW' ? 'allow' : 'deny',
+      rules: converted,
+      ...(written.length < list.length && { written }),
+    };
   },
 });
 
