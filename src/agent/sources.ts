@@ -27,9 +27,6 @@ export interface SourceFacts {
   readonly xds: XdsStatus | undefined;
 }
 
-/** Refused resources that are named, faults of each, and characters of a fault: a broken control plane may refuse them all. */
-const most = { refused: 100, faults: 10, characters: 300 };
-
 export function sourceStatusOf({ name, report, xds }: SourceFacts): SourceStatus {
   return {
     name,
@@ -44,18 +41,6 @@ function xdsStatusOf({ types, ...status }: XdsStatus): XdsSourceStatus {
   return { ...status, types: types.map(typeStatusOf) };
 }
 
-function typeStatusOf({ refused, lastResponseAt, ...status }: TypeStatus): XdsTypeStatus {
-  return {
-    ...status,
-    ...(lastResponseAt === undefined ? {} : { lastResponseAt }),
-    refusedNow: refused.length,
-    refused: refused.slice(0, most.refused).map(({ name, faults, kept }) => ({ name, kept, faults: short(faults) })),
-  };
-}
-
-function short(faults: readonly string[]): readonly string[] {
-  const named = faults
-    .slice(0, most.faults)
-    .map((fault) => (fault.length > most.characters ? `${fault.slice(0, most.characters)}…` : fault));
-  return faults.length > most.faults ? [...named, `and ${faults.length - most.faults} more`] : named;
+function typeStatusOf({ lastResponseAt, ...status }: TypeStatus): XdsTypeStatus {
+  return { ...status, ...(lastResponseAt === undefined ? {} : { lastResponseAt }) };
 }

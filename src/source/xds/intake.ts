@@ -6,11 +6,13 @@ import type { Tell } from '../news.ts';
 import type { Resolver } from '../resolve.ts';
 import { inSlices } from '../slices.ts';
 import type { Timers } from '../timers.ts';
+import { closingPolicy } from './closing.ts';
 import { openDecoder } from './decode/decoder.ts';
 import { writeRequest } from './decode/request.ts';
 import { readResponse } from './decode/response.ts';
 import { openHostnames } from './hostnames.ts';
-import type { Session, Taken } from './session.ts';
+import { nackMessage } from './nack.ts';
+import { nothing, type Session, type Taken } from './session.ts';
 import type { XdsLog, XdsSourceOptions } from './source.ts';
 import type { Stream } from './transport.ts';
 import type { Checked, RawResource, Request, Response, TypeName } from './types.ts';
@@ -51,8 +53,15 @@ export const patienceMs = 30_000;
  * fill its memory.
  */
 const most = { responses: 2, changes: 10_000, inAll: 64 };
-/** Faults in one line of the log. */
-const shownRefusals = 5;
+/** Unknown types that are told of, on one stream. */
+const mostIgnored = 10;
+/** Resources in one entry of the log, and characters of each. */
+const shown = { refusals: 20, characters: 500 };
+/**
+ * What was there before a stream and is neither told again on it nor taken back is gone once nothing came of its type for so long, and at the
+ * latest so long after its first response: a server may say in several responses what it has.
+ */
+export const settleAfter = { quietMs: 10_000, mostMs: 60_000 };
 
 export function openIntake(options: IntakeOptions): Intake {
   const { name, session, timers, now, log, tell, resolver, onAnswer } = options;
@@ -61,7 +70,12 @@ export function openIntake(options: IntakeOptions): Intake {
     try {
       return decoder.check(type, raw);
     } catch (error) {
-      return { ok: false, faults: [`cannot be decoded: ${error instanceof Error ? error.message : error}`] };
+      const faults = [`cannot be decoded: ${error instanceof Error ? error.message : error}`];
+      return {
+        ok: false,
+        faults,
+        ...(type === 'authorization' && { closing: closingPolicy(raw.name, undefined, faults) }),
+      };
     }
   };
 
@@ -72,8 +86,18 @@ export function openIntake(options: IntakeOptions): Intake {
   let cancelPatience: (() => void) | undefined;
   let told = false;
   let closed = false;
-  /** What came before anything was told. */
-  let early: { readonly present: Iterable<string>; readonly absent: readonly string[] }[] = [];
+  /** Names answered before anything was told, and whether there is something for them. */
+  let early = new Map<string, boolean>();
+  /** Why the stream that is open is given up. */
+  let broken = '';
+  /** Only one thing at a time changes the session where that takes several slices. */
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = turn.then(work);
+    turn = result.catch(() => {});
+    return result;
+  };
+  const settling = new Map<TypeName, { cancel: () => void; readonly latest: number }>();
 
   const send = (requests: readonly Request[]): void => {
     const stream = current;
@@ -101,39 +125,58 @@ export function openIntake(options: IntakeOptions): Intake {
     return { files: 0, objects: session.held, faults: [], warnings, ignored: [] };
   };
 
-  const tellSafely = async (changes: readonly Change[]) => {
+  /** @returns false when the changes were not taken up: what they are about has to come again, with another stream */
+  const tellSafely = async (changes: () => readonly Change[]): Promise<boolean> => {
     try {
-      await tell({ changes, report: report() });
+      await tell({ changes: changes(), report: report() });
+      return true;
     } catch (error) {
-      log.error({ fault: String(error) }, 'news of the control plane got lost');
+      if (!closed) giveUp(error);
+      return false;
     }
+  };
+
+  const giveUp = (error: unknown) => {
+    log.error({ fault: error instanceof Error ? error.stack : String(error) }, 'news of the control plane got lost');
+    broken = `what came could not be taken up: ${error instanceof Error ? error.message : error}`;
+    current?.cancel();
   };
 
   const hostnames = openHostnames({
     resolver,
     timers,
-    tell(changes) {
-      if (!closed) void tellSafely(changes);
+    async tell(changes) {
+      if (closed || (await tellSafely(() => changes))) return;
+      session.loseWorkloads(changes.flatMap((c) => (c.kind === 'put-workload' ? c.workload.uid : [])));
     },
   });
 
   /** Tells changes and waits until they are applied. */
-  const apply = async (changes: readonly Change[]) => {
+  const apply = async (changes: readonly Change[]): Promise<boolean> => {
     under.responses++;
     under.changes += changes.length;
-    await tellSafely(hostnames.pass(changes));
+    const taken = await tellSafely(() => hostnames.pass(changes));
     under.responses--;
     under.changes -= changes.length;
     onRoom();
+    return taken;
   };
 
-  const begin = async (changes: readonly Change[]) => {
+  const begin = async (changes: readonly Change[]): Promise<boolean> => {
     told = true;
     cancelPatience?.();
-    const answers = early;
-    early = [];
-    await apply(changes);
-    for (const { present, absent } of answers) onAnswer?.(present, absent);
+    cancelPatience = undefined;
+    const answers = [...early];
+    early = new Map();
+    if (!(await apply(changes))) {
+      told = false;
+      return false;
+    }
+    if (answers.length > 0) {
+      const named = (there: boolean) => answers.flatMap(([text, is]) => (is === there ? text : []));
+      onAnswer?.(named(true), named(false));
+    }
+    return true;
   };
 
   const room = () =>
@@ -149,27 +192,77 @@ export function openIntake(options: IntakeOptions): Intake {
 
   const warn = ({ type, refusals }: Taken) => {
     if (refusals.length === 0) return;
-    const first = refusals.slice(0, shownRefusals).map(({ name, faults }) => `${name}: ${faults[0]}`);
+    const first = refusals
+      .slice(0, shown.refusals)
+      .map((refusal) => nackMessage([refusal]))
+      .map((text) => (text.length > shown.characters ? `${text.slice(0, shown.characters)}…` : text));
     log.warn({ type, refused: refusals.length, first }, 'resources of the control plane are refused');
   };
 
-  const deliver = async (taken: Taken, nonce: string, onApplied: () => void) => {
-    const { changes, answer, present, absent } = taken;
-    if (closed) return;
+  const deliver = async (taken: Taken): Promise<boolean> => {
+    const { changes, present, absent } = taken;
+    if (closed) return false;
     const hasAnswers = onAnswer !== undefined && taken.type === 'address';
-    if (hasAnswers && !told) early.push({ present, absent });
-    if (taken.first && changes) await begin(changes);
-    else if (changes && changes.length > 0) await apply(changes);
-    if (hasAnswers && told && !taken.first) onAnswer(present, absent);
-    if (answer) send(session.answer(answer));
-    else log.debug({ nonce }, 'a response that cannot be answered');
-    onApplied();
+    if (hasAnswers && !told) {
+      for (const text of present) early.set(text, true);
+      for (const text of absent) early.set(text, false);
+    }
+    const first = taken.first && changes !== undefined;
+    const done = first ? await begin(changes) : !changes || changes.length === 0 || (await apply(changes));
+    if (!done) {
+      session.lose(taken);
+      return false;
+    }
+    if (hasAnswers && told && !first) onAnswer(present, absent);
+    return true;
+  };
+
+  /** Delivers and answers. What is not taken up is not answered: it comes again. */
+  const respond = async (taken: Taken, nonce: string, onApplied: () => void): Promise<void> => {
+    try {
+      if (!(await deliver(taken))) return;
+      if (taken.answer) send(session.answer(taken.answer));
+      else log.debug({ nonce }, 'a response that cannot be answered');
+      onApplied();
+    } catch (error) {
+      giveUp(error);
+    }
+  };
+
+  /** Puts off what is gone for sure only once the server has said everything. */
+  const settleLater = (type: TypeName): void => {
+    const before = settling.get(type);
+    before?.cancel();
+    settling.delete(type);
+    if (!session.unsettled.includes(type)) return;
+    const latest = before?.latest ?? now() + settleAfter.mostMs;
+    const wait = Math.max(0, Math.min(settleAfter.quietMs, latest - now()));
+    const cancel = timers.after(wait, () => {
+      settling.delete(type);
+      const stream = current;
+      inTurn(async () => {
+        if (stream !== current || closed) return;
+        void respond(await inSlices(session.settle(type)), '', () => {});
+      }).catch(giveUp);
+    });
+    settling.set(type, { cancel, latest });
+  };
+  const stopSettling = (): void => {
+    for (const { cancel } of settling.values()) cancel();
+    settling.clear();
   };
 
   return {
     async run(stream, events) {
       current = stream;
+      broken = '';
       const ignored = new Set<string>();
+      const passOver = (typeUrl: string) => {
+        if (ignored.size < mostIgnored && !ignored.has(typeUrl)) {
+          log.warn({ typeUrl }, 'a response of a type that was not asked for is passed over');
+          ignored.add(typeUrl);
+        }
+      };
       const applied = new Set<TypeName>();
       const onApplied = (type: TypeName) => {
         if (stream !== current || applied.has(type)) return;
@@ -196,38 +289,46 @@ export function openIntake(options: IntakeOptions): Intake {
             break;
           }
           events.onConnected();
-          const taken = await inSlices(session.take(response, { at: now(), bytes: bytes.length }, check));
-          const { type } = taken;
-          if (type === undefined) {
-            if (ignored.size < 10 && !ignored.has(response.typeUrl)) {
-              log.warn({ typeUrl: response.typeUrl }, 'a response of a type that was not asked for is passed over');
+          await inTurn(async () => {
+            const taken = await inSlices(session.take(response, { at: now(), bytes: bytes.length }, check));
+            const { type } = taken;
+            if (type === undefined) {
+              passOver(response.typeUrl);
+              return;
             }
-            ignored.add(response.typeUrl);
-            continue;
-          }
-          warn(taken);
-          if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
-          void deliver(taken, response.nonce, () => onApplied(type));
+            warn(taken);
+            if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
+            settleLater(type);
+            // In the turn still, so that what comes next is told next.
+            void respond(taken, response.nonce, () => onApplied(type));
+          });
           await room();
         }
       } finally {
         current = undefined;
+        stopSettling();
+        // What is under way would change what the next stream begins with.
+        await turn;
         session.close();
         stream.cancel();
       }
-      return { fault };
+      return { fault: fault || broken };
     },
     send,
     close() {
       closed = true;
       hostnames.close();
+      stopSettling();
       cancelPatience?.();
       onRoom();
     },
   };
 
   function stopWaiting(): void {
-    const changes = session.stopWaiting();
-    if (changes && !closed) void begin(changes);
+    cancelPatience = undefined;
+    inTurn(async () => {
+      const changes = await inSlices(session.stopWaiting());
+      if (changes) void respond({ ...nothing, first: true, changes }, '', () => {});
+    }).catch(giveUp);
   }
 }

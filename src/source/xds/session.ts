@@ -10,8 +10,8 @@ export interface SessionOptions {
   readonly node: NodeIdentity;
   /** Addresses are asked for one by one instead of all. */
   readonly onDemand: boolean;
-  /** Bytes of versions in one request at most (default 3.5 MiB: servers take 4 MiB). */
-  readonly maxVersionBytes?: number;
+  /** Bytes of one request at most (default 3.5 MiB: servers take 4 MiB). */
+  readonly maxRequestBytes?: number;
 }
 
 /** One response taken in. */
@@ -28,6 +28,7 @@ export interface Taken {
   readonly absent: readonly string[];
   /** To be given to answer() once the changes are applied. */
   readonly answer: Answer | undefined;
+  readonly effect: Effect | undefined;
 }
 
 /** An ACK or NACK that waits for its turn. */
@@ -38,7 +39,7 @@ export interface Answer {
 }
 
 export interface Session {
-  /** A stream was begun: the first request of each type. */
+  /** A stream was begun: the first request of each type, and what had no room in it. */
   open(): Generator<undefined, readonly Request[]>;
   /** The stream is over: nothing is sent until the next one. */
   close(): void;
@@ -48,6 +49,14 @@ export interface Session {
     facts: { readonly at: number; readonly bytes: number },
     check: Check,
   ): Generator<undefined, Taken>;
+  /** Types of which something that was there before this stream was neither told again nor taken back. */
+  readonly unsettled: readonly TypeName[];
+  /** The server has told all that it has of this type: what is unsettled is gone. */
+  settle(type: TypeName): Generator<undefined, Taken>;
+  /** The changes could not be told: they count as not held, so that they come again with the next stream, which is to be begun. */
+  lose(taken: Taken): void;
+  /** The same of workloads that were told again for another reason. */
+  loseWorkloads(uids: readonly string[]): void;
   /** What was taken in is applied. @returns what may be sent now: answers go out in the order of the responses */
   answer(answer: Answer): readonly Request[];
   /** On demand: asks for names that were not asked for yet. Those wanted before the first stream must be answered before anything is told. */
@@ -56,11 +65,10 @@ export interface Session {
   again(names: Iterable<string>): Asked;
   unwant(names: Iterable<string>): readonly Request[];
   /** Names that are not answered yet delay the first news no longer. @returns the whole state, if that is due now */
-  stopWaiting(): readonly Change[] | undefined;
+  stopWaiting(): Generator<undefined, readonly Change[] | undefined>;
   /** Both types were taken up whole, and what was wanted from the beginning is answered. */
   readonly complete: boolean;
   readonly held: number;
-  readonly refused: Iterable<Refusal & { readonly kept: boolean }>;
   readonly demanded: number;
   readonly absent: number;
   status(): readonly TypeStatus[];
@@ -72,26 +80,31 @@ interface Asked {
   readonly present: readonly string[];
 }
 
-const defaultMaxVersionBytes = 3.5 * 1024 * 1024;
+const defaultMaxRequestBytes = 3.5 * 1024 * 1024;
+/** Bytes of a name in a request besides its own, at most. */
+const nameBytes = 8;
 /** google.rpc.Code INVALID_ARGUMENT. */
 const invalidArgument = 3;
 const wildcard = '*';
 const walkSize = 1000;
 
-export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersionBytes }: SessionOptions): Session {
+export function openSession({ node, onDemand, maxRequestBytes = defaultMaxRequestBytes }: SessionOptions): Session {
   const address = openSubscription('address');
   const authorization = openSubscription('authorization');
   const subscriptions: readonly Subscription[] = [address, authorization];
   const wanted = openWanted();
-  /** Until both types have answered: what is to be told first. */
-  let waiting: Map<TypeName, Effect[]> | undefined = new Map(subscriptions.map((s) => [s.type, []]));
+  /** Until both types have answered: what is to be told first, put together as it comes. */
+  let waiting: Map<TypeName, Gathered> | undefined = new Map();
   /** Names wanted before the first stream that are not answered yet. */
   const awaited = new Set<string>();
+  let isFirst = true;
   /** Number of the stream; 0: none. */
   let stream = 0;
   let streams = 0;
   let answers: Answer[] = [];
 
+  const nodeBytes = 2 * Buffer.byteLength(JSON.stringify(node));
+  const subscriptionOf = (type: TypeName) => (type === 'address' ? address : authorization);
   const heldName = (name: string) => address.held.has(name);
   const spontaneous = ({ subscribe, unsubscribe }: Step): Request => ({
     type: 'address',
@@ -99,20 +112,33 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
     ...(unsubscribe.length > 0 && { unsubscribe }),
   });
 
-  const asked = ({ steps, present }: ReturnType<typeof wanted.want>) => ({ requests: steps.map(spontaneous), present });
+  const ofSteps = (steps: readonly Step[]) => steps.flatMap((step) => inParts(step, maxRequestBytes)).map(spontaneous);
+  const asked = ({ steps, present }: ReturnType<typeof wanted.want>) => ({ requests: ofSteps(steps), present });
 
   /** Everything that waits, once nothing else is waited for. */
   function* release(): Generator<undefined, Change[] | undefined> {
     if (!waiting || awaited.size > 0 || !subscriptions.every(({ counts }) => counts.complete)) return undefined;
-    const effects = [...waiting.values()];
-    waiting = undefined;
     const all: Change[] = [];
-    for (const list of effects) for (const change of yield* fold(list)) all.push(change);
+    let seen = 0;
+    for (const gathered of waiting.values()) {
+      for (const change of gathered instanceof Map ? gathered.values() : gathered.puts) {
+        all.push(change);
+        if (++seen % walkSize === 0) yield;
+      }
+    }
+    waiting = undefined;
     return all;
   }
 
+  /** @returns what is to be told now */
+  function* pass(type: TypeName, effect: Effect): Generator<undefined, readonly Change[] | undefined> {
+    if (!waiting) return [...effect.puts, ...effect.removals];
+    waiting.set(type, yield* gather(waiting.get(type), effect));
+    return yield* release();
+  }
+
   /** @returns names that the server has nothing for, or not any more */
-  const settleWanted = ({ resources, removed }: Response): string[] => {
+  const settleWanted = ({ resources, removed }: Pick<Response, 'resources' | 'removed'>): string[] => {
     const lost = new Set<string>();
     for (const { name, aliases } of resources) for (const alias of wanted.accept(name, aliases)) lost.add(alias);
     for (const name of removed) {
@@ -129,11 +155,15 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
       stream = ++streams;
       answers = [];
       const requests: Request[] = [];
+      const more: Request[] = [];
       for (const subscription of subscriptions) {
-        const versions = yield* subscription.open(maxVersionBytes);
         const demand = onDemand && subscription.type === 'address';
-        const names = demand ? wanted.open() : [];
-        if (stream === 1) for (const name of names) awaited.add(name);
+        const all = demand ? wanted.open() : [];
+        if (isFirst) for (const name of all) awaited.add(name);
+        const room = Math.max(0, maxRequestBytes - nodeBytes);
+        const [names = [], ...rest] = cut(all, room);
+        for (const subscribe of rest) more.push(spontaneous({ subscribe, unsubscribe: [] }));
+        const versions = yield* subscription.open(room - sizeOf(names));
         requests.push({
           type: subscription.type,
           node,
@@ -143,7 +173,8 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
           ...(versions.size > 0 && { initialVersions: versions }),
         });
       }
-      return requests;
+      isFirst = false;
+      return [...requests, ...more];
     },
 
     close() {
@@ -167,8 +198,7 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
       const demand = onDemand && type === 'address';
       const absent = demand ? settleWanted(response) : [];
       const first = waiting !== undefined;
-      waiting?.get(type)?.push(effect);
-      const changes = first ? yield* release() : [...effect.puts, ...effect.removals];
+      const changes = yield* pass(type, effect);
       const { refusals } = effect;
       let answer: Answer | undefined;
       // Without a nonce there is nothing that an answer could name: the server would take it for another request.
@@ -185,7 +215,31 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
         present: demand ? namesOf(response.resources) : [],
         absent,
         answer,
+        effect,
       };
+    },
+
+    get unsettled() {
+      return subscriptions.filter((s) => s.unsettled).map((s) => s.type);
+    },
+    *settle(type) {
+      const effect = yield* subscriptionOf(type).settle();
+      const absent = onDemand && type === 'address' ? settleWanted({ resources: [], removed: effect.removed }) : [];
+      const first = waiting !== undefined;
+      const changes = yield* pass(type, effect);
+      return { ...nothing, type, changes, first: first && changes !== undefined, absent, effect };
+    },
+
+    lose({ type, first, effect }) {
+      if (first) {
+        // Nothing was told yet.
+        for (const subscription of subscriptions) subscription.reset();
+        waiting = new Map();
+        isFirst = true;
+      } else if (type && effect) subscriptionOf(type).lose(effect);
+    },
+    loseWorkloads(uids) {
+      address.lose({ puts: [], put: uids, removals: [], removed: [], refusals: [] });
     },
 
     answer(answer) {
@@ -194,7 +248,7 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
       const due = answers.findIndex((a) => !a.due);
       const out = answers.splice(0, due === -1 ? answers.length : due).map(({ request }) => request);
       for (const { type, error } of out) {
-        const { counts } = type === 'address' ? address : authorization;
+        const { counts } = subscriptionOf(type);
         if (error) counts.nacks++;
         else counts.acks++;
       }
@@ -203,24 +257,17 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
 
     want: (names) => asked(wanted.want(names, heldName)),
     again: (names) => asked(wanted.again(names, heldName)),
-    unwant: (names) => wanted.unwant(names, heldName).map(spontaneous),
+    unwant: (names) => ofSteps(wanted.unwant(names, heldName)),
 
-    stopWaiting() {
+    *stopWaiting() {
       awaited.clear();
-      // In one go: a response taken in meanwhile would be told before this. On demand there is not much yet.
-      const steps = release();
-      let step = steps.next();
-      while (!step.done) step = steps.next();
-      return step.value;
+      return yield* release();
     },
     get complete() {
       return waiting === undefined;
     },
     get held() {
       return address.held.size + authorization.held.size;
-    },
-    get refused() {
-      return subscriptions.flatMap(({ refused }) => [...refused.values()]);
     },
     get demanded() {
       return wanted.size;
@@ -232,23 +279,32 @@ export function openSession({ node, onDemand, maxVersionBytes = defaultMaxVersio
   };
 }
 
-/** What is there after several effects, by puts alone. */
-function* fold(effects: readonly Effect[]): Generator<undefined, Iterable<Change>> {
-  const [only, ...more] = effects;
-  if (only !== undefined && more.length === 0) return only.puts;
-  const folded = new Map<string, Change>();
+/** What is there after all that came of a type; no more than that, however long the other type says nothing. */
+type Gathered = Effect | Map<string, Change>;
+
+function* gather(before: Gathered | undefined, effect: Effect): Generator<undefined, Gathered> {
+  // As a rule there is one response, and nothing to put together.
+  if (before === undefined) return effect;
   let seen = 0;
-  for (const { puts, put, removed } of effects) {
-    for (const name of removed) folded.delete(name);
-    for (const [i, name] of put.entries()) {
-      folded.set(name, puts[i] as Change);
+  let folded: Map<string, Change>;
+  if (before instanceof Map) folded = before;
+  else {
+    folded = new Map();
+    for (const [i, name] of before.put.entries()) {
+      folded.set(name, before.puts[i] as Change);
       if (++seen % walkSize === 0) yield;
     }
   }
-  return folded.values();
+  for (const name of effect.removed) folded.delete(name);
+  for (const [i, name] of effect.put.entries()) {
+    folded.set(name, effect.puts[i] as Change);
+    if (++seen % walkSize === 0) yield;
+  }
+  return folded;
 }
 
-const nothing: Taken = {
+/** Of what was not asked for. */
+export const nothing: Taken = {
   type: undefined,
   changes: undefined,
   first: false,
@@ -256,6 +312,7 @@ const nothing: Taken = {
   present: [],
   absent: [],
   answer: undefined,
+  effect: undefined,
 };
 
 function* namesOf(resources: Response['resources']): Iterable<string> {
@@ -263,4 +320,31 @@ function* namesOf(resources: Response['resources']): Iterable<string> {
     yield name;
     yield* aliases;
   }
+}
+
+const sizeOf = (names: readonly string[]): number =>
+  names.reduce((sum, name) => sum + Buffer.byteLength(name) + nameBytes, 0);
+
+/** Lists of not more than `room` bytes each in a request. */
+function cut(names: readonly string[], room: number): (readonly string[])[] {
+  const lists: string[][] = [];
+  let left = 0;
+  for (const name of names) {
+    const size = Buffer.byteLength(name) + nameBytes;
+    if (lists.length === 0 || size > left) {
+      lists.push([]);
+      left = room;
+    }
+    lists.at(-1)?.push(name);
+    left -= size;
+  }
+  return lists;
+}
+
+/** The same in steps that fit into a request each. */
+function inParts({ subscribe, unsubscribe }: Step, room: number): Step[] {
+  return [
+    ...cut(unsubscribe, room).map((names) => ({ subscribe: [], unsubscribe: names })),
+    ...cut(subscribe, room).map((names) => ({ subscribe: names, unsubscribe: [] })),
+  ];
 }

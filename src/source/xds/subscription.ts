@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // One subscribed type: what of it is held and what is refused.
 import type { Change } from '../../mesh/model.ts';
+import type { Policy } from '../../mesh/policy.ts';
+import { reasonOf } from './closing.ts';
 import type { Refusal } from './nack.ts';
+import { openRefusedList, type RefusedList } from './refused-list.ts';
 import type { Checked, RawResource, Response, TypeName, TypeStatus } from './types.ts';
 
 export type Check = (type: TypeName, raw: RawResource) => Checked;
 
 /** What one response does. */
 export interface Effect {
-  /** First all that is put, then all that is removed. No name is in a list twice. */
+  /** First all that is put, then all that is removed. */
   readonly puts: readonly Change[];
   readonly removals: readonly Change[];
   /** Names of `puts`, and of `removals`, in their order. */
@@ -21,16 +24,22 @@ export interface Subscription {
   readonly type: TypeName;
   /** Name -> version last accepted. */
   readonly held: ReadonlyMap<string, string>;
-  readonly refused: ReadonlyMap<string, Held>;
+  readonly refused: RefusedList;
   /** What a new stream reports as held, within `maxBytes`. */
   open(maxBytes: number): Generator<undefined, ReadonlyMap<string, string>>;
   take(response: Response, check: Check): Generator<undefined, Effect>;
+  /** Something that was there before this stream was neither told again nor taken back. */
+  readonly unsettled: boolean;
+  /** The server has told all that it has: what is unsettled is gone. */
+  settle(): Generator<undefined, Effect>;
+  /** What came of a response was not taken up: none of it counts as held before it has come again. */
+  lose(effect: Effect): void;
+  /** As at the beginning. */
+  reset(): void;
   /** Counters for status. */
   readonly counts: Counts;
   status(): TypeStatus;
 }
-
-type Held = TypeStatus['refused'][number];
 
 export interface Counts {
   complete: boolean;
@@ -48,18 +57,25 @@ const stepSize = 32;
 /** Maps are quicker to walk than resources to check. */
 const walkSize = 1000;
 /** Bytes that a name and its version take in a request besides their own, at most. */
-const entryBytes = 12;
+const entryBytes = 16;
 
 export function openSubscription(type: TypeName): Subscription {
   const held = new Map<string, string>();
   /** Which of `held` are services; all others of type address are workloads. */
   const services = new Set<string>();
-  const refused = new Map<string, Held>();
-  /** Held, but there was no room to say so on this stream; the first response decides about them. */
+  /** The policies of `held`. */
+  const policies = new Map<string, Policy>();
+  const refused = openRefusedList();
+  /** Policies that are refused: not held and closing, or held and told as stale. */
+  const closing = new Set<string>();
+  const stale = new Set<string>();
+  /** Held, but what came last was not taken up. */
+  const lost = new Set<string>();
+  /** Held, and not said to be on this stream: the server tells those again that it has. */
   let unreported = new Set<string>();
-  /** Refused on an earlier stream: if its first response does not bring them again, the server has something else or nothing. */
+  /** Refused on an earlier stream: the server tells those again, but for those that it has no more in the version that is refused. */
   let doubtful = new Set<string>();
-  let first = true;
+  let answered = false;
   const counts: Counts = {
     complete: false,
     lastResponseAt: undefined,
@@ -71,15 +87,56 @@ export function openSubscription(type: TypeName): Subscription {
     rejected: 0,
   };
 
-  const removal = (name: string): Change => {
+  /** @param isService of what goes */
+  const removal = (name: string, isService: boolean): Change => {
     if (type === 'authorization') return { kind: 'remove-policy', key: name };
-    return services.has(name) ? { kind: 'remove-service', key: name } : { kind: 'remove-workload', uid: name };
+    return isService ? { kind: 'remove-service', key: name } : { kind: 'remove-workload', uid: name };
   };
 
   const drop = (name: string) => {
     held.delete(name);
     services.delete(name);
+    policies.delete(name);
+    lost.delete(name);
   };
+  const forgive = (name: string) => {
+    refused.delete(name);
+    closing.delete(name);
+    stale.delete(name);
+  };
+
+  /** What a policy that is refused comes to: its last good version, marked; if there is none it closes. */
+  const insteadOf = (name: string, faults: readonly string[], closes: Policy | undefined): Change | undefined => {
+    const good = policies.get(name);
+    if (good === undefined) {
+      if (closes === undefined) return undefined;
+      closing.add(name);
+      return { kind: 'put-policy', policy: closes };
+    }
+    stale.add(name);
+    return { kind: 'put-policy', policy: { ...good, fault: { kind: 'stale', reason: reasonOf(faults) } } };
+  };
+
+  /** Takes names back. */
+  function* remove(names: Iterable<string>, removals: Change[], gone: string[]): Generator<undefined, void> {
+    let seen = 0;
+    for (const name of names) {
+      if (++seen % walkSize === 0) yield;
+      unreported.delete(name);
+      doubtful.delete(name);
+      const inEffect = held.has(name) || closing.has(name);
+      forgive(name);
+      if (!inEffect) continue;
+      removals.push(removal(name, services.has(name)));
+      gone.push(name);
+      // Nobody knows as which it is there.
+      if (type === 'address' && lost.has(name)) {
+        removals.push(removal(name, !services.has(name)));
+        gone.push(name);
+      }
+      drop(name);
+    }
+  }
 
   return {
     type,
@@ -88,16 +145,18 @@ export function openSubscription(type: TypeName): Subscription {
     counts,
 
     *open(maxBytes) {
-      first = true;
-      unreported = new Set();
-      doubtful = new Set(refused.keys());
+      answered = false;
+      refused.recount();
+      doubtful = new Set(refused.names());
+      for (const names of [closing, stale]) for (const name of names) doubtful.add(name);
+      unreported = new Set(lost);
       let left = maxBytes;
       let seen = 0;
       for (const [name, version] of held) {
-        // Three bytes a UTF-16 unit at most, but names are ASCII.
-        left -= name.length + version.length + entryBytes;
-        if (left < 0) unreported.add(name);
         if (++seen % walkSize === 0) yield;
+        if (lost.has(name)) continue;
+        left -= Buffer.byteLength(name) + Buffer.byteLength(version) + entryBytes;
+        if (left < 0) unreported.add(name);
       }
       if (unreported.size === 0) return held;
       const reported = new Map<string, string>();
@@ -133,42 +192,80 @@ export function openSubscription(type: TypeName): Subscription {
         unreported.delete(name);
         doubtful.delete(name);
         if (!outcome.ok) {
-          refusals.push({ name, faults: outcome.faults });
-          refused.set(name, { name, faults: outcome.faults, kept: held.has(name) });
+          const { faults } = outcome;
+          refusals.push({ name, faults });
+          refused.add({ name, faults, kept: held.has(name) });
+          const instead = insteadOf(name, faults, outcome.closing);
+          if (instead) {
+            puts.push(instead);
+            put.push(name);
+          }
           continue;
         }
-        refused.delete(name);
-        const isService = outcome.change.kind === 'put-service';
-        if (held.has(name) && services.has(name) !== isService) {
-          removals.push(removal(name));
+        forgive(name);
+        const { change } = outcome;
+        const isService = change.kind === 'put-service';
+        const changesKind = held.has(name) && (services.has(name) !== isService || lost.has(name));
+        if (changesKind && type === 'address') {
+          removals.push(removal(name, !isService));
           gone.push(name);
         }
+        lost.delete(name);
         held.set(name, resources[i]?.version ?? '');
         if (isService) services.add(name);
         else services.delete(name);
-        puts.push(outcome.change);
+        if (change.kind === 'put-policy') policies.set(name, change.policy);
+        puts.push(change);
         put.push(name);
       }
-      if (first) {
-        // A name that was not reported and did not come is gone; one that was refused before and did not come is refused no more.
-        for (const name of unreported) removed.add(name);
-        for (const name of doubtful) refused.delete(name);
-        unreported = new Set();
-        doubtful = new Set();
-        first = false;
-      }
-      for (const name of removed) {
-        if (++seen % walkSize === 0) yield;
-        refused.delete(name);
-        if (!held.has(name)) continue;
-        removals.push(removal(name));
-        gone.push(name);
-        drop(name);
-      }
+      yield* remove(removed, removals, gone);
+      answered = true;
       counts.rejected += refusals.length;
       return { puts, removals, put, removed: gone, refusals };
     },
 
-    status: () => ({ type, held: held.size, ...counts, refused: [...refused.values()] }),
+    get unsettled() {
+      return answered && unreported.size + doubtful.size > 0;
+    },
+
+    *settle() {
+      const puts: Change[] = [];
+      const put: string[] = [];
+      const removals: Change[] = [];
+      const gone: string[] = [];
+      const good = [...doubtful].filter((name) => !unreported.has(name) && held.has(name));
+      const closed = [...doubtful].filter((name) => !held.has(name));
+      // Of what was said to be held the server has that very version: it would have told another one.
+      for (const name of good) {
+        const policy = stale.has(name) ? policies.get(name) : undefined;
+        forgive(name);
+        if (policy === undefined) continue;
+        puts.push({ kind: 'put-policy', policy });
+        put.push(name);
+      }
+      yield* remove([...closed, ...unreported], removals, gone);
+      doubtful = new Set();
+      return { puts, removals, put, removed: gone, refusals: [] };
+    },
+
+    lose({ put, removals, removed }) {
+      for (const name of put) if (held.has(name)) lost.add(name);
+      // What was to go is there still.
+      for (const [i, name] of removed.entries()) {
+        if (!held.has(name)) {
+          held.set(name, '');
+          if (removals[i]?.kind === 'remove-service') services.add(name);
+        }
+        lost.add(name);
+      }
+    },
+
+    reset() {
+      for (const names of [held, services, policies, closing, stale, lost, unreported, doubtful]) names.clear();
+      refused.clear();
+      counts.complete = false;
+    },
+
+    status: () => ({ type, held: held.size, ...counts, refusedNow: refused.size, refused: refused.listed() }),
   };
 }

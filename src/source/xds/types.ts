@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the parts of the xDS source say to each other. Field names follow envoy.service.discovery.v3 and xds.md of the docs.
 import type { Change } from '../../mesh/model.ts';
+import type { Policy } from '../../mesh/policy.ts';
 
 /** The two types that a node subscribes to (type.googleapis.com/istio.workload.Address and /istio.security.Authorization). */
 export type TypeName = 'address' | 'authorization';
@@ -61,6 +62,8 @@ export type Checked =
       readonly ok: false;
       /** Each with its field: "addresses[0]: 3 bytes, must be 4 or 16". Never empty. */
       readonly faults: readonly string[];
+      /** Of a policy: what closes all that it may hold for. Counts while no version of it is good. */
+      readonly closing?: Policy;
     };
 
 /** How one of the two subscriptions stands. Times in milliseconds since the epoch. */
@@ -79,7 +82,9 @@ export interface TypeStatus {
   readonly nacks: number;
   /** Resources refused so far. */
   readonly rejected: number;
-  /** Those whose last version is refused now: by name, with every fault. An older version may be in effect (`kept`). */
+  /** Resources whose last version is refused now. */
+  readonly refusedNow: number;
+  /** The first of them: by name, with their faults. An older version may be in effect (`kept`). */
   readonly refused: readonly { readonly name: string; readonly faults: readonly string[]; readonly kept: boolean }[];
 }
 

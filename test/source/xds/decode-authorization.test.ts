@@ -156,11 +156,11 @@ test.each<[string, object, string[]]>([
     ],
   ],
 ])('a match with %s keeps the policy out', (_, match, faults) => {
-  expect(checkMatch(match)).toEqual({ ok: false, faults });
+  expect(checkMatch(match)).toMatchObject({ ok: false, faults });
 });
 
 test('a policy of another scope, action or extension is refused', () => {
-  expect(checkPolicy({ scope: 3, action: 2, extensions: [{ name: 'a' }] })).toEqual({
+  expect(checkPolicy({ scope: 3, action: 2, extensions: [{ name: 'a' }] })).toMatchObject({
     ok: false,
     faults: [
       'extensions[0]: "a" is not known, so what the policy means is not either',
@@ -172,8 +172,8 @@ test('a policy of another scope, action or extension is refused', () => {
 
 test('the name of the resource must be namespace and name', () => {
   const faults = ['name: "shop/a" is not the name of the resource'];
-  expect(check('authorization', 'a', { namespace: 'shop', name: 'a' })).toEqual({ ok: false, faults });
-  expect(check('authorization', 'shop/b', { namespace: 'shop', name: 'a' })).toEqual({ ok: false, faults });
+  expect(check('authorization', 'a', { namespace: 'shop', name: 'a' })).toMatchObject({ ok: false, faults });
+  expect(check('authorization', 'shop/b', { namespace: 'shop', name: 'a' })).toMatchObject({ ok: false, faults });
 });
 
 test('ports count packed and one by one, and faults of both are told', () => {
@@ -181,7 +181,7 @@ test('ports count packed and one by one, and faults of both are told', () => {
   const match = '48 50 48 bb 03 4a 05 90 3f 80 80 04';
   const body = `0a 01 61 12 01 62 2a 10 0a 0e 12 0c ${match}`;
   const raw = resource('authorization', 'b/a', bytesOf(body));
-  expect(openDecoder().check('authorization', raw)).toEqual({
+  expect(openDecoder().check('authorization', raw)).toMatchObject({
     ok: false,
     faults: [`${at}.destination_ports[3]: 65536, must be at most 65535`],
   });
@@ -189,4 +189,55 @@ test('ports count packed and one by one, and faults of both are told', () => {
   expect(openDecoder().check('authorization', good)).toMatchObject({
     change: { policy: { rules: [[[{ destinationPorts: [80, 443, 8080, 65535] }]]] } },
   });
+});
+
+const tooMany = { scope: 'WORKLOAD_SELECTOR', rules: [{ clauses: [pairs(129), pairs(128)] }] };
+/** A clause of so many alternatives. */
+function pairs(count: number) {
+  const match = (i: number) => ({
+    destinationPorts: [80],
+    sourceIps: [{ address: Buffer.from([10, 0, 0, i]), length: 32 }],
+  });
+  return { matches: Array.from({ length: count }, (_, i) => match(i)) };
+}
+
+test('a policy of too many conjunctions is refused', () => {
+  const faults = ['rules: 16512 conjunctions, must be at most 16384'];
+  expect(checkPolicy(tooMany)).toMatchObject({ ok: false, faults });
+  expect(checkPolicy({ rules: [{ clauses: [pairs(128), pairs(128)] }] })).toMatchObject({ ok: true });
+});
+
+/** Each with an action that nobody knows. */
+test.each([
+  ['the scope that it says', { scope: 'WORKLOAD_SELECTOR' }, 'selector'],
+  ['the whole mesh, when it says no scope', {}, 'global'],
+  ['its namespace, when nobody knows the scope that it says', { scope: 7 }, 'namespace'],
+])('a policy that is refused closes %s', (_name, more, scope) => {
+  const checked = checkPolicy({ action: 5, ...more });
+  expect(checked).toMatchObject({
+    ok: false,
+    closing: { name: 'only-web', namespace: 'shop', scope, action: 'deny', rules: [[]], dryRun: false },
+  });
+});
+
+test('what cannot be read at all closes the namespace of its name, or the mesh when that is the root one', () => {
+  const decoder = openDecoder();
+  const closing = (name: string, body: string) => {
+    const checked = decoder.check('authorization', resource('authorization', name, bytesOf(body)));
+    return checked.ok ? undefined : checked.closing;
+  };
+  expect(closing('shop/a', 'ff ff')).toMatchObject({ scope: 'namespace', namespace: 'shop', name: 'a' });
+  expect(closing('istio-system/a', 'ff ff')).toMatchObject({ scope: 'global' });
+  expect(closing('a', 'ff ff')).toMatchObject({ scope: 'global', namespace: '', name: 'a' });
+  // Cut short within the rules: what came before them counts.
+  expect(closing('b/a', '0a 01 61 12 01 62 18 02 2a 10')).toMatchObject({ scope: 'selector', namespace: 'b' });
+  // Another name than the resource has, and another namespace.
+  expect(closing('b/c', '0a 01 61 12 01 62 18 02')).toMatchObject({ scope: 'namespace', namespace: 'b', name: 'c' });
+  expect(closing('d/a', '0a 01 61 12 01 62 18 02')).toMatchObject({ scope: 'global', namespace: 'd', name: 'a' });
+  const other = { ...resource('authorization', 'b/a', bytesOf('')), typeUrl: 'x' };
+  expect(decoder.check('authorization', other)).toMatchObject({ ok: false, closing: { scope: 'namespace' } });
+});
+
+test('a dry run that is refused closes nothing', () => {
+  expect(checkPolicy({ action: 5, dryRun: true })).toEqual({ ok: false, faults: ['action: unknown value 5'] });
 });

@@ -2,7 +2,7 @@
 // The protocol on demand, by tables.
 import { expect, test } from 'vitest';
 import type { Session } from '../../../src/source/xds/session.ts';
-import { begin, node, open, response, take, texts } from './session-parts.ts';
+import { begin, done, node, open, response, take, texts } from './session-parts.ts';
 
 const onDemand = { onDemand: true };
 const subscribe = (...names: string[]) => ({ type: 'address', subscribe: names });
@@ -139,7 +139,7 @@ test('but not for ever', () => {
   session.want(['/10.0.0.1']);
   open(session);
   take(session, response('address', 'n1', ['a@1']));
-  expect(session.stopWaiting()).toBeUndefined();
+  expect(done(session.stopWaiting())).toBeUndefined();
   expect(texts(take(session, response('authorization', 'n2')).changes)).toEqual(['+workload a']);
 
   const other = begin(onDemand);
@@ -147,8 +147,8 @@ test('but not for ever', () => {
   open(other);
   take(other, response('address', 'n1', ['a@1']));
   take(other, response('authorization', 'n2'));
-  expect(texts(other.stopWaiting())).toEqual(['+workload a']);
-  expect(other.stopWaiting()).toBeUndefined();
+  expect(texts(done(other.stopWaiting()))).toEqual(['+workload a']);
+  expect(done(other.stopWaiting())).toBeUndefined();
 });
 
 test('a resource that is refused is there all the same: asking again does not help', () => {

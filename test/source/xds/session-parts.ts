@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short ways to run a session by hand.
 import type { Change } from '../../../src/mesh/model.ts';
+import type { Policy } from '../../../src/mesh/policy.ts';
+import { closingPolicy } from '../../../src/source/xds/closing.ts';
 import { openSession, type Session, type SessionOptions, type Taken } from '../../../src/source/xds/session.ts';
 import {
   type Checked,
@@ -47,7 +49,14 @@ export function response(
 
 /** Stands for the decoder: the version says whether a resource is good. */
 export function check(type: TypeName, raw: RawResource): Checked {
-  if (raw.version.includes('!')) return { ok: false, faults: [`${raw.version} is bad`, 'so is this'] };
+  if (raw.version.includes('!')) {
+    const faults = [`${raw.version} is bad`, 'so is this'];
+    return {
+      ok: false,
+      faults,
+      ...(type === 'authorization' && { closing: closingPolicy(raw.name, undefined, faults) }),
+    };
+  }
   const fake = { name: raw.name, namespace: '' };
   const change = (
     type === 'authorization'
@@ -69,7 +78,14 @@ export function takeAndAnswer(session: Session, given: Response): { taken: Taken
   return { taken, sent: taken.answer ? session.answer(taken.answer) : [] };
 }
 
-/** "+workload a", "-service b". */
+/** Nothing came for a while. */
+export const settle = (session: Session, type: TypeName = 'address'): Taken => done(session.settle(type));
+
+export function refusedOf(session: Session) {
+  return session.status().flatMap(({ refused }) => refused);
+}
+
+/** "+workload a", "-service b", "+policy shop/c closes", "+policy d stale". */
 export function texts(changes: readonly Change[] | undefined): string[] | undefined {
   return changes?.map(textOf);
 }
@@ -81,7 +97,7 @@ function textOf(change: Change): string {
     case 'put-service':
       return `+service ${change.service.name}`;
     case 'put-policy':
-      return `+policy ${change.policy.name}`;
+      return `+policy ${policyText(change.policy)}`;
     case 'remove-workload':
       return `-workload ${change.uid}`;
     case 'remove-service':
@@ -89,6 +105,11 @@ function textOf(change: Change): string {
     case 'remove-policy':
       return `-policy ${change.key}`;
   }
+}
+
+function policyText({ namespace, name, fault }: Policy): string {
+  const key = namespace === '' ? name : `${namespace}/${name}`;
+  return fault ? `${key} ${fault.kind === 'refused' ? 'closes' : fault.kind}` : key;
 }
 
 /** A session whose first stream has told these addresses and no policy. */

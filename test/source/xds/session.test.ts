@@ -2,7 +2,19 @@
 // The protocol by tables: what is answered, held, refused and reported.
 import { expect, test } from 'vitest';
 import { maxNackBytes, nackMessage } from '../../../src/source/xds/nack.ts';
-import { begin, node, open, response, started, take, takeAndAnswer, texts } from './session-parts.ts';
+import { most, openRefusedList } from '../../../src/source/xds/refused-list.ts';
+import {
+  begin,
+  node,
+  open,
+  refusedOf,
+  response,
+  settle,
+  started,
+  take,
+  takeAndAnswer,
+  texts,
+} from './session-parts.ts';
 
 const ack = (type: string, nonce: string) => ({ type, nonce });
 const versionsOf = (requests: ReturnType<typeof open>) =>
@@ -153,7 +165,7 @@ test.each(tables)('a response: $name', ({ before, resources, removed, changes, h
   const { taken, sent } = takeAndAnswer(session, response('address', 'n3', resources, removed));
   expect(texts(taken.changes)).toEqual(changes);
   expect(sent).toEqual([{ ...ack('address', 'n3'), ...(nack !== undefined && { error: { code: 3, message: nack } }) }]);
-  const kept = [...session.refused].map((r) => (r.kept ? `${r.name} (an older one is kept)` : r.name));
+  const kept = refusedOf(session).map((r) => (r.kept ? `${r.name} (an older one is kept)` : r.name));
   expect(kept).toEqual(refused ?? []);
   session.close();
   expect(versionsOf(open(session))).toEqual([held, {}]);
@@ -164,17 +176,7 @@ test('a resource is refused until it is good, or gone', () => {
   take(session, response('address', 'n3', ['a@2!', 'b@1!', 'c@1!']));
   expect(session.status()[0]).toMatchObject({ held: 1, rejected: 3, refused: [{ name: 'a', kept: true }, {}, {}] });
   take(session, response('address', 'n4', ['a@3'], ['b']));
-  expect([...session.refused].map(({ name }) => name)).toEqual(['c']);
-});
-
-test('after a reconnect only what is refused again counts as refused', () => {
-  const session = started(['a@1']);
-  take(session, response('address', 'n3', ['a@2!', 'b@1!', 'c@1!']));
-  session.close();
-  open(session);
-  expect([...session.refused].map(({ name }) => name)).toEqual(['a', 'b', 'c']);
-  take(session, response('address', 'n4', ['a@2!']));
-  expect([...session.refused].map(({ name }) => name)).toEqual(['a']);
+  expect(refusedOf(session).map(({ name }) => name)).toEqual(['c']);
 });
 
 test('policies are removed by their key, and reported without version', () => {
@@ -218,6 +220,7 @@ test('what came is counted', () => {
       acks: 0,
       nacks: 1,
       rejected: 1,
+      refusedNow: 1,
       refused: [{ name: 'b', faults: ['! is bad', 'so is this'], kept: false }],
     },
     {
@@ -231,27 +234,45 @@ test('what came is counted', () => {
       acks: 1,
       nacks: 0,
       rejected: 0,
+      refusedNow: 0,
       refused: [],
     },
   ]);
 });
 
-test('versions for which a request has no room: what does not come again is gone', () => {
-  const session = started(['aa@1', 'bb@1', 'cc@1', 'dd@1'], { maxVersionBytes: 30 });
-  session.close();
-  expect(versionsOf(open(session))[0]).toEqual({ aa: '1', bb: '1' });
-  // Of those reported the server says what changed; of the others it sends all there are.
-  const { changes } = take(session, response('address', 'n3', ['cc@1'], ['bb']));
-  expect(texts(changes)).toEqual(['+workload cc', '-workload bb', '-workload dd']);
-  expect(texts(take(session, response('address', 'n4', ['ee@1'])).changes)).toEqual(['+workload ee']);
+test('one type says nothing while the other changes: only what is there is kept', () => {
+  const session = begin();
+  open(session);
+  for (let i = 0; i < 1000; i++) {
+    take(session, response('address', `n${i}`, [`a${i}@1`, 'b@1'], i > 0 ? [`a${i - 1}`] : []));
+  }
+  const { changes } = take(session, response('authorization', 'p'));
+  expect(texts(changes)?.toSorted()).toEqual(['+workload a999', '+workload b']);
 });
 
-test('a refused resource for which there was no room stays: the server has it', () => {
-  const session = started(['aa@1', 'bb@1'], { maxVersionBytes: 15 });
+test('however many are refused, the list of them stays short', () => {
+  const session = started([]);
+  const count = most.names + 50;
+  const bad = Array.from({ length: count }, (_, i) => `a${i}@!`);
+  take(session, response('address', 'n3', bad));
+  const [status] = session.status();
+  expect([status?.refusedNow, status?.refused.length]).toEqual([count, most.listed]);
+  take(session, response('address', 'n4', ['a0@1'], ['a1']));
+  expect(session.status()[0]?.refusedNow).toBe(count - 2);
   session.close();
   open(session);
-  expect(texts(take(session, response('address', 'n3', ['bb@2!'])).changes)).toEqual([]);
-  expect(session.held).toBe(2);
+  take(session, response('address', 'n5', ['a2@!']));
+  settle(session);
+  expect(session.status()[0]?.refusedNow).toBe(1);
+});
+
+test('faults of what is refused are told in short', () => {
+  const list = openRefusedList();
+  list.add({ name: 'a', faults: Array.from({ length: 12 }, () => 'x'.repeat(400)), kept: false });
+  const [told] = list.listed();
+  expect(told?.faults).toHaveLength(11);
+  expect(told?.faults.at(-1)).toBe('and 2 more');
+  expect(told?.faults[0]).toHaveLength(301);
 });
 
 test('the text of a NACK is cut', () => {

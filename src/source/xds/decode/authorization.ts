@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // istio.security.Authorization -> a policy of the model. Rules, clauses and matches stay as they are, empty ones too: each means something.
 // What cannot be known is a fault, so that no policy allows more than it says.
-import type { Change } from '../../../mesh/model.ts';
+import { conjunctionCount, maxConjunctions } from '../../../mesh/conjunction.ts';
 import {
   type AddressMatch,
   type Clause,
@@ -52,11 +52,19 @@ const extensionFields: FieldNames = { 1: 'name', 2: 'config' };
 const scopes = ['global', 'namespace', 'selector'] as const;
 const actions = ['allow', 'deny'] as const;
 
-/** Reads the message; what it returns counts only without faults. `name`: of the resource, which must be that of the policy. */
-export function readAuthorization(reader: Reader, name: string): Change {
+export interface ReadPolicy {
+  /** Counts only without faults. */
+  readonly policy: Policy;
+  /** With faults: what it may hold for, as far as it can be told; undefined: it would not be enforced anyway. */
+  readonly reach: { readonly scope: Policy['scope'] | undefined } | undefined;
+}
+
+/** `name`: of the resource, which must be that of the policy. */
+export function readAuthorization(reader: Reader, name: string): ReadPolicy {
   let ownName = '';
   let namespace = '';
   let scope = 0;
+  let saysScope = false;
   let action = 0;
   let dryRun = false;
   let extensions = 0;
@@ -72,6 +80,7 @@ export function readAuthorization(reader: Reader, name: string): Change {
         break;
       case (3 << 3) | 0:
         scope = reader.int32();
+        saysScope = !reader.broken;
         break;
       case (4 << 3) | 0:
         action = reader.int32();
@@ -89,9 +98,11 @@ export function readAuthorization(reader: Reader, name: string): Change {
         reader.other(tag, policyFields);
     }
   }
-  const knownScope = scopes[scope];
+  // What is left out is the first one, but not where the message is broken off.
+  const isWhole = !reader.broken;
+  const knownScope = saysScope || isWhole ? scopes[scope] : undefined;
   const knownAction = actions[action];
-  if (knownScope === undefined) reader.fault('scope', `unknown value ${scope}`);
+  if (scopes[scope] === undefined) reader.fault('scope', `unknown value ${scope}`);
   if (knownAction === undefined) reader.fault('action', `unknown value ${action}`);
   const policy: Policy = {
     name: ownName,
@@ -101,10 +112,15 @@ export function readAuthorization(reader: Reader, name: string): Change {
     rules,
     dryRun,
   };
-  if (policyKey(policy) !== name) {
-    reader.fault('name', `${quote(policyKey(policy))} is not the name of the resource`);
+  const conjunctions = conjunctionCount(policy);
+  if (isWhole && conjunctions > maxConjunctions) {
+    reader.fault('rules', `${conjunctions} conjunctions, must be at most ${maxConjunctions}`);
   }
-  return { kind: 'put-policy', policy };
+  if (policyKey(policy) === name) return { policy, reach: isWhole && dryRun ? undefined : { scope: knownScope } };
+  reader.fault('name', `${quote(policyKey(policy))} is not the name of the resource`);
+  // Whichever name is meant: its namespace, and the mesh where that is not sure either.
+  const elsewhere = namespace !== '' && !name.startsWith(`${namespace}/`);
+  return { policy, reach: { scope: elsewhere || knownScope === 'global' ? 'global' : undefined } };
 }
 
 function readRule(reader: Reader, index: number): Rule {

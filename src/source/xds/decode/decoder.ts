@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A resource as it came -> what it changes in the model, or everything that is wrong with it. Never throws, whatever the bytes are.
+import type { Policy } from '../../../mesh/policy.ts';
+import { closingPolicy } from '../closing.ts';
 import { type Checked, type RawResource, type TypeName, typeUrls } from '../types.ts';
 import { Addresses } from './address.ts';
 import { readAuthorization } from './authorization.ts';
@@ -17,12 +19,23 @@ export function openDecoder(): Decoder {
   return {
     check(type, raw) {
       if (raw.typeUrl !== typeUrls[type]) {
-        return { ok: false, faults: [`type URL ${quote(raw.typeUrl)}, must be "${typeUrls[type]}"`] };
+        const faults = [`type URL ${quote(raw.typeUrl)}, must be "${typeUrls[type]}"`];
+        return type === 'address' ? { ok: false, faults } : refused(raw.name, undefined, faults);
       }
       reader.open(raw.bytes, raw.start, raw.end);
-      const change = type === 'address' ? addresses.read(reader, raw.name) : readAuthorization(reader, raw.name);
+      if (type === 'authorization') {
+        const { policy, reach } = readAuthorization(reader, raw.name);
+        const faults = reader.close();
+        if (faults.length === 0) return { ok: true, change: { kind: 'put-policy', policy } };
+        return reach ? refused(raw.name, reach.scope, faults) : { ok: false, faults };
+      }
+      const change = addresses.read(reader, raw.name);
       const faults = reader.close();
       return faults.length === 0 && change !== undefined ? { ok: true, change } : { ok: false, faults };
     },
   };
+}
+
+function refused(name: string, scope: Policy['scope'] | undefined, faults: readonly string[]): Checked {
+  return { ok: false, faults, closing: closingPolicy(name, scope, faults) };
 }
