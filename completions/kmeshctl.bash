@@ -16,14 +16,14 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --bpffs | --cgroup-root | --cluster-id | --config | --filter | --from | --heal-interval | --instance-ip | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --network | --node | --on-miss | --output | --pid | --pod | --root | --run-dir | --target | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -o)
+      --authz-host-probes | --bpffs | --cgroup-root | --cluster-id | --config | --expect | --filter | --from | --heal-interval | --instance-ip | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --root | --run-dir | --target | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -o)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
       -*) ;;
       *)
         case "$path:$word" in
-          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:check' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
             path="${path:+$path }$word"
             ;;
           *) ((++count)) ;;
@@ -48,6 +48,9 @@ _kmeshctl() {
       'unenroll:--workload') : ;;
       'exec:--workload') : ;;
       'exec:--netns') kind=file ;;
+      'authz check:--expect') kind=file ;;
+      'authz check:--from') : ;;
+      'authz check:--to') : ;;
       'agent:--xds') : ;;
       'agent:--config') kind=file ;;
       'agent:--xds-root-cert') kind=file ;;
@@ -59,6 +62,8 @@ _kmeshctl() {
       'agent:--pod') : ;;
       'agent:--instance-ip') : ;;
       'agent:--node') : ;;
+      'agent:--authz-host-probes') words='allow deny' ;;
+      'agent:--on-bad-policy') words='keep close' ;;
       'agent:--log-level') words='trace debug info warn error fatal silent' ;;
       'agent:--heal-interval') : ;;
       'agent:--metrics') : ;;
@@ -91,6 +96,8 @@ _kmeshctl() {
       'install:--pod') : ;;
       'install:--instance-ip') : ;;
       'install:--node') : ;;
+      'install:--authz-host-probes') words='allow deny' ;;
+      'install:--on-bad-policy') words='keep close' ;;
       'install:--log-level') words='trace debug info warn error fatal silent' ;;
       'install:--heal-interval') : ;;
       'install:--metrics') : ;;
@@ -119,7 +126,9 @@ _kmeshctl() {
       'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'exec') words='--workload --netns -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'authz') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'authz check') words='--expect --from --to --strict --strict-l7-deny -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -129,7 +138,7 @@ _kmeshctl() {
       'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -137,14 +146,16 @@ _kmeshctl() {
     esac
   elif [[ $kind == none || -n $after ]]; then
     case "$path:$count" in
-      ':0') words='load unload upgrade status check enroll unenroll enrolled exec agent validate log dump explain install uninstall version completion demo' ;;
+      ':0') words='load unload upgrade status check enroll unenroll enrolled exec authz agent validate log dump explain install uninstall version completion demo' ;;
       'enroll:'0) kind=directory ;;
       'unenroll:'0) kind=directory ;;
       'exec:'*) kind=command ;;
+      'authz:0') words='check' ;;
+      'authz check:'*) kind=file ;;
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;
       'dump:0') words='maps services workloads config diff' ;;
-      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses enrolment name' ;;
+      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent enrolment name' ;;
       'completion:'0) words='bash zsh fish' ;;
     esac
   fi

@@ -12,12 +12,12 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --bpffs --cgroup-root --cluster-id --config --filter --from --heal-interval --instance-ip --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --network --node --on-miss --output --pid --pod --root --run-dir --target --to --workload --xds --xds-root-cert --xds-server-name --xds-token -o
+            case --authz-host-probes --bpffs --cgroup-root --cluster-id --config --expect --filter --from --heal-interval --instance-ip --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --network --node --on-bad-policy --on-miss --output --pid --pod --root --run-dir --target --to --workload --xds --xds-root-cert --xds-server-name --xds-token -o
                 set skip yes
             case '-*'
             case '*'
                 switch "$path:$word"
-                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
+                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:check' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
                         set path (string trim "$path $word")
                 end
         end
@@ -42,6 +42,7 @@ complete -c kmeshctl -n '__kmeshctl_at ""' -a enroll -d 'put the processes of a 
 complete -c kmeshctl -n '__kmeshctl_at ""' -a unenroll -d 'take a cgroup out of the mesh'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a enrolled -d 'list what is enrolled, and connections older than their enrolment'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a exec -d 'run a command inside the mesh'
+complete -c kmeshctl -n '__kmeshctl_at ""' -a authz -d 'say who may connect to whom, and whether that is enforced'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a agent -d 'keep the kernel as the configuration says'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a validate -d 'say what the agent would say of configuration files'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a log -d 'show or change how much the running agent logs'
@@ -80,6 +81,13 @@ complete -c kmeshctl -n '__kmeshctl_at "enrolled"' -l dry-run -d 'change nothing
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l workload -r -f -d 'the workload that the command is'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l netns -r -F -d 'network namespace: a name under /run/netns, or a path'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -f -a '(__fish_complete_command)'
+complete -c kmeshctl -n '__kmeshctl_at "authz"' -a check -d 'look over policies in files, and ask them who may connect to whom'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l expect -r -F -d 'file of cases; or allow or deny, for the question of --from and --to'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l from -r -f -d 'who connects: a workload, or an address'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l to -r -f -d 'to which workload and port'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l strict -d 'warnings fail, too'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l strict-l7-deny -d 'DENY rules that rest on HTTP attributes are refused, as with the flag of the agent'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -F
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where configuration is; - reads standard input once'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-plaintext -d 'speak to the control plane without TLS: port 15010 of istiod'
@@ -93,6 +101,9 @@ complete -c kmeshctl -n '__kmeshctl_at "agent"' -l network -r -f -d 'network tha
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l pod -r -f -d 'pod that the agent runs as, for the control plane (default: $POD_NAMESPACE, $POD_NAME)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l instance-ip -r -f -d 'address of the agent, for the control plane (default: $INSTANCE_IP)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l authz-host-probes -r -f -a 'allow deny' -d 'connections from this node\'s own addresses, as the kubelet\'s probes: allow lets them pass, deny judges them as others'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l on-bad-policy -r -f -a 'keep close' -d 'a policy whose last version is refused: keep the one before, or close what it holds for'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l strict-l7-deny -d 'close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'
@@ -111,7 +122,7 @@ complete -c kmeshctl -n '__kmeshctl_at "dump"' -a diff -d 'compare what the agen
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l raw -d 'keys and values as bytes in hex'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l filter -r -f -d 'only entries that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l limit -r -f -d 'at most so many entries of each map'
-complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses enrolment name'
+complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent enrolment name'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l filter -r -f -d 'only those that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l limit -r -f -d 'at most so many'
 complete -c kmeshctl -n '__kmeshctl_at "dump workloads"' -l filter -r -f -d 'only those that contain it'
@@ -138,6 +149,9 @@ complete -c kmeshctl -n '__kmeshctl_at "install"' -l network -r -f -d 'network t
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l pod -r -f -d 'pod that the agent runs as, for the control plane (default: $POD_NAMESPACE, $POD_NAME)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l instance-ip -r -f -d 'address of the agent, for the control plane (default: $INSTANCE_IP)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l node -r -f -d 'name of this node: its locality and node-local policies need it (default: the host\'s name)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l authz-host-probes -r -f -a 'allow deny' -d 'connections from this node\'s own addresses, as the kubelet\'s probes: allow lets them pass, deny judges them as others'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l on-bad-policy -r -f -a 'keep close' -d 'a policy whose last version is refused: keep the one before, or close what it holds for'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l strict-l7-deny -d 'close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'

@@ -26,6 +26,7 @@ _kmeshctl() {
         'unenroll:take a cgroup out of the mesh'
         'enrolled:list what is enrolled, and connections older than their enrolment'
         'exec:run a command inside the mesh'
+        'authz:say who may connect to whom, and whether that is enforced'
         'agent:keep the kernel as the configuration says'
         'validate:say what the agent would say of configuration files'
         'log:show or change how much the running agent logs'
@@ -50,6 +51,7 @@ _kmeshctl() {
         unenroll) _kmeshctl_unenroll ;;
         enrolled) _kmeshctl_enrolled ;;
         exec) _kmeshctl_exec ;;
+        authz) _kmeshctl_authz ;;
         agent) _kmeshctl_agent ;;
         validate) _kmeshctl_validate ;;
         log) _kmeshctl_log ;;
@@ -192,6 +194,51 @@ _kmeshctl_exec() {
     '*::CMD:_normal'
 }
 
+_kmeshctl_authz() {
+  local curcontext=$curcontext state state_descr line
+  local -A opt_args
+  _arguments -s -S -C \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:command:->command' \
+    '*::argument:->argument'
+  case $state in
+    command)
+      local -a names=(
+        'check:look over policies in files, and ask them who may connect to whom'
+      )
+      _describe command names
+      ;;
+    argument)
+      case $line[1] in
+        check) _kmeshctl_authz_check ;;
+      esac
+      ;;
+  esac
+}
+
+_kmeshctl_authz_check() {
+  _arguments -s -S \
+    '*--expect=[file of cases; or allow or deny, for the question of --from and --to]:value:_files' \
+    '--from=[who connects\: a workload, or an address]:value: ' \
+    '--to=[to which workload and port]:value: ' \
+    '--strict[warnings fail, too]' \
+    '--strict-l7-deny[DENY rules that rest on HTTP attributes are refused, as with the flag of the agent]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '*:FILE:_files'
+}
+
 _kmeshctl_agent() {
   _arguments -s -S \
     '--xds=[control plane to subscribe to (default without --config\: istiod.istio-system.svc\:15012)]:value: ' \
@@ -207,6 +254,9 @@ _kmeshctl_agent() {
     '--pod=[pod that the agent runs as, for the control plane (default\: $POD_NAMESPACE, $POD_NAME)]:value: ' \
     '--instance-ip=[address of the agent, for the control plane (default\: $INSTANCE_IP)]:value: ' \
     '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
+    '--authz-host-probes=[connections from this node'\''s own addresses, as the kubelet'\''s probes\: allow lets them pass, deny judges them as others]:value:(allow deny)' \
+    '--on-bad-policy=[a policy whose last version is refused\: keep the one before, or close what it holds for]:value:(keep close)' \
+    '--strict-l7-deny[close what a DENY policy holds for that rests on HTTP attributes, which are not judged here]' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
     '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \
@@ -296,7 +346,7 @@ _kmeshctl_dump_maps() {
     '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]' \
-    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses enrolment name)'
+    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent enrolment name)'
 }
 
 _kmeshctl_dump_services() {
@@ -382,6 +432,9 @@ _kmeshctl_install() {
     '--pod=[pod that the agent runs as, for the control plane (default\: $POD_NAMESPACE, $POD_NAME)]:value: ' \
     '--instance-ip=[address of the agent, for the control plane (default\: $INSTANCE_IP)]:value: ' \
     '--node=[name of this node\: its locality and node-local policies need it (default\: the host'\''s name)]:value: ' \
+    '--authz-host-probes=[connections from this node'\''s own addresses, as the kubelet'\''s probes\: allow lets them pass, deny judges them as others]:value:(allow deny)' \
+    '--on-bad-policy=[a policy whose last version is refused\: keep the one before, or close what it holds for]:value:(keep close)' \
+    '--strict-l7-deny[close what a DENY policy holds for that rests on HTTP attributes, which are not judged here]' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
     '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \

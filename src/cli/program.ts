@@ -8,6 +8,7 @@ export const program: Program = {
   summary: 'A sidecarless service mesh for a Linux node: eBPF data plane, one command-line tool.',
   version,
   topics: {
+    authz: { summary: 'say who may connect to whom, and whether that is enforced' },
     dump: { summary: 'print what the kernel holds and what the agent wants' },
   },
   commands,

@@ -43,7 +43,7 @@ export type Block =
 
 export type Blocks = Iterable<Block> | AsyncIterable<Block>;
 
-export type Group = 'Data plane' | 'Workloads' | 'Control plane' | 'Looking inside' | 'This tool';
+export type Group = 'Data plane' | 'Workloads' | 'Authorization' | 'Control plane' | 'Looking inside' | 'This tool';
 
 type DryRun<K> = K extends true ? { readonly dryRun: boolean } : unknown;
 

@@ -2,6 +2,7 @@
 // Every command, in the order help and docs show them.
 import type { Command } from '../spec.ts';
 import { agent } from './agent.ts';
+import { authzCheck } from './authz/check.ts';
 import { check } from './check.ts';
 import { completion } from './completion.ts';
 import { demo } from './demo.ts';
@@ -28,6 +29,7 @@ import { version } from './version.ts';
 export const commands: readonly Command[] = [
   ...[load, unload, upgrade, status, check],
   ...[enroll, unenroll, enrolled, exec],
+  ...[authzCheck],
   ...[agent, validate, log],
   ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
   ...[install, uninstall, version, completion, demo],

@@ -6,7 +6,8 @@ import type { Block, Tone } from '../spec.ts';
 
 type Report = Awaited<ReturnType<typeof validateConfig>>;
 
-function* findings(word: string, tone: Tone, list: Report['faults']): Generator<Block> {
+/** A line for each finding, with its place. */
+export function* findingLines(word: string, tone: Tone, list: Report['faults']): Generator<Block> {
   for (const { file, line, column, resource, field, reason } of list) {
     const place = line === 0 ? file : `${file}:${line}:${column}`;
     yield { kind: 'line', text: [place, word, resource, field, reason].filter((part) => part !== '').join(': '), tone };
@@ -14,8 +15,8 @@ function* findings(word: string, tone: Tone, list: Report['faults']): Generator<
 }
 
 export function* viewValidation({ files, objects, faults, warnings, ignored }: Report): Generator<Block> {
-  yield* findings('fault', 'bad', faults);
-  yield* findings('warning', 'warn', warnings);
+  yield* findingLines('fault', 'bad', faults);
+  yield* findingLines('warning', 'warn', warnings);
   for (const { what, count, first } of ignored) {
     const text = `ignored: ${what} (${count}, first at ${first.file}:${first.line}:${first.column})`;
     yield { kind: 'line', text, tone: 'dim' };
