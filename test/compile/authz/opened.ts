@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model that changes step by step, and what is compiled of it while every workload is a judged pod.
 import { type AuthzIndex, type AuthzInput, compilingAuthz, noAuthz } from '../../../src/compile/authz/compile.ts';
 import type { EnforcedPod, Enforcement } from '../../../src/compile/authz/enforcement.ts';
 import { type AuthzOptions, defaultAuthzOptions } from '../../../src/compile/authz/holding.ts';

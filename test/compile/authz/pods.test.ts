@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is compiled follows what is judged: nothing without pods, identities only while somebody asks, pods by name or address.
 import { describe, expect, test } from 'vitest';
 import { noAuthz, nothingAuthz } from '../../../src/compile/authz/compile.ts';
 import { noEnforcement } from '../../../src/compile/authz/enforcement.ts';
