@@ -41,7 +41,7 @@ export interface DemandOptions extends DemandSettings {
 }
 
 export interface DemandLimits {
-  /** Addresses that no service has: so many are remembered. */
+  /** Addresses that no service has, or that nobody has answered for: so many are remembered. */
   readonly unknown: number;
   /** Milliseconds between two questions about everything in use: control planes do not tell of new workloads of a service. */
   readonly refreshMs: number;
@@ -72,6 +72,8 @@ interface Wish {
   waiting: boolean;
   /** When it was dialled first; undefined: nobody waits. */
   readonly dialledAt: bigint | undefined;
+  /** In use before this agent: not forgotten before it is answered, or what the kernel holds of it would go. */
+  readonly heldBefore: boolean;
 }
 
 /** Reads what was in use before; the source is not to be opened earlier. */
@@ -97,6 +99,12 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
   const nameOf = (address: Address): string => `${network}/${address}`;
   const owners = (address: Address): readonly string[] => options.model().owners.get(address) ?? [];
 
+  const unwant = (names: readonly string[]): void => {
+    if (names.length === 0) return;
+    for (const name of names) due.delete(name);
+    source?.unwant(names);
+  };
+
   // What is asked again waits a little for more of its kind.
   const due = new Set<string>();
   let gathering: NodeJS.Timeout | undefined;
@@ -104,7 +112,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
     due.add(name);
     gathering ??= setTimeout(() => {
       gathering = undefined;
-      source?.again([...due]);
+      if (due.size > 0) source?.again([...due]);
       due.clear();
     }, limits.gatherMs).unref();
   };
@@ -127,15 +135,20 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
     });
   };
 
-  /** Forgets addresses that no service has, the oldest first, when there are too many. */
+  /**
+   * Forgets addresses that no service has, the oldest first, when there are too many. Those that wait for an answer count as well: while the
+   * control plane is away none comes. Whoever dials a forgotten one again has it asked for again.
+   */
   const sweep = (): void => {
-    const unknown = [...wishes].filter(([, { address, waiting }]) => !waiting && owners(address).length === 0);
+    const unknown = [...wishes].filter(
+      ([, { address, waiting, heldBefore }]) => !(waiting && heldBefore) && owners(address).length === 0,
+    );
     const gone = unknown.slice(0, Math.max(0, unknown.length - Math.ceil(limits.unknown * 0.75)));
     for (const [name] of gone) wishes.delete(name);
     sweepAt = wishes.size + Math.ceil(limits.unknown * 0.25);
     if (gone.length === 0) return;
     forgotten += gone.length;
-    source?.unwant(gone.map(([name]) => name));
+    unwant(gone.map(([name]) => name));
     write((plane) => plane.map('miss').delete(gone.map(([, { address }]) => address)));
   };
 
@@ -148,7 +161,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       const wish = wishes.get(name);
       if (!wish) {
         const dialledAt = state === missState.asked ? since_ns : undefined;
-        wishes.set(name, { address: addr, waiting: true, dialledAt });
+        wishes.set(name, { address: addr, waiting: true, dialledAt, heldBefore: false });
         fresh.push(name);
       } else if (!wish.waiting) {
         if (state === missState.asked) known.push(addr);
@@ -172,7 +185,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       if (workload !== '') now.add(`${clusterId}//Pod/${workload}`);
     const gone = [...pods].filter((uid) => !now.has(uid));
     source.want([...now].filter((uid) => !pods.has(uid)));
-    if (gone.length > 0) source.unwant(gone);
+    unwant(gone);
     pods = now;
   };
 
@@ -197,7 +210,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
     start(asked) {
       source = asked;
       for (const address of before.addresses)
-        wishes.set(nameOf(address), { address, waiting: true, dialledAt: undefined });
+        wishes.set(nameOf(address), { address, waiting: true, dialledAt: undefined, heldBefore: true });
       source.want([...services, ...wishes.keys()]);
       followPods();
       void run();
@@ -227,7 +240,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       for (const name of present) answer(name);
       for (const name of absent) answer(name);
       const gone = absent.filter((name) => services.delete(name));
-      if (gone.length > 0) source?.unwant(gone);
+      unwant(gone);
       mark(known);
       const now = clock();
       for (const at of waited) times.add(now - at);

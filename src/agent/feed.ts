@@ -64,10 +64,16 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
     const first = !started;
     started = true;
     const from = performance.now();
-    // Both go into the same batch.
-    const moved = view.follow(changes) ? reconciler.setView(view.view) : undefined;
-    const outcome = await (first ? reconciler.replaceAll(changes) : reconciler.submit(changes));
-    await moved;
+    let outcome: Outcome;
+    try {
+      // Both go into the same batch.
+      const moved = view.follow(changes) ? reconciler.setView(view.view) : undefined;
+      [outcome] = await Promise.all([first ? reconciler.replaceAll(changes) : reconciler.submit(changes), moved]);
+    } catch (fault) {
+      // Whoever told it tells it again, everything if it was the first time.
+      if (first) started = false;
+      throw fault;
+    }
     lastApply = {
       at: now(),
       milliseconds: performance.now() - from,
@@ -79,7 +85,8 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
   };
   const pass = (changes: readonly Change[]): Promise<void> => {
     const done = submit(changes);
-    under = Promise.all([under, done]);
+    // What fails is told to whoever waits for these changes, and to nobody else.
+    under = Promise.allSettled([under, done]);
     return done;
   };
 
@@ -87,6 +94,8 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
     if (!combination) return pass(changes);
     // Only putting together is done one after the other: what follows need not wait until this is in the kernel.
     const { done } = await turns.run(async () => {
+      // What was told first and did not come through is told again as a whole.
+      if (silent.has(place)) combination.clear(place);
       // Never given up, so that there is a result.
       const own = (await inSlices(combination.take(place, changes))) as readonly Change[];
       silent.delete(place);
@@ -107,8 +116,17 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
       if (!first && changes.length === 0) return;
       queue += changes.length;
       taken += changes.length;
-      await combined(place, changes);
-      queue -= changes.length;
+      try {
+        await combined(place, changes);
+      } catch (fault) {
+        if (first) {
+          spoken.delete(place);
+          silent.add(place);
+        }
+        throw fault;
+      } finally {
+        queue -= changes.length;
+      }
     },
     async settled() {
       await turns.idle();

@@ -18,6 +18,8 @@ export interface Origin {
 export interface Combination {
   /** What the source at `place` says, as changes of the whole: puts, then removals. */
   take(place: number, changes: readonly Change[]): Generator<undefined, readonly Change[]>;
+  /** Forgets what the source at `place` said. */
+  clear(place: number): void;
   /** Puts of all there is. */
   everything(): Generator<undefined, readonly Change[]>;
   /** Undefined: no source gives it. */
@@ -72,6 +74,10 @@ export function openCombination(names: readonly string[]): Combination {
         }
       }
       return [...puts, ...removals];
+    },
+
+    clear(place) {
+      for (const kind of kinds) held[place]?.[kind].clear();
     },
 
     *everything() {

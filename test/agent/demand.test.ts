@@ -208,15 +208,52 @@ test('addresses that no service has are forgotten, the oldest first, when there 
     await turns();
   }
   const { addresses, forgotten } = opened.status();
-  expect([addresses, forgotten]).toEqual([11, 3]);
+  expect([addresses, forgotten]).toEqual([10, 4]);
   const gone = wishes.filter(([kind]) => kind === 'unwant').flatMap(([, ...names]) => names);
-  expect(gone).toEqual([2, 4, 5].map((n) => `net/${address(n)}`));
+  expect(gone).toEqual([2, 4, 5, 6].map((n) => `net/${address(n)}`));
   expect(stateOf(address(2))).toBeUndefined();
   expect(stateOf(address(1))).toBe(missState.answered);
   // Asked for anew when it is dialled.
   wishes = [];
   await miss(address(2));
   expect(wishes[0]).toEqual(['want', `net/${address(2)}`]);
+});
+
+test('addresses that nobody answers for are forgotten, too: a control plane may be away for long', async () => {
+  plane.map('frontend').put([
+    [
+      { addr: '10.9.0.1', port: 80, protocol: 6 },
+      { backend_id: 1, tag: 1 },
+    ],
+  ]);
+  const opened = await open({ limits: { unknown: 8 } });
+  const address = (n: number) => `10.0.${n >> 8}.${n & 255}`;
+  for (let n = 1; n <= 400; n++) await miss(address(n));
+  const { addresses, waiting, forgotten } = opened.status();
+  expect(addresses).toBeLessThanOrEqual(12);
+  expect([waiting, addresses + forgotten]).toEqual([addresses, 401]);
+  expect(plane.map('miss').count()).toBe(addresses - 1);
+  // What the kernel holds from before is still asked for.
+  expect(wishes.filter(([kind, ...names]) => kind === 'unwant' && names.includes('net/10.9.0.1'))).toEqual([]);
+  // A late answer for one that is forgotten does no harm; dialled again it is asked for again.
+  opened.answered([], [`net/${address(1)}`]);
+  wishes = [];
+  await miss(address(1));
+  expect(wishes[0]).toEqual(['want', `net/${address(1)}`]);
+});
+
+test('what is let go of is not asked for again', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'setInterval', 'clearTimeout', 'clearInterval'] });
+  const opened = await open({ limits: { unknown: 4 } });
+  await miss('10.0.0.1');
+  opened.answered([], ['net/10.0.0.1']);
+  await turns();
+  plane.miss({ addr: '10.0.0.1', since_ns: 9n, state: missState.answered });
+  await turns();
+  await miss('10.0.0.2', '10.0.0.3', '10.0.0.4', '10.0.0.5', '10.0.0.6');
+  expect(wishes.at(-1)).toEqual(['unwant', 'net/10.0.0.1', 'net/10.0.0.2', 'net/10.0.0.3']);
+  vi.advanceTimersByTime(1000);
+  expect(wishes.filter(([kind]) => kind === 'again')).toEqual([]);
 });
 
 test('answers that cannot be written are told of; the next are written', async () => {

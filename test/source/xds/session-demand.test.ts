@@ -157,3 +157,37 @@ test('a resource that is refused is there all the same: asking again does not he
   const taken = take(session, response('address', 'n3', ['a@!=/10.0.0.1']));
   expect([[...taken.present], taken.absent]).toEqual([['a', '/10.0.0.1'], []]);
 });
+
+test('names count in the room of a request: what has none goes in further ones, before anything else', () => {
+  const maxRequestBytes = 2 * JSON.stringify(node).length + 60;
+  const session = begin({ ...onDemand, maxRequestBytes });
+  const names = Array.from({ length: 10 }, (_, i) => `/10.0.0.${i}`);
+  session.want(names);
+  const [first, second, ...more] = open(session);
+  expect([first?.subscribe, second?.type]).toEqual([['*', ...names.slice(0, 3)], 'authorization']);
+  expect(more.length).toBeGreaterThan(2);
+  expect(more.flatMap(({ subscribe }) => subscribe)).toEqual(names.slice(3));
+  expect(more.every((request) => request.type === 'address' && request.node === undefined)).toBe(true);
+  // Nothing is told before all of them are answered.
+  take(session, response('authorization', 'n1'));
+  expect(take(session, response('address', 'n2', [], names.slice(0, 3))).changes).toBeUndefined();
+  expect(take(session, response('address', 'n3', [], names.slice(3))).changes).toEqual([]);
+  // They take the room of versions.
+  session.close();
+  expect(open(session)[0]?.initialVersions).toBeUndefined();
+});
+
+test('many names at once go in several requests, each list in its turn', () => {
+  const session = begin({ ...onDemand, maxRequestBytes: 2 * JSON.stringify(node).length + 60 });
+  open(session);
+  const names = Array.from({ length: 100 }, (_, i) => `/10.0.0.${i}`);
+  const { requests } = session.want(names);
+  expect(requests.length).toBeGreaterThan(3);
+  expect(requests.flatMap(({ subscribe }) => subscribe)).toEqual(names);
+  const again = session.again(names).requests;
+  const taken = again.filter(({ unsubscribe }) => unsubscribe !== undefined);
+  expect(again.slice(0, taken.length)).toEqual(taken);
+  expect(taken.flatMap(({ unsubscribe }) => unsubscribe)).toEqual(names);
+  expect(again.slice(taken.length).flatMap(({ subscribe }) => subscribe)).toEqual(names);
+  expect(session.unwant(names).length).toBe(taken.length);
+});

@@ -146,3 +146,14 @@ test('a reconnect asks for everything that is wanted or held', async () => {
   await until(() => source.status().absent === 2);
   expect(store.offences).toEqual([]);
 });
+
+test('more names than a request can hold', async () => {
+  // A hostname may have 253 characters.
+  const names = Array.from({ length: 20_000 }, (_, i) => `shop/${'x'.repeat(240)}-${i}`);
+  const { store, listening } = await start({}, ['/10.0.0.1', ...names]);
+  await until(() => listening.news.length === 1);
+  expect(listening.state()).toEqual(['policy shop/deny', named('a')]);
+  expect(Math.max(...(store.server.streams[0]?.sizes ?? []))).toBeLessThan(4 * 1024 * 1024);
+  expect(listening.source.status()).toMatchObject({ demanded: names.length + 1, absent: names.length });
+  expect(store.offences).toEqual([]);
+});
