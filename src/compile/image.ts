@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Userland's exact picture of what the kernel holds: ids, ranges, and every entry by name.
 import type { ValueOfMap } from '../abi/maps.ts';
-import { type backendHeader, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
+import { type backendHeader, memberPolicyBits, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Address } from '../net/address.ts';
+import { type AuthzImage, type AuthzMap, authzFill, authzMaps, emptyAuthzImage } from './authz/image.ts';
 import { type IdTable, idTable } from './ids.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type RangeFill, type Ranges, rangesOf } from './ranges.ts';
@@ -57,8 +58,8 @@ export interface FrontendImage {
   readonly variants: ReadonlyMap<string, string>;
 }
 
-/** Maps with a size that can run out, as plans see them. `active` limits workload ids, `robin` and `backend` backend ids. */
-export const limitedMaps = [
+/** Maps with a size that can run out, as plans of services see them. `active` limits workload ids, `robin` and `backend` backend ids. */
+export const serviceMaps = [
   'frontend',
   'variant',
   'cidr',
@@ -70,7 +71,9 @@ export const limitedMaps = [
   'endpoint',
   'maglev',
 ] as const;
-export type LimitedMap = (typeof limitedMaps)[number];
+type ServiceMap = (typeof serviceMaps)[number];
+export const limitedMaps = [...serviceMaps, ...authzMaps] as const;
+export type LimitedMap = ServiceMap | AuthzMap;
 /** Maps whose entries are counted (the others are arrays: ids and ranges say what is used). */
 export type CountedMap = 'frontend' | 'variant' | 'cidr' | 'client' | 'name';
 
@@ -112,9 +115,11 @@ export interface Image {
   generation: number;
   /** Entries of the kernel that nothing explains. */
   stray: readonly DeleteOperation[];
+  /** What connections are judged by. */
+  readonly authz: AuthzImage;
 }
 
-export type Sizes = Readonly<Record<LimitedMap, number>>;
+export type Sizes = Readonly<Record<LimitedMap | 'authz_hit', number>>;
 export type IdTables = Readonly<Record<NameKind, IdTable>>;
 export type TakenRanges = readonly (readonly [start: number, length: number])[];
 
@@ -126,14 +131,19 @@ export function emptyIds(sizes: Sizes): IdTables {
     backend: idTable('backend', Math.min(sizes.backend, sizes.robin)),
     namespace: idTable('namespace', sizes.name + 1),
     identity: idTable('identity', sizes.name + 1),
-    policy: idTable('policy', sizes.name + 1),
+    policy: idTable('policy', Math.min(sizes.name + 1, 2 ** memberPolicyBits)),
   };
 }
 
 /** A picture of maps of these sizes without entries, but for names and ranges that are taken. Slot 0 of `endpoint` is never used. */
 export function emptyImage(
   sizes: Sizes,
-  taken: { readonly ids?: IdTables; readonly endpointRanges?: TakenRanges; readonly maglevRanges?: TakenRanges } = {},
+  taken: {
+    readonly ids?: IdTables;
+    readonly endpointRanges?: TakenRanges;
+    readonly maglevRanges?: TakenRanges;
+    readonly authz?: AuthzImage;
+  } = {},
 ): Image {
   return {
     sizes,
@@ -150,6 +160,7 @@ export function emptyImage(
     onMiss: 'off',
     generation: 0,
     stray: [],
+    authz: taken.authz ?? emptyAuthzImage(sizes),
   };
 }
 
@@ -224,7 +235,7 @@ export interface MapFill {
 
 /** How full each map is that can run out. Array maps of ids: the ids that are not free. */
 export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
-  const counted = (map: LimitedMap, used: number): MapFill => {
+  const counted = (map: ServiceMap, used: number): MapFill => {
     const size = image.sizes[map];
     return { used, size, fragmentation: 0, largestFree: Math.max(0, size - used) };
   };
@@ -247,6 +258,7 @@ export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
     active: counted('active', image.ids.workload.size + 1),
     endpoint: ranged(image.endpointRanges.fill()),
     maglev: ranged(image.maglevRanges.fill()),
+    ...authzFill(image.authz),
   };
 }
 

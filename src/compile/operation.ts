@@ -2,10 +2,14 @@
 // Ordered kernel operations: what plan returns and an executor carries out.
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import type { backendHeader } from '../abi/structs.ts';
+import type { AuthzMap } from './authz/image.ts';
 
 type Header = ReturnType<typeof backendHeader.decode>;
 
-/** Maps that the agent writes; `endpoint` slots may hold a header. Of `active` it clears the counts of ids that are released. */
+/**
+ * Maps that the agent writes; `endpoint` slots may hold a header. Of `active`, `authz_hit` and `denial_limit` it clears the counts of ids
+ * that are released.
+ */
 export type PlannedMap =
   | 'name'
   | 'maglev'
@@ -16,7 +20,10 @@ export type PlannedMap =
   | 'cidr'
   | 'client'
   | 'setting'
-  | 'active';
+  | 'active'
+  | AuthzMap
+  | 'authz_hit'
+  | 'denial_limit';
 
 export type PutOperation = {
   [M in PlannedMap]: {
@@ -43,4 +50,10 @@ export interface GraceOperation {
   readonly kind: 'grace';
 }
 
+/** Write the time into authz_state: handshakes that began before are judged once more. */
+export interface StampOperation {
+  readonly kind: 'stamp';
+}
+
 export type Operation = PutOperation | DeleteOperation | GraceOperation;
+export type AuthzOperation = PutOperation | DeleteOperation | StampOperation;

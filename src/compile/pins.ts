@@ -2,7 +2,7 @@
 // The pinned maps as reading an image needs them.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Steps } from '../mesh/steps.ts';
-import { type Header, type LimitedMap, limitedMaps } from './image.ts';
+import { type Header, limitedMaps, type Sizes } from './image.ts';
 
 /** What reading needs of a data plane. */
 export interface Pins {
@@ -37,6 +37,7 @@ export function* eachEntry<M extends MapName>(
 }
 
 /** Sizes of the maps that can run out. */
-export function sizesOf(pins: Pins): Readonly<Record<LimitedMap, number>> {
-  return Object.fromEntries(limitedMaps.map((map) => [map, pins.map(map).maxEntries])) as Record<LimitedMap, number>;
+export function sizesOf(pins: Pins): Sizes {
+  const all = [...limitedMaps, 'authz_hit'] as const;
+  return Object.fromEntries(all.map((map) => [map, pins.map(map).maxEntries])) as Sizes;
 }

@@ -9,8 +9,8 @@ import {
   type FrontendImage,
   type Image,
   type LimitedMap,
-  limitedMaps,
   nameKinds,
+  serviceMaps,
 } from './image.ts';
 import { partCountOf } from './names.ts';
 import type { Step } from './plan-steps.ts';
@@ -80,9 +80,9 @@ export interface PlanDraft {
 }
 
 /** Where each map stands in a list of counts: begin() and end() go through them for every unit. */
-const position = Object.fromEntries(limitedMaps.map((map, i) => [map, i])) as Record<LimitedMap, number>;
+const position = Object.fromEntries(serviceMaps.map((map, i) => [map, i])) as Record<LimitedMap, number>;
 type Counts = number[];
-const zeros = (): Counts => limitedMaps.map(() => 0);
+const zeros = (): Counts => serviceMaps.map(() => 0);
 const more = (counts: Counts, map: LimitedMap, by = 1): void => {
   const at = position[map];
   counts[at] = (counts[at] as number) + by;
@@ -179,7 +179,7 @@ export function draftPlan(image: Image): PlanDraft {
       for (let i = 0; i < needed.length && !short; i++) {
         const need = needed[i] as number;
         if (need === 0) continue;
-        const map = limitedMaps[i] as LimitedMap;
+        const map = serviceMaps[i] as LimitedMap;
         const free = freeIn(map);
         if (need > free) short = { map, needed: need, free: Math.max(0, free) };
       }

@@ -23,7 +23,7 @@ export interface ReleasePlan {
 export function idleIds(image: Image, inUse: IdsInUse): NumberedId[] {
   const found: NumberedId[] = [];
   // Ids of strays are idle too, but the strays are still there.
-  if (image.stray.length > 0) return found;
+  if (image.stray.length + image.authz.stray.length > 0) return found;
   for (const kind of nameKinds) {
     for (const id of image.ids[kind].idle()) {
       if (kind === 'workload' && inUse.workloads.has(id)) continue;
@@ -37,12 +37,17 @@ export function idleIds(image: Image, inUse: IdsInUse): NumberedId[] {
 /** The release of these idle ids. Does not change `image`. */
 export function planRelease(image: Image, ids: readonly NumberedId[]): ReleasePlan {
   const counts: DeleteOperation[] = [];
+  const limits: DeleteOperation[] = [];
   const names: DeleteOperation[] = [];
   for (const [kind, id] of ids) {
     const name = image.ids[kind].nameOf(id);
     const about = name === undefined ? `${kind} id ${id}` : `${kind} "${name}"`;
     // Before the name: a count that was left over must not be the next workload's.
     if (kind === 'workload') counts.push({ kind: 'delete', map: 'active', key: id, about });
+    if (kind === 'policy' && id < image.sizes.authz_hit) {
+      counts.push({ kind: 'delete', map: 'authz_hit', key: id, about });
+      limits.push({ kind: 'delete', map: 'denial_limit', key: id, about });
+    }
     if (name === undefined) continue;
     const parts = partCountOf(name);
     // Part 0 first: without it the rest counts as no name.
@@ -52,7 +57,7 @@ export function planRelease(image: Image, ids: readonly NumberedId[]): ReleasePl
   }
   return {
     // By map, so that each goes in one batch.
-    ops: [...counts, ...names],
+    ops: [...counts, ...limits, ...names],
     commit() {
       for (const [kind, id] of ids) image.ids[kind].release(id);
       image.counts.name -= names.length;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named ranges as entries of a longest-prefix trie: each with every named range that takes it in, so that the longest match tells all of them.
-import { writeAddress } from '../../net/address.ts';
+import { type Address, writeAddress } from '../../net/address.ts';
 import { addressBits, coversMapped, parseCidr } from '../../net/cidr.ts';
 
 /** One entry: the first `prefix` bits of the 16-byte address. */
 export interface RangeEntry {
+  /** The first one, host bits zero. */
+  readonly address: Address;
   readonly bytes: Uint8Array;
   readonly prefix: number;
   /** Texts of the named ranges that hold every address whose longest match this is. */
@@ -13,6 +15,7 @@ export interface RangeEntry {
 
 interface Named {
   readonly text: string;
+  readonly address: Address;
   readonly bytes: Uint8Array;
   readonly prefix: number;
   readonly v4: boolean;
@@ -25,7 +28,7 @@ function namedOf(text: string): Named {
   const bytes = new Uint8Array(16);
   writeAddress(range.address, bytes);
   const v4 = addressBits(range.address) === 32;
-  return { text, bytes, prefix: range.length + (v4 ? mappedPrefix : 0), v4 };
+  return { text, address: range.address, bytes, prefix: range.length + (v4 ? mappedPrefix : 0), v4 };
 }
 
 function compare(a: Named, b: Named): number {
@@ -54,13 +57,13 @@ export function rangeEntries(texts: Iterable<string>): RangeEntry[] {
   for (const v4 of [true, false]) {
     const around: (RangeEntry & { readonly chain: readonly string[] })[] = [];
     // An outer range sorts before what lies in it.
-    for (const { text, bytes, prefix } of all.filter((named) => named.v4 === v4).sort(compare)) {
+    for (const { text, address, bytes, prefix } of all.filter((named) => named.v4 === v4).sort(compare)) {
       for (;;) {
         const last = around.at(-1);
         if (last === undefined || (last.prefix <= prefix && samePrefix(last.bytes, bytes, last.prefix))) break;
         around.pop();
       }
-      const entry = { bytes, prefix, chain: [...(around.at(-1)?.chain ?? []), text] };
+      const entry = { address, bytes, prefix, chain: [...(around.at(-1)?.chain ?? []), text] };
       around.push(entry);
       out.push(entry);
     }
@@ -69,7 +72,7 @@ export function rangeEntries(texts: Iterable<string>): RangeEntry[] {
   if (spills && !out.some(({ bytes, prefix }) => prefix === mappedPrefix && isMapped(bytes))) {
     const bytes = new Uint8Array(16);
     writeAddress('0.0.0.0', bytes);
-    out.push({ bytes, prefix: mappedPrefix, chain: [] });
+    out.push({ address: '0.0.0.0', bytes, prefix: mappedPrefix, chain: [] });
   }
   return out;
 }

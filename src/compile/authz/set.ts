@@ -41,7 +41,13 @@ export interface PolicySet {
   /** By number. More may come when vectors are asked for; none changes or goes. */
   readonly vectors: readonly Vector[];
   /** What each value that is looked up leads to. Values that have no entry have the `base`. */
-  readonly identity: SetDimension & { readonly anonymous: number };
+  readonly identity: SetDimension & {
+    readonly anonymous: number;
+    /** Texts that are named whole, each with its attribute: "n=shop", "p=cluster.local/ns/shop/sa/cart", "a=shop/cart". */
+    readonly exact: readonly string[];
+    /** Others are compared with a part: any identity may have a vector of its own. */
+    readonly compares: boolean;
+  };
   readonly source: SetDimension & { readonly entries: readonly (RangeEntry & { readonly value: number })[] };
   readonly destination: SetDimension;
   readonly port: SetDimension & { readonly entries: ReadonlyMap<number, number> };
@@ -129,7 +135,12 @@ export function* compilingSet(members: readonly Member[]): Steps<PolicySet> {
     members: byBit,
     ends: ends as unknown as PolicySet['ends'],
     vectors: pool.vectors,
-    identity: { ...sizesOf(identity), anonymous: identity.vectorOf(atomsOf(undefined)) },
+    identity: {
+      ...sizesOf(identity),
+      anonymous: identity.vectorOf(atomsOf(undefined)),
+      exact: [...identity.atoms()].filter((atom) => atom[1] === '='),
+      compares: comparing(identity).length > 0,
+    },
     source: { ...sizesOf(source), entries },
     destination: sizesOf(destination),
     port: { ...sizesOf(port), entries: ports },
@@ -145,9 +156,14 @@ const sizesOf = ({ used, usual, base }: DimensionTable): SetDimension => ({ used
 /** True for every identity; those for which nothing else is have the base vector. */
 const presence = ['n+', 'p+'];
 
+/** Atoms that hold for texts with a beginning or an end. */
+function comparing(table: DimensionTable): string[] {
+  return [...table.atoms()].filter((atom) => atom[1] === '^' || atom[1] === '$');
+}
+
 /** The atoms that are true for an identity, or for a source that has none: its namespace is empty, and it has no principal. */
 function identityAtoms(table: DimensionTable): (identity: Identity | undefined) => Iterable<string> {
-  const compared = [...table.atoms()].filter((atom) => atom[1] === '^' || atom[1] === '$');
+  const compared = comparing(table);
   return (identity) => {
     const namespace = identity?.namespace ?? '';
     const principal = identity && principalOf(identity);

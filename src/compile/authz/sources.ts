@@ -6,7 +6,8 @@ import type { Steps } from '../../mesh/steps.ts';
 import { emptyTable, type Table } from '../../mesh/table.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
-import { type Bags, editBags, noBags } from './bags.ts';
+import { type Bags, editBags, inBag, noBags } from './bags.ts';
+import type { PolicySet } from './set.ts';
 
 /** Stands for a principal: an address of this node, which is exempt. No principal is called so. */
 export const exempt = '*';
@@ -137,4 +138,21 @@ export function editSources(
 export function identityAt({ principals, identities }: Sources, address: Address): Identity | undefined {
   const principal = principals.get(address);
   return principal === undefined ? undefined : identities.get(principal)?.identity;
+}
+
+/** Those that may need an entry in `set`: all others have its base vector. */
+export function* concernedBy(set: PolicySet, { identities, namespaces }: Sources): Generator<KnownIdentity> {
+  if (set.identity.compares) {
+    yield* identities.values();
+    return;
+  }
+  for (const atom of set.identity.exact) {
+    const value = atom.slice(2);
+    const slash = value.lastIndexOf('/');
+    const principals = atom[0] === 'p' ? [value] : inBag(namespaces, atom[0] === 'n' ? value : value.slice(0, slash));
+    for (const principal of principals) {
+      const known = identities.get(principal);
+      if (known && (atom[0] !== 'a' || known.identity.serviceAccount === value.slice(slash + 1))) yield known;
+    }
+  }
 }
