@@ -2,7 +2,7 @@
 // What the agent says of authorization, as JSON.
 
 /** 'pending': everything inbound is refused until the first policies are in the kernel. 'off': nothing is judged. */
-export type Enforcement = 'on' | 'pending' | 'off';
+export type EnforcementState = 'on' | 'pending' | 'off';
 
 /** What is done with a connection that no rule matches, and why: 'open' allows (there are no ALLOW policies), 'closed' denies everything. */
 export type AuthzMode = 'open' | 'deny-list' | 'allow-list' | 'closed';
@@ -34,7 +34,7 @@ export interface AuthzRow {
   /** "namespace/name"; '' when it was enrolled without a name and no workload has its addresses. */
   readonly workload: string;
   readonly cgroupId: string;
-  readonly enforcement: Enforcement;
+  readonly enforcement: EnforcementState;
   readonly addresses: readonly string[];
   readonly mode: AuthzMode;
   readonly conjunctions: number;
@@ -48,7 +48,7 @@ export interface AuthzRow {
 /** At a glance. */
 export interface AuthzStatus {
   /** Enrolled cgroups by how they are enforced. */
-  readonly pods: Readonly<Record<Enforcement, number>>;
+  readonly pods: Readonly<Record<EnforcementState, number>>;
   /** Policies that are not what their authors wrote last, the first of them. */
   readonly stale: readonly string[];
   readonly refused: readonly string[];
@@ -62,8 +62,6 @@ export interface AuthzStatus {
     readonly lastAt: number;
     readonly lastMilliseconds: number;
   };
-  /** Destinations whose verdict is not as wanted, because there is no room or for another reason. */
-  readonly refusedDestinations: number;
 }
 
 export interface DenialCounts {
@@ -71,4 +69,6 @@ export interface DenialCounts {
   readonly seen: number;
   /** Those of them that were not logged, because there were too many. */
   readonly suppressed: number;
+  /** Not recorded, because there were more of one policy a second than are, as the records themselves say. */
+  readonly lost: number;
 }
