@@ -10,7 +10,7 @@
 struct km_identity {
 	__u64 cgroup_id; /* the enrolled one */
 	__u32 workload_id;
-	__u32 pad;
+	__u32 flags; /* KM_ENROLLED_* */
 };
 
 #define KM_LEVELS 64 /* bits of km_level.mask */
@@ -82,6 +82,7 @@ km_inline bool km_search_look_up(struct km_search *search, struct km_identity *w
 
 		if (found) {
 			who->workload_id = found->workload_id;
+			who->flags = found->flags;
 			return true;
 		}
 	} while (km_search_next(search, &who->cgroup_id));
@@ -90,7 +91,6 @@ km_inline bool km_search_look_up(struct km_search *search, struct km_identity *w
 
 km_inline bool km_identify(const void *sk, struct km_search *search, struct km_identity *who)
 {
-	who->pad = 0;
 	return km_search_start(sk, search) && km_search_next(search, &who->cgroup_id) && km_search_look_up(search, who);
 }
 

@@ -27,6 +27,10 @@ km_inline void km_set_identity(struct km_sock *held, const struct km_search *sea
 	held->workload_id = who->workload_id;
 	held->epoch = search->epoch;
 	held->flags |= KM_SOCK_ENROLLED;
+	if (who->flags & KM_ENROLLED_AUTHZ)
+		held->flags |= KM_SOCK_ENFORCED;
+	else
+		held->flags &= ~KM_SOCK_ENFORCED;
 }
 
 /* Looked up for the first time in this epoch, and kept in the socket. */
@@ -50,7 +54,6 @@ km_aside bool km_identify_anew(struct km_search *search, struct km_identity *who
 km_inline bool km_identify_held(struct bpf_sock *sk, struct km_search *search, struct km_identity *who,
 				struct km_sock **held)
 {
-	who->pad = 0;
 	if (!km_search_start(sk, search) || km_likely(!km_search_next(search, &who->cgroup_id)))
 		return false;
 	*held = bpf_sk_storage_get(&sock, sk, NULL, 0);
@@ -58,6 +61,7 @@ km_inline bool km_identify_held(struct bpf_sock *sk, struct km_search *search, s
 		return km_identify_anew(search, who, *held);
 	who->cgroup_id = (*held)->cgroup_id;
 	who->workload_id = (*held)->workload_id;
+	who->flags = (*held)->flags & KM_SOCK_ENFORCED ? KM_ENROLLED_AUTHZ : 0;
 	return (*held)->flags & KM_SOCK_ENROLLED;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* Walks over sockets, started by reading a link. iter/tcp and iter/udp see the netns of the thread that makes the iterator. */
 #include "lib/enrolment.bpf.h"
+#include "lib/judged.bpf.h"
 #include "lib/member.bpf.h"
 #include "lib/range.bpf.h"
 #include "lib/reason.bpf.h"
@@ -19,32 +20,6 @@ km_inline struct km_sock_record km_record_of(__u64 cookie, const struct km_sock 
 	};
 
 	return record;
-}
-
-km_inline void km_peer_of(const struct sock_common *sk, union km_addr *addr)
-{
-	int i;
-
-	if (sk->skc_family == KM_AF_INET) {
-		km_addr_set4(addr, sk->skc_daddr);
-		return;
-	}
-#pragma unroll
-	for (i = 0; i < 4; i++)
-		addr->w[i] = sk->skc_v6_daddr.in6_u.u6_addr32[i];
-}
-
-km_inline void km_local_of(const struct sock_common *sk, union km_addr *addr)
-{
-	int i;
-
-	if (sk->skc_family == KM_AF_INET) {
-		km_addr_set4(addr, sk->skc_rcv_saddr);
-		return;
-	}
-#pragma unroll
-	for (i = 0; i < 4; i++)
-		addr->w[i] = sk->skc_v6_rcv_saddr.in6_u.u6_addr32[i];
 }
 
 /* True: the backend holds the endpoint no more. Not sure counts as still there: the next sweep comes. */
@@ -160,5 +135,44 @@ int list_old_udp(struct bpf_iter__udp *ctx)
 	if (!km_identify(sk, &search, &who) || bpf_sk_storage_get(&sock, sk, NULL, 0))
 		return 0;
 	km_write_old(ctx->meta->seq, &sk->__sk_common, bpf_get_socket_cookie(sk), who.cgroup_id, KM_IPPROTO_UDP);
+	return 0;
+}
+
+/* The peer opened it. Sockets that are older than the enrolment have what their listener was given, unless that was 0. */
+km_inline bool km_is_inbound(struct tcp_sock *tcp)
+{
+	const struct km_sock *held = bpf_sk_storage_get(&sock, tcp, NULL, 0);
+
+	if (held && held->flags & KM_SOCK_ACCEPTED)
+		return true;
+	return km_kernel_cast(struct sock, tcp)->sk_max_ack_backlog;
+}
+
+/*
+ * Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each. What only
+ * waits for an answer stays: it is judged again when that is there.
+ */
+SEC("iter/tcp")
+int recheck_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	struct km_denial asked;
+	struct tcp_sock *tcp;
+
+	if (!common || common->skc_state == BPF_TCP_LISTEN || common->skc_state == BPF_TCP_SYN_SENT)
+		return 0;
+	tcp = bpf_skc_to_tcp_sock(common);
+	if (!tcp || !km_is_inbound(tcp) || !km_judge_open(common, &asked))
+		return 0;
+	if (asked.why != KM_REASON_AUTHZ_DENIED && asked.why != KM_REASON_AUTHZ_NO_MATCH &&
+	    asked.why != KM_REASON_AUTHZ_CLOSED)
+		return 0;
+	asked.time_ns = bpf_ktime_get_ns();
+	asked.flags |= KM_DENIAL_OPEN;
+	/* When the buffer is full the kernel shows this socket again: so the record comes first. */
+	if (bpf_seq_write(ctx->meta->seq, &asked, sizeof(asked)))
+		return 0;
+	if (!bpf_sock_destroy(common))
+		km_count(KM_REASON_AUTHZ_DESTROYED);
 	return 0;
 }

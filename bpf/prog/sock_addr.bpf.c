@@ -2,6 +2,7 @@
 /* Sockets of enrolled cgroups: identity at socket(), service addresses at connect, sendmsg, recvmsg and getpeername. */
 #include "lib/connect.bpf.h"
 #include "lib/datagram.bpf.h"
+#include "lib/sent.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -185,6 +186,18 @@ km_inline __u32 km_send(struct bpf_sock_addr *ctx, struct km_caller *caller, con
 	return km_flow(caller->own, bpf_get_socket_cookie(ctx), &caller->who, dialled, &range, reach, to);
 }
 
+/* Of pods that are judged, what a datagram is sent to may answer. A connected socket's answers find it without being judged. */
+km_inline void km_sent(const struct km_caller *caller, const struct km_frontend_key *dialled,
+		       const struct km_endpoint *to)
+{
+	if (km_likely(!(caller->who.flags & KM_ENROLLED_AUTHZ)) || caller->sk->state == BPF_TCP_ESTABLISHED)
+		return;
+	if (to)
+		km_remember_sent(caller->sk, &to->addr, to->port);
+	else
+		km_remember_sent(caller->sk, &dialled->addr, dialled->port);
+}
+
 /* Also for v4-mapped destinations of AF_INET6 sockets. Connected sockets come here only when they name a destination. */
 SEC("cgroup/sendmsg4")
 int sendmsg4(struct bpf_sock_addr *ctx)
@@ -198,6 +211,7 @@ int sendmsg4(struct bpf_sock_addr *ctx)
 		const struct km_frontend_key dialled = km_dialled4(ctx);
 
 		why = km_send(ctx, &caller, &dialled, KM_REACH_4, &to);
+		km_sent(&caller, &dialled, to);
 		if (to)
 			km_write4(ctx, &to->addr, to->port);
 	}
@@ -217,6 +231,7 @@ int sendmsg6(struct bpf_sock_addr *ctx)
 		const struct km_frontend_key dialled = km_dialled6(ctx);
 
 		why = km_send(ctx, &caller, &dialled, KM_REACH_6, &to);
+		km_sent(&caller, &dialled, to);
 		if (to)
 			km_write6(ctx, &to->addr, to->port);
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* Life of TCP connections: open connections of each workload, and identity of accepted sockets. Never wakes userspace. */
 #include "lib/enrolment.bpf.h"
+#include "lib/judged.bpf.h"
 #include "lib/reason.bpf.h"
 #include "lib/storage.bpf.h"
 
@@ -45,16 +46,15 @@ km_inline void km_state_changed(struct bpf_sock *sk, __u32 before, __u32 now)
  * An accepted socket inherits its listener's storage. What the listener dialled in an earlier life is not its own. Children of
  * listeners older than the enrolment, and of MPTCP listeners, have none.
  */
-km_inline void km_accepted(struct bpf_sock *sk)
+km_aside void km_accepted(struct bpf_sock *sk)
 {
 	struct km_sock *held = km_may_hold(sk) ? bpf_sk_storage_get(&sock, sk, NULL, 0) : NULL;
-	struct km_sock fresh = {};
+	struct km_sock fresh = {.flags = KM_SOCK_ACCEPTED};
 	struct km_search search;
 	struct km_identity who;
 
 	if (held) {
-		if (held->flags & (KM_SOCK_TRANSLATED | KM_SOCK_COUNTED))
-			held->flags &= ~(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED);
+		held->flags = (held->flags & ~(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED)) | KM_SOCK_ACCEPTED;
 		return;
 	}
 	if (!km_identify(sk, &search, &who))
@@ -66,6 +66,39 @@ km_inline void km_accepted(struct bpf_sock *sk)
 	km_set_identity(&fresh, &search, &who);
 	if (!bpf_sk_storage_get(&sock, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE))
 		km_count(KM_REASON_STORAGE_FULL);
+}
+
+/* Authorization may have changed since the SYN was judged. */
+km_inline bool km_changed_lately(void)
+{
+	const __u32 zero = 0;
+	const struct km_authz_state *state = bpf_map_lookup_elem(&authz_state, &zero);
+	__u64 since = state ? state->changed_ns : 0;
+
+	/* Signed: it may be written on another CPU after the time is read. */
+	return since && (__s64)(bpf_ktime_get_ns() - since) < (__s64)KM_HANDSHAKE_NS;
+}
+
+/*
+ * What was allowed at its SYN and is denied now. A socket cannot be destroyed here: bound to lo no byte leaves or reaches it, and the
+ * agent, which finds the record, destroys it.
+ */
+km_aside void km_judge_handshake(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct km_sock *held = NULL;
+	struct km_search search;
+	struct km_identity who;
+	struct km_denial asked;
+	char lo[] = "lo";
+
+	if (!km_identify_held(sk, &search, &who, &held) || !(who.flags & KM_ENROLLED_AUTHZ))
+		return;
+	if (!km_judge_open(km_kernel_cast(struct sock_common, sk), &asked))
+		return;
+	bpf_setsockopt(ctx, KM_SOL_SOCKET, KM_SO_BINDTODEVICE, lo, sizeof(lo));
+	km_count(KM_REASON_AUTHZ_HANDSHAKE);
+	asked.flags |= KM_DENIAL_HANDSHAKE;
+	km_tell(&asked);
 }
 
 /* Runs about ten times for a connection of anyone: what is of no interest leaves at once. The reply is left to others. */
@@ -81,11 +114,14 @@ int sock_ops(struct bpf_sock_ops *ctx)
 	sk = ctx->sk;
 	if (!sk)
 		return 1;
-	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
 		km_opening(ctx, sk);
-	else if (ctx->op == BPF_SOCK_OPS_STATE_CB)
+	} else if (ctx->op == BPF_SOCK_OPS_STATE_CB) {
 		km_state_changed(sk, ctx->args[0], ctx->args[1]);
-	else
+	} else {
 		km_accepted(sk);
+		if (km_changed_lately())
+			km_judge_handshake(ctx, sk);
+	}
 	return 1;
 }

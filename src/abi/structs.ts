@@ -190,6 +190,8 @@ export const stackFlag = { allows: 1, dryAllows: 2, dry: 4, closed: 8 } as const
 export const dimensionIndex = { identity: 0, source: 1, destination: 2, port: 3 } as const;
 /** KM_VALUE_PORT */
 export const valuePort = 0x80000000;
+/** KM_MEMBER_RULE_SHIFT: bits of an authz_member value that are the policy id; above them is the number of its rule. */
+export const memberPolicyBits = 20;
 /** KM_IDENTITY_HOST */
 export const identityHost = 0xffffffff;
 /** Bits of km_authz_range_key.prefixlen before those of the address. */

@@ -285,6 +285,10 @@ struct km_authz_set {
 	__u32 pad;
 };
 
+/* authz_member: whose conjunction a bit is: policy id, and which of its rules above that (the last number: that one or a later) */
+#define KM_MEMBER_POLICY 0xfffffu
+#define KM_MEMBER_RULE_SHIFT 20
+
 #define KM_IDENTITY_NONE 0u
 #define KM_IDENTITY_HOST 0xffffffffu /* an address of the node itself, which is exempt */
 
@@ -381,8 +385,8 @@ struct km_denial {
 	__u8 protocol;
 	__u8 why; /* enum km_reason */
 	__u16 flags; /* KM_DENIAL_* */
-	__u32 policy; /* 0: none decided */
-	__u32 dry_policy; /* of dry runs that would decide otherwise */
+	__u32 policy; /* as in authz_member; 0: none decided */
+	__u32 dry_policy; /* the same, of the dry run that would decide */
 	__u32 identity;
 	__u32 lost; /* of the same policy and CPU, since the last record */
 };

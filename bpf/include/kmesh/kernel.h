@@ -15,7 +15,11 @@
 #define KM_IPPROTO_TCP 6
 #define KM_IPPROTO_UDP 17
 #define KM_IPPROTO_MPTCP 262
+#define KM_IPPROTO_UDPLITE 136
 #define KM_ECONNREFUSED 111
+#define KM_SOL_SOCKET 1
+#define KM_SO_BINDTODEVICE 25
+#define KM_LOOPBACK 1 /* ifindex of lo in every network namespace */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -39,6 +43,26 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct ns_common {
+	unsigned int inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct net_device {
+	possible_net_t nd_net;
+};
+
+struct sk_buff {
+	struct net_device *dev;
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -47,6 +71,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	unsigned char skc_ipv6only : 1;
+	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -56,6 +81,7 @@ struct bpf_local_storage;
 struct sock {
 	struct sock_common __sk_common;
 	struct sock_cgroup_data sk_cgrp_data;
+	__u32 sk_max_ack_backlog; /* what listen() was given; accepted sockets have that of their listener */
 	struct bpf_local_storage *sk_bpf_storage;
 };
 
@@ -92,6 +118,8 @@ struct bpf_iter__bpf_sk_storage_map {
 
 /* 6.2: any pointer read as a kernel struct; costs no instruction, a bad address reads as 0. */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym;
+/* 6.2: the kernel's own struct behind a program's context. */
+extern void *bpf_cast_to_kern_ctx(void *obj) __ksym;
 /* 6.5: socket iterators only. */
 extern int bpf_sock_destroy(struct sock_common *sk) __ksym;
 
