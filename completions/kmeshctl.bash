@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --authz-host-probes | --bpffs | --cgroup-root | --cluster-id | --config | --expect | --filter | --from | --heal-interval | --instance-ip | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --root | --run-dir | --target | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -o)
+      --authz | --authz-host-probes | --bpffs | --cgroup-root | --cluster-id | --config | --expect | --filter | --from | --heal-interval | --instance-ip | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --root | --run-dir | --target | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -o)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -44,10 +44,12 @@ _kmeshctl() {
       'enroll:--pid') : ;;
       'enroll:--netns') kind=file ;;
       'enroll:--workload') : ;;
+      'enroll:--authz') words='on off' ;;
       'unenroll:--pid') : ;;
       'unenroll:--workload') : ;;
       'exec:--workload') : ;;
       'exec:--netns') kind=file ;;
+      'exec:--authz') words='on off' ;;
       'authz check:--expect') kind=file ;;
       'authz check:--from') : ;;
       'authz check:--to') : ;;
@@ -122,10 +124,10 @@ _kmeshctl() {
       'upgrade') words='--max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'status') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'check') words='--short -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'enroll') words='--pid --netns --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'enroll') words='--pid --netns --workload --authz --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'exec') words='--workload --netns -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'exec') words='--workload --netns --authz -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz check') words='--expect --from --to --strict --strict-l7-deny -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --authz-host-probes --bpffs --cgroup-root --cluster-id --config --expect --filter --from --heal-interval --instance-ip --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --network --node --on-bad-policy --on-miss --output --pid --pod --root --run-dir --target --to --workload --xds --xds-root-cert --xds-server-name --xds-token -o
+            case --authz --authz-host-probes --bpffs --cgroup-root --cluster-id --config --expect --filter --from --heal-interval --instance-ip --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --network --node --on-bad-policy --on-miss --output --pid --pod --root --run-dir --target --to --workload --xds --xds-root-cert --xds-server-name --xds-token -o
                 set skip yes
             case '-*'
             case '*'
@@ -70,6 +70,7 @@ complete -c kmeshctl -n '__kmeshctl_at "check"' -l short -d 'only what is not we
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l pid -r -f -d 'the cgroup of this process'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l netns -r -F -d 'network namespace of its sockets, a name under /run/netns or a path (default: the processes\')'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l workload -r -f -d 'the workload that it is: decides its locality, its addresses and its view'
+complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l authz -r -f -a 'on off' -d 'whether policies judge inbound connections (default: as it is enrolled, else on if an agent runs; without one to be given)'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -f -a '(__fish_complete_directories)'
 complete -c kmeshctl -n '__kmeshctl_at "unenroll"' -l pid -r -f -d 'the cgroup of this process'
@@ -80,6 +81,7 @@ complete -c kmeshctl -n '__kmeshctl_at "enrolled"' -l prune -d 'remove enrolment
 complete -c kmeshctl -n '__kmeshctl_at "enrolled"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l workload -r -f -d 'the workload that the command is'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l netns -r -F -d 'network namespace: a name under /run/netns, or a path'
+complete -c kmeshctl -n '__kmeshctl_at "exec"' -l authz -r -f -a 'on off' -d 'whether policies judge inbound connections (default: off without --netns; with it on if an agent runs, else to be given)'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -f -a '(__fish_complete_command)'
 complete -c kmeshctl -n '__kmeshctl_at "authz"' -a check -d 'look over policies in files, and ask them who may connect to whom'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l expect -r -F -d 'file of cases; or allow or deny, for the question of --from and --to'

@@ -141,6 +141,7 @@ _kmeshctl_enroll() {
     '--pid=[the cgroup of this process]:value: ' \
     '--netns=[network namespace of its sockets, a name under /run/netns or a path (default\: the processes'\'')]:value:_files' \
     '--workload=[the workload that it is\: decides its locality, its addresses and its view]:value: ' \
+    '--authz=[whether policies judge inbound connections (default\: as it is enrolled, else on if an agent runs; without one to be given)]:value:(on off)' \
     '--dry-run[change nothing\: print what would be done]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
@@ -184,6 +185,7 @@ _kmeshctl_exec() {
   _arguments -s -S \
     '--workload=[the workload that the command is]:value: ' \
     '--netns=[network namespace\: a name under /run/netns, or a path]:value:_files' \
+    '--authz=[whether policies judge inbound connections (default\: off without --netns; with it on if an agent runs, else to be given)]:value:(on off)' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
     '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \

@@ -6,8 +6,8 @@ import type { Kept } from './dataplane.ts';
 import { type Enforcement, enforce, listEnforced, release } from './enforcement.ts';
 import { type NetnsSet, netnsOfCgroups } from './netns.ts';
 
-/** Takes off all that no enrolment asks for, and all of namespaces that are gone, whose inodes others may have by now. */
-function collect(at: Enforcement, wanted: ReadonlySet<bigint>): number {
+/** Takes off all that is not wanted, and all of namespaces that are gone, whose inodes others may have by now: of how many. */
+export function collect(at: Enforcement, wanted: ReadonlySet<bigint>): number {
   let removed = 0;
   for (const [netns, { judged }] of listEnforced(at.folders)) {
     if (judged && wanted.has(netns)) continue;

@@ -8,11 +8,11 @@ import { abiVersion, backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane, MapHandle } from './dataplane.ts';
 import { openDenials } from './denials.ts';
-import { type Enforcement, enforce, listEnforced, release } from './enforcement.ts';
+import { type Enforcement, enforce, listEnforced } from './enforcement.ts';
 import { netnsFinder } from './find-netns.ts';
 import { openGrace } from './grace.ts';
 import { type MapInfo, mapInfo } from './info.ts';
-import { keepEnforced } from './keep-enforced.ts';
+import { collect, keepEnforced } from './keep-enforced.ts';
 import { checkMap } from './layout-check.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 import { kernelMap, newScratch } from './map.ts';
@@ -39,8 +39,8 @@ export interface PinnedDataPlane extends DataPlane {
   programs(): PinnedProgram[];
   /** What comes to the pod behind this descriptor is judged from now on, and what it sends must be from its addresses: what those are. */
   enforce(netnsFd: number): PodNetwork;
-  /** Takes that off again. */
-  release(netns: bigint): void;
+  /** Takes that off again, of all but those `wanted`. */
+  collect(wanted: ReadonlySet<bigint>): void;
 }
 
 interface OpenMap {
@@ -153,7 +153,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     enforced,
     keepEnforced: (wanted) => keepEnforced(enforcement, wanted),
     enforce: (netnsFd) => enforce(enforcement, netnsFd),
-    release: (netns) => release(enforcement, netns),
+    collect: (wanted) => void collect(enforcement, wanted),
     recheck(netns) {
       const there = enforced();
       return recheckTcp(

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a cgroup into the mesh.
-import { closeSync } from 'node:fs';
-import { join } from 'node:path';
 import { enrolmentNameLength } from '../abi/structs.ts';
-import { readEnrolments, workloadIdFinder, writeEnrolments } from '../agent/enrolments.ts';
+import { enforcementIn } from '../agent/enforcement.ts';
+import { readEnrolments, workloadIdFinder } from '../agent/enrolments.ts';
 import { withLock } from '../agent/lock.ts';
 import { type Enrolment, enrolmentNameBytes } from '../compile/enrolment.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { cgroupId, cgroupLevel } from '../kernel/cgroup.ts';
-import { netnsInode, netnsOfCgroups, openNetns } from '../kernel/netns.ts';
-import { openPinned } from '../kernel/pinned.ts';
+import { openPinned, type PinnedDataPlane } from '../kernel/pinned.ts';
+import type { PodNetwork } from '../kernel/pod-network.ts';
 import { recover } from '../kernel/swap-recovery.ts';
 import { requireBelow, resolveCgroup, resolveCgroupRoot } from './cgroup-path.ts';
-import type { ChangeResult } from './change.ts';
+import type { ChangeResult, Step } from './change.ts';
 import { readNames } from './held/names.ts';
+import { type AuthzChoice, defaultAuthz, openNetwork, requireOwnNetwork } from './judged-network.ts';
+import { changeEnrolments } from './write-enrolments.ts';
 
 export interface EnrollOptions {
   readonly place: Place;
@@ -24,31 +25,9 @@ export interface EnrollOptions {
   readonly netns?: string | undefined;
   /** "namespace/name" */
   readonly workload?: string | undefined;
+  /** Whether inbound connections are judged. Left out: as it is enrolled now, else on if an agent runs. */
+  readonly authz?: AuthzChoice | undefined;
   readonly dryRun: boolean;
-}
-
-/** The path of a network namespace given as a name under /run/netns or as a path. */
-export function netnsPath(nameOrPath: string): string {
-  return nameOrPath.includes('/') ? nameOrPath : join('/run/netns', nameOrPath);
-}
-
-/** Inode of the namespace the cgroup's sockets live in: the one named, else the one its processes share; 0n when they share none. */
-function netnsOf(named: string | undefined, id: bigint): bigint {
-  if (named !== undefined) {
-    const fd = openNetns(netnsPath(named));
-    try {
-      return netnsInode(fd);
-    } finally {
-      closeSync(fd);
-    }
-  }
-  const found = netnsOfCgroups([id]);
-  try {
-    const inodes = [...found.byInode.keys()];
-    return inodes.length === 1 ? (inodes[0] as bigint) : 0n;
-  } finally {
-    found.close();
-  }
 }
 
 /** Refuses names that could never be a workload's. */
@@ -70,35 +49,76 @@ export async function enrollCgroup(env: Env, options: EnrollOptions): Promise<Ch
   const level = cgroupLevel(path);
   if (level > 63) throw new KmeshError('KM_CGROUP', `cgroup "${path}" lies ${level} levels deep: 63 is the limit`);
   const id = cgroupId(path);
-  const netns = netnsOf(options.netns, id);
 
   const work = (): ChangeResult => {
     if (!dryRun) recover(place.bpffs);
     const plane = openPinned(place.bpffs);
+    const network = openNetwork(options.netns, id);
     try {
       const held = readEnrolments(plane);
       const before = held.get(id);
-      const as = workload === '' ? '' : ` as ${workload}`;
-      if (before && before.workload === workload && before.netns === netns) {
-        return { dryRun, summary: `${path} is enrolled${as} already`, steps: [] };
-      }
+      const authz = (options.authz ?? (before ? choiceOf(before) : defaultAuthz(place))) === 'on';
+      const networks = authz ? [requireOwnNetwork(path, network)] : [];
       const wanted: Enrolment = {
         cgroupId: id,
         level,
         workload,
-        netns,
-        authz: before?.authz ?? false,
+        netns: network.inode,
+        authz,
         sinceNs: before?.sinceNs ?? BigInt(env.now()) * 1_000_000n,
       };
-      const steps = [{ action: 'write', what: `cgroup ${path}`, detail: `id ${id}${as}` }];
+      const as = workload === '' ? '' : ` as ${workload}`;
+      const steps = stepsOf(path, wanted, before);
       if (dryRun) return { dryRun, summary: 'nothing was changed', steps };
-      const idOf = workloadIdFinder(readNames(plane).all('workload'));
-      writeEnrolments(plane, new Map(held).set(id, wanted), idOf);
-      const unknown = workload !== '' && idOf(workload) === 0 ? '; no agent has told of that workload yet' : '';
-      return { dryRun, summary: `enrolled ${path}${as}${unknown}`, steps };
+      const names = readNames(plane);
+      const all = new Map(held).set(id, wanted);
+      // Also when nothing differs: something may have come off.
+      const found = changeEnrolments(plane, { held, wanted: all, networks, names });
+      if (steps.length === 0) return { dryRun, summary: `${path} is enrolled${as} already`, steps };
+      const unknown = workload !== '' && workloadIdFinder(names.all('workload'))(workload) === 0;
+      const remarks = [
+        ...(unknown ? ['no agent has told of that workload yet'] : []),
+        ...remarksOf(plane, wanted, before, found),
+      ];
+      return { dryRun, summary: [`enrolled ${path}${as}`, ...remarks].join('; '), steps };
     } finally {
+      network.close();
       plane.close();
     }
   };
   return dryRun ? work() : withLock(place.runDir, { command: 'kmeshctl enroll' }, work);
+}
+
+const choiceOf = ({ authz }: Enrolment): AuthzChoice => (authz ? 'on' : 'off');
+
+/** What there is to do; nothing when it is enrolled so already. */
+function stepsOf(path: string, wanted: Enrolment, before: Enrolment | undefined): Step[] {
+  const { workload, netns, authz } = wanted;
+  if (before && before.workload === workload && before.netns === netns && before.authz === authz) return [];
+  const where = (inode: bigint) => `network namespace ${inode}`;
+  const as = workload === '' ? '' : ` as ${workload}`;
+  return [
+    ...(authz ? [{ action: 'attach', what: 'authorization', detail: where(netns) }] : []),
+    { action: 'write', what: `cgroup ${path}`, detail: `id ${wanted.cgroupId}${as}` },
+    ...(before?.authz && !(authz && before.netns === netns)
+      ? [{ action: 'detach', what: 'authorization', detail: where(before.netns) }]
+      : []),
+  ];
+}
+
+/** What whoever enrolled it should know of how it is judged. */
+function remarksOf(
+  plane: PinnedDataPlane,
+  wanted: Enrolment,
+  before: Enrolment | undefined,
+  networks: readonly PodNetwork[],
+): string[] {
+  if (!wanted.authz) return before?.authz ? ['inbound connections are not judged any more'] : [];
+  const pending = enforcementIn(plane)(wanted) === 'pending';
+  return [
+    pending ? 'nothing gets in until its policies are known' : 'inbound connections are judged',
+    ...(networks.some(({ hosts }) => hosts.length === 0)
+      ? ['the device that joins it to the host was not found, so whose addresses it sends from is not checked']
+      : []),
+  ];
 }

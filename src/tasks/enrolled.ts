@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is enrolled, and which connections are older than that.
 
-import { livingEnrolments, readEnrolments, workloadIdFinder, writeEnrolments } from '../agent/enrolments.ts';
+import type { EnforcementState } from '../admin/authz.ts';
+import { enforcementIn } from '../agent/enforcement.ts';
+import { livingEnrolments, readEnrolments } from '../agent/enrolments.ts';
 import { withLock } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
 import { cgroupPath } from '../kernel/cgroup.ts';
 import type { DataPlane, OldRecord } from '../kernel/dataplane.ts';
 import { openPinned } from '../kernel/pinned.ts';
 import { readNames } from './held/names.ts';
+import { changeEnrolments } from './write-enrolments.ts';
 
 export interface EnrolledOptions {
   readonly place: Place;
@@ -25,6 +28,10 @@ export interface EnrolledRow {
   /** The workload that programs know it as (uid); '' while no agent has told of it. */
   readonly known: string;
   readonly netns: bigint;
+  /** Whether inbound connections are judged. 'pending': none gets in until its policies are known. */
+  readonly authz: EnforcementState;
+  /** True: they should be judged, and are not: what does so has come off. */
+  readonly detached: boolean;
   /** ISO 8601 */
   readonly since: string;
   readonly older: readonly OlderConnection[];
@@ -66,6 +73,8 @@ function rowsOf(plane: DataPlane): EnrolledRow[] {
   const names = readNames(plane);
   const older = olderBy(plane.olderSockets());
   const entries = new Map(plane.map('enrolled').entries());
+  const enforcement = enforcementIn(plane);
+  const judged = plane.enforced();
   return [...readEnrolments(plane).values()]
     .sort((a, b) => (a.sinceNs < b.sinceNs ? -1 : a.sinceNs > b.sinceNs ? 1 : 0))
     .map((e) => {
@@ -76,6 +85,8 @@ function rowsOf(plane: DataPlane): EnrolledRow[] {
         workload: e.workload,
         known: names.nameOf('workload', entries.get(e.cgroupId)?.workload_id ?? 0),
         netns: e.netns,
+        authz: enforcement(e),
+        detached: e.authz && path !== undefined && !judged.has(e.netns),
         since: new Date(Number(e.sinceNs / 1_000_000n)).toISOString(),
         older: older.get(e.cgroupId) ?? [],
       };
@@ -95,7 +106,7 @@ export async function listEnrolled(_env: Env, options: EnrolledOptions): Promise
     return await withLock(place.runDir, { command: 'kmeshctl enrolled --prune' }, () => {
       const held = readEnrolments(plane);
       const living = livingEnrolments(held, (id) => cgroupPath(id) !== undefined);
-      writeEnrolments(plane, living, workloadIdFinder(readNames(plane).all('workload')));
+      changeEnrolments(plane, { held, wanted: living, networks: [], names: readNames(plane) });
       return { rows: rowsOf(plane), pruned: held.size - living.size };
     });
   } finally {

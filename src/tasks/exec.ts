@@ -6,8 +6,10 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
+import { ownNetns } from '../kernel/netns.ts';
 import { resolveCgroupRoot } from './cgroup-path.ts';
-import { enrollCgroup, netnsPath } from './enroll.ts';
+import { enrollCgroup } from './enroll.ts';
+import { type AuthzChoice, netnsPath } from './judged-network.ts';
 import { unenrollCgroup } from './unenroll.ts';
 
 export interface ExecOptions {
@@ -16,6 +18,8 @@ export interface ExecOptions {
   readonly workload: string;
   /** Name under /run/netns, or a path of a network namespace. */
   readonly netns?: string;
+  /** Whether what comes to the command's network is judged. Left out: in the host's network it cannot be, else as enroll does. */
+  readonly authz?: AuthzChoice;
   readonly command: readonly string[];
 }
 
@@ -113,7 +117,8 @@ export async function execInMesh(env: Env, options: ExecOptions): Promise<{ read
   try {
     mkdirSync(cgroup);
     try {
-      await enrollCgroup(env, { place, cgroup, workload, ...(netns === undefined ? {} : { netns }), dryRun: false });
+      const authz = options.authz ?? (netns === undefined ? 'off' : undefined);
+      await enrollCgroup(env, { place, cgroup, workload, netns: netns ?? ownNetns, authz, dryRun: false });
       try {
         return { exitCode: await run(options.command, cgroup, netns, signals) };
       } finally {

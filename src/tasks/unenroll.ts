@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes cgroups out of the mesh. Connections that are open stay as they are.
 
-import { readEnrolments, workloadIdFinder, writeEnrolments } from '../agent/enrolments.ts';
+import { readEnrolments } from '../agent/enrolments.ts';
 import { withLock } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
@@ -11,6 +11,7 @@ import { recover } from '../kernel/swap-recovery.ts';
 import { resolveCgroup } from './cgroup-path.ts';
 import type { ChangeResult } from './change.ts';
 import { readNames } from './held/names.ts';
+import { changeEnrolments } from './write-enrolments.ts';
 
 export interface UnenrollOptions {
   readonly place: Place;
@@ -52,7 +53,7 @@ export async function unenrollCgroup(_env: Env, options: UnenrollOptions): Promi
       if (dryRun) return { dryRun, summary: 'nothing was changed', steps };
       const wanted = new Map(held);
       for (const e of gone) wanted.delete(e.cgroupId);
-      writeEnrolments(plane, wanted, workloadIdFinder(readNames(plane).all('workload')));
+      changeEnrolments(plane, { held, wanted, networks: [], names: readNames(plane) });
       return { dryRun, summary: `unenrolled ${gone.length === 1 ? steps[0]?.what : `${gone.length} cgroups`}`, steps };
     } finally {
       plane.close();

@@ -93,7 +93,14 @@ describe('an agent with --metrics', () => {
       frontends.delete([...frontends.entries()].map(([key]) => key));
     });
     await node.until(async () => (await value('kmesh_heal_repaired_entries_total')) === 1);
-    const enrolled = await node.kmeshctl('enroll', node.pod('client').cgroup, '--workload', 'shop/cart-0');
+    const enrolled = await node.kmeshctl(
+      'enroll',
+      node.pod('client').cgroup,
+      '--workload',
+      'shop/cart-0',
+      '--authz',
+      'off',
+    );
     expect(enrolled.code).toBe(0);
     const before = await value('kmesh_program_events_total{reason="balanced"}');
     const dial = 'timeout 0.2 bash -c ": < /dev/tcp/10.96.0.1/80" || true';

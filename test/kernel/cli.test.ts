@@ -117,9 +117,12 @@ test('an agent becomes ready, and what it wants is in the kernel', async () => {
     '10.96.0.10\tcart.shop.svc.cluster.local',
     'fd96::10\tcart.shop.svc.cluster.local',
   ]);
-  expect(kmeshctl('enroll', pod, '--workload', 'shop/frontend', '--dry-run').code).toBe(0);
+  expect(kmeshctl('enroll', pod, '--workload', 'shop/frontend', '--authz', 'off', '--dry-run').code).toBe(0);
   expect(JSON.parse(kmeshctl('enrolled', '-o', 'json').stdout).rows).toEqual([]);
-  expect(kmeshctl('enroll', pod, '--workload', 'shop/frontend')).toMatchObject({ code: 0, stderr: '' });
+  expect(kmeshctl('enroll', pod, '--workload', 'shop/frontend', '--authz', 'off')).toMatchObject({
+    code: 0,
+    stderr: '',
+  });
 });
 
 const shown = [

@@ -104,9 +104,9 @@ test('enroll, list, unenroll', async () => {
   await kmeshctl('load');
   mkdirSync(join(root, 'pod'));
   try {
-    expect((await kmeshctl('enroll', 'pod', '--dry-run')).code).toBe(0);
+    expect((await kmeshctl('enroll', 'pod', '--authz', 'off', '--dry-run')).code).toBe(0);
     expect(json(await kmeshctl('enrolled', '-o', 'json')).rows).toEqual([]);
-    expect((await kmeshctl('enroll', 'pod', '--workload', 'shop/cart')).code).toBe(0);
+    expect((await kmeshctl('enroll', 'pod', '--workload', 'shop/cart', '--authz', 'off')).code).toBe(0);
     const [row] = json(await kmeshctl('enrolled', '-o', 'json')).rows;
     expect(row).toMatchObject({ path: join(root, 'pod'), workload: 'shop/cart', known: '' });
 
@@ -130,7 +130,7 @@ test('enroll, list, unenroll', async () => {
 test('enrolments of deleted cgroups are shown and pruned', async () => {
   await kmeshctl('load');
   mkdirSync(join(root, 'short'));
-  await kmeshctl('enroll', 'short');
+  await kmeshctl('enroll', 'short', '--authz', 'off');
   rmdirSync(join(root, 'short'));
   const before = json(await kmeshctl('enrolled', '-o', 'json'));
   expect(before.rows).toHaveLength(1);

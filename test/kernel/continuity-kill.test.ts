@@ -58,7 +58,7 @@ beforeAll(async () => {
   agent = node.startAgent();
   await node.ready();
   fresh = await read();
-  expect((await node.kmeshctl('enroll', node.pod('client').cgroup)).code).toBe(0);
+  expect((await node.kmeshctl('enroll', node.pod('client').cgroup, '--authz', 'off')).code).toBe(0);
   load = await startLoad(node.pod('client'), { host: '10.96.0.1', port: 80, pauseMs: 5 });
 }, 180_000);
 afterAll(() => node?.close(), 120_000);

@@ -34,7 +34,7 @@ beforeAll(async () => {
   for (const name of ['one', 'two']) await node.serve(name, 'tcp/9000');
   write(0);
   await start('--max-frontends', '64', '--max-services', '64', '--heal-interval', '0s');
-  expect((await node.kmeshctl('enroll', node.pod('client').cgroup)).code).toBe(0);
+  expect((await node.kmeshctl('enroll', node.pod('client').cgroup, '--authz', 'off')).code).toBe(0);
   load = await startLoad(node.pod('client'), { host: '10.96.0.1', port: 80 });
 }, 120_000);
 afterEach(async () => {
@@ -64,7 +64,7 @@ test('commands and the agent take turns: nothing is lost of what each of them wr
   await start('--heal-interval', '0s');
   const pods = Array.from({ length: 8 }, (_, i) => join(node.place.cgroupRoot, `pod-${i}`));
   for (const pod of pods) mkdirSync(pod);
-  const answers = pods.map((pod) => node.kmeshctl('enroll', pod));
+  const answers = pods.map((pod) => node.kmeshctl('enroll', pod, '--authz', 'off'));
   for (let n = 10; n <= 100; n += 10) {
     write(n);
     await pause(50);
@@ -95,7 +95,7 @@ test('whoever holds the lock is waited for by the agent, and named by a command'
   await start('--heal-interval', '0s');
   await withLock(node.place.runDir, { command: 'a long change', waitMs: 30_000 }, async () => {
     write(10);
-    const answer = await node.kmeshctl('enroll', join(node.place.cgroupRoot, 'pod-0'));
+    const answer = await node.kmeshctl('enroll', join(node.place.cgroupRoot, 'pod-0'), '--authz', 'off');
     expect(answer.code).toBe(1);
     expect(answer.err).toContain(`KM_BUSY`);
     expect(answer.err).toContain(`${process.pid} (a long change)`);

@@ -86,6 +86,8 @@ test('a kept demo is up and serves the commands it prints; the next one removes 
     'shop/frontend',
     '--netns',
     `${name}-frontend`,
+    '--authz',
+    'off',
     ...at,
     '--',
     process.execPath,

@@ -116,10 +116,10 @@ test('a pod is judged from then on, its link is guarded, its addresses are writt
   expect(enforce(netns)).toEqual(network);
   expect(linkIds()).toEqual(ids);
 
-  plane.release(inode);
+  plane.collect(new Set());
   expect(await call('client', 'server')).toBe('server');
   expect([linkIds(), [...plane.enforced()], plane.map('pod_address').count()]).toEqual([[], [], 0]);
-  plane.release(inode);
+  plane.collect(new Set());
 });
 
 test("the host's own network is refused, and stays as it was", () => {

@@ -99,7 +99,10 @@ describe('a service', { timeout: 180_000 }, () => {
 
   it('has every capability it needs: sockets of pods in other namespaces are reached', async () => {
     await shell('mkdir "$1/pod"', cgroup);
-    expect((await machine.kmeshctl('enroll', `${cgroup}/pod`, '--workload', 'shop/cart-1', ...place())).code).toBe(0);
+    expect(
+      (await machine.kmeshctl('enroll', `${cgroup}/pod`, '--workload', 'shop/cart-1', '--authz', 'off', ...place()))
+        .code,
+    ).toBe(0);
     // The pod says what its socket is connected to, and then when an error ends that.
     const pod = `
 import socket, time
@@ -169,7 +172,10 @@ WantedBy=multi-user.target`,
 
   it('cuts nobody off unasked, and goes without a trace', async () => {
     await shell('mkdir -p "$1/pod"', cgroup);
-    expect((await machine.kmeshctl('enroll', `${cgroup}/pod`, '--workload', 'shop/cart-1', ...place())).code).toBe(0);
+    expect(
+      (await machine.kmeshctl('enroll', `${cgroup}/pod`, '--workload', 'shop/cart-1', '--authz', 'off', ...place()))
+        .code,
+    ).toBe(0);
     const refused = await uninstall();
     expect(refused).toMatchObject({
       code: 1,

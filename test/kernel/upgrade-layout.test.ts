@@ -69,7 +69,14 @@ afterAll(async () => {
 test('everything is converted by name, and no call fails', async () => {
   const agent = node.startAgent();
   await node.ready();
-  const enrolled = await node.kmeshctl('enroll', node.pod('client').cgroup, '--workload', 'shop/client');
+  const enrolled = await node.kmeshctl(
+    'enroll',
+    node.pod('client').cgroup,
+    '--workload',
+    'shop/client',
+    '--authz',
+    'off',
+  );
   expect(enrolled).toMatchObject({ code: 0 });
   node.held((plane) => plane.map('affinity').put([[key, remembered]]));
   node.held((plane) => plane.map('miss').put([['fd00::5', asked]]));
@@ -87,7 +94,7 @@ test('everything is converted by name, and no call fails', async () => {
   expect(steps.find((s) => s.what === 'map misses')?.detail).toContain('starts anew');
   const refused = await node.kmeshctl('dump', 'services');
   expect(refused.err).toContain('KM_VERSION_MISMATCH');
-  const unknown = await node.kmeshctl('enroll', node.pod('one').cgroup);
+  const unknown = await node.kmeshctl('enroll', node.pod('one').cgroup, '--authz', 'off');
   expect(unknown.code).toBe(1);
   expect(await agent.end('SIGTERM')).toBe(0);
 

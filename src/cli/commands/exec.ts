@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { requiredText, text, texts } from '../param.ts';
+import { choice, requiredText, text, texts } from '../param.ts';
 import { command } from '../spec.ts';
 
 export const exec = command({
@@ -11,12 +11,20 @@ export const exec = command({
     'cannot be run, 127 when it is not found. Signals are passed on. The cgroup and its enrolment go with the command.',
   examples: [
     { line: 'kmeshctl exec --workload shop/test -- curl -s http://10.96.0.10/', note: 'call a service as shop/test' },
-    { line: 'kmeshctl exec --workload shop/test --netns pod1 -- bash', note: 'a shell in a network namespace' },
+    {
+      line: 'kmeshctl exec --workload shop/test --netns pod1 --authz off -- bash',
+      note: 'a shell in a network namespace',
+    },
   ],
   args: { command: texts('CMD', 'the command and its arguments, after --', { required: true, complete: 'command' }) },
   flags: {
     workload: requiredText('NS/NAME', 'the workload that the command is'),
     netns: text('NAME', 'network namespace: a name under /run/netns, or a path', { complete: 'file' }),
+    authz: choice(
+      ['on', 'off'],
+      'on|off',
+      'whether policies judge inbound connections (default: off without --netns; with it on if an agent runs, else to be given)',
+    ),
   },
   needsRoot: true,
   ownOutput: true,

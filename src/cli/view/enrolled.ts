@@ -10,13 +10,19 @@ const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `$
 const workloadCell = ({ workload, known }: EnrolledRow): Cell =>
   workload !== '' && known === '' ? { text: `${workload} (not known yet)`, tone: 'warn' } : workload || known;
 
+const authzCell = ({ authz, detached }: EnrolledRow): Cell => {
+  if (detached) return { text: 'off (came off)', tone: 'bad' };
+  return authz === 'pending' ? { text: authz, tone: 'warn' } : authz;
+};
+
 export function* viewEnrolled({ rows, pruned, wouldPrune }: EnrolledResult): Generator<Block> {
   yield {
     kind: 'table',
-    head: ['CGROUP', 'WORKLOAD', 'NETNS', 'SINCE', 'OLDER'],
+    head: ['CGROUP', 'WORKLOAD', 'AUTHZ', 'NETNS', 'SINCE', 'OLDER'],
     rows: rows.map((row) => [
       cgroupCell(row),
       workloadCell(row),
+      authzCell(row),
       row.netns === 0n ? undefined : row.netns,
       row.since,
       row.older.length,

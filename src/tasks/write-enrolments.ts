@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes enrolments with what judges their inbound connections: that is attached before programs know of them, and taken off after.
+import { workloadIdFinder, writeEnrolments } from '../agent/enrolments.ts';
+import type { Enrolment } from '../compile/enrolment.ts';
+import type { PinnedDataPlane } from '../kernel/pinned.ts';
+import type { PodNetwork } from '../kernel/pod-network.ts';
+import type { HeldNames } from './held/names.ts';
+
+const judgedOf = (enrolments: ReadonlyMap<bigint, Enrolment>): Set<bigint> =>
+  new Set([...enrolments.values()].filter(({ authz }) => authz).map(({ netns }) => netns));
+
+export interface EnrolmentChange {
+  readonly held: ReadonlyMap<bigint, Enrolment>;
+  readonly wanted: ReadonlyMap<bigint, Enrolment>;
+  /** Descriptors of namespaces in which something begins to be judged, or may have come off. */
+  readonly networks: readonly number[];
+  readonly names: HeldNames;
+}
+
+/**
+ * Carries it out under the lock, and says what the networks are. There is no moment in which a cgroup is enrolled to be judged and is not;
+ * when something cannot be attached, nothing has changed.
+ */
+export function changeEnrolments(plane: PinnedDataPlane, change: EnrolmentChange): PodNetwork[] {
+  const { held, wanted, networks } = change;
+  try {
+    // Without these, answers to the pods' own datagrams would be judged.
+    if (networks.length > 0) plane.setUdpHooks(true);
+    const attached = networks.map((fd) => plane.enforce(fd));
+    writeEnrolments(plane, wanted, workloadIdFinder(change.names.all('workload')));
+    plane.collect(judgedOf(wanted));
+    return attached;
+  } catch (cause) {
+    plane.collect(judgedOf(held));
+    throw cause;
+  }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enrolling with authorization on and off, by the commands: what is judged from when to when.
+import { closeSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { addressTag } from '../../src/abi/hash.ts';
+import { takeLock } from '../../src/agent/lock.ts';
+import { cgroupId } from '../../src/kernel/cgroup.ts';
+import { unload } from '../../src/kernel/load.ts';
+import { openNetns } from '../../src/kernel/netns.ts';
+import { type Answer, type Node, openNode } from '../support/node.ts';
+import { type Python, startPython } from '../support/python.ts';
+
+let node: Node;
+let client: Python;
+
+beforeAll(async () => {
+  node = await openNode('enroll', ['client', 'server']);
+  await node.serve('server', 'tcp/8080', 'udp/8080');
+  client = await startPython(node.pod('client'));
+}, 60_000);
+afterAll(() => node?.close(), 60_000);
+beforeEach(async () => {
+  expect(await node.kmeshctl('load')).toMatchObject({ code: 0 });
+}, 60_000);
+afterEach(() => unload(node.place.bpffs));
+
+const inodeOf = (pod: string) => statSync(node.pod(pod).netns, { bigint: true }).ino;
+const enroll = (pod: string, ...words: readonly string[]) => node.kmeshctl('enroll', node.pod(pod).cgroup, ...words);
+const rows = async () => JSON.parse((await node.kmeshctl('enrolled', '-o', 'json')).out).rows;
+const enforced = () => node.held((plane) => [...plane.enforced().keys()]);
+const call = () => client.run<string>('out = list(calls(host, 8080, 1))[0]', { host: node.pod('server').address4 });
+const done = { code: 0, err: '' };
+const refused = (answer: Answer, code: string, hint: string) => {
+  expect(answer.code).not.toBe(0);
+  expect(answer.err).toContain(code);
+  expect(answer.err).toContain(hint);
+};
+/** As an agent does that knows of no policy for the server. */
+const writePolicies = () =>
+  node.held((plane) => {
+    plane.map('authz_stack').put([[1, { generation: 1, count: 0, flags: 0, sets: new Array(32).fill(0) }]]);
+    const { address4, address6 } = node.pod('server');
+    for (const address of [address4, address6])
+      plane.map('authz_dest').put([[address, { stack: 1, tag: addressTag(address) }]]);
+  });
+
+test('without an agent it must be said, and only one of the two words is', async () => {
+  refused(await enroll('server'), 'KM_USAGE', '--authz off');
+  refused(await enroll('server', '--authz', 'maybe'), 'KM_USAGE', 'on, off');
+  expect(await rows()).toEqual([]);
+  expect(await enroll('server', '--authz', 'off')).toMatchObject(done);
+  expect(await rows()).toMatchObject([{ authz: 'off', detached: false }]);
+  expect([await call(), enforced()]).toEqual(['server', []]);
+  // What is enrolled already stays as it is.
+  expect(await enroll('server', '--workload', 'shop/server')).toMatchObject(done);
+  expect(await rows()).toMatchObject([{ authz: 'off', workload: 'shop/server' }]);
+});
+
+test('pending until policies are there, then on, then off again', async () => {
+  const dry = await enroll('server', '--authz', 'on', '--dry-run');
+  expect(dry).toMatchObject(done);
+  expect(dry.out).toMatch(/attach +authorization +network namespace \d+/);
+  expect([await call(), enforced()]).toEqual(['server', []]);
+
+  const pending = await enroll('server', '--authz', 'on');
+  expect(pending).toMatchObject(done);
+  expect(pending.out).toContain('nothing gets in until its policies are known');
+  expect(await rows()).toMatchObject([{ authz: 'pending', netns: Number(inodeOf('server')) }]);
+  expect([await call(), enforced()]).toEqual(['ECONNREFUSED', [inodeOf('server')]]);
+  expect(node.held((plane) => plane.udpHooks)).toBe(true);
+  expect(node.held((plane) => plane.map('enrolled').get(cgroupId(node.pod('server').cgroup))?.flags)).toBe(2);
+
+  writePolicies();
+  expect(await rows()).toMatchObject([{ authz: 'on' }]);
+  expect(await call()).toBe('server');
+  expect((await node.kmeshctl('enrolled')).out).toMatch(/AUTHZ.*\n.* on +\d+ /);
+  expect((await enroll('server')).out).toContain('already');
+
+  const off = await enroll('server', '--authz', 'off');
+  expect(off.out).toContain('not judged any more');
+  expect([await rows(), enforced()]).toMatchObject([[{ authz: 'off' }], []]);
+  expect(node.held((plane) => plane.map('pod_address').count())).toBe(0);
+});
+
+test('while an agent runs it is on, unless there is no network of its own', async () => {
+  const lock = await takeLock(node.place.runDir, { name: 'agent.lock', command: 'test' });
+  try {
+    expect(await enroll('server')).toMatchObject(done);
+    expect(await rows()).toMatchObject([{ authz: 'pending' }]);
+    refused(await enroll('server', '--netns', '/proc/self/ns/net'), 'KM_NETNS', '--authz off');
+    refused(await enroll('client', '--netns', '/proc/self/ns/net'), "host's network", '--authz off');
+    expect(await rows()).toHaveLength(1);
+    expect(await enroll('client', '--netns', '/proc/self/ns/net', '--authz', 'off')).toMatchObject(done);
+    expect(enforced()).toEqual([inodeOf('server')]);
+  } finally {
+    lock.release();
+  }
+});
+
+test('a cgroup without processes does not tell its network', async () => {
+  const { cgroup } = await node.lab.addPod('empty', {});
+  refused(await node.kmeshctl('enroll', cgroup, '--authz', 'on'), 'KM_NETNS', '--netns');
+  expect(await node.kmeshctl('enroll', cgroup, '--authz', 'on', '--netns', node.pod('empty').netns)).toMatchObject(
+    done,
+  );
+  expect(enforced()).toEqual([inodeOf('empty')]);
+  await node.lab.removePod('empty');
+  // Gone without having been taken out.
+  expect(enforced()).toEqual([]);
+  expect(JSON.parse((await node.kmeshctl('enrolled', '--prune', '-o', 'json')).out)).toMatchObject({ pruned: 1 });
+  expect(node.held((plane) => plane.map('pod_address').count())).toBe(0);
+});
+
+test('a network that two share stays judged while one of them wants that', async () => {
+  const { netns } = node.pod('server');
+  expect(await enroll('server', '--authz', 'on')).toMatchObject(done);
+  expect(await enroll('client', '--authz', 'on', '--netns', netns)).toMatchObject(done);
+  expect(await node.kmeshctl('unenroll', node.pod('client').cgroup)).toMatchObject(done);
+  expect([await call(), enforced()]).toEqual(['ECONNREFUSED', [inodeOf('server')]]);
+  expect(await node.kmeshctl('unenroll', node.pod('server').cgroup)).toMatchObject(done);
+  expect([await call(), enforced()]).toEqual(['server', []]);
+});
+
+test('what a command that was killed has attached, or what came off, is put right by the next', async () => {
+  node.held((plane) => {
+    const fd = openNetns(node.pod('client').netns);
+    plane.enforce(fd);
+    closeSync(fd);
+  });
+  expect(await enroll('server', '--authz', 'on')).toMatchObject(done);
+  expect(enforced()).toEqual([inodeOf('server')]);
+  node.held((plane) => plane.collect(new Set()));
+  expect(await rows()).toMatchObject([{ detached: true }]);
+  expect(await enroll('server')).toMatchObject(done);
+  expect([await rows(), await call()]).toMatchObject([[{ authz: 'pending', detached: false }], 'ECONNREFUSED']);
+});
+
+test("exec: a command in a network of its own can be judged, one in the host's cannot", async () => {
+  const exec = (...words: readonly string[]) => node.kmeshctl('exec', '--workload', 'a/b', ...words);
+  const netns = ['--netns', node.pod('server').netns];
+  refused(await exec(...netns, '--', 'true'), 'KM_USAGE', '--authz off');
+  refused(await exec('--authz', 'on', '--', 'true'), 'KM_NETNS', '--authz off');
+  expect(await exec('--', 'true')).toMatchObject(done);
+  const running = exec(...netns, '--authz', 'on', '--', 'sleep', '600');
+  await node.until(async () => (await call()) === 'ECONNREFUSED');
+  const [{ cgroupId: id }] = await rows();
+  expect(enforced()).toEqual([inodeOf('server')]);
+  node.held((plane) => expect(plane.map('enrolled').get(BigInt(id))?.flags).toBe(2));
+  const { cgroupRoot } = node.place;
+  const own = readdirSync(cgroupRoot).find((name) => name.startsWith('kmesh-exec')) as string;
+  process.kill(Number(readFileSync(join(cgroupRoot, own, 'cgroup.procs'), 'utf8')), 'SIGTERM');
+  expect(await running).toMatchObject({ code: 143 });
+  expect([await call(), enforced()]).toEqual(['server', []]);
+});
