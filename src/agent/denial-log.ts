@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Denied connections in the log, by the names of policies and sources: a few a second, the others counted.
 import { reasons } from '../abi/reasons.ts';
-import { denialFlag, identityHost, type NameKind, protocolNumber } from '../abi/structs.ts';
+import { denialFlag, identityHost, memberPolicyBits, type NameKind, protocolNumber } from '../abi/structs.ts';
 import type { DenialCounts } from '../admin/authz.ts';
 import type { Denial } from '../kernel/dataplane.ts';
 import { socketAddressText } from '../net/socket-address.ts';
@@ -58,13 +58,16 @@ export function openDenialLog({ read, nameOf, log, onDenial, everyMs = every }: 
     // A name that went with its last user meanwhile.
     return nameOf(kind, id) ?? `${kind} ${id}`;
   };
+  const policyOf = (member: number): string => named('policy', member % 2 ** memberPolicyBits);
+  const ruleOf = (member: number): object => (member === 0 ? {} : { rule: member >>> memberPolicyBits });
   const tell = (denial: Denial): void => {
     const event = eventOf(denial);
-    const dryRun = named('policy', denial.dry_policy);
+    const dryRun = policyOf(denial.dry_policy);
     log.info(
       {
         event,
-        policy: named('policy', denial.policy),
+        policy: policyOf(denial.policy),
+        ...ruleOf(denial.policy),
         ...(dryRun === '' ? {} : { dryRun }),
         source: socketAddressText(denial.source, denial.source_port),
         identity: named('identity', denial.identity),
@@ -84,7 +87,7 @@ export function openDenialLog({ read, nameOf, log, onDenial, everyMs = every }: 
       onDenial?.(denial);
       if (i < mostLines) tell(denial);
       else {
-        const policy = named('policy', denial.policy);
+        const policy = policyOf(denial.policy);
         more.set(policy, (more.get(policy) ?? 0) + 1);
         counts.suppressed++;
       }

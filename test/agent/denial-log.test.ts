@@ -2,7 +2,7 @@
 // What the log says of denied connections, and how much of it.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { reasons } from '../../src/abi/reasons.ts';
-import { denialFlag, identityHost } from '../../src/abi/structs.ts';
+import { denialFlag, identityHost, memberPolicyBits } from '../../src/abi/structs.ts';
 import { type DenialLog, openDenialLog } from '../../src/agent/denial-log.ts';
 import { openLog } from '../../src/agent/log.ts';
 import type { Denial } from '../../src/kernel/dataplane.ts';
@@ -56,11 +56,17 @@ const lines = () =>
 
 test('a denied connection is logged with the names of its policy and its source', () => {
   denials.start();
-  ring.push(denial());
+  ring.push(denial({ policy: 3 + 2 * 2 ** memberPolicyBits }));
   vi.advanceTimersByTime(10);
   expect(lines()).toEqual([
     {
-      ...{ event: 'denied', policy: 'shop/only-cart', identity: 'cluster.local/ns/shop/sa/web', protocol: 'tcp' },
+      ...{
+        event: 'denied',
+        policy: 'shop/only-cart',
+        rule: 2,
+        identity: 'cluster.local/ns/shop/sa/web',
+        protocol: 'tcp',
+      },
       ...{ source: '10.0.0.1:4000', destination: '[fd00::2]:80', why: 'authz_denied', msg: 'connection denied' },
     },
   ]);
