@@ -3,6 +3,7 @@
 import type { MapName } from '../abi/maps.ts';
 import type { Protocol } from '../abi/structs.ts';
 import type { Locality } from '../mesh/workload.ts';
+import type { AuthzStatus } from './authz.ts';
 
 /** pino's levels. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -161,6 +162,8 @@ export interface AgentStatus {
   readonly ignored: readonly IgnoredStatus[];
   /** Only when what is needed is learned on demand. */
   readonly demand?: DemandStatus;
+  /** Only when something is enrolled, or there are policies. */
+  readonly authz?: AuthzStatus;
   readonly lastApply: ApplyStatus | undefined;
   /** The last kernel write that failed; cleared by the next that succeeds. */
   readonly writeFault: string | undefined;

@@ -29,6 +29,12 @@ export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly healInterval?: number;
   /** Where metrics and health are served (default: nowhere). */
   readonly metrics?: ListenAddress;
+  /** Whether connections from the node's own addresses pass all policies (default) or are judged. */
+  readonly authzHostProbes?: 'allow' | 'deny';
+  /** What a policy does whose last version is refused (default: keep). */
+  readonly onBadPolicy?: 'keep' | 'close';
+  /** Closes what a DENY policy holds for that rests on HTTP attributes. */
+  readonly strictL7Deny?: boolean;
 }
 
 const upgradeHint = '"kmeshctl upgrade" swaps them in place';

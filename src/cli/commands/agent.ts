@@ -36,6 +36,19 @@ export const agentFlags = {
   node: text('NAME', "name of this node: its locality and node-local policies need it (default: the host's name)", {
     env: 'NODE_NAME',
   }),
+  authzHostProbes: choiceOr(
+    'allow',
+    ['allow', 'deny'],
+    'HOW',
+    "connections from this node's own addresses, as the kubelet's probes: allow lets them pass, deny judges them as others",
+  ),
+  onBadPolicy: choiceOr(
+    'keep',
+    ['keep', 'close'],
+    'HOW',
+    'a policy whose last version is refused: keep the one before, or close what it holds for',
+  ),
+  strictL7Deny: toggle('close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'),
   logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
   healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
   metrics: listenAddress('ADDRESS', 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'),

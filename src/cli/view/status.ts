@@ -39,6 +39,24 @@ function demandText({ addresses, waiting, onMiss, known }: NonNullable<AgentStat
   return `${addresses} addresses${unanswered}; ${meanwhile}${known.count > 0 ? `; known after ${times}` : ''}`;
 }
 
+function authzFacts({ pods, stale, refused, deniesLess, denials, rechecks }: NonNullable<AgentStatus['authz']>) {
+  const judged = `${counted(pods.on, 'cgroup')} judged, ${pods.off} not`;
+  const waiting = `; nothing gets into ${counted(pods.pending, 'cgroup')} whose policies are not in the kernel yet`;
+  const rows: [string, Cell][] = [
+    ['authorization', pods.pending === 0 ? judged : { text: `${judged}${waiting}`, tone: 'warn' }],
+  ];
+  const policies = (title: string, tone: Tone, list: readonly string[]): void => {
+    if (list.length > 0) rows.push([title, { text: list.join(', '), tone }]);
+  };
+  policies('closing policies', 'bad', refused);
+  policies('stale policies', 'warn', stale);
+  policies('deny too little', 'warn', deniesLess);
+  const { seen, suppressed, lost } = denials;
+  if (seen + lost > 0) rows.push(['denied', `${seen} told of (${suppressed} of them not logged), ${lost} more`]);
+  if (rechecks.destroyed > 0) rows.push(['ended', `${counted(rechecks.destroyed, 'connection')} not allowed any more`]);
+  return rows;
+}
+
 function agentFacts(agent: AgentStatus): [string, Cell][] {
   const { lastApply, heal, lag } = agent;
   const rows: [string, Cell][] = [
@@ -54,11 +72,12 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
     rows.push(['last change', `${time(at)}: ${changes} changes, ${operations} writes, ${milliseconds.toFixed(1)} ms`]);
   }
   if (agent.demand !== undefined) rows.push(['on demand', demandText(agent.demand)]);
+  if (agent.authz !== undefined) rows.push(...authzFacts(agent.authz));
   if (agent.queue > 0) rows.push(['on their way', `${agent.queue} changes`]);
   const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
   rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);
   for (const { map, from, to, at } of agent.growth) rows.push(['grown', `${map} from ${from} to ${to} at ${time(at)}`]);
-  rows.push(['event loop', `${lag.mean} ms late on average, ${lag.max} ms at most`]);
+  rows.push(['event loop', `${lag.mean} ms late on average in the last minute, ${lag.max} ms at most`]);
   rows.push(['log level', agent.logLevel]);
   return rows;
 }
