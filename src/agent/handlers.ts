@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's answers on its admin socket.
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { abiVersion } from '../abi/structs.ts';
 import type { Handlers } from '../admin/server.ts';
 import type { AgentStatus, DemandStatus, Difference, LogLevel, ReloadAnswer, Remark } from '../admin/types.ts';
@@ -12,6 +11,7 @@ import type { Feed } from './feed.ts';
 import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts';
 import type { Growth } from './growth.ts';
 import type { Heal } from './heal.ts';
+import type { LagMeter } from './lag.ts';
 import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler-api.ts';
 import { type SourceFacts, sourceStatusOf } from './sources.ts';
@@ -33,27 +33,6 @@ export interface AnsweringAgent {
   readonly reload: () => Promise<ReloadAnswer>;
   /** Has the agent end. */
   readonly stop: () => void;
-}
-
-export interface LagMeter {
-  read(): AgentStatus['lag'];
-  close(): void;
-}
-
-/** Seldom enough to cost nothing while idle; a stall longer than this is seen for sure, a shorter one by chance. */
-const lagPeriodMs = 500;
-
-/** How late the event loop runs its timers. */
-export function openLagMeter(): LagMeter {
-  const histogram = monitorEventLoopDelay({ resolution: lagPeriodMs });
-  histogram.enable();
-  // What is recorded is the whole time between two looks.
-  const beyond = (nanoseconds: number): number =>
-    Number.isFinite(nanoseconds) ? Math.max(0, Math.round(nanoseconds / 1e5 - lagPeriodMs * 10) / 10) : 0;
-  return {
-    read: () => ({ mean: histogram.count === 0 ? 0 : beyond(histogram.mean), max: beyond(histogram.max) }),
-    close: () => void histogram.disable(),
-  };
 }
 
 export function statusOf(agent: AnsweringAgent): AgentStatus {

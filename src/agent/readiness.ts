@@ -2,6 +2,7 @@
 // Whether the node can rely on what is in the kernel, and if not, why.
 import type { KmeshError } from '../errors.ts';
 import type { Finding } from '../source/findings.ts';
+import { openFaultLog } from './fault-log.ts';
 import { saysNothing } from './feed.ts';
 import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler-api.ts';
@@ -72,6 +73,7 @@ export function openReadiness(of: {
 }): Readiness {
   const { reconciler, manager, log } = of;
   let was: boolean | undefined;
+  const logFaults = openFaultLog(log);
   const reasons = (): readonly string[] => {
     const { batches, refused, error } = reconciler.status();
     return notReady({ sources: of.sources(), applied: batches > 0, refused: refused.length, error });
@@ -80,6 +82,7 @@ export function openReadiness(of: {
     reasons,
     look() {
       const why = reasons();
+      logFaults(of.sources().map(({ report }) => report));
       const { services, workloads } = reconciler.model;
       manager.status(summary(why, services.size, workloads.size));
       const { batches, error } = reconciler.status();

@@ -139,6 +139,21 @@ function helpWords(program: Program, names: readonly string[]): readonly string[
   return known ? [...names, '--help'] : names;
 }
 
+/** Help is given for what there is: a command line that names a command or verb that is none is refused as it would be without --help. */
+function misnamed(program: Program, words: readonly string[], width: number): Misuse | undefined {
+  const end = words.indexOf('--');
+  const asking = (word: string, i: number): boolean => (word === '--help' || word === '-h') && (end < 0 || i < end);
+  const rest = words.filter((word, i) => !asking(word, i));
+  if (rest.length === words.length) return undefined;
+  try {
+    buildTree(program, rest, [], width).root.parse(rest, { from: 'user' });
+  } catch (error) {
+    if (error instanceof Misuse && error.fault.code === 'commander.unknownCommand') return error;
+    if (!(error instanceof Misuse)) throw error;
+  }
+  return undefined;
+}
+
 /** `argv`: without node and script. `width`: of help text, in columns. */
 export function parseCommandLine(program: Program, argv: readonly string[], width: number): Parsed {
   const text: string[] = [];
@@ -149,7 +164,11 @@ export function parseCommandLine(program: Program, argv: readonly string[], widt
   } catch (error) {
     if (!(error instanceof Misuse)) throw error;
     const globals = flagWords(tree.root, globalFlags);
-    if (answers.has(error.fault.code)) return { kind: 'text', text: text.join(''), globals };
+    if (answers.has(error.fault.code)) {
+      const unknown = misnamed(program, words, width);
+      if (unknown) return { kind: 'misuse', fault: usageFault(unknown, undefined), command: undefined, globals };
+      return { kind: 'text', text: text.join(''), globals };
+    }
     const command = program.commands.find(({ path }) => path.join(' ') === error.at.join(' '));
     return { kind: 'misuse', fault: usageFault(error, command), command, globals };
   }

@@ -231,10 +231,10 @@ const authz: readonly Metric[] = [
 ];
 
 const loop: readonly Metric[] = [
-  one('gauge', 'nodejs_eventloop_lag_mean_seconds', 'How late timers ran on average since the start.', ({ lag }) =>
+  one('gauge', 'nodejs_eventloop_lag_mean_seconds', 'How late timers ran on average in the last minute.', ({ lag }) =>
     seconds(lag.mean),
   ),
-  one('gauge', 'nodejs_eventloop_lag_max_seconds', 'How late a timer ran at most since the start.', ({ lag }) =>
+  one('gauge', 'nodejs_eventloop_lag_max_seconds', 'How late a timer ran at most in the last minute.', ({ lag }) =>
     seconds(lag.max),
   ),
 ];

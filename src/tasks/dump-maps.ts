@@ -129,6 +129,15 @@ function* entriesOf(map: PinnedMap, names: HeldNames, options: DumpMapsOptions):
   }
 }
 
+function* after(first: DumpedEntry, rest: Generator<DumpedEntry>): Generator<DumpedEntry> {
+  try {
+    yield first;
+    yield* rest;
+  } finally {
+    rest.return(undefined);
+  }
+}
+
 function readNamesOf(bpffs: string): HeldNames {
   const plane = openPinned(bpffs);
   try {
@@ -167,7 +176,12 @@ export async function dumpMaps(_env: Env, options: DumpMapsOptions): Promise<Asy
     for (const name of names) {
       const map = openPinnedMap(bpffs, name, cpus);
       const { keySize, valueSize, maxEntries } = map.info;
-      yield { name, type: map.type, keySize, valueSize, maxEntries, entries: entriesOf(map, held, options) };
+      const entries = entriesOf(map, held, options);
+      const first = options.filter === undefined ? undefined : entries.next();
+      // Of what was searched for, only where it was found.
+      if (first?.done) continue;
+      const found = first ? after(first.value, entries) : entries;
+      yield { name, type: map.type, keySize, valueSize, maxEntries, entries: found };
     }
   })();
 }

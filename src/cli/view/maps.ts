@@ -24,7 +24,9 @@ function* rows(entries: DumpedMap['entries']): Generator<readonly Cell[]> {
 }
 
 export async function* viewMaps(maps: AsyncIterable<DumpedMap>): AsyncGenerator<Block> {
+  let any = false;
   for await (const { name, type, maxEntries, entries } of maps) {
+    any = true;
     yield {
       kind: 'table',
       title: `${name} (${type}, room for ${maxEntries})`,
@@ -33,4 +35,5 @@ export async function* viewMaps(maps: AsyncIterable<DumpedMap>): AsyncGenerator<
       none: 'nothing to show',
     };
   }
+  if (!any) yield { kind: 'line', text: 'nothing to show' };
 }

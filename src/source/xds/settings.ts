@@ -112,7 +112,7 @@ function parseServer(given: Given): { readonly scheme: string; readonly host: st
   const name = !bracketed && /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$/.test(text) && !/^[\d.]+$/.test(text);
   const host = address !== undefined && bracketed === text.includes(':') ? address : name ? text : undefined;
   if (port === undefined || host === undefined) {
-    throw usage(given, 'must be HOST:PORT, an IPv6 address in brackets');
+    throw usage(given, 'must be HOST:PORT with a port from 1 to 65535, an IPv6 address in brackets');
   }
   return { scheme, host, port };
 }

@@ -163,7 +163,7 @@ test('what the control plane learns of the node', () => {
   });
 });
 
-const address = 'must be HOST:PORT, an IPv6 address in brackets';
+const address = 'must be HOST:PORT with a port from 1 to 65535, an IPv6 address in brackets';
 test.each<[XdsFlags, Environ, string]>([
   [{ xds: 'istiod' }, {}, `--xds "istiod" ${address}`],
   [{ xds: '' }, {}, `--xds "" ${address}`],
