@@ -23,7 +23,7 @@ _kmeshctl() {
       -*) ;;
       *)
         case "$path:$word" in
-          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:check' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
             path="${path:+$path }$word"
             ;;
           *) ((++count)) ;;
@@ -50,6 +50,11 @@ _kmeshctl() {
       'exec:--workload') : ;;
       'exec:--netns') kind=file ;;
       'exec:--authz') words='on off' ;;
+      'authz status:--workload') : ;;
+      'authz explain:--from') : ;;
+      'authz explain:--to') : ;;
+      'authz enable:--workload') : ;;
+      'authz disable:--workload') : ;;
       'authz check:--expect') kind=file ;;
       'authz check:--from') : ;;
       'authz check:--to') : ;;
@@ -129,6 +134,10 @@ _kmeshctl() {
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'exec') words='--workload --netns --authz -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'authz status') words='--workload -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'authz explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'authz enable') words='--workload -y --yes --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'authz disable') words='--workload -y --yes --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz check') words='--expect --from --to --strict --strict-l7-deny -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -152,7 +161,7 @@ _kmeshctl() {
       'enroll:'0) kind=directory ;;
       'unenroll:'0) kind=directory ;;
       'exec:'*) kind=command ;;
-      'authz:0') words='check' ;;
+      'authz:0') words='status explain enable disable check' ;;
       'authz check:'*) kind=file ;;
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;

@@ -17,7 +17,7 @@ function __kmeshctl_at
             case '-*'
             case '*'
                 switch "$path:$word"
-                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:check' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
+                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
                         set path (string trim "$path $word")
                 end
         end
@@ -83,7 +83,20 @@ complete -c kmeshctl -n '__kmeshctl_at "exec"' -l workload -r -f -d 'the workloa
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l netns -r -F -d 'network namespace: a name under /run/netns, or a path'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l authz -r -f -a 'on off' -d 'whether policies judge inbound connections (default: off without --netns; with it on if an agent runs, else to be given)'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -f -a '(__fish_complete_command)'
+complete -c kmeshctl -n '__kmeshctl_at "authz"' -a status -d 'list what is judged on this node, by which policies, and what they decided'
+complete -c kmeshctl -n '__kmeshctl_at "authz"' -a explain -d 'say whether a connection gets in, and which policy and rule says so'
+complete -c kmeshctl -n '__kmeshctl_at "authz"' -a enable -d 'judge inbound connections of workloads that are enrolled'
+complete -c kmeshctl -n '__kmeshctl_at "authz"' -a disable -d 'let everything in to workloads that are enrolled, whatever their policies say'
 complete -c kmeshctl -n '__kmeshctl_at "authz"' -a check -d 'look over policies in files, and ask them who may connect to whom'
+complete -c kmeshctl -n '__kmeshctl_at "authz status"' -l workload -r -f -d 'only what is enrolled as this workload'
+complete -c kmeshctl -n '__kmeshctl_at "authz explain"' -l from -r -f -d 'who connects: an address, NS/NAME of a workload, a process id, or a cgroup'
+complete -c kmeshctl -n '__kmeshctl_at "authz explain"' -l to -r -f -d 'to which workload of this node, and which port'
+complete -c kmeshctl -n '__kmeshctl_at "authz enable"' -l workload -r -f -d 'only what is enrolled as this workload (default: all)'
+complete -c kmeshctl -n '__kmeshctl_at "authz enable"' -s y -l yes -d 'do it, whatever it closes'
+complete -c kmeshctl -n '__kmeshctl_at "authz enable"' -l dry-run -d 'change nothing: print what would be done'
+complete -c kmeshctl -n '__kmeshctl_at "authz disable"' -l workload -r -f -d 'only what is enrolled as this workload (default: all)'
+complete -c kmeshctl -n '__kmeshctl_at "authz disable"' -s y -l yes -d 'do it, whatever it opens'
+complete -c kmeshctl -n '__kmeshctl_at "authz disable"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l expect -r -F -d 'file of cases; or allow or deny, for the question of --from and --to'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l from -r -f -d 'who connects: a workload, or an address'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l to -r -f -d 'to which workload and port'

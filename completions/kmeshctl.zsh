@@ -212,16 +212,77 @@ _kmeshctl_authz() {
   case $state in
     command)
       local -a names=(
+        'status:list what is judged on this node, by which policies, and what they decided'
+        'explain:say whether a connection gets in, and which policy and rule says so'
+        'enable:judge inbound connections of workloads that are enrolled'
+        'disable:let everything in to workloads that are enrolled, whatever their policies say'
         'check:look over policies in files, and ask them who may connect to whom'
       )
       _describe command names
       ;;
     argument)
       case $line[1] in
+        status) _kmeshctl_authz_status ;;
+        explain) _kmeshctl_authz_explain ;;
+        enable) _kmeshctl_authz_enable ;;
+        disable) _kmeshctl_authz_disable ;;
         check) _kmeshctl_authz_check ;;
       esac
       ;;
   esac
+}
+
+_kmeshctl_authz_status() {
+  _arguments -s -S \
+    '--workload=[only what is enrolled as this workload]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_authz_explain() {
+  _arguments -s -S \
+    '--from=[who connects\: an address, NS/NAME of a workload, a process id, or a cgroup]:value: ' \
+    '--to=[to which workload of this node, and which port]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_authz_enable() {
+  _arguments -s -S \
+    '--workload=[only what is enrolled as this workload (default\: all)]:value: ' \
+    '(-y --yes)'{-y,--yes}'[do it, whatever it closes]' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_authz_disable() {
+  _arguments -s -S \
+    '--workload=[only what is enrolled as this workload (default\: all)]:value: ' \
+    '(-y --yes)'{-y,--yes}'[do it, whatever it opens]' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
 }
 
 _kmeshctl_authz_check() {

@@ -57,6 +57,9 @@ test('words that completion offers are those there are', () => {
 
 test('whatever changes the kernel has a dry run and wants root', () => {
   const changing = program.commands.filter(({ changesKernel }) => changesKernel).map(commandName);
-  expect(changing).toEqual(['load', 'unload', 'upgrade', 'enroll', 'unenroll', 'enrolled', 'install', 'uninstall']);
+  expect(changing).toEqual([
+    ...['load', 'unload', 'upgrade', 'enroll', 'unenroll', 'enrolled', 'authz enable', 'authz disable'],
+    ...['install', 'uninstall'],
+  ]);
   expect(program.commands.filter(({ changesKernel, needsRoot }) => changesKernel && !needsRoot)).toEqual([]);
 });

@@ -3,6 +3,10 @@
 import type { Command } from '../spec.ts';
 import { agent } from './agent.ts';
 import { authzCheck } from './authz/check.ts';
+import { authzDisable } from './authz/disable.ts';
+import { authzEnable } from './authz/enable.ts';
+import { authzExplain } from './authz/explain.ts';
+import { authzStatus } from './authz/status.ts';
 import { check } from './check.ts';
 import { completion } from './completion.ts';
 import { demo } from './demo.ts';
@@ -29,7 +33,7 @@ import { version } from './version.ts';
 export const commands: readonly Command[] = [
   ...[load, unload, upgrade, status, check],
   ...[enroll, unenroll, enrolled, exec],
-  ...[authzCheck],
+  ...[authzStatus, authzExplain, authzEnable, authzDisable, authzCheck],
   ...[agent, validate, log],
   ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
   ...[install, uninstall, version, completion, demo],

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a connection gets in, and why.
+import type { Because, PolicyExplanation } from '../../tasks/authz/explain.ts';
+import type { Block, Cell } from '../spec.ts';
+import { nearestLines, whyText } from './authz-words.ts';
+import { socketText } from './socket.ts';
+
+const reasons: Readonly<Record<Exclude<Because, 'policies'>, string>> = {
+  closed: 'closed: something is wrong with a policy that holds for it, and nothing gets in',
+  pending: 'pending: no policies are known for it yet, and nothing gets in',
+  host: "an address of this node: exempt, so that probes of the kubelet work (the agent's --authz-host-probes)",
+  own: "the pod's own traffic is not judged",
+  'unknown-source': 'nobody has said yet who has this address: refused until that is known',
+  'not-judged': 'no pod whose connections are judged has this address',
+};
+
+function facts(explanation: PolicyExplanation): [string, Cell][] {
+  const { from, to, verdict, because, principal, told } = explanation;
+  const tone = verdict === 'allow' ? 'good' : 'bad';
+  const at = `${socketText(to.address, to.port)}${to.protocol === 'udp' ? '/udp' : ''}`;
+  const rows: [string, Cell][] = [
+    ['from', from.workload === '' ? from.address : `${from.workload} ${from.address}`],
+    ['to', to.workload === '' ? at : `${to.workload} ${at}`],
+  ];
+  if (because === 'policies') rows.push(['identity', principal || { text: 'none', tone: 'dim' }]);
+  if (to.enforcement !== undefined) rows.push(['enforcement', to.enforcement]);
+  rows.push(['verdict', { text: verdict, tone }]);
+  rows.push(['why', because === 'policies' && told ? whyText(told) : reasons[because as keyof typeof reasons]]);
+  for (const line of told ? nearestLines(told) : []) rows.push(['nearest', line]);
+  if (told?.dryRun) {
+    const { dryRun } = told;
+    rows.push(['with dry runs', { text: `${dryRun.verdict}: ${whyText(dryRun)}`, tone: 'warn' }]);
+  }
+  return rows;
+}
+
+export function* viewPolicyExplanation(explanations: readonly PolicyExplanation[]): Generator<Block> {
+  for (const [at, explanation] of explanations.entries()) {
+    if (at > 0) yield { kind: 'line', text: '' };
+    yield { kind: 'facts', rows: facts(explanation) };
+  }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is judged on this node, by which policies, and what they decided: from the kernel's maps, with what the agent knows of the policies.
+import type { Reason } from '../../abi/reasons.ts';
+import type { AuthzMode, AuthzStatus, EnforcementState, PolicyHits } from '../../admin/authz.ts';
+import { adminClient } from '../../admin/client.ts';
+import { enforcementIn, podAddresses } from '../../agent/enforcement.ts';
+import { readEnrolments } from '../../agent/enrolments.ts';
+import { heldStack, memberOf } from '../../compile/authz/from-maps.ts';
+import { parts } from '../../compile/authz/set.ts';
+import { wordBits } from '../../compile/authz/vector.ts';
+import type { Env, Place } from '../../env.ts';
+import { KmeshError } from '../../errors.ts';
+import { cgroupPath } from '../../kernel/cgroup.ts';
+import type { DataPlane } from '../../kernel/dataplane.ts';
+import { openPinned } from '../../kernel/pinned.ts';
+import type { Address } from '../../net/address.ts';
+import { type HeldNames, readNames } from '../held/names.ts';
+
+export interface ShowPoliciesOptions {
+  readonly place: Place;
+  /** "namespace/name": only that. */
+  readonly workload?: string;
+}
+
+/** A policy, or the dry run of one, as it is in the kernel. */
+export interface HeldPolicy {
+  /** "namespace/name" */
+  readonly policy: string;
+  readonly action: 'allow' | 'deny';
+  readonly dryRun: boolean;
+  readonly conjunctions: number;
+}
+
+/** An enrolled cgroup. */
+export interface JudgedRow {
+  /** "namespace/name" that it was enrolled as, or ''. */
+  readonly workload: string;
+  readonly cgroupId: bigint;
+  /** Absent: the cgroup is deleted. */
+  readonly cgroup?: string;
+  readonly enforcement: EnforcementState;
+  readonly addresses: readonly Address[];
+  /** Absent: nothing is judged, or no policies are known yet. */
+  readonly mode?: AuthzMode;
+  readonly conjunctions: number;
+  /** Those that can match. One that matches nothing shows in the mode. */
+  readonly policies: readonly HeldPolicy[];
+}
+
+export interface PolicyRow extends HeldPolicy {
+  /** On the whole node. */
+  readonly hits: PolicyHits;
+  /** Enrolled cgroups that it holds for. */
+  readonly holdsFor: number;
+  /** Of the agent: what is wrong with it. */
+  readonly fault?: 'stale' | 'refused' | 'denies less';
+}
+
+export interface PoliciesStatus {
+  readonly pods: readonly JudgedRow[];
+  readonly policies: readonly PolicyRow[];
+  /** Why connections were let in or refused, since the programs were loaded; only what was counted. */
+  readonly reasons: readonly { readonly reason: Reason; readonly count: bigint }[];
+  /** Absent: no agent answers, or it has nothing to say. */
+  readonly agent?: AuthzStatus;
+}
+
+/** KM_NOT_LOADED, KM_NOT_ENROLLED. */
+export async function showPolicies(_env: Env, { place, workload }: ShowPoliciesOptions): Promise<PoliciesStatus> {
+  const plane = openPinned(place.bpffs);
+  try {
+    const agent = await askAgent(place);
+    const pods = judgedRows(plane, readNames(plane)).filter(
+      (row) => workload === undefined || row.workload === workload,
+    );
+    if (workload !== undefined && pods.length === 0) {
+      throw new KmeshError('KM_NOT_ENROLLED', `no cgroup is enrolled as ${workload}`, {
+        hint: '"kmeshctl enrolled" lists what is enrolled',
+      });
+    }
+    const reasons = [...plane.reasons()].filter(([reason, count]) => count > 0n && reason.startsWith('authz_'));
+    return {
+      pods,
+      policies: policyRows(plane, pods, agent),
+      reasons: reasons.map(([reason, count]) => ({ reason, count })),
+      ...(agent && { agent }),
+    };
+  } finally {
+    plane.close();
+  }
+}
+
+async function askAgent(place: Place): Promise<AuthzStatus | undefined> {
+  try {
+    return (await adminClient(place.runDir).status({})).authz;
+  } catch (fault) {
+    if (fault instanceof KmeshError && fault.code === 'KM_AGENT_UNREACHABLE') return undefined;
+    throw fault;
+  }
+}
+
+export function judgedRows(plane: DataPlane, names: HeldNames): JudgedRow[] {
+  const addresses = podAddresses(plane);
+  const stateOf = enforcementIn(plane);
+  const policiesIn = setReader(plane, names);
+  return [...readEnrolments(plane).values()]
+    .sort((a, b) => (a.workload < b.workload ? -1 : a.workload > b.workload ? 1 : Number(a.cgroupId - b.cgroupId)))
+    .map((enrolment): JudgedRow => {
+      const { workload, cgroupId, netns } = enrolment;
+      const enforcement = stateOf(enrolment);
+      const own = enforcement === 'off' ? [] : (addresses.get(netns) ?? []);
+      const stacks = own.flatMap((address) => heldStack(plane, address) ?? []);
+      const policies = merged(new Set(stacks.flatMap(({ sets }) => sets.map(({ set }) => set))), policiesIn);
+      const path = cgroupPath(cgroupId);
+      const closed = stacks.some((stack) => stack.closed);
+      const allows = stacks.some((stack) => stack.allows);
+      const denies = policies.some(({ action, dryRun }) => action === 'deny' && !dryRun);
+      return {
+        workload,
+        cgroupId,
+        ...(path !== undefined && { cgroup: path }),
+        enforcement,
+        addresses: [...own].sort(),
+        ...(enforcement === 'on' && {
+          mode: closed ? 'closed' : allows ? 'allow-list' : denies ? 'deny-list' : 'open',
+        }),
+        conjunctions: policies.reduce((sum, policy) => sum + policy.conjunctions, 0),
+        policies,
+      };
+    });
+}
+
+type SetReader = (set: number) => readonly (HeldPolicy & { readonly key: string })[];
+
+/** The policies of a set, each set read once. */
+function setReader(plane: DataPlane, names: HeldNames): SetReader {
+  const known = new Map<number, ReturnType<SetReader>>();
+  return (set) => {
+    const before = known.get(set);
+    if (before) return before;
+    const found = new Map<string, HeldPolicy & { readonly key: string }>();
+    const header = plane.map('authz_set').get(set);
+    const ends = [...(header?.ends ?? [])];
+    for (let bit = 0; header && bit < wordBits * (ends[3] ?? 0); bit++) {
+      const member = memberOf(plane.map('authz_member').get(header.member + bit) ?? 0);
+      if (member === undefined) continue;
+      const part = parts[ends.findIndex((end) => bit < wordBits * end)] ?? 'deny';
+      const key = `${member.policy} ${part}`;
+      const conjunctions = (found.get(key)?.conjunctions ?? 0) + 1;
+      const action = part.endsWith('deny') ? 'deny' : 'allow';
+      const policy = names.nameOf('policy', member.policy);
+      found.set(key, { key, policy, action, dryRun: part.startsWith('dry'), conjunctions });
+    }
+    const list = [...found.values()];
+    known.set(set, list);
+    return list;
+  };
+}
+
+/** A policy may be in several sets: a long list is cut. */
+function merged(sets: Iterable<number>, policiesIn: SetReader): HeldPolicy[] {
+  const all = new Map<string, HeldPolicy>();
+  for (const set of sets) {
+    for (const { key, ...policy } of policiesIn(set)) {
+      const before = all.get(key);
+      all.set(key, { ...policy, conjunctions: policy.conjunctions + (before?.conjunctions ?? 0) });
+    }
+  }
+  return [...all.values()].sort(byName);
+}
+
+const byName = (a: HeldPolicy, b: HeldPolicy): number => (a.policy < b.policy ? -1 : a.policy > b.policy ? 1 : 0);
+
+function hitsOf(plane: DataPlane, id: number | undefined): PolicyHits {
+  const hits = id === undefined ? undefined : plane.map('authz_hit').get(id);
+  const { denied = 0n, allowed = 0n, dry = 0n } = hits ?? {};
+  return { denied: Number(denied), allowed: Number(allowed), dryRun: Number(dry) };
+}
+
+function policyRows(plane: DataPlane, pods: readonly JudgedRow[], agent: AuthzStatus | undefined): PolicyRow[] {
+  const ids = new Map([...readNames(plane).all('policy')].map(([id, name]) => [name, id]));
+  const rows = new Map<string, PolicyRow>();
+  const faultOf = (policy: string): Pick<PolicyRow, 'fault'> => {
+    if (agent?.refused.includes(policy)) return { fault: 'refused' };
+    if (agent?.stale.includes(policy)) return { fault: 'stale' };
+    return agent?.deniesLess.includes(policy) ? { fault: 'denies less' } : {};
+  };
+  for (const { policies } of pods) {
+    for (const held of policies) {
+      const key = `${held.policy} ${held.action} ${held.dryRun}`;
+      const holdsFor = (rows.get(key)?.holdsFor ?? 0) + 1;
+      rows.set(key, { ...held, hits: hitsOf(plane, ids.get(held.policy)), holdsFor, ...faultOf(held.policy) });
+    }
+  }
+  return [...rows.values()].sort(byName);
+}
