@@ -3,7 +3,7 @@
 import { closeSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
 import { hooks } from './hooks.ts';
-import { programInfo } from './info.ts';
+import { mapInfo, programInfo } from './info.ts';
 import { failure, libbpf } from './libbpf.ts';
 import { openCgroup } from './link.ts';
 
@@ -23,13 +23,46 @@ const maxPrograms = 64;
 
 /** Programs that run for sockets of the cgroup at `path`, its own and those of the cgroups above, hook by hook in running order. */
 export function hookPrograms(path: string): HookProgram[] {
+  return query(path, effective);
+}
+
+/**
+ * Of the programs attached to the very cgroup at `path`, those of other data planes of this project: by the maps that they use, whatever
+ * their version. `own`: ids of one's own.
+ */
+export function otherPlanes(path: string, own: ReadonlySet<number>): HookProgram[] {
+  return query(path, 0).filter(({ id }) => !own.has(id) && usesMaps(id));
+}
+
+/** Every version has them, and the programs of each hook use them. */
+const tellingMaps = ['backend', 'endpoint', 'enrolled'] as const;
+
+function usesMaps(program: number): boolean {
+  const names = new Set(withId('bpf_prog_get_fd_by_id', program, (fd) => programInfo(fd).mapIds)?.map(mapName));
+  return tellingMaps.every((name) => names.has(name));
+}
+
+const mapName = (id: number): string => withId('bpf_map_get_fd_by_id', id, (fd) => mapInfo(fd).name) ?? '';
+
+/** Undefined: it is gone. */
+function withId<T>(open: 'bpf_prog_get_fd_by_id' | 'bpf_map_get_fd_by_id', id: number, read: (fd: number) => T) {
+  const fd = libbpf()[open](id);
+  if (fd < 0) return undefined;
+  try {
+    return read(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function query(path: string, flags: number): HookProgram[] {
   const bpf = libbpf();
   const cgroup = openCgroup(path);
   try {
     return hooks.flatMap(({ name: hook, attachType }) => {
       const ids = new Uint32Array(maxPrograms);
       const count = Uint32Array.of(maxPrograms);
-      const answer = bpf.bpf_prog_query(cgroup, attachType, effective, new Uint32Array(1), ids, count);
+      const answer = bpf.bpf_prog_query(cgroup, attachType, flags, new Uint32Array(1), ids, count);
       if (answer < 0) {
         throw new KmeshError('KM_CGROUP', `programs on ${hook} of "${path}" cannot be listed: ${failure(answer)}`);
       }
@@ -40,12 +73,4 @@ export function hookPrograms(path: string): HookProgram[] {
   }
 }
 
-function programName(id: number): string {
-  const fd = libbpf().bpf_prog_get_fd_by_id(id);
-  if (fd < 0) return '';
-  try {
-    return programInfo(fd).name;
-  } finally {
-    closeSync(fd);
-  }
-}
+const programName = (id: number): string => withId('bpf_prog_get_fd_by_id', id, (fd) => programInfo(fd).name) ?? '';

@@ -73,6 +73,7 @@ interface BpfCalls {
   ): number;
   bpf_prog_get_fd_by_id(id: number): number;
   bpf_btf_get_fd_by_id(id: number): number;
+  bpf_map_get_fd_by_id(id: number): number;
   bpf_enable_stats(type: number): number;
   /** A descriptor that waits like any of epoll_create(2); goes with the ring. */
   ring_buffer__epoll_fd(ring: Pointer): number;
@@ -127,6 +128,7 @@ const bpfPrototypes: Record<keyof BpfCalls, string> = {
   bpf_prog_query: 'int f(int, int, uint32_t, void *, void *, void *)',
   bpf_prog_get_fd_by_id: 'int f(uint32_t)',
   bpf_btf_get_fd_by_id: 'int f(uint32_t)',
+  bpf_map_get_fd_by_id: 'int f(uint32_t)',
   bpf_enable_stats: 'int f(int)',
   ring_buffer__epoll_fd: 'int f(void *)',
   ring_buffer__consume: 'int f(void *)',

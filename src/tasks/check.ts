@@ -5,7 +5,7 @@ import { lockHolder } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { cgroupMount, isTrueRoot } from '../kernel/cgroup.ts';
-import { hookPrograms } from '../kernel/hook-programs.ts';
+import { hookPrograms, otherPlanes } from '../kernel/hook-programs.ts';
 import { checkPins } from '../kernel/pin-check.ts';
 import { isLoaded } from '../kernel/pinned.ts';
 import { onBpffs } from '../kernel/pins.ts';
@@ -131,9 +131,20 @@ function hookChecks(place: Place): Check[] {
   const root = resolveCgroupRoot(place);
   const found = hookPrograms(root);
   const own = new Set(isLoaded(place.bpffs) ? pinnedPrograms(place.bpffs).map(({ id }) => id) : []);
+  const others = otherPlanes(root, own);
   const hooks = [...new Set(found.map((p) => p.hook))];
   if (hooks.length === 0) return [ok('programs on the same hooks', 'none')];
-  return hooks.map((hook) => {
+  const shared =
+    others.length === 0
+      ? []
+      : [
+          failed(
+            'other data planes',
+            `another one of kmeshctl is attached to ${root}: both translate what is dialled there`,
+            'unload one of them, with its own --bpffs',
+          ),
+        ];
+  const each = hooks.map((hook) => {
     const here = found.filter((p) => p.hook === hook);
     const order = here.map((p) => `${p.name}${own.has(p.id) ? ' (ours)' : ` (id ${p.id})`}`).join(', then ');
     const others = here.filter((p) => !own.has(p.id));
@@ -141,6 +152,7 @@ function hookChecks(place: Place): Check[] {
       ? ok(`hook ${hook}`, order)
       : warning(`hook ${hook}`, order, 'another program sees or rewrites the same calls: make sure that the two agree');
   });
+  return [...shared, ...each];
 }
 
 function pinChecks(place: Place): Check[] {

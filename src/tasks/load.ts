@@ -4,7 +4,8 @@ import { dirname } from 'node:path';
 import { withLock } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
-import { load, planLoad } from '../kernel/load.ts';
+import { otherPlanes } from '../kernel/hook-programs.ts';
+import { load, planLoad, recoverLoad } from '../kernel/load.ts';
 import { isLoaded } from '../kernel/pinned.ts';
 import { mountBpffs, onBpffs, pinFolders, unmountBpffs } from '../kernel/pins.ts';
 import { readVersion } from '../kernel/version.ts';
@@ -37,7 +38,19 @@ function refuseLoaded(place: Place): void {
   );
 }
 
-/** Loads, attaches and pins everything, or nothing. KM_ALREADY_LOADED when something is loaded already. */
+/** Two data planes at one cgroup would both translate what its processes dial, each by its own state. */
+function refuseShared(cgroupRoot: string): void {
+  const others = otherPlanes(cgroupRoot, new Set());
+  if (others.length === 0) return;
+  const hooks = [...new Set(others.map(({ hook }) => hook))].join(', ');
+  throw new KmeshError(
+    'KM_ALREADY_LOADED',
+    `another data plane of kmeshctl, with its pins elsewhere, is attached to "${cgroupRoot}" (${hooks})`,
+    { hint: 'unload it with its own --bpffs, or give a --cgroup-root of your own' },
+  );
+}
+
+/** Loads, attaches and pins everything, or nothing. KM_ALREADY_LOADED when something is loaded already, here or at the same cgroup. */
 export async function loadPrograms(env: Env, options: LoadOptions): Promise<ChangeResult> {
   const { place, dryRun } = options;
   const cgroupRoot = resolveCgroupRoot(place);
@@ -59,6 +72,7 @@ export async function loadPrograms(env: Env, options: LoadOptions): Promise<Chan
   steps.push({ action: 'attach', what: `to ${cgroupRoot}`, detail: `pins under ${place.bpffs}` });
   if (dryRun) {
     refuseLoaded(place);
+    refuseShared(cgroupRoot);
     return { dryRun, summary: 'nothing was changed', steps };
   }
   return withLock(place.runDir, { command: 'kmeshctl load' }, () => {
@@ -66,6 +80,8 @@ export async function loadPrograms(env: Env, options: LoadOptions): Promise<Chan
     if (mounted !== undefined) mountBpffs(mounted);
     try {
       refuseLoaded(place);
+      if (onBpffs(place.bpffs)) recoverLoad(place.bpffs);
+      refuseShared(cgroupRoot);
       load({ bpffs: place.bpffs, cgroupRoot, version, now: env.now(), sizes });
       if (mounted !== undefined) noteMount(place.runDir, mounted);
     } catch (error) {
