@@ -8,6 +8,7 @@ import { findType, parseBtf } from './btf.ts';
 import { type BtfValue, decodeBtf } from './btf-value.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
 import { walkRaw } from './map.ts';
+import { added } from './percpu-map.ts';
 import { openPin, pinFolders, pinNames } from './pins.ts';
 
 /** bpf_map_type of linux/bpf.h, where the name matters here. */
@@ -69,8 +70,8 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
       return header ? decodeBtf(btf, header.id, bytes) : { ...backendHeader.decode(bytes) };
     }
     if (!perCpu) return decodeBtf(btf, info.valueTypeId, bytes);
-    let sum = 0n;
-    for (let cpu = 0; cpu < cpus; cpu++) sum += BigInt(decodeBtf(btf, info.valueTypeId, bytes, cpu * step) as bigint);
+    let sum = decodeBtf(btf, info.valueTypeId, bytes);
+    for (let cpu = 1; cpu < cpus; cpu++) sum = added(sum, decodeBtf(btf, info.valueTypeId, bytes, cpu * step));
     return sum;
   };
 

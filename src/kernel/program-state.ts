@@ -6,7 +6,7 @@ import type { MapHandle } from './dataplane.ts';
 import { kernelMap, newScratch } from './map.ts';
 
 /** Written by programs for themselves: an entry that the new programs made already is the better one. */
-export const remembered: ReadonlySet<MapName> = new Set(['affinity', 'udp_flow', 'udp_reverse', 'miss']);
+export const remembered: ReadonlySet<MapName> = new Set(['affinity', 'udp_flow', 'udp_reverse', 'miss', 'sent']);
 
 /** Copies one map. The answer is to be called once no old program runs any more. */
 export function copyAndSettle(name: MapName, from: MapEnd, to: MapEnd): () => void {

@@ -13,7 +13,13 @@ const entriesAStep = 4096;
 function completed(zero: unknown, value: BtfValue): unknown {
   if (typeof zero !== 'object' || zero === null || value instanceof Uint8Array || Array.isArray(value)) return value;
   const known = Object.entries(value as object).filter(([member]) => member in zero);
-  return { ...zero, ...Object.fromEntries(known) };
+  return { ...zero, ...Object.fromEntries(known.map(([member, held]) => [member, flat(held)])) };
+}
+
+/** Our tables have arrays of structs as their numbers in a row. */
+function flat(value: BtfValue): unknown {
+  if (!Array.isArray(value)) return value;
+  return value.flatMap((part) => (typeof part === 'object' ? Object.values(part) : [part]));
 }
 
 type Entry<M extends MapName> = [KeyOf<M>, WritableValue<M>];

@@ -20,8 +20,11 @@ export interface UpgradeOptions extends SizeOptions {
   readonly objects?: string | undefined;
 }
 
-/** Counters start anew when their layout changes: nothing depends on them. What a ring reports is in the map `miss` as well. */
-const startsAnew: ReadonlySet<string> = new Set(['reason', 'misses']);
+/**
+ * Counters start anew when their layout changes: nothing depends on them. What the ring of misses reports is in the map `miss` as well; what
+ * that of denials does is lost.
+ */
+const startsAnew: ReadonlySet<string> = new Set(['reason', 'misses', 'authz_hit', 'denial_limit', 'denials']);
 
 function stepsOf(plan: SwapPlan): Step[] {
   return [

@@ -33,3 +33,34 @@ test('sockets, sweeps and hooks are what the test says', async () => {
   await plane.grace();
   expect([plane.graces, plane.sweeps]).toEqual([1, 1]);
 });
+
+test('what is judged, and what of it is denied, is what the test says', () => {
+  const plane = openMemory();
+  const denial = {
+    time_ns: 1n,
+    source: '10.0.0.1',
+    destination: '10.0.0.2',
+    source_port: 1,
+    destination_port: 80,
+    protocol: 6,
+    why: 0,
+    flags: 0,
+    policy: 1,
+    dry_policy: 0,
+    identity: 2,
+    lost: 0,
+  };
+  plane.setRecheck((netns) => [{ ...denial, source_port: Number(netns) }]);
+  const wanted = new Map([
+    [1n, 100n],
+    [2n, 100n],
+    [3n, 101n],
+  ]);
+  expect(plane.keepEnforced(wanted)).toMatchObject({ attached: 2, removed: 0 });
+  expect([...plane.enforced().keys()]).toEqual([100n, 101n]);
+  expect(plane.recheck([100n, 999n])).toEqual([{ ...denial, source_port: 100 }]);
+  wanted.delete(3n);
+  expect(plane.keepEnforced(wanted)).toMatchObject({ attached: 0, removed: 1 });
+  plane.deny(denial);
+  expect([plane.denials(), plane.denials()]).toEqual([[denial], []]);
+});

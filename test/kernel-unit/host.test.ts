@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { maps } from '../../src/abi/maps.ts';
 import { cgroupMountOf } from '../../src/kernel/cgroup.ts';
+import { mountedNetns } from '../../src/kernel/find-netns.ts';
 import { errnoName, mapError } from '../../src/kernel/map-error.ts';
 import { capabilitiesOf } from '../../src/kernel/probe.ts';
 import { defaultSizes, isSizable, sizeFlag } from '../../src/kernel/sizes.ts';
@@ -16,6 +17,19 @@ test.each([
   ['', undefined],
 ])('the cgroup2 mount in %j', (mounts, expected) => {
   expect(cgroupMountOf(mounts)).toBe(expected);
+});
+
+test('network namespaces that are mounted somewhere', () => {
+  const text = `
+36 35 98:0 / / rw,noatime shared:1 - ext4 /dev/root rw
+441 30 0:4 net:[4026532290] /run/netns/pod1 rw shared:241 - nsfs nsfs rw
+442 30 0:4 mnt:[4026532291] /run/other rw shared:242 - nsfs nsfs rw
+443 30 0:4 net:[4026532292] /run/a\\040b rw - nsfs nsfs rw
+`;
+  expect([...mountedNetns(text)]).toEqual([
+    [4026532290n, '/run/netns/pod1'],
+    [4026532292n, '/run/a b'],
+  ]);
 });
 
 test('capabilities by their bits', () => {

@@ -2,13 +2,16 @@
 // A process that swaps is killed at any point: programs go on, and what it left is undone or finished.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildSync } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
+import { linkInfo, programInfo } from '../../src/kernel/info.ts';
 import { load } from '../../src/kernel/load.ts';
+import { openNetns } from '../../src/kernel/netns.ts';
 import { openPinned } from '../../src/kernel/pinned.ts';
+import { pinFolders, pinNames, withPin } from '../../src/kernel/pins.ts';
 import { recover } from '../../src/kernel/swap-recovery.ts';
 import { openSite } from '../support/site.ts';
 import { openTinyObjects } from '../support/tiny-objects.ts';
@@ -18,8 +21,11 @@ const root = resolve(import.meta.dirname, '../..');
 const bundle = join(root, '.cache', `swap-loop-${process.pid}.mjs`);
 const tiny = openTinyObjects();
 const site = openSite('swap-kill');
+/** Network of a pod that is judged. */
+const pod = `km-swap-kill-${process.pid}`;
 afterAll(() => {
   rmSync(bundle, { force: true });
+  execFileSync('ip', ['netns', 'del', pod]);
   tiny.close();
   site.close();
 });
@@ -28,6 +34,16 @@ afterAll(() => {
 function startSwapping(folders: readonly string[], seed: number): ChildProcess {
   const args = [bundle, site.bpffs, String(seed), ...folders];
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** Programs that are attached for the pod: those that are pinned. */
+function expectJudged(): void {
+  const folders = pinFolders(site.bpffs);
+  for (const program of ['authz', 'spoof', 'no_group'] as const) {
+    const [name = ''] = pinNames(folders[program]);
+    const { programId } = withPin(join(folders[program], name), linkInfo);
+    expect(programId).toBe(withPin(join(folders.progs, program), programInfo).id);
+  }
 }
 
 test('killed at random, time and again: always whole again', async () => {
@@ -46,6 +62,11 @@ test('killed at random, time and again: always whole again', async () => {
   const before = openPinned(site.bpffs);
   const sock = before.info('sock').id;
   before.map('frontend').put([[key, { backend_id: 1, tag: 2 }]]);
+  execFileSync('ip', ['netns', 'add', pod]);
+  execFileSync('ip', ['link', 'add', 'name', `km${process.pid}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pod]);
+  const netns = openNetns(`/run/netns/${pod}`);
+  before.enforce(netns);
+  closeSync(netns);
   before.close();
 
   const outcomes = new Map<string, number>();
@@ -61,7 +82,8 @@ test('killed at random, time and again: always whole again', async () => {
     const outcome = recover(site.bpffs);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
 
-    expect(readdirSync(site.bpffs).sort()).toEqual(['links', 'maps', 'progs']);
+    expect(readdirSync(site.bpffs).sort()).toEqual(['authz', 'links', 'maps', 'no_group', 'progs', 'spoof']);
+    expectJudged();
     const plane = openPinned(site.bpffs);
     const counted = () => [...plane.reasons().values()].reduce((sum, n) => sum + n, 0n);
     const had = counted();

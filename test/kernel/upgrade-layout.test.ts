@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // To a version whose maps have another layout and back again, each way by that version's own kmeshctl, under load.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { addressTag } from '../../src/abi/hash.ts';
+import { stackFlag, stackSets } from '../../src/abi/structs.ts';
 import { normalise } from '../../src/compile/normalise.ts';
 import { entryYaml } from '../support/bulk.ts';
 import { startLoad } from '../support/load.ts';
 import { type Node, openNode } from '../support/node.ts';
 import { buildOther, type Edit, type OtherBuild } from '../support/other-build.ts';
+import { startPython } from '../support/python.ts';
 
 const abi = 'bpf/include/kmesh/abi.h';
 const structs = 'src/abi/structs.ts';
@@ -32,10 +35,15 @@ const edits: readonly Edit[] = [
   { file: structs, from: "struct('km_miss', {", to: "struct('km_miss', { first_ns: u64," },
   { file: 'bpf/maps/miss.bpf.h', from: 'max_entries, 65536', to: 'max_entries, 131072' },
   { file: 'src/kernel/sizes.ts', from: 'misses: 65536', to: 'misses: 131072' },
+  { file: abi, from: /(struct km_authz_stack \{\n)/, to: '$1\t__u32 more;\n' },
+  { file: abi, from: /KM_SIZE\(km_authz_stack, .*/, to: 'KM_SIZE(km_authz_stack, 140);' },
+  { file: structs, from: "struct('km_authz_stack', {", to: "struct('km_authz_stack', { more: u32," },
+  { file: abi, from: /(struct km_pod \{\n)(.*\n)(.*\n)/, to: '$1$3$2' },
+  { file: structs, from: /netns: u32, host_netns: u32,/, to: 'host_netns: u32, netns: u32,' },
   { file: abi, from: /\t__u64 reserved\[4\];/, to: '\t__u64 extra;\n\t__u64 reserved[3];' },
   { file: structs, from: 'reserved: u64s(4)', to: 'extra: u64, reserved: u64s(3)' },
 ];
-const converted = ['active', 'affinity', 'client', 'endpoint', 'miss'];
+const converted = ['active', 'affinity', 'authz_stack', 'client', 'endpoint', 'miss', 'pod_address'];
 const key = { client: 7n, backend_id: 9 };
 const asked = { since_ns: 7n, state: 2 };
 const remembered = { used_ns: 5n, addr: '10.0.0.9', workload_id: 3, port: 80 };
@@ -55,8 +63,8 @@ const open = () => node.held((plane) => [...plane.map('active').entries()].reduc
 
 beforeAll(async () => {
   other = buildOther(edits);
-  node = await openNode('layout', ['client', 'one', 'two']);
-  for (const name of ['one', 'two']) await node.serve(name, 'tcp/9000', 'udp/9000');
+  node = await openNode('layout', ['client', 'one', 'two', 'shut', 'open']);
+  for (const name of ['one', 'two', 'shut', 'open']) await node.serve(name, 'tcp/9000', 'udp/9000');
   const endpoints = ['one', 'two'].map((name) => ({ address: node.pod(name).address4 }));
   const cart = entryYaml({ name: 'cart', address: '10.96.0.1', endpoints, targetPort: 9000, udp: true });
   node.write('mesh.yaml', cart + pod('client'));
@@ -122,3 +130,45 @@ test('everything is converted by name, and no call fails', async () => {
   await node.until(() => open() === 0n);
   expect(await third.end('SIGTERM')).toBe(0);
 }, 240_000);
+
+test('pods that are judged stay so at every moment, with the same verdicts', async () => {
+  for (const name of ['shut', 'open']) {
+    expect(await node.kmeshctl('enroll', node.pod(name).cgroup, '--authz', 'on')).toMatchObject({ code: 0 });
+  }
+  const sets = Array.from({ length: 2 * stackSets }, (_, i) => i);
+  const contents = () =>
+    node.held((plane) =>
+      (['authz_stack', 'authz_dest', 'pod_address'] as const).map((map) => new Map(plane.map(map).entries())),
+    );
+  node.held((plane) => {
+    plane.map('authz_stack').put([
+      [1, { generation: 1, count: 0, flags: stackFlag.closed | stackFlag.allows | stackFlag.dryAllows, sets }],
+      [2, { generation: 2, count: 0, flags: 0, sets }],
+    ]);
+    for (const [i, name] of ['shut', 'open'].entries()) {
+      const { address4 } = node.pod(name);
+      plane.map('authz_dest').put([[address4, { stack: i + 1, tag: addressTag(address4) }]]);
+    }
+  });
+  const before = contents();
+  const client = await startPython(node.pod('client'));
+  await client.run(
+    `
+going, outcomes = True, {}
+def go():
+    while going:
+        for host in hosts:
+            for name, n in calls(host, 9000, 1).items(): outcomes[host + ' ' + name] = outcomes.get(host + ' ' + name, 0) + n
+thread = threading.Thread(target=go)
+thread.start()
+out = 1`,
+    { hosts: ['shut', 'open'].map((name) => node.pod(name).address4) },
+  );
+  expect((await node.run(other.program, 'upgrade')).err).toBe('');
+  expect((await node.kmeshctl('upgrade')).err).toBe('');
+  const outcomes = await client.run<Record<string, number>>('going = False\nthread.join()\nout = outcomes');
+  expect(Object.keys(outcomes).sort()).toEqual(
+    [`${node.pod('open').address4} open`, `${node.pod('shut').address4} ECONNREFUSED`].sort(),
+  );
+  expect(contents()).toEqual(before);
+}, 120_000);

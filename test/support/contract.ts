@@ -215,6 +215,30 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
       expect(plane.reasons().get('balanced')).toBe(0n);
     });
 
+    test('counters of several kinds in one entry', () => {
+      const map = plane.map('authz_hit');
+      const counts = { denied: 5n, allowed: 2n ** 40n, dry: 1n };
+      map.put([
+        [7, counts],
+        [9, { ...counts, denied: 6n }],
+      ]);
+      expect(map.get(7)).toEqual(counts);
+      expect([...map.entries()].map(([id, { denied }]) => [id, denied])).toEqual([
+        [7, 5n],
+        [9, 6n],
+      ]);
+      expect([...map.entries(8)].map(([id]) => id)).toEqual([7]);
+      expect(map.count()).toBe(2);
+      map.delete([7, 9, 1_000_000]);
+      expect([map.count(), map.get(1_000_000)]).toEqual([0, undefined]);
+    });
+
+    test('nothing is judged before somebody asks for it', () => {
+      expect([...plane.enforced()]).toEqual([]);
+      expect(plane.keepEnforced(new Map())).toEqual({ attached: 0, removed: 0, moved: new Map(), faults: [] });
+      expect([plane.recheck([1n, 2n]), plane.denials()]).toEqual([[], []]);
+    });
+
     test('socket storage is not reached by key', () => {
       expect(fault(() => plane.map('sock').get(1))).toMatchObject({ code: 'KM_MAP' });
       expect(() => [...plane.map('sock').entries()]).toThrow('sock');
@@ -224,6 +248,7 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
     test('a ring is not reached by key', () => {
       expect(fault(() => plane.map('misses').get(undefined))).toMatchObject({ code: 'KM_MAP' });
       expect(() => [...plane.map('misses').entries()]).toThrow('misses');
+      expect(() => plane.map('denials').count()).toThrow('denials');
     });
 
     test('whoever walks may write', () => {
