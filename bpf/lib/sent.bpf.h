@@ -19,7 +19,7 @@ km_inline void km_remember_sent(const struct bpf_sock *sk, const union km_addr *
 	__u64 now = bpf_ktime_get_coarse_ns();
 	__u64 *known = bpf_map_lookup_elem(&sent, &key);
 
-	if (!known || now - *known >= KM_SENT_AGAIN_NS)
+	if (!known || (__s64)(now - *known) >= (__s64)KM_SENT_AGAIN_NS)
 		bpf_map_update_elem(&sent, &key, &now, BPF_ANY);
 }
 
@@ -38,7 +38,8 @@ km_inline bool km_is_reply(const struct km_denial *from)
 		return false;
 	key.netns = pod->netns;
 	known = bpf_map_lookup_elem(&sent, &key);
-	return known && bpf_ktime_get_coarse_ns() - *known < KM_SENT_NS;
+	/* Signed: it may have been sent after the clock was read. */
+	return known && (__s64)(bpf_ktime_get_coarse_ns() - *known) < (__s64)KM_SENT_NS;
 }
 
 #endif
