@@ -6,7 +6,7 @@ import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
 import type { MapHandle } from './dataplane.ts';
 import type { NetnsFinder } from './find-netns.ts';
-import { deviceHooks, type PodProgram } from './hooks.ts';
+import { deviceHooks } from './hooks.ts';
 import { linkInfo } from './info.ts';
 import { attachDevice, attachNetns } from './link.ts';
 import { inNetns, isHostNetns, netnsInode } from './netns.ts';
@@ -61,35 +61,30 @@ function deviceNames(folders: PinFolders): Map<bigint, Set<string>> {
   return found;
 }
 
+/** True while what comes to the namespace with that inode is judged. */
+export function isJudged(folders: PinFolders, netns: bigint): boolean {
+  return targetOf(join(folders.authz, `${netns}`)) !== 0;
+}
+
 /** Everything that is pinned, by the inode of the pod's network namespace. */
 export function listEnforced(folders: PinFolders): Map<bigint, Enforced> {
-  const alive = (program: PodProgram, name: string, pinned: readonly string[]): boolean =>
-    pinned.includes(name) && targetOf(join(folders[program], name)) !== 0;
-  const judged = pinNames(folders.authz);
-  const pinned = deviceHooks.map(({ name }) => [name, pinNames(folders[name])] as const);
   const devices = deviceNames(folders);
   const found = new Map<bigint, Enforced>();
-  for (const netns of new Set([...judged.map(BigInt), ...devices.keys()])) {
+  for (const netns of new Set([...pinNames(folders.authz).map(BigInt), ...devices.keys()])) {
     const names = [...(devices.get(netns) ?? [])];
-    const whole = names.filter((name) => pinned.every(([program, there]) => alive(program, name, there)));
-    const judges = alive('authz', `${netns}`, judged);
-    found.set(netns, {
-      judged: judges,
-      guarded: whole.map(hostSide),
-      broken: !judges || whole.length < names.length,
-    });
+    const whole = names.filter((name) => deviceHooks.every((hook) => targetOf(join(folders[hook.name], name)) !== 0));
+    const judged = isJudged(folders, netns);
+    found.set(netns, { judged, guarded: whole.map(hostSide), broken: !judged || whole.length < names.length });
   }
   return found;
 }
 
-/** Pins what `attach` makes at `path`, in place of a link whose target is gone; a living one stays. */
+/** Pins what `attach` makes as `name`, in place of a link whose target is gone; a living one stays. */
 function attachOnce(folder: string, name: string, attach: () => number): void {
   const path = join(folder, name);
   makeFolder(folder);
-  if (pinNames(folder).includes(name)) {
-    if (targetOf(path) !== 0) return;
-    removeLink(path);
-  }
+  if (targetOf(path) !== 0) return;
+  removeLink(path);
   const link = attach();
   try {
     pin(link, path);
@@ -140,7 +135,7 @@ export function enforce(at: Enforcement, netnsFd: number): PodNetwork {
   const { folders, addresses } = at;
   const netns = netnsInode(netnsFd);
   const network = readPodNetwork(netnsFd);
-  const before = listEnforced(folders).get(netns)?.judged ? [] : addressesOf(at, netns);
+  const before = isJudged(folders, netns) ? [] : addressesOf(at, netns);
   // Before the devices are guarded: the pod's packets must find its addresses.
   addresses.put(network.addresses.map(({ address, host }) => [address, entryOf(netns, host)]));
   // A namespace that is gone may have had the same inode.

@@ -40,7 +40,6 @@ export const deviceHooks = [
 
 /** Programs that are attached to the network of single pods, each under a folder of its links. */
 export const podPrograms = ['authz', ...deviceHooks.map(({ name }) => name)] as const;
-export type PodProgram = (typeof podPrograms)[number];
 
 /** True for programs that load does not attach for the whole node. */
 export function isPodProgram(program: string): boolean {

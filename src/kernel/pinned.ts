@@ -8,7 +8,7 @@ import { abiVersion, backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane, MapHandle } from './dataplane.ts';
 import { openDenials } from './denials.ts';
-import { type Enforcement, enforce, listEnforced } from './enforcement.ts';
+import { type Enforcement, enforce, isJudged, listEnforced } from './enforcement.ts';
 import { netnsFinder } from './find-netns.ts';
 import { openGrace } from './grace.ts';
 import { type MapInfo, mapInfo } from './info.ts';
@@ -154,14 +154,12 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     keepEnforced: (wanted) => keepEnforced(enforcement, wanted),
     enforce: (netnsFd) => enforce(enforcement, netnsFd),
     collect: (wanted) => void collect(enforcement, wanted),
-    recheck(netns) {
-      const there = enforced();
-      return recheckTcp(
+    recheck: (netns) =>
+      recheckTcp(
         progs,
         enforcement.finder,
-        [...netns].filter((inode) => there.has(inode)),
-      );
-    },
+        [...netns].filter((inode) => isJudged(folders, inode)),
+      ),
     denials: () => denials.drain(),
     close() {
       misses.close();
