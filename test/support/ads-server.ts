@@ -28,6 +28,8 @@ export interface AdsStream {
   /** Resets it, or closes its whole connection. */
   reset(): void;
   dropConnection(): void;
+  /** Says that the connection is to be given up, as servers do with old ones; its streams go on. */
+  goAway(): void;
 }
 
 export interface AdsServer {
@@ -143,6 +145,7 @@ function openStream(http: ServerHttp2Stream, headers: AdsStream['headers'], opti
     },
     reset: () => http.close(2),
     dropConnection: () => http.session?.destroy(),
+    goAway: () => http.session?.goaway(),
   };
   let unread = Buffer.alloc(0);
   http.on('data', (data: Buffer) => {

@@ -35,6 +35,11 @@ export interface Transport {
 const method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
 /** Bytes of one message at most. */
 export const maxMessageBytes = 200 * 1024 * 1024;
+/**
+ * A connection that is lost ends its call at once. A call that goes on so long after its connection is no more in use for new ones was told
+ * to end in its own time (GOAWAY).
+ */
+export const leavingMs = 100;
 /** So long may a connection take, its TLS handshake included. */
 export const connectMs = 10_000;
 
@@ -68,6 +73,8 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
   let over: StreamEnd | undefined;
   let wanting: ((bytes: Uint8Array | undefined) => void) | undefined;
   let stopWatch = () => {};
+  /** The server has given up the connection, as it does with old ones: that it ends later on is in good order. */
+  let leaving = false;
   let settle: (end: StreamEnd) => void = () => {};
   const ended = new Promise<StreamEnd>((resolve) => {
     settle = resolve;
@@ -107,7 +114,8 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
         wanting = undefined;
       },
       onReceiveStatus({ code, details }) {
-        end({ clean: code === status.OK, fault: code === status.OK ? '' : faultText(code, details) });
+        const clean = code === status.OK || (leaving && code === status.UNAVAILABLE);
+        end({ clean, fault: clean ? '' : faultText(code, details) });
       },
     });
     write();
@@ -121,6 +129,12 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     if (state === connectivityState.READY) {
       stopWatch();
       connected(true);
+      of.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+        if (over) return;
+        stopWatch = timers.after(leavingMs, () => {
+          leaving = true;
+        });
+      });
     } else of.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => watch(of));
   };
 

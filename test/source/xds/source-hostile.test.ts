@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { realTimers } from '../../../src/source/timers.ts';
 import { patienceMs } from '../../../src/source/xds/intake.ts';
-import { connectMs, maxMessageBytes } from '../../../src/source/xds/transport.ts';
+import { connectMs, leavingMs, maxMessageBytes } from '../../../src/source/xds/transport.ts';
 import { typeUrls } from '../../../src/source/xds/types.ts';
 import {
   type AdsServer,
@@ -175,6 +175,31 @@ test.each([
   await until(() => listening.state().includes(podB));
   expect(listening.source.status()).toMatchObject({ connected: true, streams: 2, lastFault: fault });
   expect(server.streams.length).toBe(2);
+});
+
+test('a server that gives up old connections: the stream is used to its end, and the next one begins at once', async () => {
+  const { server, listening } = await wellBegun(() => {});
+  const [first] = server.streams;
+  first?.goAway();
+  // More than it takes to see a connection that is lost.
+  await new Promise((resolve) => setTimeout(resolve, 3 * leavingMs));
+  expect(listening.source.status()).toMatchObject({ connected: true, streams: 1 });
+  first?.send(another);
+  await until(() => first?.requests.some(({ responseNonce }) => responseNonce === 'a2') === true);
+  first?.dropConnection();
+  await until(() => server.streams.length === 2 && listening.source.status().connected);
+  const { ended, lastFault } = listening.source.status();
+  expect(ended).toEqual({ connection_error: 0, error: 0, reconnect: 0, complete: 1 });
+  expect(lastFault).toBe('closed by the server');
+  expect(listening.logged.filter(({ level }) => level === 'warn')).toEqual([]);
+  expect(server.streams[1]?.requests[0]?.initialResourceVersions).toHaveProperty([podResource('b', '10.0.0.2').name]);
+});
+
+test('a connection that is lost is a fault', async () => {
+  const { server, listening } = await wellBegun(() => {});
+  server.streams[0]?.dropConnection();
+  await until(() => server.streams.length === 2 && listening.source.status().connected);
+  expect(listening.source.status().ended).toMatchObject({ error: 1, complete: 0 });
 });
 
 /** Timers that pass at once, as many as `most`; what was asked for is kept. Those that watch over a connection or over what is wanted are real. */
