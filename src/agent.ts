@@ -4,6 +4,7 @@ import { openAdminServer } from './admin/server.ts';
 import type { AgentStatus, ReloadAnswer } from './admin/types.ts';
 import { claimRunDir } from './agent/claim.ts';
 import { openDemand } from './agent/demand.ts';
+import { watchEnrolments } from './agent/enrolment-watch.ts';
 import { openFeed } from './agent/feed.ts';
 import { remarkOf } from './agent/findings.ts';
 import { type AnsweringAgent, handlersOf, statusOf } from './agent/handlers.ts';
@@ -125,6 +126,8 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     ...{ reconciler, feed, heal, growth, lag, notReady: readiness.reasons },
     memberDifferences: kernel.memberDifferences,
     demand: () => demand?.status(),
+    authz: kernel.authz,
+    plane: kernel.plane,
   };
   const server = await openAdminServer(runDir, handlersOf(answering));
   closers.push(() => server.close());
@@ -132,7 +135,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     status: () => statusOf(answering),
     fill: () => reconciler.fill(),
     reasons: kernel.reasons,
-    authz: () => undefined,
+    authz: kernel.authz.facts,
   });
   log.info({ version, socket: server.path }, 'agent started');
   manager.opened(() => readiness.look());
@@ -151,6 +154,15 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     closers.push(() => source.close());
   }
   heal.start();
+  const enrolments = watchEnrolments({
+    plane: kernel.plane,
+    log,
+    changed() {
+      demand?.enrolled();
+      void reconciler.submit([]);
+    },
+  });
+  closers.push(() => enrolments.close());
   return {
     status: () => statusOf(answering),
     reload,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent says of authorization, as JSON.
+import type { Told } from '../mesh/told.ts';
 
 /** 'pending': everything inbound is refused until the first policies are in the kernel. 'off': nothing is judged. */
 export type EnforcementState = 'on' | 'pending' | 'off';
@@ -42,6 +43,21 @@ export interface AuthzRow {
   /** Why it is closed; empty when it is not. */
   readonly closed: readonly { readonly policy: string; readonly reason: string }[];
   /** Policies of which a later version was refused. */
+  readonly stale: readonly string[];
+}
+
+/** What policies say of a connection. */
+export interface AuthzExplanation {
+  /** uid of the workload that is connected to. */
+  readonly workload: string;
+  /** uid of the workload that owns the source address, or ''. */
+  readonly owner: string;
+  /** Identity of the source, or ''. */
+  readonly principal: string;
+  /** An address of this node: it passes, whatever policies say. */
+  readonly exempt: boolean;
+  readonly told: Told;
+  readonly closed: AuthzRow['closed'];
   readonly stale: readonly string[];
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one table of the agent's interface: server and client are both made from it.
 import type { Protocol } from '../abi/structs.ts';
+import type { AuthzExplanation, AuthzRow } from './authz.ts';
 import {
   type AgentStatus,
   type ConfigItem,
@@ -34,12 +35,19 @@ export interface ExplainQuery {
   readonly protocol: Protocol;
 }
 
+export interface AuthzExplainQuery {
+  readonly source: string;
+  readonly destination: string;
+  readonly port: number;
+}
+
 /** Calls with one answer. */
 export interface Calls {
   readonly status: { readonly input: Nothing; readonly output: AgentStatus };
   readonly ready: { readonly input: Nothing; readonly output: ReadyAnswer };
   readonly version: { readonly input: Nothing; readonly output: VersionAnswer };
   readonly explain: { readonly input: ExplainQuery; readonly output: ModelExplanation };
+  readonly authzExplain: { readonly input: AuthzExplainQuery; readonly output: AuthzExplanation };
   readonly log: {
     readonly input: { readonly level: LogLevel };
     readonly output: { readonly was: LogLevel; readonly level: LogLevel };
@@ -52,6 +60,8 @@ export interface Calls {
 /** Calls whose answer is a stream of items, one JSON value a line. */
 export interface Streams {
   readonly config: { readonly input: ConfigQuery; readonly item: ConfigItem };
+  /** Enrolled workloads; `workload` ("namespace/name"): that one only. */
+  readonly authz: { readonly input: { readonly workload?: string }; readonly item: AuthzRow };
   readonly diff: { readonly input: { readonly limit?: number }; readonly item: Difference };
 }
 
@@ -94,6 +104,17 @@ export const routes: Readonly<Record<RouteName, Route>> = {
     stream: false,
     seconds: 10,
   },
+  authzExplain: {
+    method: 'GET',
+    path: '/authz/explain',
+    input: {
+      source: { type: 'string', required: true },
+      destination: { type: 'string', required: true },
+      port: { type: 'number', required: true },
+    },
+    stream: false,
+    seconds: 10,
+  },
   log: {
     method: 'POST',
     path: '/log',
@@ -115,6 +136,7 @@ export const routes: Readonly<Record<RouteName, Route>> = {
     stream: true,
     seconds: 10,
   },
+  authz: { method: 'GET', path: '/authz', input: { workload: text }, stream: true, seconds: 10 },
   diff: { method: 'GET', path: '/diff', input: { limit: count }, stream: true, seconds: 120 },
 };
 

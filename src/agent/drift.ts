@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the kernel differs from what is wanted, by name.
+import type { AuthzPlan } from '../compile/authz/plan.ts';
 import type { Plan, PlannedChange } from '../compile/plan.ts';
 
 export interface Difference {
-  readonly what: PlannedChange['what'] | 'service';
+  readonly what: PlannedChange['what'] | ReturnType<AuthzPlan['changes']>[number]['what'] | 'service';
   /** Backend name, frontend key text, uid, service; for a stray entry what it is. */
   readonly name: string;
   /** From the kernel's side. `refused`: wanted, but there is no room for it. */
@@ -26,5 +27,13 @@ export function differencesOf(plan: Plan): Difference[] {
         reason: r.reason,
       }),
     ),
+  ];
+}
+
+/** The same of verdicts. */
+export function verdictDifferencesOf(plan: AuthzPlan): Difference[] {
+  return [
+    ...plan.changes().map(({ what, name, change }) => ({ what, name, state: stateOf[change], reason: '' })),
+    ...plan.refused.map(({ what, name, reason }): Difference => ({ what, name, state: 'refused', reason })),
   ];
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Carries out planned operations: in order, in batches, without holding the event loop for long.
 import type { KeyOf } from '../abi/maps.ts';
-import type { Operation, PlannedMap } from '../compile/operation.ts';
+import type { AuthzOperation, DeleteOperation, Operation, PlannedMap, PutOperation } from '../compile/operation.ts';
 import type { DataPlane, MapHandle, WritableValue } from '../kernel/dataplane.ts';
 import { breath, sliceIsOver } from './slices.ts';
 
@@ -38,7 +38,12 @@ function write(plane: DataPlane, batch: Batch): void {
   else map.delete(batch.keys);
 }
 
-function begin(op: Exclude<Operation, { kind: 'grace' }>): Batch {
+/** The programs' own clock. */
+function stamp(plane: DataPlane): void {
+  plane.map('authz_state').put([[0, { changed_ns: process.hrtime.bigint(), flags: 0 }]]);
+}
+
+function begin(op: PutOperation | DeleteOperation): Batch {
   return op.kind === 'put' ? { kind: 'put', map: op.map, entries: [] } : { kind: 'delete', map: op.map, keys: [] };
 }
 
@@ -48,7 +53,7 @@ function begin(op: Exclude<Operation, { kind: 'grace' }>): Batch {
  */
 export async function execute(
   plane: DataPlane,
-  ops: Iterable<Operation>,
+  ops: Iterable<Operation | AuthzOperation>,
   { signal, batch: most = entriesABatch, pause = sliceIsOver, skipLastGrace = false }: ExecuteOptions = {},
 ): Promise<Executed> {
   let done = 0;
@@ -73,6 +78,13 @@ export async function execute(
       flush();
       if (graceDue) await grace();
       graceDue = true;
+      continue;
+    }
+    if (op.kind === 'stamp') {
+      flush();
+      if (graceDue) await grace();
+      stamp(plane);
+      done++;
       continue;
     }
     if (!batch || batch.kind !== op.kind || batch.map !== op.map || size >= most) {

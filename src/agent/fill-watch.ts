@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says once that a map is about to be full, and again when that happens anew.
 import { type LimitedMap, limitedMaps, type MapFill } from '../compile/image.ts';
-import type { Refusal } from '../compile/plan.ts';
 
 export type Fills = Readonly<Record<LimitedMap, MapFill>>;
 
+/** What has no room. */
+interface Lacking {
+  readonly shortage?: { readonly map: LimitedMap } | undefined;
+}
+
 export interface FillWatch {
   /** Calls back for each map that has come to 80 %, or that something did not fit into. */
-  look(fills: Fills, refused: readonly Refusal[]): void;
+  look(fills: Fills, refused: readonly Lacking[]): void;
   /** The maps are others now. */
   forget(): void;
 }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's answers on its admin socket.
 import { abiVersion } from '../abi/structs.ts';
+import type { AuthzStatus } from '../admin/authz.ts';
 import type { Handlers } from '../admin/server.ts';
 import type { AgentStatus, DemandStatus, Difference, LogLevel, ReloadAnswer, Remark } from '../admin/types.ts';
 import { KmeshError } from '../errors.ts';
+import type { DataPlane } from '../kernel/dataplane.ts';
 import { mergeIgnored } from '../source/findings.ts';
+import type { AgentAuthz } from './authz.ts';
+import { explainAuthz } from './authz-explain.ts';
+import { authzRows } from './authz-rows.ts';
 import { configItems } from './config-items.ts';
 import { explainByModel } from './explain.ts';
 import type { Feed } from './feed.ts';
-import { differenceOf, ignoredOf, refusalRemark, remarkOf } from './findings.ts';
+import { differenceOf, ignoredOf, refusalRemark, remarkOf, verdictRemark } from './findings.ts';
 import type { Growth } from './growth.ts';
 import type { Heal } from './heal.ts';
 import type { LagMeter } from './lag.ts';
@@ -30,18 +35,24 @@ export interface AnsweringAgent {
   readonly notReady: () => readonly string[];
   readonly memberDifferences: () => Promise<readonly Difference[]>;
   readonly demand: () => DemandStatus | undefined;
+  readonly authz: AgentAuthz;
+  readonly plane: () => DataPlane;
   readonly reload: () => Promise<ReloadAnswer>;
   /** Has the agent end. */
   readonly stop: () => void;
 }
 
+/** So many verdicts without room are told: there may be one for each address of the mesh. */
+const mostRefused = 100;
+
 export function statusOf(agent: AnsweringAgent): AgentStatus {
   const { reconciler, feed, log } = agent;
   const sources = agent.sources();
   const reports = sources.flatMap(({ report }) => report ?? []);
-  const { refused, error } = reconciler.status();
+  const { refused, refusedVerdicts, error } = reconciler.status();
   const notReady = agent.notReady();
   const demand = agent.demand();
+  const authz = agent.authz.status();
   return {
     pid: process.pid,
     version: agent.version,
@@ -56,10 +67,15 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     services: reconciler.model.services.size,
     workloads: reconciler.model.workloads.size,
     policies: reconciler.model.policies.size,
-    faults: [...reports.flatMap(({ faults }) => faults.map(remarkOf)), ...refused.map(refusalRemark)],
-    warnings: [...reports.flatMap(({ warnings }) => warnings.map(remarkOf)), ...unenforced(reconciler)],
+    faults: [
+      ...reports.flatMap(({ faults }) => faults.map(remarkOf)),
+      ...refused.map(refusalRemark),
+      ...refusedVerdicts.slice(0, mostRefused).map(verdictRemark),
+    ],
+    warnings: [...reports.flatMap(({ warnings }) => warnings.map(remarkOf)), ...unenforced(reconciler, authz)],
     ignored: mergeIgnored(reports.map(({ ignored }) => ignored)).map(ignoredOf),
     ...(demand && { demand }),
+    ...(authz && { authz }),
     lastApply: feed.lastApply,
     writeFault: error && `${error.code}: ${error.message}`,
     heal: agent.heal.status(),
@@ -70,12 +86,12 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
   };
 }
 
-/** Policies are taken in, but this version does not enforce them. */
-function unenforced({ model }: Reconciler): Remark[] {
+/** Policies without effect, since no pod is judged. */
+function unenforced({ model }: Reconciler, authz: AuthzStatus | undefined): Remark[] {
   const { size } = model.policies;
-  if (size === 0) return [];
+  if (size === 0 || (authz && authz.pods.on + authz.pods.pending > 0)) return [];
   const what = size === 1 ? '1 authorization policy is' : `${size} authorization policies are`;
-  return [{ place: '', resource: '', field: '', reason: `${what} known and not enforced by this version` }];
+  return [{ place: '', resource: '', field: '', reason: `${what} known, and no pod is enrolled to be judged` }];
 }
 
 export function handlersOf(agent: AnsweringAgent): Handlers {
@@ -89,6 +105,9 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
     version: () => ({ version: agent.version, abiVersion, node: agent.node, pid: process.pid }),
     explain: (query) =>
       explainByModel({ model: reconciler.model, view: reconciler.view, wanted: reconciler.wanted() }, query),
+    authzExplain: (query) => explainAuthz(reconciler.authz, query),
+    authz: ({ workload }) =>
+      authzRows({ plane: agent.plane(), index: reconciler.authz, idOf: reconciler.idOf }, workload),
     log({ level }) {
       const was: LogLevel = log.level;
       log.level = level;

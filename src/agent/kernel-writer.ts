@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image and the kernel behind it: plans are carried out, what they free waits for its grace period, ids for their last user.
+import type { ValueOfMap } from '../abi/maps.ts';
 import type { NameKind } from '../abi/structs.ts';
+import type { AuthzLeft } from '../compile/authz/commit.ts';
+import { type AuthzDelta, type AuthzIndex, everythingAuthz, isNothing } from '../compile/authz/compile.ts';
+import { type AuthzRefusal, notePods } from '../compile/authz/image.ts';
+import { type AuthzPlan, planningAuthz } from '../compile/authz/plan.ts';
+import { releasingAuthz } from '../compile/authz/release.ts';
 import {
   fillOf,
   type Image,
@@ -11,12 +17,14 @@ import {
   type OnMiss,
   settle,
 } from '../compile/image.ts';
+import type { AuthzOperation, Operation } from '../compile/operation.ts';
 import { type Plan, planning, planningAll, type Refusal } from '../compile/plan.ts';
 import { idleIds, planRelease } from '../compile/plan-release.ts';
 import { readImage } from '../compile/read-image.ts';
 import type { Wanted, WantedDelta } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
+import type { Address } from '../net/address.ts';
 import { execute } from './execute.ts';
 import { type Fills, fillWatch } from './fill-watch.ts';
 import { graceQueue } from './grace.ts';
@@ -34,6 +42,8 @@ export interface WriterOptions {
   readonly hurry: () => boolean;
   /** Room was freed while something is refused. */
   readonly onRoom: () => void;
+  /** Verdicts are others, and nobody waits for them: takeJudged says which. */
+  readonly onJudged: () => void;
   /** What becomes of connections to what is not known (default: nothing is asked for). */
   readonly onMiss?: OnMiss | undefined;
   readonly onNearlyFull: ((map: LimitedMap, fill: MapFill) => void) | undefined;
@@ -49,11 +59,13 @@ export interface Survey {
 /** One method at a time, or the image and the kernel part. What fails leaves the image void: the next call reads the kernel. */
 export interface KernelWriter {
   /** Brings `delta` into the kernel; everything that is wanted if the kernel has to be read first. Entries written or deleted. */
-  bring(delta: WantedDelta, wanted: Wanted): Promise<number>;
+  bring(delta: WantedDelta, wanted: Wanted, authz: AuthzWork): Promise<number>;
   /** undefined: given up because `stop` said so. */
   survey(wanted: Wanted, stop: () => boolean): Promise<Survey | undefined>;
-  /** Carries out a survey's plan and takes what it read as the image. */
-  adopt(survey: Survey): Promise<void>;
+  /** What would make the verdicts of a survey what is wanted; not to be carried out. */
+  planAuthz(survey: Survey, index: AuthzIndex): Promise<AuthzPlan>;
+  /** Carries out a survey's plan and takes what it read as the image; then the same for verdicts, by the plan that it resolves to. */
+  adopt(survey: Survey, index: AuthzIndex): Promise<AuthzPlan>;
   /** Frees idle ids that nothing names; how many. Stops half-way when something is in a hurry. */
   release(): Promise<number>;
   /** Goes on with another data plane, whose maps are read before anything is planned. */
@@ -61,6 +73,7 @@ export interface KernelWriter {
   readonly plane: DataPlane;
   /** Id by which the kernel knows a name. */
   idOf(kind: NameKind, name: string): number | undefined;
+  nameOf(kind: NameKind, id: number): string | undefined;
   /** All names of a kind with their ids. */
   names(kind: NameKind): Iterable<readonly [name: string, id: number]>;
   fill(): Fills | undefined;
@@ -69,14 +82,32 @@ export interface KernelWriter {
   /** Something waits for a grace period. */
   readonly waiting: boolean;
   readonly refused: readonly Refusal[];
+  readonly refusedVerdicts: readonly AuthzRefusal[];
+  /** Verdicts that are others since the last call. */
+  takeJudged(): Judged;
   readonly idleIds: number;
   readonly udpHooks: boolean | undefined;
+}
+
+/** What is wanted of verdicts. */
+export interface AuthzWork {
+  readonly index: AuthzIndex;
+  readonly delta: AuthzDelta;
+  /** The map pod_address, when others may have written it. */
+  readonly pods: readonly (readonly [Address, ValueOfMap<'pod_address'>])[] | undefined;
+}
+
+/** Destinations whose verdicts are written anew; all: sources, too. */
+export interface Judged {
+  readonly destinations: ReadonlySet<Address>;
+  readonly all: boolean;
 }
 
 /** A plan that was carried out, and what it freed. */
 interface Done {
   readonly on: Image;
-  readonly left: Leftovers;
+  readonly left?: Leftovers;
+  readonly authz?: AuthzLeft;
   readonly udpEndpointsLeft: boolean;
 }
 
@@ -88,17 +119,25 @@ const manyIdle = 4096;
 const idleIn = (image: Image): number => Object.values(image.ids).reduce((sum, table) => sum + table.idleCount, 0);
 
 export function openWriter(options: WriterOptions): KernelWriter {
-  const { signal, alone, hurry, onRoom, onFailure } = options;
+  const { signal, alone, hurry, onRoom, onJudged, onFailure } = options;
   const { onMiss = 'off' } = options;
   let { plane } = options;
   let image: Image | undefined;
   /** The image is not what the kernel holds: it must be read before anything is planned. */
   let stale = true;
   let refused: readonly Refusal[] = [];
+  let destinations = new Set<Address>();
+  let sources = false;
+  /** Some pod is judged. */
+  let judging = false;
   let udpHooks: boolean | undefined;
   let idleSeen = 0;
   const watch = fillWatch(options.onNearlyFull);
   const waiting = graceQueue(() => plane.grace(), onFailure);
+
+  /** Replies to datagrams of judged pods are known by what they sent. */
+  const needsHooks = (on: Image): boolean => judging || needsUdpHooks(on);
+  const refusedVerdicts = (): readonly AuthzRefusal[] => image?.authz.refused ?? [];
 
   const setHooks = (on: boolean): void => {
     if (udpHooks === on) return;
@@ -125,11 +164,21 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const settleDone = async (): Promise<void> => {
     const done = settled;
     settled = [];
-    for (const { on, left } of done) {
+    for (const { on, left, authz } of done) {
       // Read anew meanwhile: in that image it is free already.
-      if (image === on && !stale) await inTurns(settle(on, left));
+      if (left && image === on && !stale) await inTurns(settle(on, left));
+      if (!authz || image !== on || stale) continue;
+      const release = await inTurns(releasingAuthz(on, authz));
+      await carry(release.ops);
+      await inTurns(release.commit());
+      stale = false;
+      // Addresses that nobody owns any more.
+      if (authz.sources.length > 0) {
+        sources = true;
+        onJudged();
+      }
     }
-    if (image && !stale && !needsUdpHooks(image)) setHooks(false);
+    if (image && !stale && !needsHooks(image)) setHooks(false);
     // Not before the grace period: a program that was choosing just then could connect to an endpoint that has left.
     sweepDue ||= done.some((d) => d.udpEndpointsLeft);
     sweep();
@@ -141,14 +190,19 @@ export function openWriter(options: WriterOptions): KernelWriter {
     const idle = image ? idleIn(image) : 0;
     idleSeen = Math.min(idleSeen, idle);
     if (idle - idleSeen >= manyIdle) await release(hurry);
-    if (refused.length > 0) onRoom();
+    if (refused.length + refusedVerdicts().length > 0) onRoom();
+  };
+
+  /** The image is void until the caller says otherwise. */
+  const carry = async (ops: Iterable<Operation | AuthzOperation>): Promise<void> => {
+    stale = true;
+    const { complete } = await execute(plane, ops, { signal, skipLastGrace: true });
+    if (!complete) throw new KmeshError('KM_BUSY', 'stopped before everything was written');
   };
 
   const carryOut = async (on: Image, plan: Plan): Promise<void> => {
-    stale = true;
-    if (plan.udpFrontends > 0 || needsUdpHooks(on)) setHooks(true);
-    const { complete } = await execute(plane, plan.ops, { signal, skipLastGrace: true });
-    if (!complete) throw new KmeshError('KM_BUSY', 'stopped before everything was written');
+    if (plan.udpFrontends > 0 || needsHooks(on)) setHooks(true);
+    await carry(plan.ops);
     const left = await inTurns(plan.commit());
     image = on;
     stale = false;
@@ -159,10 +213,10 @@ export function openWriter(options: WriterOptions): KernelWriter {
         alone(afterGrace);
       });
     } else {
-      if (!needsUdpHooks(on)) setHooks(false);
+      if (!needsHooks(on)) setHooks(false);
       sweep();
     }
-    watch.look(fillOf(on), plan.refused);
+    watch.look(fillOf(on), [...plan.refused, ...on.authz.refused]);
   };
 
   const release = async (stop: () => boolean): Promise<number> => {
@@ -182,6 +236,23 @@ export function openWriter(options: WriterOptions): KernelWriter {
     return idle.length;
   };
 
+  const carryOutAuthz = async (on: Image, plan: AuthzPlan): Promise<void> => {
+    if (needsHooks(on)) setHooks(true);
+    // Some may be written when it fails.
+    for (const address of plan.destinations) destinations.add(address);
+    sources ||= plan.sources;
+    await carry(plan.ops);
+    const authz = await inTurns(plan.commit());
+    stale = false;
+    if (plan.frees) {
+      waiting.add(() => {
+        settled.push({ on, authz, udpEndpointsLeft: false });
+        alone(afterGrace);
+      });
+    }
+    watch.look(fillOf(on), [...refused, ...plan.refused]);
+  };
+
   /** What waits for a grace period, and idle ids with their names, may be all the room that is missing. True: there is more now. */
   const makeRoom = async (): Promise<boolean> => {
     const waited = waiting.busy || settled.length > 0;
@@ -190,8 +261,23 @@ export function openWriter(options: WriterOptions): KernelWriter {
     return (await release(() => false)) > 0 || waited;
   };
 
+  const bringAuthz = async (on: Image, everything: boolean, { index, delta, pods }: AuthzWork): Promise<number> => {
+    if (pods && !everything) notePods(on, pods);
+    if (!everything && !pods && isNothing(delta) && on.authz.refused.length === 0) return 0;
+    let plan = await inTurns(planningAuthz(on, index, everything ? everythingAuthz : delta));
+    let operations = 0;
+    for (let tries = 0; ; tries++) {
+      await carryOutAuthz(on, plan);
+      operations += plan.ops.length;
+      // What was refused is planned again by itself.
+      if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) return operations;
+      plan = await inTurns(planningAuthz(on, index, delta));
+    }
+  };
+
   return {
-    async bring(delta, wanted) {
+    async bring(delta, wanted, authz) {
+      judging = authz.index.resolved.length > 0;
       const everything = stale || !image;
       const have = everything || !image ? ((await read()) as Image) : image;
       // Who wrote before may have ended between the change and the sweep that follows it.
@@ -203,9 +289,10 @@ export function openWriter(options: WriterOptions): KernelWriter {
       for (let tries = 0; ; tries++) {
         await carryOut(have, plan);
         operations += plan.ops.length;
-        if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) return operations;
+        if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) break;
         plan = await inTurns(planning(have, withRefused(nothing, plan.refused, wanted)));
       }
+      return operations + (await bringAuthz(have, everything, authz));
     },
     async survey(wanted, stop) {
       const fresh = await read(stop);
@@ -213,9 +300,14 @@ export function openWriter(options: WriterOptions): KernelWriter {
       const plan = await inSlices(planningAll(fresh, wanted), stop);
       return plan === givenUp ? undefined : { fresh, plan };
     },
-    async adopt({ fresh, plan }) {
+    planAuthz: ({ fresh }, index) => inTurns(planningAuthz(fresh, index, everythingAuthz)),
+    async adopt({ fresh, plan }, index) {
+      judging = index.resolved.length > 0;
       await carryOut(fresh, plan);
       idleSeen = 0;
+      const verdicts = await inTurns(planningAuthz(fresh, index, everythingAuthz));
+      await carryOutAuthz(fresh, verdicts);
+      return verdicts;
     },
     release: () => release(hurry),
     use(next) {
@@ -228,6 +320,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
       return plane;
     },
     idOf: (kind, name) => image?.ids[kind].idOf(name),
+    nameOf: (kind, id) => image?.ids[kind].nameOf(id),
     names: (kind) => image?.ids[kind].names() ?? [],
     fill: () => image && fillOf(image),
     graces: () => waiting.idle(),
@@ -236,6 +329,15 @@ export function openWriter(options: WriterOptions): KernelWriter {
     },
     get refused() {
       return refused;
+    },
+    get refusedVerdicts() {
+      return refusedVerdicts();
+    },
+    takeJudged() {
+      const judged = { destinations, all: sources };
+      destinations = new Set();
+      sources = false;
+      return judged;
     },
     get idleIds() {
       return image ? idleIn(image) : 0;

@@ -4,11 +4,13 @@ import type { Reason } from '../abi/reasons.ts';
 import type { Difference } from '../admin/types.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 import type { MapSizes } from '../kernel/sizes.ts';
+import { type AgentAuthz, type AuthzSettings, openAuthz } from './authz.ts';
 import { backoff } from './backoff.ts';
 import type { DemandSettings } from './demand.ts';
 import { type Growth, openGrowth } from './growth.ts';
 import { type AgentPlane, openGuard } from './guard.ts';
 import { type Heal, openHeal } from './heal.ts';
+import type { Interfaces } from './host-addresses.ts';
 import { faultFacts, type Log } from './log.ts';
 import { memberDifferences, pruneMembers, syncMembers, type WorkloadIds } from './members.ts';
 import { openReconciler } from './reconciler.ts';
@@ -30,6 +32,9 @@ export interface KernelParts {
   /** Swaps in maps of these sizes and opens them. The lock is held. */
   readonly growPlane: (sizes: MapSizes) => Promise<AgentPlane>;
   readonly cgroupExists: (cgroupId: bigint) => boolean;
+  readonly authz: AuthzSettings;
+  /** The node's network interfaces. */
+  readonly interfaces: () => Interfaces;
   /** What is needed is learned from what the programs miss; absent: everything is known beforehand. */
   readonly onDemand?: DemandSettings | undefined;
 }
@@ -38,6 +43,7 @@ export interface AgentKernel {
   readonly reconciler: Reconciler;
   readonly growth: Growth;
   readonly heal: Heal;
+  readonly authz: AgentAuthz;
   /** To be told of every outcome: a failure is tried again, ids that wait are asked after. */
   settle(outcome: Outcome): void;
   /** How enrolled cgroups differ from what was asked for. */
@@ -69,6 +75,7 @@ export async function openKernel(
     plane: guard.plane,
     view: view.view,
     onMiss: parts.onDemand?.onMiss,
+    authz: { options: parts.authz, read: (current) => authz.read(current) },
     async enter(before) {
       const entered = await guard.enter();
       // Who swapped the maps may have missed connections that opened or closed right then.
@@ -85,6 +92,7 @@ export async function openKernel(
     },
     onBatch: (outcome) => {
       if (!outcome.error) syncMembers(guard.plane, ids);
+      authz.settled(outcome);
       onOutcome(outcome);
     },
   });
@@ -93,13 +101,18 @@ export async function openKernel(
     idOf: (uid) => reconciler.idOf('workload', uid),
     all: () => new Map([...reconciler.names('workload')].map(([name, id]) => [id, name])),
   };
+  const authz = openAuthz({
+    ...{ settings: parts.authz, interfaces: parts.interfaces, reconciler, ids, log, now },
+    plane: () => guard.plane,
+  });
   const growth = openGrowth({
     log,
     now,
     sizeOf: (map) => guard.plane.map(map).maxEntries,
     neededIn: (map) => {
       let needed = 0;
-      for (const { shortage } of reconciler.status().refused) if (shortage?.map === map) needed += shortage.needed;
+      const { refused, refusedVerdicts } = reconciler.status();
+      for (const { shortage } of [...refused, ...refusedVerdicts]) if (shortage?.map === map) needed += shortage.needed;
       return needed;
     },
     grow: async (sizes) => {
@@ -126,7 +139,12 @@ export async function openKernel(
       return highest + 1;
     },
     repair: () => reconciler.repair(),
-    prune: () => inside(() => pruneMembers(guard.plane, ids, parts.cgroupExists)),
+    prune: () =>
+      inside(() => {
+        const removed = pruneMembers(guard.plane, ids, parts.cgroupExists);
+        authz.keep();
+        return removed;
+      }),
   });
   const retry = backoff(retryMs.first, retryMs.last, () => void reconciler.submit([]).then(settle));
   const reclaim = backoff(reclaimMs.first, reclaimMs.last, () => {
@@ -148,6 +166,7 @@ export async function openKernel(
     reconciler,
     growth,
     heal,
+    authz,
     settle,
     memberDifferences: () => inside(() => [...memberDifferences(guard.plane, ids)]),
     inside,
@@ -156,6 +175,7 @@ export async function openKernel(
     async close() {
       retry.close();
       reclaim.close();
+      await authz.close();
       await heal.close();
       await growth.close();
       await reconciler.close();

@@ -15,13 +15,15 @@ export interface ReadinessFacts {
   readonly applied: boolean;
   /** Services and clients that have no room. */
   readonly refused: number;
+  /** Verdicts that have none. */
+  readonly refusedVerdicts: number;
   readonly error: KmeshError | undefined;
 }
 
 const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
 
 /** Reasons against being ready; none means ready. A control plane that went away later is none: its last state serves on. */
-export function notReady({ sources, applied, refused, error }: ReadinessFacts): string[] {
+export function notReady({ sources, applied, refused, refusedVerdicts, error }: ReadinessFacts): string[] {
   const waiting = sources.filter(({ report }) => !report);
   const faults = sources.flatMap(({ report }) => report?.faults ?? []);
   const reasons = waiting.map(waitingFor);
@@ -36,6 +38,8 @@ export function notReady({ sources, applied, refused, error }: ReadinessFacts): 
     reasons.push('the first state is still being written');
   if (refused > 0)
     reasons.push(`${count(refused, 'service or client has', 'services or clients have')} no room in the kernel's maps`);
+  if (refusedVerdicts > 0)
+    reasons.push(`${count(refusedVerdicts, 'entry', 'entries')} of authorization have no room in the kernel's maps`);
   return reasons;
 }
 
@@ -75,8 +79,11 @@ export function openReadiness(of: {
   let was: boolean | undefined;
   const logFaults = openFaultLog(log);
   const reasons = (): readonly string[] => {
-    const { batches, refused, error } = reconciler.status();
-    return notReady({ sources: of.sources(), applied: batches > 0, refused: refused.length, error });
+    const { batches, refused, refusedVerdicts, error } = reconciler.status();
+    return notReady({
+      ...{ sources: of.sources(), applied: batches > 0, error },
+      ...{ refused: refused.length, refusedVerdicts: refusedVerdicts.length },
+    });
   };
   return {
     reasons,

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a reconciler takes and gives.
+import type { ValueOfMap } from '../abi/maps.ts';
 import type { NameKind } from '../abi/structs.ts';
+import type { AuthzIndex } from '../compile/authz/compile.ts';
+import type { Enforcement } from '../compile/authz/enforcement.ts';
+import type { AuthzOptions } from '../compile/authz/holding.ts';
+import type { AuthzRefusal } from '../compile/authz/image.ts';
 import type { LimitedMap, MapFill, OnMiss } from '../compile/image.ts';
 import type { Refusal } from '../compile/plan.ts';
 import type { Wanted } from '../compile/wanted.ts';
 import type { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 import type { Change, Model, NodeView } from '../mesh/model.ts';
+import type { Address } from '../net/address.ts';
 import type { Difference } from './drift.ts';
 import type { Fills } from './fill-watch.ts';
+import type { Judged } from './kernel-writer.ts';
 
 export interface ReconcilerOptions {
   readonly plane: DataPlane;
@@ -20,12 +27,27 @@ export interface ReconcilerOptions {
   readonly enter?: (plane: DataPlane) => Promise<Entered>;
   /** What becomes of connections to what is not known (default: nothing is asked for). */
   readonly onMiss?: OnMiss | undefined;
+  /** Which pods are judged, and how; absent: none are. */
+  readonly authz?: AuthzSource | undefined;
   /** A map is 80 % full, or something did not fit into it: once each time it comes to that. */
   readonly onNearlyFull?: (map: LimitedMap, fill: MapFill) => void;
   /** The kernel could not be brought to what is wanted, or could be again (undefined). */
   readonly onError?: (error: KmeshError | undefined) => void;
   /** After every batch and every repair that wrote something, before `leave`. */
   readonly onBatch?: (outcome: Outcome) => void;
+}
+
+export interface AuthzSource {
+  readonly options: AuthzOptions;
+  /** What is enrolled now. Called at the begin of each batch, when nobody else enrols: cheap when nothing changed. */
+  read(plane: DataPlane): EnforcementNow;
+}
+
+export interface EnforcementNow {
+  /** The same object as before while it says the same. */
+  readonly enforcement: Enforcement;
+  /** The map pod_address as it was read with it. */
+  readonly pods: readonly (readonly [Address, ValueOfMap<'pod_address'>])[];
 }
 
 /** Leave to touch the kernel. */
@@ -42,6 +64,8 @@ export interface Outcome {
   readonly refused: readonly Refusal[];
   /** The kernel could not be written: what is wanted is tried again with the next batch or repair. */
   readonly error: KmeshError | undefined;
+  /** Verdicts may be others now: on connections to these addresses, and on all. */
+  readonly judged: Judged;
 }
 
 export interface ReconcilerStatus {
@@ -51,6 +75,8 @@ export interface ReconcilerStatus {
   /** Differences that repair() put right so far. */
   readonly repairs: number;
   readonly refused: readonly Refusal[];
+  /** Verdicts that are not as wanted: those of before stand. */
+  readonly refusedVerdicts: readonly AuthzRefusal[];
   readonly error: KmeshError | undefined;
   /** Ids that wait for their last user to end. */
   readonly idleIds: number;
@@ -61,6 +87,8 @@ export interface ReconcilerStatus {
 export interface Reconciler {
   readonly model: Model;
   readonly view: NodeView;
+  /** What is judged with, of pods that are. */
+  readonly authz: AuthzIndex;
   /** All that is wanted in the kernel now. */
   wanted(): Wanted;
   /**
@@ -82,6 +110,7 @@ export interface Reconciler {
   swap(change: (plane: DataPlane) => Promise<DataPlane>): Promise<Outcome>;
   /** The id by which the kernel knows a name; undefined for one it does not know, and before it was read. */
   idOf(kind: NameKind, name: string): number | undefined;
+  nameOf(kind: NameKind, id: number): string | undefined;
   names(kind: NameKind): Iterable<readonly [name: string, id: number]>;
   /** Before the kernel was read: undefined. */
   fill(): Fills | undefined;

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the kernel at what the model says: changes in, operations out, one batch after the other.
 
+import { type AuthzIndex, compilingAuthz, noAuthz, nothingAuthz } from '../compile/authz/compile.ts';
+import { noEnforcement } from '../compile/authz/enforcement.ts';
+import { defaultAuthzOptions } from '../compile/authz/holding.ts';
 import { type CompileIndex, compiling, emptyIndex, wantedOf } from '../compile/compile.ts';
 import type { WantedDelta } from '../compile/wanted.ts';
 import { KmeshError } from '../errors.ts';
 import { applying, emptyModel, modelOf } from '../mesh/apply.ts';
 import type { Change, Model } from '../mesh/model.ts';
-import { type Difference, differencesOf } from './drift.ts';
-import { openWriter, type Survey } from './kernel-writer.ts';
-import type { Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
+import { type Difference, differencesOf, verdictDifferencesOf } from './drift.ts';
+import { type AuthzWork, type Judged, openWriter, type Survey } from './kernel-writer.ts';
+import type { EnforcementNow, Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
 import { breath, inTurns, sliceIsOver } from './slices.ts';
@@ -19,6 +22,16 @@ interface Submitted extends Ticket {
   operations: number;
   resolve(outcome: Outcome): void;
 }
+
+/** What is to be brought into the kernel next, and whose it is. */
+interface Taken {
+  readonly part: Part;
+  readonly delta: WantedDelta;
+  readonly authz: AuthzWork;
+}
+
+const untouched = { workloads: new Set<string>(), policies: new Set<string>() };
+const nobody: Judged = { destinations: new Set(), all: false };
 
 /** So many batches of short lists go before the next part of a long one. */
 const mostInARow = 4;
@@ -52,6 +65,9 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   let { view } = options;
   let model: Model = emptyModel;
   let index: CompileIndex = emptyIndex;
+  let authz: AuthzIndex = noAuthz;
+  /** What it was compiled for. */
+  let enforcing: EnforcementNow = { enforcement: noEnforcement, pods: [] };
   let started = false;
   let error: KmeshError | undefined;
   let repairs = 0;
@@ -63,6 +79,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   /** Batches of short lists since the last part of a long one. */
   let shortInARow = 0;
   const pace = openPace();
+  const authzOptions = options.authz?.options ?? defaultAuthzOptions;
   /** Told after the next batch that begins, whatever it is; and after the one that is under way. */
   let calling: Submitted[] = [];
   let watching: Submitted[] = [];
@@ -88,6 +105,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     alone: (then) => void work.run(() => inside(then)).catch(fail),
     hurry: () => waiting.urgent,
     onRoom: () => enqueue(),
+    onJudged: () => void tell(0),
     onMiss: options.onMiss,
     onNearlyFull: options.onNearlyFull,
     onFailure: fail,
@@ -101,8 +119,9 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   };
 
   /** Applies and compiles what is next. The model and the index change in one step at the end; after a failure it waits again. */
-  const take = async (): Promise<{ readonly delta: WantedDelta; readonly part: Part }> => {
+  const take = async (): Promise<Taken> => {
     const [all, anew, at] = [replacement, recompile, view];
+    const now = options.authz?.read(writer.plane) ?? enforcing;
     const lane = choose();
     watching.push(...calling);
     calling = [];
@@ -119,10 +138,17 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       const touched = all || anew ? 'everything' : applied?.touched;
       const begun = started || all !== undefined;
       const compiled = begun && touched ? await inTurns(compiling(index, next, at, touched)) : undefined;
+      const judging = { model: next, view: at, enforcement: now.enforcement, options: authzOptions };
+      const verdicts = begun
+        ? await inTurns(compilingAuthz(authz, judging, touched ?? untouched))
+        : { index: authz, delta: nothingAuthz };
       model = next;
       index = compiled?.index ?? index;
+      authz = verdicts.index;
       started = begun;
-      return { delta: compiled?.delta ?? nothing, part };
+      const pods = now === enforcing ? undefined : now.pods;
+      enforcing = now;
+      return { delta: compiled?.delta ?? nothing, part, authz: { ...verdicts, pods } };
     } catch (cause) {
       replacement ??= all;
       recompile ||= anew;
@@ -146,7 +172,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   };
 
   const tell = (operations: number): Outcome => {
-    const outcome = { operations, refused: writer.refused, error };
+    const outcome = { operations, refused: writer.refused, error, judged: writer.takeJudged() };
     options.onBatch?.(outcome);
     return outcome;
   };
@@ -176,11 +202,11 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       const taken = await take();
       part = taken.part;
       if (started && !signal.aborted) {
-        operations = await writer.bring(taken.delta, wantedOf(index)).catch((cause: unknown) => {
+        operations = await writer.bring(taken.delta, wantedOf(index), taken.authz).catch((cause: unknown) => {
           if (signal.aborted) throw cause;
           fail(cause);
           // Once more from what the kernel really holds.
-          return writer.bring(nothing, wantedOf(index));
+          return writer.bring(nothing, wantedOf(index), taken.authz);
         });
         batches++;
         if (shortInARow === 0 && part.work > 0) pace.took(part.work, performance.now() - begun);
@@ -205,7 +231,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       } catch (cause) {
         // Not even entered: what waits stays so.
         fail(cause);
-        settle(undefined, { operations: 0, refused: writer.refused, error });
+        settle(undefined, { operations: 0, refused: writer.refused, error, judged: nobody });
       }
     });
   };
@@ -227,6 +253,8 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       const result = await work.run(() =>
         inside(async () => {
           if (!started) return { value: none };
+          // What was enrolled meanwhile would look like a stray.
+          if (options.authz && options.authz.read(writer.plane) !== enforcing) await batch();
           const survey = await writer.survey(wantedOf(index), stop);
           return survey && { value: await then(survey) };
         }),
@@ -244,6 +272,9 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     get view() {
       return view;
     },
+    get authz() {
+      return authz;
+    },
     wanted: () => wantedOf(index),
     submit: enlist,
     replaceAll(changes) {
@@ -257,24 +288,29 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       recompile = true;
       return enlist([]);
     },
-    compare: () => surveyed<readonly Difference[]>([], ({ plan }) => differencesOf(plan)),
+    compare: () =>
+      surveyed<readonly Difference[]>([], async (survey) => {
+        const verdicts = await writer.planAuthz(survey, authz);
+        return [...differencesOf(survey.plan), ...verdictDifferencesOf(verdicts)];
+      }),
     repair: () =>
       surveyed<readonly Difference[]>([], async (survey) => {
-        const found = differencesOf(survey.plan);
-        await writer.adopt(survey).catch((cause: unknown) => {
+        const verdicts = await writer.adopt(survey, authz).catch((cause: unknown) => {
           fail(cause);
           throw cause;
         });
+        const found = [...differencesOf(survey.plan), ...verdictDifferencesOf(verdicts)];
         repairs += found.filter((d) => d.state !== 'refused').length;
         recover();
-        if (survey.plan.ops.length > 0) tell(survey.plan.ops.length);
+        const operations = survey.plan.ops.length + verdicts.ops.length;
+        if (operations > 0) tell(operations);
         return found;
       }),
     reclaim: () =>
       work.run(() =>
         inside(async () => {
           const freed = await writer.release();
-          if (freed > 0 && writer.refused.length > 0) enqueue();
+          if (freed > 0 && writer.refused.length + writer.refusedVerdicts.length > 0) enqueue();
           return freed;
         }),
       ),
@@ -287,6 +323,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
         }),
       ),
     idOf: writer.idOf,
+    nameOf: writer.nameOf,
     names: writer.names,
     fill: () => writer.fill(),
     status: () => ({
@@ -294,6 +331,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       batches,
       repairs,
       refused: writer.refused,
+      refusedVerdicts: writer.refusedVerdicts,
       error,
       idleIds: writer.idleIds,
       udpHooks: writer.udpHooks,

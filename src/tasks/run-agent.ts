@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the agent in this process until it is told to stop.
+import { networkInterfaces } from 'node:os';
 import type { LogLevel } from '../admin/types.ts';
 import { type FolderClaim, openFolderClaim } from '../agent/claim.ts';
 import type { AgentPlane } from '../agent/guard.ts';
@@ -8,6 +9,7 @@ import { faultFacts, type Log, openLog } from '../agent/log.ts';
 import { giveBackMemory } from '../agent/memory.ts';
 import { serviceManager } from '../agent/systemd.ts';
 import { type Agent, startAgent } from '../agent.ts';
+import { defaultAuthzOptions } from '../compile/authz/holding.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { cgroupMount, cgroupPath } from '../kernel/cgroup.ts';
@@ -123,6 +125,13 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
     takeOver: options.takeOver === true,
     stop,
     cgroupExists: (id) => cgroupPath(id, mount) !== undefined,
+    interfaces: networkInterfaces,
+    authz: {
+      ...defaultAuthzOptions,
+      onBadPolicy: options.onBadPolicy ?? defaultAuthzOptions.onBadPolicy,
+      strictL7Deny: options.strictL7Deny ?? defaultAuthzOptions.strictL7Deny,
+      exemptHost: options.authzHostProbes !== 'deny',
+    },
   });
 }
 

@@ -17,6 +17,10 @@ const handlers: Handlers = {
   explain: ({ address }) => {
     throw new KmeshError('KM_NOT_FOUND', `no frontend "${address}"`, { hint: 'look at the address' });
   },
+  authzExplain: () => {
+    throw new KmeshError('KM_NOT_FOUND', 'not judged');
+  },
+  *authz() {},
   log: ({ level }) => ({ was: 'info', level }),
   stop: () => ({ pid: 1 }),
   reload: () => {

@@ -9,6 +9,7 @@ import { adminClient } from '../../src/admin/client.ts';
 import { openLog } from '../../src/agent/log.ts';
 import type { SourceOpening } from '../../src/agent/sources.ts';
 import { type Agent, type AgentParts, startAgent } from '../../src/agent.ts';
+import { defaultAuthzOptions } from '../../src/compile/authz/holding.ts';
 import { enrolmentNameBytes } from '../../src/compile/enrolment.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
@@ -92,6 +93,8 @@ async function start(more: Partial<AgentParts> = {}): Promise<Agent> {
     growPlane: async () => plane,
     sources: [files()],
     cgroupExists: () => true,
+    interfaces: () => ({}),
+    authz: { ...defaultAuthzOptions, exemptHost: true },
     stop: () => told.push('stop'),
     ...more,
   });

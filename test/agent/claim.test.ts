@@ -115,7 +115,7 @@ describe('claim of a run directory', () => {
   };
   const handlers = (stop: () => void): Handlers => ({
     ...{ status: refuse, ready: refuse, version: refuse, explain: refuse, log: refuse, reload: refuse },
-    ...{ config: refuse, diff: refuse },
+    ...{ config: refuse, diff: refuse, authz: refuse, authzExplain: refuse },
     stop() {
       stop();
       return { pid: 7 };

@@ -12,7 +12,12 @@ const policy = (name: string): Change => ({
   policy: { name, namespace: 'shop', scope: 'namespace', action: 'deny', rules: [], dryRun: false },
 });
 const report = { files: 0, objects: 1, faults: [], warnings: [], ignored: [] };
-const done: Outcome = { operations: 1, refused: [], error: undefined };
+const done: Outcome = {
+  operations: 1,
+  refused: [],
+  error: undefined,
+  judged: { destinations: new Set(), all: false },
+};
 
 function open(sources: readonly string[]) {
   const calls: (readonly [what: string, ...names: string[]])[] = [];

@@ -9,6 +9,7 @@ import { adminClient } from '../../src/admin/client.ts';
 import { openLog } from '../../src/agent/log.ts';
 import type { SourceOpening } from '../../src/agent/sources.ts';
 import { type Agent, startAgent } from '../../src/agent.ts';
+import { defaultAuthzOptions } from '../../src/compile/authz/holding.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import type { Change } from '../../src/mesh/model.ts';
 import type { Service } from '../../src/mesh/service.ts';
@@ -81,6 +82,8 @@ async function start(...sources: { readonly opening: SourceOpening }[]): Promise
     reopenPlane: async () => plane,
     growPlane: async () => plane,
     cgroupExists: () => true,
+    interfaces: () => ({}),
+    authz: { ...defaultAuthzOptions, exemptHost: true },
     stop() {},
     view: { network: 'given' },
     sources: sources.map(({ opening }) => opening),
@@ -168,7 +171,7 @@ describe('sources of an agent', () => {
     const status = await client().status({});
     expect(status).toMatchObject({ ready: true, policies: 1, faults: [] });
     expect(status.warnings.map(({ reason }) => reason)).toEqual([
-      '1 authorization policy is known and not enforced by this version',
+      '1 authorization policy is known, and no pod is enrolled to be judged',
     ]);
     expect(status.sources).toMatchObject([
       { name: 'xds istiod:15012', complete: true, xds: { connected: false, lastFault: 'reset' } },

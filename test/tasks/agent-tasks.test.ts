@@ -46,6 +46,10 @@ const handlers: Handlers = {
   explain: () => {
     throw new Error('not asked');
   },
+  authzExplain: () => {
+    throw new Error('not asked');
+  },
+  *authz() {},
   log(input) {
     const was = level;
     level = input.level;
