@@ -4,7 +4,7 @@ import { type NameKind, nameKind } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Header } from './image.ts';
 import { nameParts } from './names.ts';
-import type { Operation } from './operation.ts';
+import type { Operation, PutOperation } from './operation.ts';
 import { maglevSlots, type RangeLayout } from './range-layout.ts';
 
 /** The entries of all new names. */
@@ -35,7 +35,7 @@ interface TableStep {
 export type Step = Operation | NamesStep | RangeStep | TableStep;
 
 /** Operations in order, made as they are asked for; an array is one too. */
-export interface Operations extends Iterable<Operation> {
+export interface Operations<O = Operation> extends Iterable<O> {
   readonly length: number;
 }
 
@@ -52,7 +52,8 @@ function lengthOf(step: Step): number {
   }
 }
 
-function* unfoldNames({ named }: NamesStep): Generator<Operation> {
+/** The entries of names. */
+export function* unfoldNames({ named }: Pick<NamesStep, 'named'>): Generator<PutOperation> {
   for (const [of, names] of named) {
     for (const [name, id] of names) {
       const about = `${of} "${name}"`;

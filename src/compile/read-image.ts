@@ -3,6 +3,7 @@
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import { type NameKind, nameKind } from '../abi/structs.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
+import { readAuthz } from './authz/read-image.ts';
 import {
   type BackendImage,
   type CountedMap,
@@ -159,7 +160,8 @@ export function* readImage(pins: Pins, generation?: number): Steps<Image> {
   const backendIds: number[] = [];
   const headers = yield* readHeaders(pins, sizes, (id) => backendIds.push(id));
   const { usable, endpointRanges, maglevRanges } = yield* readRanges(pins, headers, sizes, ids);
-  const image = emptyImage(sizes, { ids, endpointRanges, maglevRanges });
+  const authz = yield* readAuthz(pins, ids, sizes);
+  const image = emptyImage(sizes, { ids, endpointRanges, maglevRanges, authz });
   image.counts.name = names.entries;
   const strayBackends = yield* readBackends(image, usable, backendIds);
   const read = yield* readFrontends(pins, image);

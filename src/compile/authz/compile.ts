@@ -23,6 +23,8 @@ export interface AuthzInput {
   readonly view: NodeView;
   readonly enforcement: Enforcement;
   readonly options: AuthzOptions;
+  /** Sets that are in the kernel still ask for identities: they are kept until those are gone. */
+  readonly kernelAsks?: boolean;
 }
 
 export interface AuthzIndex {
@@ -115,7 +117,7 @@ function* compileAll(before: AuthzIndex, input: AuthzInput): Steps<AuthzCompiled
     yield;
   }
   const used = lists.used(destinations.values());
-  const sources = yield* allSources(input, asksIdentity(used));
+  const sources = yield* allSources(input, asksIdentity(used, input));
   return {
     index: { of: input, holding, lists: used, locals: here, resolved, destinations, pods: placesOf(at), sources },
     delta: everythingAuthz,
@@ -234,7 +236,8 @@ function holdsFor(keys: ReadonlySet<string>, ...holdings: readonly Holding[]): (
     everywhere || namespaces.has(namespace) || authorizationPolicies.some((key) => keys.has(key));
 }
 
-function asksIdentity(lists: CompiledLists): boolean {
+function asksIdentity(lists: CompiledLists, { kernelAsks = false }: AuthzInput): boolean {
+  if (kernelAsks) return true;
   for (const { sets } of lists.values()) for (const set of sets) if (set.identity.used) return true;
   return false;
 }
@@ -261,7 +264,7 @@ function* nextSources(
   lists: CompiledLists,
   edited: Steps<{ readonly sources: Sources; readonly delta: SourcesDelta }>,
 ): Steps<{ readonly sources: Sources; readonly delta: SourcesDelta | 'all' }> {
-  const asked = asksIdentity(lists);
+  const asked = asksIdentity(lists, input);
   const { hosts } = input.enforcement;
   if (asked === before.asked && sameSet(hosts, before.hosts)) return yield* edited;
   return { sources: yield* allSources(input, asked), delta: 'all' };

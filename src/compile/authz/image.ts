@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Userland's exact picture of what the kernel holds to judge connections.
 import type { KeyOf, ValueOfMap } from '../../abi/maps.ts';
+import { dimensionIndex } from '../../abi/structs.ts';
 import type { Address } from '../../net/address.ts';
 import type { Image, MapFill } from '../image.ts';
 import type { DeleteOperation } from '../operation.ts';
@@ -48,8 +49,9 @@ export interface ReadSet {
 export interface SetImage {
   readonly id: number;
   /** What was written; undefined for what was read and not yet compared. */
-  readonly set: PolicySet | undefined;
-  readonly read: ReadSet | undefined;
+  set: PolicySet | undefined;
+  /** Until it was compared. */
+  read: ReadSet | undefined;
   /** Ids of its policies. */
   readonly policies: readonly number[];
   /** Ids of identities that have an entry. */
@@ -107,8 +109,12 @@ export interface AuthzImage {
   readonly destinations: Map<Address, StackImage | undefined>;
   /** Ids of identities by address; 0: what the kernel holds cannot be used. */
   readonly sources: Map<Address, number>;
+  /** Id of an identity -> addresses that have it. */
+  readonly sourcesOf: Map<number, number>;
   /** Principal -> id, of identities for which every set in use has the entry it needs. */
   readonly identities: Map<string, number>;
+  /** Principals that nobody wants, and that sources still have for which there is no room to change. */
+  readonly doomed: Set<string>;
   readonly pods: Map<Address, PodPlace>;
   readonly counts: { authz_value: number; authz_range: number };
   /** Addresses whose entry goes after a grace period, unless it is wanted again -> the plan that said so. */
@@ -143,7 +149,9 @@ export function emptyAuthzImage(sizes: AuthzSizes, taken: TakenSlots = {}): Auth
     stacks: new Map(),
     destinations: new Map(),
     sources: new Map(),
+    sourcesOf: new Map(),
     identities: new Map(),
+    doomed: new Set(),
     pods: new Map(),
     counts: { authz_value: 0, authz_range: 0 },
     leaving: new Map(),
@@ -157,7 +165,7 @@ export function emptyAuthzImage(sizes: AuthzSizes, taken: TakenSlots = {}): Auth
 
 /** Some set that the kernel judges by asks who the source is: identities must be kept. */
 export function kernelAsks({ sets, unread }: AuthzImage): boolean {
-  if (unread.size > 0) return true;
+  for (const { read } of unread) if (read && (read.header.used & (1 << dimensionIndex.identity)) !== 0) return true;
   for (const set of sets.keys()) if (set.identity.used) return true;
   return false;
 }
@@ -171,6 +179,21 @@ export function notePods(image: Image, entries: Iterable<readonly [KeyOf<'pod_ad
 
 export function podPlace({ netns, host_netns, ifindex }: ValueOfMap<'pod_address'>): PodPlace {
   return { netns, hostNetns: host_netns, ifindex };
+}
+
+/** Says that an address has another identity now, or none; 0 stands for one that cannot be used. */
+export function setSource({ sources, sourcesOf }: AuthzImage, address: Address, id: number | undefined): void {
+  const was = sources.get(address);
+  if (was !== undefined) {
+    const left = (sourcesOf.get(was) ?? 0) - 1;
+    if (left > 0) sourcesOf.set(was, left);
+    else sourcesOf.delete(was);
+  }
+  if (id === undefined) sources.delete(address);
+  else {
+    sources.set(address, id);
+    sourcesOf.set(id, (sourcesOf.get(id) ?? 0) + 1);
+  }
 }
 
 /** Entries that a map of entries holds. */

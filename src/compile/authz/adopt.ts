@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sets that were read from the kernel, compared with those that are wanted: what is the same is taken over as it is.
+import { valuePort } from '../../abi/structs.ts';
+import type { Steps } from '../../mesh/steps.ts';
+import type { Image } from '../image.ts';
+import type { AuthzIndex } from './compile.ts';
+import type { ReadSet, SetImage } from './image.ts';
+import { bitWords, dimensionsOf, membersOf, portValue, usedBits, vectorWords } from './plan-sets.ts';
+import type { PolicySet } from './set.ts';
+import { concernedBy, type Sources } from './sources.ts';
+import type { Vector } from './vector.ts';
+
+function same(read: ReadSet, first: number, words: Iterable<bigint>): boolean {
+  let at = first;
+  for (const word of words) if (read.wordAt(at++) !== word) return false;
+  return true;
+}
+
+const outlineOf = (ends: ArrayLike<number>, used: number, members: readonly number[]): string =>
+  `${Array.from(ends).join()} ${used} ${members.join()}`;
+
+/** Names the sets of which the kernel holds an equal one. Makes `image` know more; nothing of the kernel changes. */
+export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
+  const { authz } = image;
+  const unread = new Map<string, SetImage[]>();
+  for (const candidate of authz.unread) {
+    if (!candidate.read) continue;
+    const { header, members } = candidate.read;
+    const outline = outlineOf(header.ends, header.used, members);
+    const others = unread.get(outline);
+    if (others) others.push(candidate);
+    else unread.set(outline, [candidate]);
+  }
+  yield;
+  const adopted = new Set<SetImage>();
+  const looked = new Set<PolicySet>();
+  const adopt = (set: PolicySet): void => {
+    const members = membersOf(set, (policy) => image.ids.policy.idOf(policy));
+    for (const candidate of unread.get(outlineOf(set.ends, usedBits(set), members)) ?? []) {
+      const { read } = candidate;
+      const places = read && !candidate.set ? comparison(image, set, read, index.sources) : undefined;
+      if (!places) continue;
+      candidate.set = set;
+      for (const [number, place] of places) candidate.places.set(number, place);
+      authz.sets.set(set, candidate);
+      authz.unread.delete(candidate);
+      adopted.add(candidate);
+      return;
+    }
+  };
+  for (const { stack } of index.destinations.values()) {
+    for (const { set, destination } of stack.sets) {
+      if (!looked.has(set) && !authz.sets.has(set)) adopt(set);
+      looked.add(set);
+      const found = authz.sets.get(set);
+      if (!found?.read || found.places.has(destination)) continue;
+      const words = [...vectorWords(set.vectors[destination] as Vector)];
+      for (const place of found.read.destinations) {
+        if (!same(found.read, place, words)) continue;
+        found.places.set(destination, place);
+        break;
+      }
+    }
+    yield;
+  }
+  for (const set of adopted) set.read = undefined;
+}
+
+/** Where the vectors of `set` stand in an equal set that was read; undefined when it differs. */
+function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Map<number, number> | undefined {
+  const places = new Map<number, number>();
+  const isAt = (number: number, place: number | undefined): boolean => {
+    if (place === undefined) return false;
+    if (places.get(number) === place) return true;
+    if (!same(read, place, vectorWords(set.vectors[number] as Vector))) return false;
+    if (!places.has(number)) places.set(number, place);
+    return true;
+  };
+  const { header, values } = read;
+  const dimensions = dimensionsOf(set);
+  for (const [i, { usual, base }] of dimensions.entries()) {
+    if (!same(read, header.usual[i] as number, bitWords(usual)) || !isAt(base, header.base[i])) return undefined;
+  }
+  if (!isAt(set.identity.anonymous, header.anonymous)) return undefined;
+
+  let ports = 0;
+  for (const value of values.keys()) if (value >= valuePort) ports++;
+  if (ports !== set.port.entries.size) return undefined;
+  for (const [port, number] of set.port.entries) if (!isAt(number, values.get(portValue(port)))) return undefined;
+
+  const ranges = new Map(read.entries.map(({ address, prefix, vector }) => [`${address}/${prefix}`, vector]));
+  if (ranges.size !== set.source.entries.length) return undefined;
+  for (const { address, prefix, value } of set.source.entries) {
+    if (!isAt(value, ranges.get(`${address}/${prefix}`))) return undefined;
+  }
+
+  // An identity that has no id yet is given its entries later, and one that nobody has any more loses them.
+  const concerned = new Set<number>();
+  for (const { principal, identity } of set.identity.used ? concernedBy(set, sources) : []) {
+    const id = image.authz.identities.get(principal);
+    if (id === undefined) continue;
+    concerned.add(id);
+    const number = set.identityVector(identity);
+    const place = values.get(id);
+    if (place === undefined ? number !== set.identity.base : !isAt(number, place)) return undefined;
+  }
+  for (const [value, place] of values) {
+    if (value >= valuePort || concerned.has(value)) continue;
+    const principal = image.ids.identity.nameOf(value);
+    if (principal !== undefined && sources.identities.has(principal) && !isAt(set.identity.base, place))
+      return undefined;
+  }
+  return places;
+}
