@@ -177,7 +177,7 @@ function hitsOf(plane: DataPlane, id: number | undefined): PolicyHits {
   return { denied: Number(denied), allowed: Number(allowed), dryRun: Number(dry) };
 }
 
-function policyRows(plane: DataPlane, pods: readonly JudgedRow[], agent: AuthzStatus | undefined): PolicyRow[] {
+export function policyRows(plane: DataPlane, pods: readonly JudgedRow[], agent: AuthzStatus | undefined): PolicyRow[] {
   const ids = new Map([...readNames(plane).all('policy')].map(([id, name]) => [name, id]));
   const rows = new Map<string, PolicyRow>();
   const faultOf = (policy: string): Pick<PolicyRow, 'fault'> => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Begins or ends judging what comes to workloads that are enrolled already: one, or all.
+import { closeSync } from 'node:fs';
 import { enforcementIn, podAddresses } from '../../agent/enforcement.ts';
 import { readEnrolments } from '../../agent/enrolments.ts';
 import { lockHolder, withLock } from '../../agent/lock.ts';
@@ -7,6 +8,7 @@ import type { Enrolment } from '../../compile/enrolment.ts';
 import type { Env, Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
 import { cgroupPath } from '../../kernel/cgroup.ts';
+import { type NetnsFinder, netnsFinder } from '../../kernel/find-netns.ts';
 import { openPinned, type PinnedDataPlane } from '../../kernel/pinned.ts';
 import { recover } from '../../kernel/swap-recovery.ts';
 import type { ChangeResult, Step } from '../change.ts';
@@ -45,7 +47,9 @@ type Held = ReadonlyMap<bigint, Enrolment>;
 /** Those that are meant. */
 function choose(held: Held, workload: string | undefined): Enrolment[] {
   const chosen = [...held.values()].filter((one) => workload === undefined || one.workload === workload);
-  if (chosen.length > 0 || workload === undefined) return chosen;
+  if (chosen.length > 0 || workload === undefined) {
+    return chosen.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+  }
   throw new KmeshError('KM_NOT_ENROLLED', `no cgroup is enrolled as ${workload}`, {
     hint: '"kmeshctl enrolled" lists what is enrolled',
   });
@@ -78,7 +82,7 @@ function settle({ yes, dryRun, on }: SwitchOptions, { means, steps, left, carryO
     return { dryRun, summary: `nothing to do: ${on ? 'all' : 'none'} is judged already${after}`, steps };
   if (dryRun) return { dryRun, summary: `nothing was changed; it would ${means}${after}`, steps };
   if (yes) return { dryRun, summary: carryOut() + after, steps };
-  throw new KmeshError('KM_USAGE', `this would ${means}`, {
+  throw new KmeshError('KM_USAGE', `this would ${means}${after}`, {
     hint: 'give --yes to do it, or --dry-run to see the steps',
   });
 }
@@ -107,13 +111,21 @@ function disable(plane: PinnedDataPlane, options: SwitchOptions): ChangeResult {
   });
 }
 
+/** The network that it was enrolled with; when that is gone or not known, the one that its processes share now. */
+function networkOf({ cgroupId, netns }: Enrolment, finder: NetnsFinder): CgroupNetwork {
+  const fd = netns === 0n ? undefined : finder.open(netns);
+  if (fd === undefined) return openNetwork(undefined, cgroupId);
+  return { inode: netns, fd, count: 1, close: () => closeSync(fd) };
+}
+
 function enable(plane: PinnedDataPlane, options: SwitchOptions): ChangeResult {
   const held = readEnrolments(plane);
+  const finder = netnsFinder();
   const todo: { readonly one: Enrolment; readonly network: CgroupNetwork }[] = [];
   const cannot: string[] = [];
   try {
     for (const one of choose(held, options.workload).filter(({ authz }) => !authz)) {
-      const network = openNetwork(undefined, one.cgroupId);
+      const network = networkOf(one, finder);
       try {
         requireOwnNetwork(nameOf(one), network);
         todo.push({ one, network });
