@@ -2,9 +2,10 @@
 // What waiting changes are known by.
 import type { Change } from '../mesh/model.ts';
 import { policyKey } from '../mesh/policy.ts';
+import { routeKey } from '../mesh/route.ts';
 import { serviceKey } from '../mesh/service.ts';
 
-export type Kind = 'workload' | 'service' | 'policy';
+export type Kind = 'workload' | 'service' | 'policy' | 'route';
 
 /** What a change is about. */
 export interface Named {
@@ -14,7 +15,8 @@ export interface Named {
 
 export function kindOf(change: Change): Kind {
   if (change.kind === 'put-workload' || change.kind === 'remove-workload') return 'workload';
-  return change.kind === 'put-service' || change.kind === 'remove-service' ? 'service' : 'policy';
+  if (change.kind === 'put-service' || change.kind === 'remove-service') return 'service';
+  return change.kind === 'put-policy' || change.kind === 'remove-policy' ? 'policy' : 'route';
 }
 
 export function keyOf(change: Change): string {
@@ -27,6 +29,8 @@ export function keyOf(change: Change): string {
       return serviceKey(change.service);
     case 'put-policy':
       return policyKey(change.policy);
+    case 'put-route':
+      return routeKey(change.route);
     default:
       return change.key;
   }
@@ -34,7 +38,7 @@ export function keyOf(change: Change): string {
 
 /** Keys of each kind. */
 type Keys = Readonly<Record<Kind, Set<string>>>;
-export const noKeys = (): Keys => ({ workload: new Set(), service: new Set(), policy: new Set() });
+export const noKeys = (): Keys => ({ workload: new Set(), service: new Set(), policy: new Set(), route: new Set() });
 
 /** Numbers by text, several each, without a list for each text. */
 export function numberLists() {

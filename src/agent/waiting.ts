@@ -81,13 +81,14 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
     workload: new Map(),
     service: new Map(),
     policy: new Map(),
+    route: new Map(),
   };
   /** Service key -> puts of workloads there; address text -> puts of services. Some may wait no more. */
   const joining = numberLists();
   const claiming = numberLists();
   let urgent: Named[] = [];
 
-  const count = (): number => entries.workload.size + entries.service.size + entries.policy.size;
+  const count = (): number => entries.workload.size + entries.service.size + entries.policy.size + entries.route.size;
   const isEmpty = (): boolean => submissions.length === 0 && count() === 0;
   const isSmall = ({ changes }: Submission): boolean => changes.length <= mostSmall;
 
@@ -130,7 +131,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       head = {
         base: open(submissions[0] as Submission),
         pulled: new Set(),
-        latest: { workload: new Map(), service: new Map(), policy: new Map() },
+        latest: { workload: new Map(), service: new Map(), policy: new Map(), route: new Map() },
       };
       at = 0;
     }
@@ -326,10 +327,11 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
     workload: entries.workload.keys(),
     service: entries.service.keys(),
     policy: entries.policy.keys(),
+    route: entries.route.keys(),
   };
   /** The name that has waited for longest; it has to be taken. */
   const oldest = (): Named | undefined => {
-    for (const kind of ['workload', 'service', 'policy'] as const) {
+    for (const kind of ['workload', 'service', 'policy', 'route'] as const) {
       if (entries[kind].size === 0) continue;
       let next = walks[kind].next();
       if (next.done) {

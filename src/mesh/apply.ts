@@ -3,6 +3,7 @@
 import { equal } from './equal.ts';
 import type { Bag, Change, Model, Touched } from './model.ts';
 import { type Policy, policyKey } from './policy.ts';
+import { type RouteObject, routeKey } from './route.ts';
 import { addressText, type Service, serviceKey } from './service.ts';
 import { finish, type Steps } from './steps.ts';
 import { emptyTable, type Table } from './table.ts';
@@ -15,6 +16,7 @@ export const emptyModel: Model = {
   members: emptyTable(),
   owners: emptyTable(),
   policies: emptyTable(),
+  routes: emptyTable(),
 };
 
 /** From so many on, what leaves a bag is gathered first: searching a list for each would take as long as all the rest. */
@@ -82,6 +84,7 @@ interface TouchedSets extends Touched {
   readonly addresses: Set<string>;
   readonly workloads: Set<string>;
   readonly policies: Set<string>;
+  readonly routes: Set<string>;
 }
 
 /** `touched`: not given where everything is compiled anyway, for its sets are as large as the model. */
@@ -91,6 +94,7 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
   const members = editBags(model.members);
   const owners = editBags(model.owners);
   const policies = model.policies.edit();
+  const routes = model.routes.edit();
   let changed = false;
 
   const setWorkload = (uid: string, next: Workload | undefined): void => {
@@ -138,6 +142,15 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
     else policies.delete(key);
   };
 
+  const setRoute = (key: string, next: RouteObject | undefined): void => {
+    const before = routes.get(key);
+    if (next === before || (next && before && equal(next, before))) return;
+    changed = true;
+    touched?.routes.add(key);
+    if (next) routes.set(key, next);
+    else routes.delete(key);
+  };
+
   let seen = 0;
   for (const change of changes) {
     if (++seen % itemsAStep === 0) yield;
@@ -160,6 +173,12 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
       case 'remove-policy':
         setPolicy(change.key, undefined);
         break;
+      case 'put-route':
+        setRoute(routeKey(change.route), change.route);
+        break;
+      case 'remove-route':
+        setRoute(change.key, undefined);
+        break;
     }
   }
   if (!changed) return model;
@@ -169,6 +188,7 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
     members: yield* members.close(),
     owners: yield* owners.close(),
     policies: yield* policies.close(),
+    routes: yield* routes.close(),
   };
 }
 
@@ -182,6 +202,7 @@ export function* applying(model: Model, changes: Iterable<Change>): Steps<Applie
     addresses: new Set(),
     workloads: new Set(),
     policies: new Set(),
+    routes: new Set(),
   };
   return { model: yield* edit(model, changes, touched), touched };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model: one immutable snapshot of everything the sources say. A change makes a new one that shares what did not change.
 import type { Policy } from './policy.ts';
+import type { RouteObject } from './route.ts';
 import type { Service } from './service.ts';
 import type { Table } from './table.ts';
 import type { Workload } from './workload.ts';
@@ -19,6 +20,8 @@ export interface Model {
   readonly owners: Table<Bag>;
   /** "namespace/name" -> authorization policy. */
   readonly policies: Table<Policy>;
+  /** "HTTPRoute namespace/name" -> route, grant or policy that only waypoints act on. */
+  readonly routes: Table<RouteObject>;
 }
 
 export type Change =
@@ -27,7 +30,9 @@ export type Change =
   | { readonly kind: 'put-service'; readonly service: Service }
   | { readonly kind: 'remove-service'; readonly key: string }
   | { readonly kind: 'put-policy'; readonly policy: Policy }
-  | { readonly kind: 'remove-policy'; readonly key: string };
+  | { readonly kind: 'remove-policy'; readonly key: string }
+  | { readonly kind: 'put-route'; readonly route: RouteObject }
+  | { readonly kind: 'remove-route'; readonly key: string };
 
 /** What a batch of changes touched, so that only that is compiled again. */
 export interface Touched {
@@ -39,6 +44,8 @@ export interface Touched {
   readonly workloads: ReadonlySet<string>;
   /** Keys of policies that changed, came or went. */
   readonly policies: ReadonlySet<string>;
+  /** Keys of routes that changed, came or went. */
+  readonly routes: ReadonlySet<string>;
 }
 
 /** Where this node stands: what locality, strict and local policies compare with. */

@@ -3,10 +3,11 @@
 // that source does not say learn it from the next one that does, by port number.
 import type { Change } from '../mesh/model.ts';
 import { type Policy, policyKey } from '../mesh/policy.ts';
+import { type RouteObject, routeKey } from '../mesh/route.ts';
 import { type Service, type ServicePort, serviceKey } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 
-export type ObjectKind = 'workload' | 'service' | 'policy';
+export type ObjectKind = 'workload' | 'service' | 'policy' | 'route';
 
 export interface Origin {
   /** Name of the source that it is taken from. */
@@ -31,7 +32,12 @@ const step = 500;
 
 /** `names`: of the sources, the one that counts most first. */
 export function openCombination(names: readonly string[]): Combination {
-  const held: readonly Held[] = names.map(() => ({ workload: new Map(), service: new Map(), policy: new Map() }));
+  const held: readonly Held[] = names.map(() => ({
+    workload: new Map(),
+    service: new Map(),
+    policy: new Map(),
+    route: new Map(),
+  }));
 
   const winner = (kind: ObjectKind, name: string): number => held.findIndex((source) => source[kind].has(name));
 
@@ -48,7 +54,12 @@ export function openCombination(names: readonly string[]): Combination {
   return {
     *take(place, changes) {
       const source = held[place] as Held;
-      const touched = { workload: new Set<string>(), service: new Set<string>(), policy: new Set<string>() };
+      const touched = {
+        workload: new Set<string>(),
+        service: new Set<string>(),
+        policy: new Set<string>(),
+        route: new Set<string>(),
+      };
       let count = 0;
       for (const change of changes) {
         if (++count % step === 0) yield;
@@ -101,16 +112,17 @@ export function openCombination(names: readonly string[]): Combination {
   };
 }
 
-type Thing = Workload | Service | Policy;
+type Thing = Workload | Service | Policy | RouteObject;
 
 interface Held {
   readonly workload: Map<string, Workload>;
   readonly service: Map<string, Service>;
   readonly policy: Map<string, Policy>;
+  readonly route: Map<string, RouteObject>;
 }
 
 /** Policies before those that they protect, services before their endpoints. */
-const kinds = ['policy', 'service', 'workload'] as const;
+const kinds = ['policy', 'route', 'service', 'workload'] as const;
 
 function subject(change: Change): { readonly kind: ObjectKind; readonly name: string; readonly thing?: Thing } {
   switch (change.kind) {
@@ -126,6 +138,10 @@ function subject(change: Change): { readonly kind: ObjectKind; readonly name: st
       return { kind: 'policy', name: policyKey(change.policy), thing: change.policy };
     case 'remove-policy':
       return { kind: 'policy', name: change.key };
+    case 'put-route':
+      return { kind: 'route', name: routeKey(change.route), thing: change.route };
+    case 'remove-route':
+      return { kind: 'route', name: change.key };
   }
 }
 
@@ -133,12 +149,14 @@ function subject(change: Change): { readonly kind: ObjectKind; readonly name: st
 function put(kind: ObjectKind, thing: Thing): Change {
   if (kind === 'workload') return { kind: 'put-workload', workload: thing as Workload };
   if (kind === 'service') return { kind: 'put-service', service: thing as Service };
+  if (kind === 'route') return { kind: 'put-route', route: thing as RouteObject };
   return { kind: 'put-policy', policy: thing as Policy };
 }
 
 function removal(kind: ObjectKind, name: string): Change {
   if (kind === 'workload') return { kind: 'remove-workload', uid: name };
-  return kind === 'service' ? { kind: 'remove-service', key: name } : { kind: 'remove-policy', key: name };
+  if (kind === 'service') return { kind: 'remove-service', key: name };
+  return { kind: kind === 'route' ? 'remove-route' : 'remove-policy', key: name };
 }
 
 const isOpen = (service: Service | undefined): boolean =>

@@ -52,7 +52,7 @@ test('incremental equals from scratch', () => {
           else if (change.kind === 'remove-service') expect(services.delete(change.key)).toBe(true);
           else if (change.kind === 'remove-workload') expect(workloads.delete(change.uid)).toBe(true);
           else if (change.kind === 'put-policy') policies.set(policyKey(change.policy), change.policy);
-          else expect(policies.delete(change.key)).toBe(true);
+          else if (change.kind === 'remove-policy') expect(policies.delete(change.key)).toBe(true);
         }
       };
       const files = new Map<string, string>();

@@ -2,6 +2,7 @@
 // Short ways to run a session by hand.
 import type { Change } from '../../../src/mesh/model.ts';
 import type { Policy } from '../../../src/mesh/policy.ts';
+import { routeKey } from '../../../src/mesh/route.ts';
 import { closingPolicy } from '../../../src/source/xds/closing.ts';
 import { openSession, type Session, type SessionOptions, type Taken } from '../../../src/source/xds/session.ts';
 import {
@@ -104,6 +105,10 @@ function textOf(change: Change): string {
       return `-service ${change.key}`;
     case 'remove-policy':
       return `-policy ${change.key}`;
+    case 'put-route':
+      return `+route ${routeKey(change.route)}`;
+    case 'remove-route':
+      return `-route ${change.key}`;
   }
 }
 
