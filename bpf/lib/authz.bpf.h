@@ -236,29 +236,10 @@ km_apart bool km_match_set(const struct km_denial *asked, const struct km_authz_
 	return true;
 }
 
-km_inline void km_hit(__u32 member, bool allowed)
-{
-	__u32 id = member & KM_MEMBER_POLICY;
-	struct km_authz_hit *hit = bpf_map_lookup_elem(&authz_hit, &id);
-
-	if (!hit) {
-		id = 0;
-		hit = bpf_map_lookup_elem(&authz_hit, &id);
-		if (!hit)
-			return;
-	}
-	if (allowed)
-		hit->allowed++;
-	else
-		hit->denied++;
-}
-
 /* What the verdict would be were dry runs enforced. */
 km_aside void km_dry_run(struct km_denial *asked, const struct km_matches *matches, __u16 flags, bool allowed)
 {
-	struct km_authz_hit *hit;
 	bool would_allow;
-	__u32 id;
 
 	if (matches->found >> KM_PART_DENY & 1)
 		return;
@@ -274,16 +255,6 @@ km_aside void km_dry_run(struct km_denial *asked, const struct km_matches *match
 	}
 	if (allowed != would_allow)
 		asked->flags |= allowed ? KM_DENIAL_DRY_RUN : KM_DENIAL_DRY_ALLOWS;
-	else if (!asked->dry_policy)
-		return;
-	id = asked->dry_policy & KM_MEMBER_POLICY;
-	hit = bpf_map_lookup_elem(&authz_hit, &id);
-	if (!hit) {
-		id = 0;
-		hit = bpf_map_lookup_elem(&authz_hit, &id);
-	}
-	if (hit)
-		hit->dry++;
 }
 
 /* The stack of the destination; 0, and *why, when there is none. */
@@ -377,7 +348,7 @@ km_inline __u32 km_match(struct km_denial *asked, const struct km_authz_stack *s
 	return why;
 }
 
-/* Why it is allowed or not, in `why`; and who asked and which policy decided. Both addresses and the port are given. */
+/* Why it is allowed or not, in `why`; and who asked and which policy decided. Both addresses and the port are given. Counts nothing. */
 km_apart int km_judge(struct km_denial *asked)
 {
 	const struct km_authz_stack *stack;
@@ -404,14 +375,43 @@ km_apart int km_judge(struct km_denial *asked)
 			why = km_match(asked, stack);
 	}
 	asked->why = why;
-	km_count(why);
-	km_hit(asked->policy, why == KM_REASON_AUTHZ_ALLOWED || why == KM_REASON_AUTHZ_HOST);
 	return 0;
 }
 
 km_inline bool km_is_denied(const struct km_denial *asked)
 {
 	return asked->why != KM_REASON_AUTHZ_ALLOWED && asked->why != KM_REASON_AUTHZ_HOST;
+}
+
+km_inline struct km_authz_hit *km_hit_of(__u32 member)
+{
+	__u32 id = member & KM_MEMBER_POLICY;
+	struct km_authz_hit *hit = bpf_map_lookup_elem(&authz_hit, &id);
+
+	if (hit)
+		return hit;
+	id = 0;
+	return bpf_map_lookup_elem(&authz_hit, &id);
+}
+
+/* Counts a verdict that stands. */
+km_inline void km_count_verdict(const struct km_denial *asked)
+{
+	struct km_authz_hit *hit = km_hit_of(asked->policy);
+
+	km_count(asked->why);
+	if (!hit)
+		return;
+	if (km_is_denied(asked))
+		hit->denied++;
+	else
+		hit->allowed++;
+	/* A dry run decided, or would have turned the verdict. */
+	if (km_unlikely(asked->dry_policy | asked->flags)) {
+		hit = km_hit_of(asked->dry_policy);
+		if (hit)
+			hit->dry++;
+	}
 }
 
 #endif

@@ -21,6 +21,7 @@ km_inline bool km_judge_open(const struct sock_common *sk, struct km_denial *ask
 	asked->protocol = KM_IPPROTO_TCP;
 	asked->lost = 0;
 	km_judge(asked);
+	km_count_verdict(asked);
 	return km_is_denied(asked);
 }
 

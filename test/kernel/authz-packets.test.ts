@@ -113,6 +113,16 @@ describe('what a pod sends', () => {
 
 describe('what reaches a pod', () => {
   it.each<[string, Uint8Array]>([
+    ['a datagram', ip4(own.v4, own.v4, udp, ports(1, 2))],
+    ['a datagram, IPv6', ip6(own.v6, own.v6, udp, ports(1, 2))],
+    ['a fragment', ip6(own.v6, own.v6, 44, [udp, 0, 0, 1, 0, 0, 0, 0], ports(1, 2))],
+  ])('dropped as from an address of its own: %s', (_, packet) => {
+    const before = instance.plane.reasons().get('spoofed') as bigint;
+    expect(given('no_group', packet)).toBe('dropped');
+    expect(instance.plane.reasons().get('spoofed')).toBe(before + 1n);
+  });
+
+  it.each<[string, Uint8Array]>([
     ['TCP', ip4(outside.v4, own.v4, tcp, ports(1, 2))],
     ['a datagram', ip4(outside.v4, own.v4, udp, ports(1, 2))],
     ['the same, IPv6', ip6(outside.v6, own.v6, udp, ports(1, 2))],
