@@ -56,9 +56,11 @@ export async function unloadPrograms(_env: Env, options: UnloadOptions): Promise
     }
     if (!force) refuseInUse(place);
     const enrolled = enrolledCount(place.bpffs);
+    const judged = pinNames(folders.authz).length;
     const mounted = notedMount(place.runDir);
     const steps: Step[] = [
       ...(enrolled > 0 ? [{ action: 'unenroll', what: `${enrolled} cgroup${enrolled === 1 ? '' : 's'}` }] : []),
+      ...(judged > 0 ? [{ action: 'detach', what: 'authorization', detail: `${judged} network namespaces` }] : []),
       ...pinNames(folders.links).map((name) => ({ action: 'detach', what: `program ${name}` })),
       ...pinNames(folders.progs).map((name) => ({ action: 'remove', what: `program ${name}` })),
       ...pinNames(folders.maps).map((name) => ({ action: 'remove', what: `map ${name}` })),

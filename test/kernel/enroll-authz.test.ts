@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolling with authorization on and off, by the commands: what is judged from when to when.
+import { execFileSync } from 'node:child_process';
 import { closeSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { addressTag } from '../../src/abi/hash.ts';
 import { takeLock } from '../../src/agent/lock.ts';
 import { cgroupId } from '../../src/kernel/cgroup.ts';
+import { lookupHook } from '../../src/kernel/hooks.ts';
+import { libbpf, stableBytes } from '../../src/kernel/libbpf.ts';
+import { attachNetns } from '../../src/kernel/link.ts';
 import { unload } from '../../src/kernel/load.ts';
 import { openNetns } from '../../src/kernel/netns.ts';
 import { type Answer, type Node, openNode } from '../support/node.ts';
@@ -153,3 +157,50 @@ test("exec: a command in a network of its own can be judged, one in the host's c
   expect(await running).toMatchObject({ code: 143 });
   expect([await call(), enforced()]).toEqual(['server', []]);
 });
+
+test('check names pods that came off, programs of others, and devices that were not found', async () => {
+  const findings = async (): Promise<{ what: string; state: string; detail?: string }[]> => {
+    const { groups } = JSON.parse((await node.kmeshctl('check', '-o', 'json')).out);
+    return groups.find(({ title }: { title: string }) => title === 'Authorization').checks;
+  };
+  expect(await findings()).toMatchObject([{ state: 'ok', detail: 'none' }]);
+  expect(await enroll('server', '--authz', 'on', '--workload', 'shop/server')).toMatchObject(done);
+  expect(await findings()).toMatchObject([
+    { state: 'ok', detail: '1' },
+    { what: 'shop/server', state: 'ok' },
+  ]);
+
+  const netns = openNetns(node.pod('server').netns);
+  const program = loadForeign();
+  const link = attachNetns('foreign', program, netns);
+  const [, foreign] = await findings();
+  expect(foreign).toMatchObject({ state: 'warning', detail: expect.stringMatching(/of others: foreign \(id \d+\)/) });
+  for (const fd of [link, program, netns]) closeSync(fd);
+
+  node.held((plane) => plane.collect(new Set()));
+  const [, off] = await findings();
+  expect(off).toMatchObject({ what: 'shop/server', state: 'failed' });
+  expect((await node.kmeshctl('check')).code).toBe(1);
+  expect((await node.kmeshctl('enrolled')).out).toContain('came off');
+
+  const { cgroup } = await node.lab.addPod('alone', {});
+  const path = node.pod('alone').netns;
+  execFileSync('ip', ['-n', basename(path), 'link', 'del', 'eth0']);
+  const words = ['enroll', cgroup, '--netns', path, '--authz', 'on'];
+  expect((await node.kmeshctl(...words)).out).toContain('was not found');
+  expect((await findings()).find(({ what }) => what === cgroup)).toMatchObject({ state: 'warning' });
+  await node.lab.removePod('alone');
+});
+
+/** An sk_lookup program that passes everything. */
+function loadForeign(): number {
+  const options = stableBytes(104);
+  const view = new DataView(options.buffer);
+  view.setBigUint64(0, BigInt(options.length), true);
+  view.setUint32(12, lookupHook.attachType, true);
+  const code = stableBytes(16);
+  code.set([0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95]);
+  const fd = libbpf().bpf_prog_load(lookupHook.programType, 'foreign', 'GPL', code, 2, options);
+  expect(fd).toBeGreaterThan(0);
+  return fd;
+}
