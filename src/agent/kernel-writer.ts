@@ -4,7 +4,7 @@ import type { ValueOfMap } from '../abi/maps.ts';
 import type { NameKind } from '../abi/structs.ts';
 import type { AuthzLeft } from '../compile/authz/commit.ts';
 import { type AuthzDelta, type AuthzIndex, everythingAuthz, isNothing } from '../compile/authz/compile.ts';
-import { type AuthzRefusal, notePods } from '../compile/authz/image.ts';
+import { type AuthzRefusal, kernelAsks, notePods } from '../compile/authz/image.ts';
 import { type AuthzPlan, planningAuthz } from '../compile/authz/plan.ts';
 import { releasingAuthz } from '../compile/authz/release.ts';
 import {
@@ -83,6 +83,8 @@ export interface KernelWriter {
   readonly waiting: boolean;
   readonly refused: readonly Refusal[];
   readonly refusedVerdicts: readonly AuthzRefusal[];
+  /** What the kernel judges by asks who sources are. */
+  readonly asks: boolean;
   /** Verdicts that are others since the last call. */
   takeJudged(): Judged;
   readonly idleIds: number;
@@ -332,6 +334,9 @@ export function openWriter(options: WriterOptions): KernelWriter {
     },
     get refusedVerdicts() {
       return refusedVerdicts();
+    },
+    get asks() {
+      return image !== undefined && kernelAsks(image.authz);
     },
     takeJudged() {
       const judged = { destinations, all: sources };

@@ -138,7 +138,10 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       const touched = all || anew ? 'everything' : applied?.touched;
       const begun = started || all !== undefined;
       const compiled = begun && touched ? await inTurns(compiling(index, next, at, touched)) : undefined;
-      const judging = { model: next, view: at, enforcement: now.enforcement, options: authzOptions };
+      const judging = {
+        ...{ model: next, view: at, enforcement: now.enforcement, options: authzOptions },
+        kernelAsks: writer.asks,
+      };
       const verdicts = begun
         ? await inTurns(compilingAuthz(authz, judging, touched ?? untouched))
         : { index: authz, delta: nothingAuthz };
