@@ -103,7 +103,12 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     held: () => map('miss').entries(),
   });
   const denials = openDenials(() => at('denials').fd);
-  const enforcement: Enforcement = { folders, addresses: map('pod_address'), finder: netnsFinder() };
+  const enforcement: Enforcement = {
+    folders,
+    addresses: map('pod_address'),
+    state: map('authz_state'),
+    finder: netnsFinder(),
+  };
   const enforced = () => {
     const all = [...listEnforced(folders)].filter(([, { judged }]) => judged);
     return new Map(all.map(([netns, { guarded }]) => [netns, guarded]));
