@@ -15,14 +15,15 @@ const reasons: Readonly<Record<Exclude<Because, 'policies'>, string>> = {
 };
 
 function facts(explanation: PolicyExplanation): [string, Cell][] {
-  const { from, to, verdict, because, principal, told } = explanation;
+  const { from, to, verdict, because, principal, told, agent } = explanation;
   const tone = verdict === 'allow' ? 'good' : 'bad';
   const at = `${socketText(to.address, to.port)}${to.protocol === 'udp' ? '/udp' : ''}`;
   const rows: [string, Cell][] = [
     ['from', from.workload === '' ? from.address : `${from.workload} ${from.address}`],
     ['to', to.workload === '' ? at : `${to.workload} ${at}`],
   ];
-  if (because === 'policies') rows.push(['identity', principal || { text: 'none', tone: 'dim' }]);
+  const nobody = agent ? 'none' : 'none that is known';
+  if (because === 'policies') rows.push(['identity', principal || { text: nobody, tone: 'dim' }]);
   if (to.enforcement !== undefined) rows.push(['enforcement', to.enforcement]);
   rows.push(['verdict', { text: verdict, tone }]);
   rows.push(['why', because === 'policies' && told ? whyText(told) : reasons[because as keyof typeof reasons]]);
@@ -31,6 +32,12 @@ function facts(explanation: PolicyExplanation): [string, Cell][] {
     const { dryRun } = told;
     rows.push(['with dry runs', { text: `${dryRun.verdict}: ${whyText(dryRun)}`, tone: 'warn' }]);
   }
+  for (const { policy, reason } of explanation.closed)
+    rows.push(['closed by', { text: `${policy}: ${reason}`, tone: 'bad' }]);
+  for (const policy of explanation.stale) {
+    rows.push(['stale', { text: `${policy}: a later version is refused, and this one stays in force`, tone: 'warn' }]);
+  }
+  for (const note of explanation.notes) rows.push(['note', { text: note, tone: 'warn' }]);
   return rows;
 }
 
@@ -38,5 +45,8 @@ export function* viewPolicyExplanation(explanations: readonly PolicyExplanation[
   for (const [at, explanation] of explanations.entries()) {
     if (at > 0) yield { kind: 'line', text: '' };
     yield { kind: 'facts', rows: facts(explanation) };
+  }
+  if (explanations.some(({ agent }) => !agent)) {
+    yield { kind: 'line', text: 'no agent answers: what rules ask for and what is stale is not known', tone: 'dim' };
   }
 }
