@@ -5,6 +5,8 @@ import { closeSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { addressTag } from '../../src/abi/hash.ts';
+import { reasons } from '../../src/abi/reasons.ts';
+import { stackFlag, stackSets } from '../../src/abi/structs.ts';
 import { takeLock } from '../../src/agent/lock.ts';
 import { cgroupId } from '../../src/kernel/cgroup.ts';
 import { lookupHook } from '../../src/kernel/hooks.ts';
@@ -40,10 +42,10 @@ const refused = (answer: Answer, code: string, hint: string) => {
   expect(answer.err).toContain(code);
   expect(answer.err).toContain(hint);
 };
-/** As an agent does that knows of no policy for the server. */
-const writePolicies = () =>
+/** As an agent does that knows of no policy for the server, or of one that closes it. */
+const writePolicies = (flags = 0) =>
   node.held((plane) => {
-    plane.map('authz_stack').put([[1, { generation: 1, count: 0, flags: 0, sets: new Array(32).fill(0) }]]);
+    plane.map('authz_stack').put([[1, { generation: 1, count: 0, flags, sets: new Array(2 * stackSets).fill(0) }]]);
     const { address4, address6 } = node.pod('server');
     for (const address of [address4, address6])
       plane.map('authz_dest').put([[address, { stack: 1, tag: addressTag(address) }]]);
@@ -85,6 +87,38 @@ test('pending until policies are there, then on, then off again', async () => {
   expect(off.out).toContain('not judged any more');
   expect([await rows(), enforced()]).toMatchObject([[{ authz: 'off' }], []]);
   expect(node.held((plane) => plane.map('pod_address').count())).toBe(0);
+});
+
+test('open connections are judged again when asked for: those before the enrolment too, those of the pod itself not', async () => {
+  const { address4: host } = node.pod('server');
+  const server = await startPython(node.pod('server'));
+  await client.run(
+    "early = dial(host, 8080); early_out = first_line(early); l = socket.create_server(('', 8081)); out = 1",
+    {
+      host,
+    },
+  );
+  expect(await enroll('server', '--authz', 'on')).toMatchObject(done);
+  writePolicies();
+  await client.run('late = dial(host, 8080); first_line(late); out = 1', { host });
+  await server.run('own = dial(host, 8081); out = 1', { host: node.pod('client').address4 });
+  await client.run('peer = l.accept()[0]; out = 1');
+  const recheck = () => node.held((plane) => plane.recheck([1n, inodeOf('server')]));
+  expect(recheck()).toEqual([]);
+
+  writePolicies(stackFlag.closed | stackFlag.allows | stackFlag.dryAllows);
+  const why = reasons.indexOf('authz_closed');
+  const denied = { destination: host, destination_port: 8080, protocol: 6, why };
+  expect(recheck()).toMatchObject([denied, denied]);
+  expect(recheck()).toEqual([]);
+  const states = `
+out = []
+for s in (early, late):
+    try: out.append(s.recv(1).decode())
+    except OSError as e: out.append(name_of(e))
+peer.sendall(b'still\\n')`;
+  expect(await client.run(states)).toEqual(['ECONNRESET', 'ECONNRESET']);
+  expect(await server.run('out = first_line(own)')).toBe('still');
 });
 
 test('while an agent runs it is on, unless there is no network of its own', async () => {
