@@ -95,6 +95,7 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
   });
   const recheck = openRecheck<Denial>({
     enforced: () => current.enforcement.pods.map(({ netns }) => BigInt(netns)),
+    reachedFrom: () => current.enforcement.pods.map(({ netns }) => BigInt(netns)),
     recheck: (netns) => plane().recheck([netns]),
     destroyed: denials.take,
     log,
@@ -111,7 +112,7 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
       }
       return found;
     });
-    if (netns.size > 0) recheck.changed(netns);
+    if (netns.size > 0) recheck.pods(netns);
   };
 
   /** Does what goes with these pods; the addresses that are exempt. */
@@ -119,7 +120,7 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
     const before = new Set(current.enforcement.pods.map(({ netns }) => netns));
     const fresh = pods.filter(({ netns }) => !before.has(netns));
     // What was open before it was enrolled is judged, too.
-    if (fresh.length > 0) recheck.changed(fresh.map(({ netns }) => BigInt(netns)));
+    if (fresh.length > 0) recheck.pods(fresh.map(({ netns }) => BigInt(netns)));
     if (pods.length === 0) {
       denials.stop();
       hostAddresses.rest();
@@ -160,8 +161,9 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
     },
     settled({ judged }) {
       policies.look(reconciler.model);
-      if (judged.all) recheck.changed();
-      else if (judged.destinations.size > 0) again(judged.destinations);
+      if (judged.sources === 'all') recheck.everything();
+      else if (judged.sources.size > 0) recheck.sources(judged.sources);
+      if (judged.destinations.size > 0) again(judged.destinations);
     },
     keep() {
       const held = readEnrolments(plane());

@@ -99,10 +99,10 @@ export interface AuthzWork {
   readonly pods: readonly (readonly [Address, ValueOfMap<'pod_address'>])[] | undefined;
 }
 
-/** Destinations whose verdicts are written anew; all: sources, too. */
+/** Destinations whose verdicts are written anew, and sources who are others to policies. */
 export interface Judged {
   readonly destinations: ReadonlySet<Address>;
-  readonly all: boolean;
+  readonly sources: ReadonlySet<Address> | 'all';
 }
 
 /** A plan that was carried out, and what it freed. */
@@ -129,7 +129,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   let stale = true;
   let refused: readonly Refusal[] = [];
   let destinations = new Set<Address>();
-  let sources = false;
+  let sources: Set<Address> | 'all' = new Set();
   /** Some pod is judged. */
   let judging = false;
   let udpHooks: boolean | undefined;
@@ -176,7 +176,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
       stale = false;
       // Addresses that nobody owns any more.
       if (authz.sources.length > 0) {
-        sources = true;
+        judgeFrom(authz.sources);
         onJudged();
       }
     }
@@ -238,11 +238,17 @@ export function openWriter(options: WriterOptions): KernelWriter {
     return idle.length;
   };
 
-  const carryOutAuthz = async (on: Image, plan: AuthzPlan): Promise<void> => {
+  const judgeFrom = (addresses: Iterable<Address> | 'all'): void => {
+    if (addresses === 'all' || sources === 'all') sources = 'all';
+    else for (const address of addresses) sources.add(address);
+  };
+
+  /** @param from sources that may be others */
+  const carryOutAuthz = async (on: Image, plan: AuthzPlan, from: AuthzDelta['sources']): Promise<void> => {
     if (needsHooks(on)) setHooks(true);
     // Some may be written when it fails.
     for (const address of plan.destinations) destinations.add(address);
-    sources ||= plan.sources;
+    if (plan.sources) judgeFrom(from);
     await carry(plan.ops);
     const authz = await inTurns(plan.commit());
     stale = false;
@@ -266,10 +272,11 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const bringAuthz = async (on: Image, everything: boolean, { index, delta, pods }: AuthzWork): Promise<number> => {
     if (pods && !everything) notePods(on, pods);
     if (!everything && !pods && isNothing(delta) && on.authz.refused.length === 0) return 0;
+    const [from, again] = [everything ? 'all' : delta.sources, on.authz.refused.length > 0];
     let plan = await inTurns(planningAuthz(on, index, everything ? everythingAuthz : delta));
     let operations = 0;
     for (let tries = 0; ; tries++) {
-      await carryOutAuthz(on, plan);
+      await carryOutAuthz(on, plan, tries > 0 || again ? 'all' : from);
       operations += plan.ops.length;
       // What was refused is planned again by itself.
       if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) return operations;
@@ -308,7 +315,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
       await carryOut(fresh, plan);
       idleSeen = 0;
       const verdicts = await inTurns(planningAuthz(fresh, index, everythingAuthz));
-      await carryOutAuthz(fresh, verdicts);
+      await carryOutAuthz(fresh, verdicts, 'all');
       return verdicts;
     },
     release: () => release(hurry),
@@ -339,9 +346,9 @@ export function openWriter(options: WriterOptions): KernelWriter {
       return image !== undefined && kernelAsks(image.authz);
     },
     takeJudged() {
-      const judged = { destinations, all: sources };
+      const judged: Judged = { destinations, sources };
       destinations = new Set();
-      sources = false;
+      sources = new Set();
       return judged;
     },
     get idleIds() {

@@ -31,7 +31,7 @@ interface Taken {
 }
 
 const untouched = { workloads: new Set<string>(), policies: new Set<string>() };
-const nobody: Judged = { destinations: new Set(), all: false };
+const nobody: Judged = { destinations: new Set(), sources: new Set() };
 
 /** So many batches of short lists go before the next part of a long one. */
 const mostInARow = 4;

@@ -20,6 +20,7 @@ beforeEach(() => {
   fails = undefined;
   recheck = openRecheck<string>({
     enforced: () => enforced,
+    reachedFrom: (sources) => (sources.has('10.0.0.1') ? [2n, 9n] : []),
     recheck(netns) {
       if (netns === fails) throw new Error('it is gone');
       looked.push(netns);
@@ -28,7 +29,7 @@ beforeEach(() => {
     destroyed: (all) => void gone.push(...all),
     log: openLog(output, 'warn', {}),
     now: () => 7,
-    delays: { gatherMs: 10, restMs: 40, againMs: 200 },
+    delays: { gatherMs: 10, restMs: 40, againMs: 200, sweepMs: 1000 },
   });
 });
 afterEach(async () => {
@@ -42,8 +43,8 @@ async function pass(ms: number): Promise<void> {
 }
 
 test('changes of a moment are one round, and one more follows', async () => {
-  recheck.changed([2n]);
-  recheck.changed([3n, 9n]);
+  recheck.pods([2n]);
+  recheck.pods([3n, 9n]);
   await pass(9);
   expect(looked).toEqual([]);
   await pass(1);
@@ -58,16 +59,27 @@ test('changes of a moment are one round, and one more follows', async () => {
   expect(recheck.status().rounds).toBe(2);
 });
 
-test('a change of identities is for all', async () => {
-  recheck.changed([1n]);
-  recheck.changed();
+test('a change of sources is for pods that they have reached; for all after a while, as not all that is open is known', async () => {
+  recheck.sources(['10.0.0.1']);
+  recheck.sources(['10.0.0.2']);
+  await pass(10);
+  expect(looked).toEqual([2n]);
+  await pass(500);
+  expect(looked).toEqual([2n, 2n]);
+  await pass(500);
+  expect(looked.slice(2)).toEqual([1n, 2n, 3n]);
+});
+
+test('a change of all is for all', async () => {
+  recheck.pods([1n]);
+  recheck.everything();
   await pass(10);
   expect(looked).toEqual([1n, 2n, 3n]);
 });
 
 test('changes that do not end are judged again and again, with rest between, and all of them at the end', async () => {
   for (let i = 0; i < 20; i++) {
-    recheck.changed([i % 2 === 0 ? 1n : 3n]);
+    recheck.pods([i % 2 === 0 ? 1n : 3n]);
     await pass(10);
   }
   const { rounds } = recheck.status();
@@ -81,16 +93,16 @@ test('changes that do not end are judged again and again, with rest between, and
 
 test('a namespace that cannot be looked at does not keep others from it', async () => {
   fails = 1n;
-  recheck.changed();
+  recheck.everything();
   await pass(10);
   expect(looked).toEqual([2n, 3n]);
   expect(output.text()).toContain('it is gone');
 });
 
 test('nothing happens once it is closed', async () => {
-  recheck.changed();
+  recheck.everything();
   await recheck.close();
-  recheck.changed();
+  recheck.everything();
   await pass(1000);
   expect(looked).toEqual([]);
 });
