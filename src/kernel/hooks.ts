@@ -33,7 +33,7 @@ export const hooks: readonly Hook[] = [
 ];
 
 /** On network namespaces of single pods. */
-export const lookupHook: Hook = { name: 'authz', programType: programType.skLookup, attachType: 36 };
+export const lookupHook = { name: 'authz', programType: programType.skLookup, attachType: 36 } as const satisfies Hook;
 
 /** Programs on the host's side of the links of single pods, which are those of struct __sk_buff. */
 export const deviceHooks = [
@@ -42,7 +42,7 @@ export const deviceHooks = [
 ] as const;
 
 /** Programs that are attached to the network of single pods, each under a folder of its links. */
-export const podPrograms = ['authz', ...deviceHooks.map(({ name }) => name)] as const;
+export const podPrograms = [lookupHook.name, ...deviceHooks.map(({ name }) => name)] as const;
 
 /** True for programs that load does not attach for the whole node. */
 export function isPodProgram(program: string): boolean {
