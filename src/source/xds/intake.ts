@@ -9,13 +9,13 @@ import type { Timers } from '../timers.ts';
 import { closingPolicy } from './closing.ts';
 import { openDecoder } from './decode/decoder.ts';
 import { writeRequest } from './decode/request.ts';
-import { readResponse } from './decode/response.ts';
 import { openHostnames } from './hostnames.ts';
 import { nackMessage } from './nack.ts';
-import { nothing, type Session, type Taken } from './session.ts';
+import { openReading, type Read } from './reading.ts';
+import { type Answer, nothing, type Session, type Taken } from './session.ts';
 import type { XdsLog, XdsSourceOptions } from './source.ts';
 import type { Stream } from './transport.ts';
-import type { Checked, RawResource, Request, Response, TypeName } from './types.ts';
+import type { Checked, RawResource, Request, TypeName } from './types.ts';
 
 export interface IntakeOptions {
   /** Of the source. */
@@ -53,6 +53,8 @@ export const patienceMs = 30_000;
  * fill its memory.
  */
 const most = { responses: 2, changes: 10_000, inAll: 64 };
+/** What is not read yet counts as a change for so many bytes. */
+const bytesAChange = 256;
 /** Unknown types that are told of, on one stream. */
 const mostIgnored = 10;
 /** Resources in one entry of the log, and characters of each. */
@@ -97,6 +99,8 @@ export function openIntake(options: IntakeOptions): Intake {
     turn = result.catch(() => {});
     return result;
   };
+  /** In turn, after what is being read. */
+  let afterwards = inTurn;
   const settling = new Map<TypeName, { cancel: () => void; readonly latest: number }>();
 
   const send = (requests: readonly Request[]): void => {
@@ -218,12 +222,12 @@ export function openIntake(options: IntakeOptions): Intake {
   };
 
   /** Delivers and answers. What is not taken up is not answered: it comes again. */
-  const respond = async (taken: Taken, nonce: string, onApplied: () => void): Promise<void> => {
+  const respond = async (taken: Taken, place?: Answer, onApplied?: () => void): Promise<void> => {
     try {
       if (!(await deliver(taken))) return;
-      if (taken.answer) send(session.answer(taken.answer));
-      else log.debug({ nonce }, 'a response that cannot be answered');
-      onApplied();
+      if (place) send(session.answer(place));
+      if (place && !taken.answer) log.debug({ type: taken.type }, 'a response that cannot be answered');
+      onApplied?.();
     } catch (error) {
       giveUp(error);
     }
@@ -240,10 +244,11 @@ export function openIntake(options: IntakeOptions): Intake {
     const cancel = timers.after(wait, () => {
       settling.delete(type);
       const stream = current;
-      inTurn(async () => {
+      const settle = async () => {
         if (stream !== current || closed) return;
-        void respond(await inSlices(session.settle(type)), '', () => {});
-      }).catch(giveUp);
+        void respond(await inSlices(session.settle(type)));
+      };
+      afterwards(settle).catch(giveUp);
     });
     settling.set(type, { cancel, latest });
   };
@@ -270,6 +275,26 @@ export function openIntake(options: IntakeOptions): Intake {
         if (applied.size === 2) events.onRead();
       };
       let fault = '';
+      const take = async ({ response, checked, bytes, at, place, later, over }: Read) => {
+        // After bytes that are no response nothing counts.
+        if (fault !== '') return over();
+        events.onConnected();
+        const taken = await inSlices(session.take(response, { at, bytes: bytes.length, place, later }, checked));
+        const { type } = taken;
+        if (type === undefined) {
+          passOver(response.typeUrl);
+          send(session.answer(place));
+        } else {
+          warn(taken);
+          if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
+          settleLater(type);
+          // In the turn still, so that what comes next is told next.
+          void respond(taken, place, () => onApplied(type));
+        }
+        over();
+      };
+      const reading = openReading({ check, mayOvertake: () => session.following, take, inTurn });
+      afterwards = reading.afterwards;
       try {
         // What is held may be long to write, so not for a server that is not there.
         if (!(await stream.ready)) return { fault };
@@ -281,26 +306,21 @@ export function openIntake(options: IntakeOptions): Intake {
         for (;;) {
           const bytes = await stream.next();
           if (bytes === undefined) break;
-          let response: Response;
-          try {
-            response = await inSlices(readResponse(bytes));
-          } catch (error) {
-            fault = error instanceof Error ? error.message : String(error);
-            break;
-          }
-          events.onConnected();
-          await inTurn(async () => {
-            const taken = await inSlices(session.take(response, { at: now(), bytes: bytes.length }, check));
-            const { type } = taken;
-            if (type === undefined) {
-              passOver(response.typeUrl);
-              return;
-            }
-            warn(taken);
-            if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
-            settleLater(type);
-            // In the turn still, so that what comes next is told next.
-            void respond(taken, response.nonce, () => onApplied(type));
+          const changes = Math.ceil(bytes.length / bytesAChange);
+          under.responses++;
+          under.changes += changes;
+          let isOver = false;
+          const over = () => {
+            if (isOver) return;
+            isOver = true;
+            under.responses--;
+            under.changes -= changes;
+            onRoom();
+          };
+          reading.add({ bytes, at: now(), place: session.expect(), over }).catch((error) => {
+            fault ||= error instanceof Error ? error.message : String(error);
+            stream.cancel();
+            over();
           });
           await room();
         }
@@ -308,6 +328,7 @@ export function openIntake(options: IntakeOptions): Intake {
         current = undefined;
         stopSettling();
         // What is under way would change what the next stream begins with.
+        await reading.idle();
         await turn;
         session.close();
         stream.cancel();
@@ -328,7 +349,7 @@ export function openIntake(options: IntakeOptions): Intake {
     cancelPatience = undefined;
     inTurn(async () => {
       const changes = await inSlices(session.stopWaiting());
-      if (changes) void respond({ ...nothing, first: true, changes }, '', () => {});
+      if (changes) void respond({ ...nothing, first: true, changes });
     }).catch(giveUp);
   }
 }
