@@ -7,7 +7,10 @@
 #include "lib/denial.bpf.h"
 #include "lib/peers.bpf.h"
 
-/* Judges a connection that its peer opened; true: it is denied. What a pod sends to itself is not judged. */
+/*
+ * Judges a connection that its peer opened; true: it is denied. Counted is nothing: it was, when it came. What a pod sends to itself is
+ * not judged.
+ */
 km_inline bool km_judge_open(const struct sock_common *sk, struct km_denial *asked)
 {
 	km_peer_of(sk, &asked->source);
@@ -21,7 +24,6 @@ km_inline bool km_judge_open(const struct sock_common *sk, struct km_denial *ask
 	asked->protocol = KM_IPPROTO_TCP;
 	asked->lost = 0;
 	km_judge(asked);
-	km_count_verdict(asked);
 	return km_is_denied(asked);
 }
 

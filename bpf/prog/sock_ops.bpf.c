@@ -96,6 +96,7 @@ km_aside void km_judge_handshake(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 	if (!km_judge_open(km_kernel_cast(struct sock_common, sk), &asked))
 		return;
 	bpf_setsockopt(ctx, KM_SOL_SOCKET, KM_SO_BINDTODEVICE, lo, sizeof(lo));
+	km_count_verdict(&asked);
 	km_count(KM_REASON_AUTHZ_HANDSHAKE);
 	asked.flags |= KM_DENIAL_HANDSHAKE;
 	km_tell(&asked);

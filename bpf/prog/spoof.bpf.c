@@ -40,13 +40,13 @@ km_aside int km_from_neighbour(struct __sk_buff *skb, __u8 next)
 	struct km_neighbour message;
 	__u32 offset;
 
-	if (km_carried(skb, next, &offset) != KM_IPPROTO_ICMPV6 ||
-	    bpf_skb_load_bytes(skb, offset, &message, sizeof(message)))
+	/* The type by itself: what a router says may be shorter than what a neighbour says. */
+	if (km_carried(skb, next, &offset) != KM_IPPROTO_ICMPV6 || bpf_skb_load_bytes(skb, offset, &message.type, 1))
 		return TCX_NEXT;
 	if (message.type == KM_ICMP6_ROUTER || message.type == KM_ICMP6_REDIRECT)
 		return km_drop(KM_REASON_SPOOFED);
-	if (message.type != KM_ICMP6_NEIGHBOUR || km_is_link_local(&message.target) ||
-	    km_is_of_link(skb, &message.target))
+	if (message.type != KM_ICMP6_NEIGHBOUR || bpf_skb_load_bytes(skb, offset, &message, sizeof(message)) ||
+	    km_is_link_local(&message.target) || km_is_of_link(skb, &message.target))
 		return TCX_NEXT;
 	return km_drop(KM_REASON_SPOOFED);
 }

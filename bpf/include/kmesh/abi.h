@@ -370,6 +370,12 @@ struct km_sent_key {
 
 #define KM_SENT_NS 120000000000ull
 
+/* listening: array[port / 64] -> of the ports that sockets listen at, as far as one walk over a network namespace has come */
+struct km_listening {
+	__u64 session; /* number of the walk; bits of another do not count */
+	__u64 ports;
+};
+
 #define KM_DENIAL_DRY_RUN 1u /* let through: only with dry runs it would be denied */
 #define KM_DENIAL_DRY_ALLOWS 2u /* with dry runs it would be allowed */
 #define KM_DENIAL_HANDSHAKE 4u /* at the end of its handshake: no byte passes, the agent destroys it */
@@ -450,6 +456,13 @@ struct km_old_record {
 	__u16 pad;
 };
 
+/* An open connection that the peer opened, wherever it is. */
+struct km_accepted_record {
+	union km_addr peer;
+	__u32 netns; /* inode */
+	__u32 pad;
+};
+
 #define KM_SIZE(t, n) _Static_assert(sizeof(struct t) == (n), "size of " #t)
 KM_SIZE(km_enrolled, 8);
 KM_SIZE(km_level, 16 + 8 * KM_FILTER_WORDS);
@@ -485,11 +498,13 @@ KM_SIZE(km_denial_limit, 16);
 KM_SIZE(km_authz_state, 16);
 KM_SIZE(km_pod, 16);
 KM_SIZE(km_sent_key, 24);
+KM_SIZE(km_listening, 16);
 KM_SIZE(km_denial, 64);
 KM_SIZE(km_name_key, 8);
 KM_SIZE(km_name, 64);
 KM_SIZE(km_setting, 8);
 KM_SIZE(km_sock_record, 24);
 KM_SIZE(km_old_record, 56);
+KM_SIZE(km_accepted_record, 24);
 
 #endif
