@@ -45,7 +45,7 @@ struct km_abi {
 	struct km_setting setting;
 	struct km_sock_record sock_record;
 	struct km_old_record old_record;
-	struct km_accepted_record accepted_record;
+	struct km_denied_record denied_record;
 	enum km_reason reason;
 	enum km_policy policy;
 	enum km_name_kind name_kind;

@@ -201,10 +201,15 @@ km_inline bool km_is_inbound(const struct bpf_iter__tcp *ctx, struct tcp_sock *t
 	return true;
 }
 
-/*
- * Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each. What only
- * waits for an answer stays: it is judged again when that is there.
- */
+/* True: what is denied for what policies say. What only waits for an answer stays: it is judged again when that is there. */
+km_inline bool km_is_to_end(const struct sock_common *sk, struct km_denial *asked)
+{
+	return km_judge_open(sk, asked) &&
+	       (asked->why == KM_REASON_AUTHZ_DENIED || asked->why == KM_REASON_AUTHZ_NO_MATCH ||
+		asked->why == KM_REASON_AUTHZ_CLOSED);
+}
+
+/* Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each. */
 SEC("iter/tcp")
 int recheck_tcp(struct bpf_iter__tcp *ctx)
 {
@@ -219,10 +224,7 @@ int recheck_tcp(struct bpf_iter__tcp *ctx)
 		return 0;
 	}
 	tcp = bpf_skc_to_tcp_sock(common);
-	if (!tcp || !km_is_inbound(ctx, tcp, common->skc_num) || !km_judge_open(common, &asked))
-		return 0;
-	if (asked.why != KM_REASON_AUTHZ_DENIED && asked.why != KM_REASON_AUTHZ_NO_MATCH &&
-	    asked.why != KM_REASON_AUTHZ_CLOSED)
+	if (!tcp || !km_is_inbound(ctx, tcp, common->skc_num) || !km_is_to_end(common, &asked))
 		return 0;
 	asked.time_ns = bpf_ktime_get_ns();
 	asked.flags |= KM_DENIAL_OPEN;
@@ -236,13 +238,17 @@ int recheck_tcp(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/* A record of every open connection of the host that a peer opened, as far as that is written down: it tells where to judge again. */
+/*
+ * Of the whole host, by socket storage, a record of every connection that recheck_tcp would end: so that only the namespaces of those
+ * are walked. Sockets older than the enrolment are among them once recheck_tcp has found them.
+ */
 SEC("iter/bpf_sk_storage_map")
-int list_accepted(struct bpf_iter__bpf_sk_storage_map *ctx)
+int list_denied(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	const struct km_sock *held = ctx->value;
-	struct km_accepted_record record = {};
+	struct km_denied_record record = {};
 	struct sock *sk = ctx->sk;
+	struct km_denial asked;
 	__u8 state;
 
 	if (!sk || !held || !(held->flags & KM_SOCK_ACCEPTED))
@@ -250,7 +256,9 @@ int list_accepted(struct bpf_iter__bpf_sk_storage_map *ctx)
 	state = sk->__sk_common.skc_state;
 	if (state == BPF_TCP_LISTEN || state == BPF_TCP_SYN_SENT || state == BPF_TCP_CLOSE)
 		return 0;
-	km_peer_of(&sk->__sk_common, &record.peer);
+	if (!km_is_to_end(&sk->__sk_common, &asked))
+		return 0;
+	record.peer = asked.source;
 	record.netns = km_netns_of(&sk->__sk_common);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;

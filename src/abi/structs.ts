@@ -146,7 +146,7 @@ export const oldRecord = struct('km_old_record', {
   state: u8,
   pad: pad(2),
 });
-export const acceptedRecord = struct('km_accepted_record', { peer: addr, netns: u32, pad: pad(4) });
+export const deniedRecord = struct('km_denied_record', { peer: addr, netns: u32, pad: pad(4) });
 /** A map key that is an address. */
 export const addressKey = scalar('km_addr', addr);
 export const u32Key = scalar('__u32', u32);

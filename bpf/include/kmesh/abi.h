@@ -456,8 +456,8 @@ struct km_old_record {
 	__u16 pad;
 };
 
-/* An open connection that the peer opened, wherever it is. */
-struct km_accepted_record {
+/* An open connection that is denied now, and where it is. */
+struct km_denied_record {
 	union km_addr peer;
 	__u32 netns; /* inode */
 	__u32 pad;
@@ -505,6 +505,6 @@ KM_SIZE(km_name, 64);
 KM_SIZE(km_setting, 8);
 KM_SIZE(km_sock_record, 24);
 KM_SIZE(km_old_record, 56);
-KM_SIZE(km_accepted_record, 24);
+KM_SIZE(km_denied_record, 24);
 
 #endif
