@@ -59,6 +59,8 @@ const bytesAChange = 256;
 const mostIgnored = 10;
 /** Resources in one entry of the log, and characters of each. */
 const shown = { refusals: 20, characters: 500 };
+/** A server that sends again what is refused must not fill the log. */
+const logEveryMs = 1000;
 /**
  * What was there before a stream and is neither told again on it nor taken back is gone once nothing came of its type for so long, and at the
  * latest so long after its first response: a server may say in several responses what it has.
@@ -101,7 +103,7 @@ export function openIntake(options: IntakeOptions): Intake {
   };
   /** In turn, after what is being read. */
   let afterwards = inTurn;
-  const settling = new Map<TypeName, { cancel: () => void; readonly latest: number }>();
+  const settling = new Map<TypeName, { readonly cancelQuiet: () => void; readonly cancelMost: () => void }>();
 
   const send = (requests: readonly Request[]): void => {
     const stream = current;
@@ -194,13 +196,24 @@ export function openIntake(options: IntakeOptions): Intake {
       onRoom();
     });
 
+  /** When refusals were last written to the log, and those since. */
+  const unsaid = { since: Number.NEGATIVE_INFINITY, responses: 0, refused: 0 };
   const warn = ({ type, refusals }: Taken) => {
     if (refusals.length === 0) return;
+    const at = performance.now();
+    if (at - unsaid.since < logEveryMs) {
+      unsaid.responses++;
+      unsaid.refused += refusals.length;
+      return;
+    }
     const first = refusals
       .slice(0, shown.refusals)
       .map((refusal) => nackMessage([refusal]))
       .map((text) => (text.length > shown.characters ? `${text.slice(0, shown.characters)}…` : text));
-    log.warn({ type, refused: refusals.length, first }, 'resources of the control plane are refused');
+    const { responses, refused } = unsaid;
+    const before = responses > 0 && { before: { responses, refused } };
+    Object.assign(unsaid, { since: at, responses: 0, refused: 0 });
+    log.warn({ type, refused: refusals.length, first, ...before }, 'resources of the control plane are refused');
   };
 
   const deliver = async (taken: Taken): Promise<boolean> => {
@@ -233,28 +246,36 @@ export function openIntake(options: IntakeOptions): Intake {
     }
   };
 
-  /** Puts off what is gone for sure only once the server has said everything. */
+  /** What is gone is told only once it is sure that the server has said everything. */
   const settleLater = (type: TypeName): void => {
     const before = settling.get(type);
-    before?.cancel();
-    settling.delete(type);
-    if (!session.unsettled.includes(type)) return;
-    const latest = before?.latest ?? now() + settleAfter.mostMs;
-    const wait = Math.max(0, Math.min(settleAfter.quietMs, latest - now()));
-    const cancel = timers.after(wait, () => {
+    before?.cancelQuiet();
+    if (!session.unsettled.includes(type)) {
+      before?.cancelMost();
       settling.delete(type);
+      return;
+    }
+    const settle = () => {
+      stopSettling(type);
       const stream = current;
-      const settle = async () => {
+      afterwards(async () => {
         if (stream !== current || closed) return;
         void respond(await inSlices(session.settle(type)));
-      };
-      afterwards(settle).catch(giveUp);
+      }).catch(giveUp);
+    };
+    settling.set(type, {
+      cancelQuiet: timers.after(settleAfter.quietMs, settle),
+      cancelMost: before?.cancelMost ?? timers.after(settleAfter.mostMs, settle),
     });
-    settling.set(type, { cancel, latest });
   };
-  const stopSettling = (): void => {
-    for (const { cancel } of settling.values()) cancel();
-    settling.clear();
+  const stopSettling = (type: TypeName): void => {
+    const timer = settling.get(type);
+    timer?.cancelQuiet();
+    timer?.cancelMost();
+    settling.delete(type);
+  };
+  const stopAllSettling = (): void => {
+    for (const type of [...settling.keys()]) stopSettling(type);
   };
 
   return {
@@ -326,7 +347,7 @@ export function openIntake(options: IntakeOptions): Intake {
         }
       } finally {
         current = undefined;
-        stopSettling();
+        stopAllSettling();
         // What is under way would change what the next stream begins with.
         await reading.idle();
         await turn;
@@ -339,7 +360,7 @@ export function openIntake(options: IntakeOptions): Intake {
     close() {
       closed = true;
       hostnames.close();
-      stopSettling();
+      stopAllSettling();
       cancelPatience?.();
       onRoom();
     },

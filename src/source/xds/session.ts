@@ -107,6 +107,8 @@ const nameBytes = 8;
 /** google.rpc.Code INVALID_ARGUMENT. */
 const invalidArgument = 3;
 const wildcard = '*';
+/** Characters of a version that are shown. */
+const mostVersion = 200;
 const walkSize = 1000;
 
 export function openSession({ node, onDemand, maxRequestBytes = defaultMaxRequestBytes }: SessionOptions): Session {
@@ -222,7 +224,7 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
       if (place.number > newest[type]) {
         newest[type] = place.number;
         counts.lastResponseAt = at;
-        counts.systemVersion = response.systemVersion;
+        counts.systemVersion = response.systemVersion.slice(0, mostVersion);
       }
       counts.responses++;
       counts.bytes += bytes;

@@ -91,7 +91,7 @@ export function openSubscription(type: TypeName): Subscription {
 
   /** @param isService of what goes */
   const removal = (name: string, isService: boolean): Change => {
-    if (type === 'authorization') return { kind: 'remove-policy', key: name };
+    if (type === 'authorization') return { kind: 'remove-policy', key: policyKeyOf(name) };
     return isService ? { kind: 'remove-service', key: name } : { kind: 'remove-workload', uid: name };
   };
 
@@ -304,6 +304,9 @@ export function openSubscription(type: TypeName): Subscription {
     status: () => ({ type, held: held.size, ...counts, refusedNow: refused.size, refused: refused.listed() }),
   };
 }
+
+/** As a policy of that name has it, which closes where the name is none. */
+const policyKeyOf = (name: string): string => (name.includes('/') ? name : `/${name}`);
 
 /** Name -> index of the last resource of it. */
 function* lastOf(resources: readonly RawResource[]): Generator<undefined, ReadonlyMap<string, number>> {

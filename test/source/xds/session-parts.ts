@@ -118,7 +118,8 @@ function textOf(change: Change): string {
     case 'remove-service':
       return `-service ${change.key}`;
     case 'remove-policy':
-      return `-policy ${change.key}`;
+      // Names without a namespace have a key that begins with a slash.
+      return `-policy ${change.key.replace(/^\//, '')}`;
   }
 }
 
