@@ -104,13 +104,15 @@ test('open connections are judged again when asked for: those before the enrolme
   await server.run('own = dial(host, 8081); out = 1', { host: node.pod('client').address4 });
   await client.run('peer = l.accept()[0]; out = 1');
   const recheck = () => node.held((plane) => plane.recheck([1n, inodeOf('server')]));
-  expect(recheck()).toEqual([]);
+  const denied = () => node.held((plane) => [...plane.denied()]);
+  expect([recheck(), denied()]).toEqual([[], []]);
 
   writePolicies(stackFlag.closed | stackFlag.allows | stackFlag.dryAllows);
   const why = reasons.indexOf('authz_closed');
-  const denied = { destination: host, destination_port: 8080, protocol: 6, why };
-  expect(recheck()).toMatchObject([denied, denied]);
-  expect(recheck()).toEqual([]);
+  const record = { destination: host, destination_port: 8080, protocol: 6, why };
+  expect(denied()).toEqual([inodeOf('server')]);
+  expect(recheck()).toMatchObject([record, record]);
+  expect([recheck(), denied()]).toEqual([[], []]);
   const states = `
 out = []
 for s in (early, late):
