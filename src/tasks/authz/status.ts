@@ -80,9 +80,9 @@ export async function showPolicies(_env: Env, { place, workload }: ShowPoliciesO
   const plane = openPinned(place.bpffs);
   try {
     const agent = await askAgent(place);
-    const pods = judgedRows(plane, readNames(plane)).filter(
-      (row) => workload === undefined || row.workload === workload,
-    );
+    const pods = judgedRows(plane, readNames(plane))
+      .map((row) => withAgent(row, agent?.rows.get(String(row.cgroupId))))
+      .filter((row) => workload === undefined || row.workload === workload);
     if (workload !== undefined && pods.length === 0) {
       throw new KmeshError('KM_NOT_ENROLLED', `no cgroup is enrolled as ${workload}`, {
         hint: '"kmeshctl enrolled" lists what is enrolled',
