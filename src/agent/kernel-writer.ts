@@ -42,7 +42,7 @@ export interface WriterOptions {
   readonly hurry: () => boolean;
   /** Room was freed while something is refused. */
   readonly onRoom: () => void;
-  /** Verdicts are others, and nobody waits for them: takeJudged says which. */
+  /** Verdicts are others, and nobody waits for them. */
   readonly onJudged: () => void;
   /** What becomes of connections to what is not known (default: nothing is asked for). */
   readonly onMiss?: OnMiss | undefined;
@@ -85,8 +85,8 @@ export interface KernelWriter {
   readonly refusedVerdicts: readonly AuthzRefusal[];
   /** What the kernel judges by asks who sources are. */
   readonly asks: boolean;
-  /** Verdicts that are others since the last call. */
-  takeJudged(): Judged;
+  /** Whether verdicts may be others than at the last call. */
+  takeJudged(): boolean;
   readonly idleIds: number;
   readonly udpHooks: boolean | undefined;
 }
@@ -97,12 +97,6 @@ export interface AuthzWork {
   readonly delta: AuthzDelta;
   /** The map pod_address, when others may have written it. */
   readonly pods: readonly (readonly [Address, ValueOfMap<'pod_address'>])[] | undefined;
-}
-
-/** Destinations whose verdicts are written anew, and sources who are others to policies. */
-export interface Judged {
-  readonly destinations: ReadonlySet<Address>;
-  readonly sources: ReadonlySet<Address> | 'all';
 }
 
 /** A plan that was carried out, and what it freed. */
@@ -128,8 +122,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   /** The image is not what the kernel holds: it must be read before anything is planned. */
   let stale = true;
   let refused: readonly Refusal[] = [];
-  let destinations = new Set<Address>();
-  let sources: Set<Address> | 'all' = new Set();
+  let judged = false;
   /** Some pod is judged. */
   let judging = false;
   let udpHooks: boolean | undefined;
@@ -176,7 +169,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
       stale = false;
       // Addresses that nobody owns any more.
       if (authz.sources.length > 0) {
-        judgeFrom(authz.sources);
+        judged = true;
         onJudged();
       }
     }
@@ -238,17 +231,10 @@ export function openWriter(options: WriterOptions): KernelWriter {
     return idle.length;
   };
 
-  const judgeFrom = (addresses: Iterable<Address> | 'all'): void => {
-    if (addresses === 'all' || sources === 'all') sources = 'all';
-    else for (const address of addresses) sources.add(address);
-  };
-
-  /** @param from sources that may be others */
-  const carryOutAuthz = async (on: Image, plan: AuthzPlan, from: AuthzDelta['sources']): Promise<void> => {
+  const carryOutAuthz = async (on: Image, plan: AuthzPlan): Promise<void> => {
     if (needsHooks(on)) setHooks(true);
     // Some may be written when it fails.
-    for (const address of plan.destinations) destinations.add(address);
-    if (plan.sources) judgeFrom(from);
+    judged ||= plan.sources || plan.destinations.length > 0;
     await carry(plan.ops);
     const authz = await inTurns(plan.commit());
     stale = false;
@@ -272,11 +258,10 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const bringAuthz = async (on: Image, everything: boolean, { index, delta, pods }: AuthzWork): Promise<number> => {
     if (pods && !everything) notePods(on, pods);
     if (!everything && !pods && isNothing(delta) && on.authz.refused.length === 0) return 0;
-    const [from, again] = [everything ? 'all' : delta.sources, on.authz.refused.length > 0];
     let plan = await inTurns(planningAuthz(on, index, everything ? everythingAuthz : delta));
     let operations = 0;
     for (let tries = 0; ; tries++) {
-      await carryOutAuthz(on, plan, tries > 0 || again ? 'all' : from);
+      await carryOutAuthz(on, plan);
       operations += plan.ops.length;
       // What was refused is planned again by itself.
       if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) return operations;
@@ -315,7 +300,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
       await carryOut(fresh, plan);
       idleSeen = 0;
       const verdicts = await inTurns(planningAuthz(fresh, index, everythingAuthz));
-      await carryOutAuthz(fresh, verdicts, 'all');
+      await carryOutAuthz(fresh, verdicts);
       return verdicts;
     },
     release: () => release(hurry),
@@ -346,10 +331,9 @@ export function openWriter(options: WriterOptions): KernelWriter {
       return image !== undefined && kernelAsks(image.authz);
     },
     takeJudged() {
-      const judged: Judged = { destinations, sources };
-      destinations = new Set();
-      sources = new Set();
-      return judged;
+      const was = judged;
+      judged = false;
+      return was;
     },
     get idleIds() {
       return image ? idleIn(image) : 0;

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections that are open are judged again after verdicts changed: soon, and once more when handshakes that were in flight have ended.
-import type { Address } from '../net/address.ts';
 import { faultFacts, type Log } from './log.ts';
 import { serial } from './serial.ts';
 import { breath, sliceIsOver } from './slices.ts';
 
 export interface RecheckOptions<T> {
-  /** Inodes of all network namespaces in which connections are judged. */
-  readonly enforced: () => Iterable<bigint>;
-  /** Inodes of those that are known to have connections from these addresses: one look at the host. */
-  readonly reachedFrom: (sources: ReadonlySet<Address>) => Iterable<bigint>;
-  /** Judges the connections of one again; those that it destroyed. */
+  /** Inodes of the network namespaces with a connection that is denied now, as far as that is known: one look at the mesh's connections. */
+  readonly denied: () => Iterable<bigint>;
+  /** Judges all connections of one again; those that it destroyed. It costs a walk over all connections of the host. */
   readonly recheck: (netns: bigint) => readonly T[];
   readonly destroyed: (connections: readonly T[]) => void;
   readonly log: Log;
@@ -25,8 +22,6 @@ export interface RecheckDelays {
   readonly restMs: number;
   /** From the end of a round to the one for handshakes in flight. */
   readonly againMs: number;
-  /** From a change of sources to a round over all: connections older than their pod's enrolment are known from nothing else. */
-  readonly sweepMs: number;
 }
 
 export interface RecheckStatus {
@@ -38,47 +33,31 @@ export interface RecheckStatus {
 }
 
 export interface Recheck {
-  /** Verdicts on connections to these namespaces may be others now. */
-  pods(netns: Iterable<bigint>): void;
-  /** Verdicts on connections from these addresses may be. */
-  sources(addresses: Iterable<Address>): void;
-  everything(): void;
+  /** Verdicts may be others now. */
+  changed(): void;
+  /** Connections are judged in these namespaces from now on: what was open before is not known of yet. */
+  fresh(netns: Iterable<bigint>): void;
   status(): RecheckStatus;
   /** Waits for a round that is under way; there is none after it. */
   close(): Promise<void>;
 }
 
 /** A round begins at most `gatherMs + restMs` after a change: well within the second that is promised. */
-const usual: RecheckDelays = { gatherMs: 50, restMs: 400, againMs: 2_000, sweepMs: 30_000 };
-/** Rounds take a fifth of a core at most, however much changes: each namespace costs a walk over all connections of the host. */
+const usual: RecheckDelays = { gatherMs: 50, restMs: 400, againMs: 2_000 };
+/** Rounds take a fifth of a core at most, however much changes. */
 const restFactor = 4;
-
-interface Scope {
-  all: boolean;
-  readonly netns: Set<bigint>;
-  readonly sources: Set<Address>;
-}
-
-const nothing = (): Scope => ({ all: false, netns: new Set(), sources: new Set() });
-const isNothing = ({ all, netns, sources }: Scope): boolean => !all && netns.size + sources.size === 0;
-
-function join(scope: Scope, { all, netns, sources }: Scope): void {
-  scope.all ||= all;
-  for (const inode of netns) scope.netns.add(inode);
-  for (const address of sources) scope.sources.add(address);
-}
 
 export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
   const { log, now } = options;
   const delays = { ...usual, ...options.delays };
   const status = { rounds: 0, destroyed: 0, lastAt: 0, lastMilliseconds: 0 };
   const work = serial();
-  /** What changed since the last round began, and what the rounds before looked at. */
-  let due = nothing();
-  let again = nothing();
+  let due = false;
+  /** Not walked since they are judged; those of the last rounds, which handshakes may have slipped past. */
+  let unknown = new Set<bigint>();
+  let walked = new Set<bigint>();
   let soon: NodeJS.Timeout | undefined;
   let later: NodeJS.Timeout | undefined;
-  let sweep: NodeJS.Timeout | undefined;
   let restUntil = 0;
   let closed = false;
 
@@ -90,18 +69,15 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
       return none;
     }
   };
-  const round = async (scope: Scope): Promise<void> => {
+  const round = async (netns: ReadonlySet<bigint>): Promise<void> => {
     const begun = performance.now();
-    const all = new Set(options.enforced());
-    const netns = scope.all ? all : new Set(scope.netns);
-    if (!scope.all && scope.sources.size > 0)
-      for (const inode of attempt<Iterable<bigint>>({}, all, () => options.reachedFrom(scope.sources)))
-        netns.add(inode);
+    const all = new Set(netns);
+    for (const inode of attempt<Iterable<bigint>>({}, [], options.denied)) all.add(inode);
     const gone: T[] = [];
-    for (const inode of netns) {
+    for (const inode of all) {
       if (sliceIsOver()) await breath();
       if (closed) break;
-      if (all.has(inode)) gone.push(...attempt({ netns: String(inode) }, [], () => options.recheck(inode)));
+      gone.push(...attempt({ netns: String(inode) }, [], () => options.recheck(inode)));
     }
     status.rounds++;
     status.destroyed += gone.length;
@@ -111,51 +87,42 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
   };
 
   const begin = async (): Promise<void> => {
-    const scope = due;
-    due = nothing();
-    join(again, scope);
+    const netns = unknown;
+    unknown = new Set();
+    due = false;
+    for (const inode of netns) walked.add(inode);
     clearTimeout(later);
-    await round(scope);
+    await round(netns);
     restUntil = performance.now() + Math.max(delays.restMs, status.lastMilliseconds * restFactor);
     soon = undefined;
     arm();
     if (closed || soon) return;
     later = setTimeout(() => {
-      const once = again;
-      again = nothing();
+      const once = walked;
+      walked = new Set();
       void work.run(() => round(once));
     }, delays.againMs).unref();
   };
   const arm = (): void => {
-    if (closed || soon || isNothing(due)) return;
+    if (closed || soon || !due) return;
     soon = setTimeout(() => void work.run(begin), Math.max(delays.gatherMs, restUntil - performance.now())).unref();
   };
-  const everything = (): void => {
-    due.all = true;
+  const changed = (): void => {
+    due = true;
     arm();
   };
 
   return {
-    pods(netns) {
-      for (const inode of netns) due.netns.add(inode);
-      arm();
+    changed,
+    fresh(netns) {
+      for (const inode of netns) unknown.add(inode);
+      if (unknown.size > 0) changed();
     },
-    sources(addresses) {
-      for (const address of addresses) due.sources.add(address);
-      arm();
-      if (closed) return;
-      sweep ??= setTimeout(() => {
-        sweep = undefined;
-        everything();
-      }, delays.sweepMs).unref();
-    },
-    everything,
     status: () => ({ ...status }),
     async close() {
       closed = true;
       clearTimeout(soon);
       clearTimeout(later);
-      clearTimeout(sweep);
       await work.idle();
     },
   };

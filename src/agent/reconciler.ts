@@ -10,7 +10,7 @@ import { KmeshError } from '../errors.ts';
 import { applying, emptyModel, modelOf } from '../mesh/apply.ts';
 import type { Change, Model } from '../mesh/model.ts';
 import { type Difference, differencesOf, verdictDifferencesOf } from './drift.ts';
-import { type AuthzWork, type Judged, openWriter, type Survey } from './kernel-writer.ts';
+import { type AuthzWork, openWriter, type Survey } from './kernel-writer.ts';
 import type { EnforcementNow, Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
@@ -31,7 +31,6 @@ interface Taken {
 }
 
 const untouched = { workloads: new Set<string>(), policies: new Set<string>() };
-const nobody: Judged = { destinations: new Set(), sources: new Set() };
 
 /** So many batches of short lists go before the next part of a long one. */
 const mostInARow = 4;
@@ -234,7 +233,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       } catch (cause) {
         // Not even entered: what waits stays so.
         fail(cause);
-        settle(undefined, { operations: 0, refused: writer.refused, error, judged: nobody });
+        settle(undefined, { operations: 0, refused: writer.refused, error, judged: false });
       }
     });
   };

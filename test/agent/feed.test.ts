@@ -16,7 +16,7 @@ const done: Outcome = {
   operations: 1,
   refused: [],
   error: undefined,
-  judged: { destinations: new Set(), sources: new Set() },
+  judged: false,
 };
 
 function open(sources: readonly string[]) {
