@@ -83,10 +83,20 @@ test('pending until policies are there, then on, then off again', async () => {
   expect((await node.kmeshctl('enrolled')).out).toMatch(/AUTHZ.*\n.* on +\d+ /);
   expect((await enroll('server')).out).toContain('already');
 
+  node.held((plane) =>
+    plane.map('frontend').put([
+      [
+        { addr: '10.96.0.1', port: 53, protocol: 17 },
+        { backend_id: 1, tag: 1 },
+      ],
+    ]),
+  );
   const off = await enroll('server', '--authz', 'off');
   expect(off.out).toContain('not judged any more');
   expect([await rows(), enforced()]).toMatchObject([[{ authz: 'off' }], []]);
   expect(node.held((plane) => plane.map('pod_address').count())).toBe(0);
+  // A service needs them still.
+  expect(node.held((plane) => plane.udpHooks)).toBe(true);
 });
 
 test('open connections are judged again when asked for: those before the enrolment too, those of the pod itself not', async () => {
@@ -158,8 +168,9 @@ test('a network that two share stays judged while one of them wants that', async
   expect(await enroll('client', '--authz', 'on', '--netns', netns)).toMatchObject(done);
   expect(await node.kmeshctl('unenroll', node.pod('client').cgroup)).toMatchObject(done);
   expect([await call(), enforced()]).toEqual(['ECONNREFUSED', [inodeOf('server')]]);
+  expect(node.held((plane) => plane.udpHooks)).toBe(true);
   expect(await node.kmeshctl('unenroll', node.pod('server').cgroup)).toMatchObject(done);
-  expect([await call(), enforced()]).toEqual(['server', []]);
+  expect([await call(), enforced(), node.held((plane) => plane.udpHooks)]).toEqual(['server', [], false]);
 });
 
 test('what a command that was killed has attached, or what came off, is put right by the next', async () => {
