@@ -8,14 +8,14 @@ import type { FileMesh, PolicyDocument } from '../../source/file/mesh-files.ts';
 import { rootNamespace, selects } from '../../source/file/names.ts';
 import { identityOf as resourceOf } from '../../source/file/objects.ts';
 import type { Finding } from '../../source/findings.ts';
-import { covers } from './cover.ts';
+import { coverCost, covers } from './cover.ts';
 
 /** Dry runs that are older have been forgotten by whoever began them. */
 const dryRunDays = 30;
 const dayMs = 86_400_000;
 
-/** Comparisons of rules after which no more are made. */
-const maxComparisons = 2_000_000;
+/** Values compared after which no more are: lists of thousands of addresses are not told apart. */
+const maxComparisons = 5_000_000;
 
 type Say = (document: PolicyDocument, field: string, reason: string) => void;
 
@@ -130,6 +130,12 @@ interface Ruled {
   readonly conjunctions: readonly Conjunction[];
 }
 
+function costOf(wide: Ruled, own: Ruled): number {
+  const pairs = own.conjunctions.length * wide.conjunctions.length;
+  if (pairs > maxComparisons) return pairs;
+  return own.conjunctions.reduce((sum, c) => sum + wide.conjunctions.reduce((all, w) => all + coverCost(w, c), 0), 0);
+}
+
 /** Rules that decide nothing, because another one that holds wherever they do decides all of it. */
 function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): void {
   const documents = new Map(policies.map((document) => [policyKey(document), document]));
@@ -161,8 +167,10 @@ function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): vo
     const other = rules.find((wide, i) => {
       if (wide === own || wide.policy.dryRun || (own.policy.action === 'deny' && wide.policy.action === 'allow'))
         return false;
-      left -= own.conjunctions.length * wide.conjunctions.length;
-      if (left < 0 || !reaches(wide.policy, own.policy)) return false;
+      if (!reaches(wide.policy, own.policy)) return false;
+      const cost = costOf(wide, own);
+      if (cost > left) return false;
+      left -= cost;
       const whole = (by: Ruled, of: Ruled) => of.conjunctions.every((c) => by.conjunctions.some((w) => covers(w, c)));
       if (!whole(wide, own)) return false;
       // Of two that say the same the first counts.
