@@ -372,6 +372,7 @@ test('a map without room for a policy leaves the verdict of before, and grows', 
   expect(agent?.status().faults[0]).toMatchObject({ resource: 'authorization of destination 10.0.0.1' });
   expect(agent?.status().faults[0]?.reason).toContain('authz_range');
   released();
+  await until(() => agent?.status().growth.length === 1);
   await ready();
   expect(agent?.status().growth).toMatchObject([{ map: 'authz_range', from: 16 }]);
   expect(plane.map('authz_range').count()).toBe(20);
