@@ -39,9 +39,13 @@ km_aside int km_from_neighbour(struct __sk_buff *skb, __u8 next)
 {
 	struct km_neighbour message;
 	__u32 offset;
+	int carried;
 
+	carried = km_carried(skb, next, &offset);
+	if (carried < 0)
+		return km_drop(KM_REASON_SPOOFED);
 	/* The type by itself: what a router says may be shorter than what a neighbour says. */
-	if (km_carried(skb, next, &offset) != KM_IPPROTO_ICMPV6 || bpf_skb_load_bytes(skb, offset, &message.type, 1))
+	if (carried != KM_IPPROTO_ICMPV6 || !offset || bpf_skb_load_bytes(skb, offset, &message.type, 1))
 		return TCX_NEXT;
 	if (message.type == KM_ICMP6_ROUTER || message.type == KM_ICMP6_REDIRECT)
 		return km_drop(KM_REASON_SPOOFED);

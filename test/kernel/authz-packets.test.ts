@@ -74,6 +74,10 @@ describe('what a pod sends', () => {
     ['solicitation from a link-local one', ip6('fe80::1', 'ff02::1:ff00:2', icmpv6, solicitation)],
     ['advertisement of its own address', ip6(own.v6, 'fe80::2', icmpv6, advertisement(own.v6))],
     ['advertisement of a link-local one', ip6('fe80::1', 'fe80::2', icmpv6, advertisement('fe80::1'))],
+    [
+      'a later fragment that reads like one',
+      ip6(own.v6, outside.v6, 44, [58, 0, 0, 8, 0, 0, 0, 0], advertisement(other.v6)),
+    ],
     ['router solicitation', ip6('fe80::1', 'ff02::2', icmpv6, [133, 0, 0, 0, 0, 0, 0, 0])],
   ])('goes on: %s', (_, packet) => {
     expect(given('spoof', packet)).toBe('goes on');
@@ -96,6 +100,12 @@ describe('what a pod sends', () => {
     ['the same behind an extension header', ip6(own.v6, 'fe80::2', 60, extension(icmpv6, 16), advertisement(other.v6))],
     ['the same from a link-local one', ip6('fe80::1', 'ff02::1', icmpv6, advertisement(other.v6))],
     ['router advertisement', ip6('fe80::1', 'ff02::1', icmpv6, icmp6(134, '::'))],
+    [
+      'the same where the first fragment is all of it',
+      ip6(own.v6, 'fe80::2', 44, [icmpv6, 0, 0, 0, 0, 0, 0, 0], advertisement(other.v6)),
+    ],
+    ['no end of extension headers', ip6(own.v6, outside.v6, 60, ...new Array(12).fill(extension(60)))],
+    ['a short router advertisement', ip6('fe80::1', 'ff02::1', icmpv6, [134, 0, 0, 0, 0, 0, 0, 0])],
     ['redirect', ip6('fe80::1', own.v6, icmpv6, icmp6(137, outside.v6))],
     [
       'IP behind a tag behind the one that was taken off',
