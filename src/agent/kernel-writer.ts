@@ -54,6 +54,8 @@ export interface WriterOptions {
 export interface Survey {
   readonly fresh: Image;
   readonly plan: Plan;
+  /** Of verdicts; undefined: it has to wait until `plan` is carried out, as both may take the same ids. */
+  readonly verdicts: AuthzPlan | undefined;
 }
 
 /** One method at a time, or the image and the kernel part. What fails leaves the image void: the next call reads the kernel. */
@@ -61,7 +63,7 @@ export interface KernelWriter {
   /** Brings `delta` into the kernel; everything that is wanted if the kernel has to be read first. Entries written or deleted. */
   bring(delta: WantedDelta, wanted: Wanted, authz: AuthzWork): Promise<number>;
   /** undefined: given up because `stop` said so. */
-  survey(wanted: Wanted, stop: () => boolean): Promise<Survey | undefined>;
+  survey(wanted: Wanted, index: AuthzIndex, stop: () => boolean): Promise<Survey | undefined>;
   /** What would make the verdicts of a survey what is wanted; not to be carried out. */
   planAuthz(survey: Survey, index: AuthzIndex): Promise<AuthzPlan>;
   /** Carries out a survey's plan and takes what it read as the image; then the same for verdicts, by the plan that it resolves to. */
@@ -288,18 +290,23 @@ export function openWriter(options: WriterOptions): KernelWriter {
       }
       return operations + (await bringAuthz(have, everything, authz));
     },
-    async survey(wanted, stop) {
+    async survey(wanted, index, stop) {
       const fresh = await read(stop);
       if (fresh === givenUp) return undefined;
       const plan = await inSlices(planningAll(fresh, wanted), stop);
-      return plan === givenUp ? undefined : { fresh, plan };
+      if (plan === givenUp) return undefined;
+      if (plan.ops.length > 0) return { fresh, plan, verdicts: undefined };
+      const verdicts = await inSlices(planningAuthz(fresh, index, everythingAuthz), stop);
+      return verdicts === givenUp ? undefined : { fresh, plan, verdicts };
     },
-    planAuthz: ({ fresh }, index) => inTurns(planningAuthz(fresh, index, everythingAuthz)),
-    async adopt({ fresh, plan }, index) {
+    // Nothing is carried out: whatever ids it takes.
+    planAuthz: async ({ fresh, verdicts }, index) =>
+      verdicts ?? (await inTurns(planningAuthz(fresh, index, everythingAuthz))),
+    async adopt({ fresh, plan, verdicts: planned }, index) {
       judging = index.resolved.length > 0;
       await carryOut(fresh, plan);
       idleSeen = 0;
-      const verdicts = await inTurns(planningAuthz(fresh, index, everythingAuthz));
+      const verdicts = planned ?? (await inTurns(planningAuthz(fresh, index, everythingAuthz)));
       await carryOutAuthz(fresh, verdicts);
       return verdicts;
     },

@@ -257,7 +257,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
           if (!started) return { value: none };
           // What was enrolled meanwhile would look like a stray.
           if (options.authz && options.authz.read(writer.plane) !== enforcing) await batch();
-          const survey = await writer.survey(wantedOf(index), stop);
+          const survey = await writer.survey(wantedOf(index), authz, stop);
           return survey && { value: await then(survey) };
         }),
       );
