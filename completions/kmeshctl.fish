@@ -98,7 +98,7 @@ complete -c kmeshctl -n '__kmeshctl_at "authz disable"' -l workload -r -f -d 'on
 complete -c kmeshctl -n '__kmeshctl_at "authz disable"' -s y -l yes -d 'do it, whatever it opens'
 complete -c kmeshctl -n '__kmeshctl_at "authz disable"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l expect -r -F -d 'file of cases; or allow or deny, for the question of --from and --to'
-complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l from -r -f -d 'who connects: a workload, or an address'
+complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l from -r -f -d 'who connects: a workload (with @ADDRESS where policies ask for it), or an address'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l to -r -f -d 'to which workload and port'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l strict -d 'warnings fail, too'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l strict-l7-deny -d 'DENY rules that rest on HTTP attributes are refused, as with the flag of the agent'

@@ -288,7 +288,7 @@ _kmeshctl_authz_disable() {
 _kmeshctl_authz_check() {
   _arguments -s -S \
     '*--expect=[file of cases; or allow or deny, for the question of --from and --to]:value:_files' \
-    '--from=[who connects\: a workload, or an address]:value: ' \
+    '--from=[who connects\: a workload (with @ADDRESS where policies ask for it), or an address]:value: ' \
     '--to=[to which workload and port]:value: ' \
     '--strict[warnings fail, too]' \
     '--strict-l7-deny[DENY rules that rest on HTTP attributes are refused, as with the flag of the agent]' \

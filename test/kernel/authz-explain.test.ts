@@ -84,7 +84,9 @@ test('a dry run, a policy that matches nothing, and one that is refused', async 
   await lab.node.until(async () => (await explain('shop/good'))[0]?.verdict === 'deny');
   const [closed] = await explain('shop/good');
   expect(closed).toMatchObject({ closed: [{ policy: 'shop/broken' }] });
-  expect((await status('--workload', 'shop/server')).pods).toMatchObject([{ closed: [{ policy: 'shop/broken' }] }]);
+  expect((await status('--workload', 'shop/server')).pods).toMatchObject([
+    { mode: 'closed', closed: [{ policy: 'shop/broken' }] },
+  ]);
   const table = await lab.kmeshctl('authz', 'status');
   expect(table).toContain('shop/server is closed by shop/broken: its document is refused');
   lab.node.write('broken.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [] }));

@@ -32,8 +32,8 @@ function facts(explanation: PolicyExplanation): [string, Cell][] {
     const { dryRun } = told;
     rows.push(['with dry runs', { text: `${dryRun.verdict}: ${whyText(dryRun)}`, tone: 'warn' }]);
   }
-  for (const { policy, reason } of explanation.closed)
-    rows.push(['closed by', { text: `${policy}: ${reason}`, tone: 'bad' }]);
+  const closed = told?.why === 'closed' ? [] : explanation.closed;
+  for (const { policy, reason } of closed) rows.push(['closed by', { text: `${policy}: ${reason}`, tone: 'bad' }]);
   for (const policy of explanation.stale) {
     rows.push(['stale', { text: `${policy}: a later version is refused, and this one stays in force`, tone: 'warn' }]);
   }

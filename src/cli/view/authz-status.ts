@@ -42,7 +42,7 @@ export function* viewPoliciesStatus({ pods, policies, reasons, agent }: Policies
   if (policies.length > 0) {
     yield {
       kind: 'table',
-      title: 'Policies in the kernel, and what they decided on this node',
+      title: 'Policies, and what they decided on this node',
       head: ['POLICY', 'ACTION', 'WORKLOADS', 'CONJUNCTIONS', 'DENIED', 'ALLOWED', 'DRY RUN', ''],
       rows: policies.map(policyRow),
     };
@@ -63,7 +63,7 @@ export function* viewPoliciesStatus({ pods, policies, reasons, agent }: Policies
   if (agent === undefined) return;
   const { seen, suppressed, lost } = agent.denials;
   if (seen + lost > 0) {
-    const text = `${seen} denials recorded, ${suppressed} of them not logged, ${lost} lost`;
+    const text = `${seen} denials and dry runs recorded, ${suppressed} of them not logged, ${lost} lost`;
     yield { kind: 'line', text, tone: 'dim' };
   }
 }

@@ -135,6 +135,7 @@ export function withAgent(row: JudgedRow, known: AuthzRow | undefined): JudgedRo
     ...row,
     workload: row.workload || known.workload,
     policies: [...row.policies, ...policies].sort(byName),
+    ...(row.mode !== undefined && known.closed.length > 0 && { mode: 'closed' as const }),
     closed: known.closed,
     stale: known.stale,
   };

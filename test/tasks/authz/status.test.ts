@@ -91,7 +91,7 @@ test('a row for each that is enrolled, with the policies that hold for it', () =
     stale: ['shop/a'],
   };
   const told = withAgent(rows[1] as JudgedRow, known);
-  expect(told).toMatchObject({ mode: 'allow-list', closed: known.closed, stale: known.stale });
+  expect(told).toMatchObject({ mode: 'closed', closed: known.closed, stale: known.stale });
   expect(policyRows(plane, [told], [known])).toMatchObject([
     { policy: 'shop/a', fault: 'stale: a later version is refused' },
     { policy: 'shop/d', hits: { denied: 3, allowed: 0, dryRun: 0 }, holdsFor: 1, fault: '' },
