@@ -191,8 +191,14 @@ function* planGone(draft: AuthzDraft, index: AuthzIndex, gone: readonly string[]
   }
 }
 
-function flagsOf({ allows, dryAllows, dry }: AuthzDestination['stack']): number {
-  return (allows ? stackFlag.allows : 0) | (dryAllows ? stackFlag.dryAllows : 0) | (dry ? stackFlag.dry : 0);
+function flagsOf({ stack, closed }: AuthzDestination): number {
+  return (
+    (stack.allows ? stackFlag.allows : 0) |
+    (stack.dryAllows ? stackFlag.dryAllows : 0) |
+    (stack.dry ? stackFlag.dry : 0) |
+    // Told only: it is a policy without conditions that denies.
+    (closed.length > 0 ? stackFlag.closed : 0)
+  );
 }
 
 /** Maps in which a destination itself takes room. */
@@ -228,7 +234,7 @@ function planDestination(
     sets.push(image);
     places.push(planVector(draft, image, set, destination));
   }
-  const flags = flagsOf(wanted.stack);
+  const flags = flagsOf(wanted);
   const text = stackText(flags, sets, places);
   let next = draft.stackOf(text);
   if (!next) {

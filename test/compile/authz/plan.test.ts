@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { nameKind } from '../../../src/abi/structs.ts';
 import { type AuthzDelta, everythingAuthz, noAuthz } from '../../../src/compile/authz/compile.ts';
+import { heldStack } from '../../../src/compile/authz/from-maps.ts';
 import { kernelAsks, notePods } from '../../../src/compile/authz/image.ts';
 import { planningAuthz } from '../../../src/compile/authz/plan.ts';
 import type { Image } from '../../../src/compile/image.ts';
@@ -239,6 +240,13 @@ describe('no room', () => {
     ]);
     expect(bring().refused.length).toBeGreaterThan(0);
   });
+});
+
+test('what closes a destination is a policy by name, and it says so', () => {
+  const { plane, bring, seen } = node({}, pod('a', '10.0.0.1'));
+  expect([heldStack(plane, '10.0.0.1')?.closed, seen('10.0.0.1', '10.0.0.9')]).toEqual([true, 'false deny shop/a#0']);
+  bring(own('a', port(81)));
+  expect([heldStack(plane, '10.0.0.1')?.closed, seen('10.0.0.1', '10.0.0.9')]).toEqual([false, 'true no-allow-policy']);
 });
 
 test('addresses of pods are as they should be, whoever wrote them', () => {
