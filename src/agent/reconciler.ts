@@ -14,7 +14,7 @@ import { type AuthzWork, openWriter, type Survey } from './kernel-writer.ts';
 import type { EnforcementNow, Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
-import { breath, inTurns, sliceIsOver } from './slices.ts';
+import { breath, inTurns, shortenSlices, sliceIsOver } from './slices.ts';
 import { openWaiting, type Part, type Ticket } from './waiting.ts';
 
 /** Somebody who waits for an outcome. */
@@ -211,6 +211,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
           return writer.bring(nothing, wantedOf(index), taken.authz);
         });
         batches++;
+        shortenSlices();
         if (shortInARow === 0 && part.work > 0) pace.took(part.work, performance.now() - begun);
         recover();
       }

@@ -11,7 +11,7 @@ import { openDecoder } from './decode/decoder.ts';
 import { writeRequest } from './decode/request.ts';
 import { openHostnames } from './hostnames.ts';
 import { nackMessage } from './nack.ts';
-import { openReading, type Read } from './reading.ts';
+import { openReading, type Read, shortSliceMs } from './reading.ts';
 import { type Answer, nothing, type Session, type Taken } from './session.ts';
 import type { XdsLog, XdsSourceOptions } from './source.ts';
 import type { Stream } from './transport.ts';
@@ -296,11 +296,13 @@ export function openIntake(options: IntakeOptions): Intake {
         if (applied.size === 2) events.onRead();
       };
       let fault = '';
-      const take = async ({ response, checked, bytes, at, place, later, over }: Read) => {
+      const take = async ({ response, checked, bytes, over, ...facts }: Read) => {
         // After bytes that are no response nothing counts.
         if (fault !== '') return over();
         events.onConnected();
-        const taken = await inSlices(session.take(response, { at, bytes: bytes.length, place, later }, checked));
+        const { place } = facts;
+        const slice = session.following ? shortSliceMs : undefined;
+        const taken = await inSlices(session.take(response, { ...facts, bytes: bytes.length }, checked), slice);
         const { type } = taken;
         if (type === undefined) {
           passOver(response.typeUrl);

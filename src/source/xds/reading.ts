@@ -3,7 +3,7 @@
 import { inSlices } from '../slices.ts';
 import { readResponse } from './decode/response.ts';
 import type { Answer } from './session.ts';
-import type { Check } from './subscription.ts';
+import { type Check, type Names, namesOf } from './subscription.ts';
 import { type Checked, type Response, type TypeName, typeUrls } from './types.ts';
 
 /** A message as it came. */
@@ -23,13 +23,15 @@ export interface Read extends Arrived {
   readonly checked: readonly Checked[];
   /** Names that later responses have told of: what this one says of them counts no more. */
   readonly later: ReadonlySet<string>;
+  /** Where they are known before it is taken in. */
+  readonly names: Names | undefined;
 }
 
 export interface ReadingOptions {
   readonly check: Check;
   /** Order may be left where names differ. */
   readonly mayOvertake: () => boolean;
-  /** Resolves once it is taken in; one at a time. */
+  /** Resolves once it is taken in. While a long one is, in steps, a short one of other names may be. */
   readonly take: (read: Read) => Promise<void>;
   /** Does something once nothing else changes the session. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
@@ -47,7 +49,7 @@ export interface Reading {
 /** A message of so many bytes is long: to read it takes several milliseconds. */
 const longBytes = 64 * 1024;
 /** Milliseconds of a long one at a time while others may overtake. */
-const shortSliceMs = 1;
+export const shortSliceMs = 1;
 /** Resources between two pauses. */
 const stepSize = 32;
 
@@ -72,19 +74,21 @@ export function openReading({ check, mayOvertake, take, inTurn }: ReadingOptions
     }
     return checked;
   }
-  const read = async (bytes: Uint8Array): Promise<Pick<Read, 'response' | 'checked'>> => {
-    const slice = bytes.length > longBytes && mayOvertake() ? shortSliceMs : undefined;
+  const read = async (bytes: Uint8Array): Promise<Pick<Read, 'response' | 'checked' | 'names'>> => {
+    const inSteps = bytes.length > longBytes && mayOvertake();
+    const slice = inSteps ? shortSliceMs : undefined;
     const response = await inSlices(readResponse(bytes), slice);
-    return { response, checked: await inSlices(checking(response, typeOf(response)), slice) };
+    const checked = await inSlices(checking(response, typeOf(response)), slice);
+    return { response, checked, names: inSteps ? await inSlices(namesOf(response), slice) : undefined };
   };
 
   const inOrder = async (arrived: Arrived, mine: Ahead): Promise<void> => {
     try {
       await Promise.all([ordered, overtaking]);
-      const { response, checked } = await read(arrived.bytes);
+      const done = await read(arrived.bytes);
       await inTurn(() => {
-        ahead.delete(mine);
-        return take({ ...arrived, response, checked, later: mine.later.get(response.typeUrl) ?? none });
+        mine.taken = done;
+        return take({ ...arrived, ...done, later: mine.later.get(done.response.typeUrl) ?? none });
       });
     } finally {
       ahead.delete(mine);
@@ -94,12 +98,15 @@ export function openReading({ check, mayOvertake, take, inTurn }: ReadingOptions
   const overtake = async (arrived: Arrived, overtaken: readonly Ahead[]): Promise<void> => {
     const inOrderBefore = ordered;
     await overtaking;
-    const { response, checked } = await read(arrived.bytes);
+    const done = { ...(await read(arrived.bytes)), later: none };
+    const { response, checked } = done;
     // What is refused leaves in effect what was told before it, so that comes first.
     if (!checked.every(({ ok }) => ok)) await inOrderBefore;
+    const under = overtaken.find((one) => ahead.has(one) && one.taken);
+    if (under?.taken && isApart(response, under.taken)) return take({ ...arrived, ...done });
     await inTurn(() => {
-      for (const { later } of overtaken) note(later, response);
-      return take({ ...arrived, response, checked, later: none });
+      for (const { later, taken } of overtaken) if (!taken) note(later, response);
+      return take({ ...arrived, ...done });
     });
   };
 
@@ -129,6 +136,8 @@ interface Ahead {
   readonly isLong: boolean;
   /** By type URL. */
   readonly later: Map<string, Set<string>>;
+  /** Set once it is being taken in. */
+  taken?: Pick<Read, 'response' | 'names'>;
 }
 
 const none: ReadonlySet<string> = new Set();
@@ -138,4 +147,12 @@ function note(later: Ahead['later'], { typeUrl, resources, removed }: Response):
   later.set(typeUrl, names);
   for (const { name } of resources) names.add(name);
   for (const name of removed) names.add(name);
+}
+
+/** True when the two say nothing about the same name. */
+function isApart({ typeUrl, resources, removed }: Response, other: NonNullable<Ahead['taken']>): boolean {
+  if (typeUrl !== other.response.typeUrl) return true;
+  const { names } = other;
+  const known = (name: string) => names === undefined || names.last.has(name) || names.removed.has(name);
+  return !resources.some(({ name }) => known(name)) && !removed.some(known);
 }

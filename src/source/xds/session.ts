@@ -2,7 +2,7 @@
 // The client's half of incremental aggregated discovery as a state machine: no input or output, no clock. Long work is a generator.
 import type { Change } from '../../mesh/model.ts';
 import { nackMessage, type Refusal } from './nack.ts';
-import { type Effect, openSubscription, type Subscription } from './subscription.ts';
+import { type Effect, type Names, openSubscription, type Subscription } from './subscription.ts';
 import {
   type Checked,
   type NodeIdentity,
@@ -58,6 +58,8 @@ export interface Facts {
   readonly place: Answer;
   /** Names that responses which came later and were taken in before have told of. */
   readonly later?: ReadonlySet<string>;
+  /** Where they are known already. */
+  readonly names?: Names | undefined;
 }
 
 export interface Session {
@@ -215,11 +217,11 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
       return answer;
     },
 
-    *take(response, { at, bytes, place, later }, checked) {
+    *take(response, { at, bytes, place, later, names }, checked) {
       const subscription = subscriptions.find(({ type }) => typeUrls[type] === response.typeUrl);
       if (!subscription) return nothing;
       const { counts, type } = subscription;
-      const effect = yield* subscription.take(response, checked, later);
+      const effect = yield* subscription.take(response, checked, later, names);
       counts.complete = true;
       if (place.number > newest[type]) {
         newest[type] = place.number;

@@ -28,7 +28,12 @@ export interface Subscription {
   /** What a new stream reports as held, within `maxBytes`. */
   open(maxBytes: number): Generator<undefined, ReadonlyMap<string, string>>;
   /** @param later names that a response which came later has told of already: nothing that this one says of them counts */
-  take(response: Response, checked: readonly Checked[], later?: ReadonlySet<string>): Generator<undefined, Effect>;
+  take(
+    response: Response,
+    checked: readonly Checked[],
+    later?: ReadonlySet<string>,
+    names?: Names,
+  ): Generator<undefined, Effect>;
   /** On this stream. */
   readonly answered: boolean;
   /** Something that was there before this stream was neither told again nor taken back. */
@@ -194,7 +199,7 @@ export function openSubscription(type: TypeName): Subscription {
       return reported;
     },
 
-    *take(response, checked, later = noNames) {
+    *take(response, checked, later = noNames, names = undefined) {
       const { resources } = response;
       const known = held.size + refused.size + later.size + lost.size + response.removed.length;
       const whole = known === 0 ? yield* takeFirst(resources, checked) : undefined;
@@ -203,8 +208,7 @@ export function openSubscription(type: TypeName): Subscription {
         return whole;
       }
       // The last of several with one name counts, and a removal before any of them.
-      const last = yield* lastOf(resources);
-      const removed = new Set(response.removed);
+      const { last, removed } = names ?? (yield* namesOf(response));
 
       const puts: Change[] = [];
       const put: string[] = [];
@@ -249,8 +253,8 @@ export function openSubscription(type: TypeName): Subscription {
         puts.push(change);
         put.push(name);
       }
-      for (const name of later) removed.delete(name);
-      yield* remove(removed, removals, gone);
+      const goes = later.size === 0 ? removed : [...removed].filter((name) => !later.has(name));
+      yield* remove(goes, removals, gone);
       answered = true;
       counts.rejected += refusals.length;
       return { puts, removals, put, removed: gone, refusals };
@@ -308,12 +312,18 @@ export function openSubscription(type: TypeName): Subscription {
 /** As a policy of that name has it, which closes where the name is none. */
 const policyKeyOf = (name: string): string => (name.includes('/') ? name : `/${name}`);
 
-/** Name -> index of the last resource of it. */
-function* lastOf(resources: readonly RawResource[]): Generator<undefined, ReadonlyMap<string, number>> {
+/** What a response is about. */
+export interface Names {
+  /** Name -> index of the last resource of it. */
+  readonly last: ReadonlyMap<string, number>;
+  readonly removed: ReadonlySet<string>;
+}
+
+export function* namesOf({ resources, removed }: Response): Generator<undefined, Names> {
   const last = new Map<string, number>();
   for (let i = 0; i < resources.length; i++) {
     last.set((resources[i] as RawResource).name, i);
     if ((i + 1) % walkSize === 0) yield;
   }
-  return last;
+  return { last, removed: new Set(removed) };
 }

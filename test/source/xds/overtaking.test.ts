@@ -8,7 +8,18 @@ import type { Checked } from '../../../src/source/xds/types.ts';
 import { openAdsServer } from '../../support/ads-server.ts';
 import { encodeResponse, podResource } from '../../support/xds-messages.ts';
 import { openListening, until } from './listening.ts';
-import { begin, open, refusedOf, response, started, take, takeAndAnswer, takeAt, texts } from './session-parts.ts';
+import {
+  begin,
+  check,
+  open,
+  refusedOf,
+  response,
+  started,
+  take,
+  takeAndAnswer,
+  takeAt,
+  texts,
+} from './session-parts.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -95,6 +106,31 @@ test('any two responses', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test('in the middle of a long one that is being taken in', () => {
+  const list = (from: number, count: number, version: string) =>
+    Array.from({ length: count }, (_, i) => `n${from + i}@${version}`);
+  const run = (stepsBefore: number) => {
+    const session = started(list(0, 4000, 'w0'));
+    const [long, short] = [session.expect(), session.expect()];
+    const given = response('address', 'n3', list(2000, 3000, 'w1'), ['n0', 'n1', 'n2']);
+    const checked = given.resources.map((raw) => check('address', raw));
+    const steps = session.take(given, { at: 1, bytes: 1, place: long }, checked);
+    let taken = false;
+    const takeShort = () => {
+      taken = true;
+      takeAt(session, response('address', 'n4', ['n100@s2', 'm@w2'], ['n101', 'n7']), short);
+    };
+    for (let i = 0; ; i++) {
+      if (i === stepsBefore) takeShort();
+      if (steps.next().done) break;
+    }
+    if (!taken) takeShort();
+    return { answers: [session.answer(short), session.answer(long)], versions: versionsOf(session)[0] };
+  };
+  const inOrder = run(Number.POSITIVE_INFINITY);
+  for (const steps of [0, 1, 3, 4, 5]) expect(run(steps)).toEqual(inOrder);
 });
 
 const numbered = (prefix: string, count: number) =>
