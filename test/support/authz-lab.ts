@@ -96,6 +96,11 @@ function labOver(node: Node, options: AuthzLabOptions): AuthzLab {
   const address: AuthzLab['address'] = (name, family = 4) =>
     family === 4 ? node.pod(name).address4 : node.pod(name).address6;
 
+  const differences = async (): Promise<number> => {
+    let found = 0;
+    for await (const _ of node.client.diff({})) found++;
+    return found;
+  };
   /** What is written with a new service is in force when that service is there and nothing waits to be written. */
   const put: AuthzLab['put'] = async (file, ...objects) => {
     const mark = `10.99.${++written >> 8}.${written & 255}`;
@@ -104,6 +109,8 @@ function labOver(node: Node, options: AuthzLabOptions): AuthzLab {
       node.held((plane) => [...plane.map('frontend').entries()].some(([key]) => key.addr === mark)),
     );
     await node.ready();
+    // What does not fit waits until its map has grown.
+    await node.until(async () => (await differences()) === 0);
   };
   const kmeshctl: AuthzLab['kmeshctl'] = async (...words) => {
     const { code, out, err } = await node.kmeshctl(...words);
