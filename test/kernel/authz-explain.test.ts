@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // authz status and explain beside an agent: what they say of policies is what becomes of connections, and in the policies' own words.
+import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AuthzLab, allowNothing, authz, from, openAuthzLab } from '../support/authz-lab.ts';
 
@@ -21,6 +22,7 @@ interface Explained {
   readonly verdict: string;
   readonly because: string;
   readonly agent: boolean;
+  readonly stale?: readonly string[];
   readonly [key: string]: unknown;
 }
 const status = async (...words: readonly string[]) =>
@@ -92,8 +94,27 @@ test('a dry run, a policy that matches nothing, and one that is refused', async 
   lab.node.write('broken.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [] }));
 });
 
+test('a later version that is refused: the one before stays in force, and is told to be stale', async () => {
+  await lab.policies(allowNothing, authz('good', { app: 'server', rules: [from('good')] }));
+  const broken = authz('good', { app: 'server', rules: [{ from: [{ source: { principal: ['x'] } }] }] });
+  lab.node.write('policies.json', JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [allowNothing, broken] }));
+  await lab.node.until(async () => (await explain('shop/good'))[0]?.stale?.includes('shop/good') === true);
+  expect((await explain('shop/good'))[0]).toMatchObject({ verdict: 'allow', stale: ['shop/good'] });
+  expect((await lab.tries('good', 'server')).tcp4).toBe('server');
+  expect(await lab.kmeshctl('authz', 'status')).toMatch(
+    /shop\/good +ALLOW .* stale: a later version of its document is refused/,
+  );
+});
+
 test('the addresses of the node are exempt, and what nobody judges is said to be so', async () => {
-  await lab.policies(allowNothing);
+  await lab.policies(allowNothing, authz('good', { app: 'server', rules: [from('good')] }));
+  const pods = ['server', 'good', 'bad'].flatMap((pod) => [lab.address(pod), lab.address(pod, 6)]);
+  const own = Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter(({ address, internal }) => !internal && !address.startsWith('fe80') && !pods.includes(address));
+  // A machine without a network has none.
+  for (const { address } of own)
+    expect((await explain(address))[0]).toMatchObject({ verdict: 'allow', because: 'host' });
   const words = ['--from', 'shop/good', '--to', `${lab.address('bad')}:8080`];
   expect(await lab.kmeshctl('authz', 'explain', ...words)).toContain(
     'no pod whose connections are judged has this address',

@@ -138,7 +138,8 @@ function costOf(wide: Ruled, own: Ruled): number {
 
 /** Rules that decide nothing, because another one that holds wherever they do decides all of it. */
 function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): void {
-  const documents = new Map(policies.map((document) => [policyKey(document), document]));
+  const written = policies.filter((document) => document.kind === 'AuthorizationPolicy');
+  const documents = new Map(written.map((document) => [policyKey(document), document]));
   const holdsFor = new Map<string, Set<string>>();
   for (const { uid, authorizationPolicies } of model.workloads.values()) {
     for (const key of authorizationPolicies) holdsFor.set(key, (holdsFor.get(key) ?? new Set()).add(uid));
@@ -158,10 +159,7 @@ function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): vo
     return own !== undefined && other !== undefined && [...own].every((uid) => other.has(uid));
   };
   let left = maxComparisons;
-  const numberOf = ({ policy, rule }: Ruled) => {
-    const document = documents.get(policyKey(policy));
-    return document?.kind === 'AuthorizationPolicy' ? (document.written?.[rule] ?? rule) : rule;
-  };
+  const numberOf = ({ policy, rule }: Ruled) => documents.get(policyKey(policy))?.written?.[rule] ?? rule;
   rules.forEach((own, at) => {
     if (own.conjunctions.length === 0) return;
     const other = rules.find((wide, i) => {
