@@ -19,7 +19,7 @@ export interface UnloadOptions {
 /** How many cgroups are enrolled; read by the map's own BTF, so that any version can be unloaded. */
 export function enrolledCount(bpffs: string): number {
   if (!pinNames(pinFolders(bpffs).maps).includes('enrolled')) return 0;
-  const map = openPinnedMap(bpffs, 'enrolled', 1);
+  const map = openPinnedMap(bpffs, 'enrolled');
   try {
     let count = 0;
     for (const _ of map.entries(true)) count++;
