@@ -78,7 +78,7 @@ test('every destination, asked by everybody', () => {
       }
       undo();
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
-  expect(asked).toBeGreaterThan(50);
+  expect(asked).toBeGreaterThan(20);
 }, 300_000);
