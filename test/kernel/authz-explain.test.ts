@@ -85,7 +85,11 @@ test('a dry run, a policy that matches nothing, and one that is refused', async 
   lab.node.write('broken.json', JSON.stringify(broken));
   await lab.node.until(async () => (await explain('shop/good'))[0]?.verdict === 'deny');
   const [closed] = await explain('shop/good');
-  expect(closed).toMatchObject({ closed: [{ policy: 'shop/broken' }] });
+  expect(closed).toMatchObject({
+    because: 'closed',
+    closed: [{ policy: 'shop/broken' }],
+    told: { why: 'closed', by: { policy: 'shop/broken' } },
+  });
   expect((await status('--workload', 'shop/server')).pods).toMatchObject([
     { mode: 'closed', closed: [{ policy: 'shop/broken' }] },
   ]);

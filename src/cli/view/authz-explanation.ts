@@ -5,14 +5,22 @@ import type { Block, Cell } from '../spec.ts';
 import { nearestLines, whyText } from './authz-words.ts';
 import { socketText } from './socket.ts';
 
-const reasons: Readonly<Record<Exclude<Because, 'policies'>, string>> = {
-  closed: 'closed: something is wrong with a policy that holds for it, and nothing gets in',
+const reasons: Readonly<Record<Exclude<Because, 'policies' | 'closed'>, string>> = {
   pending: 'pending: no policies are known for it yet, and nothing gets in',
   host: "an address of this node: exempt, so that probes of the kubelet work (the agent's --authz-host-probes)",
   own: "the pod's own traffic is not judged",
   'unknown-source': 'nobody has said yet who has this address: refused until that is known',
   'not-judged': 'no pod whose connections are judged has this address',
 };
+
+function whyOf({ because, told }: PolicyExplanation): string {
+  if (because !== 'policies' && because !== 'closed') return reasons[because];
+  if (because === 'closed' && told?.why !== 'closed') {
+    const by = told?.by === undefined ? '' : ` by ${told.by.policy}`;
+    return `closed${by}: something is wrong with a policy that holds for it, and nothing gets in`;
+  }
+  return told ? whyText(told) : '';
+}
 
 function facts(explanation: PolicyExplanation): [string, Cell][] {
   const { from, to, verdict, because, principal, told, agent } = explanation;
@@ -23,11 +31,11 @@ function facts(explanation: PolicyExplanation): [string, Cell][] {
     ['to', to.workload === '' ? at : `${to.workload} ${at}`],
   ];
   const nobody = agent ? 'none' : 'none that is known';
-  if (because === 'policies') rows.push(['identity', principal || { text: nobody, tone: 'dim' }]);
+  if (told !== undefined) rows.push(['identity', principal || { text: nobody, tone: 'dim' }]);
   if (to.enforcement !== undefined) rows.push(['enforcement', to.enforcement]);
   rows.push(['verdict', { text: verdict, tone }]);
-  rows.push(['why', because === 'policies' && told ? whyText(told) : reasons[because as keyof typeof reasons]]);
-  for (const line of told ? nearestLines(told) : []) rows.push(['nearest', line]);
+  rows.push(['why', whyOf(explanation)]);
+  for (const line of told && because === 'policies' ? nearestLines(told) : []) rows.push(['nearest', line]);
   if (told?.dryRun) {
     const { dryRun } = told;
     rows.push(['with dry runs', { text: `${dryRun.verdict}: ${whyText(dryRun)}`, tone: 'warn' }]);
