@@ -38,10 +38,11 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
     const members = membersOf(set, (policy) => image.ids.policy.idOf(policy));
     for (const candidate of unread.get(outlineOf(set.ends, usedBits(set), members)) ?? []) {
       const { read } = candidate;
-      const places = read && !candidate.set ? comparison(image, set, read, index.sources) : undefined;
-      if (!places) continue;
+      const found = read && !candidate.set ? comparison(image, set, read, index.sources) : undefined;
+      if (!found) continue;
       candidate.set = set;
-      for (const [number, place] of places) candidate.places.set(number, place);
+      candidate.base = found.base;
+      for (const [number, place] of found.places) candidate.places.set(number, place);
       authz.sets.set(set, candidate);
       authz.unread.delete(candidate);
       adopted.add(candidate);
@@ -66,8 +67,14 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
   for (const set of adopted) set.read = undefined;
 }
 
-/** Where the vectors of `set` stand in an equal set that was read; undefined when it differs. */
-function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Map<number, number> | undefined {
+/** How the kernel holds an equal set: where its vectors stand, and which one identities without an entry have. */
+interface Equal {
+  readonly places: ReadonlyMap<number, number>;
+  readonly base: number;
+}
+
+/** `set` as it was read; undefined when that differs. */
+function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Equal | undefined {
   const places = new Map<number, number>();
   const isAt = (number: number, place: number | undefined): boolean => {
     if (place === undefined) return false;
@@ -79,7 +86,8 @@ function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Source
   const { header, values } = read;
   const dimensions = dimensionsOf(set);
   for (const [i, { usual, base }] of dimensions.entries()) {
-    if (!same(read, header.usual[i] as number, bitWords(usual)) || !isAt(base, header.base[i])) return undefined;
+    if (!same(read, header.usual[i] as number, bitWords(usual))) return undefined;
+    if (i > 0 && !isAt(base, header.base[i])) return undefined;
   }
   if (!isAt(set.identity.anonymous, header.anonymous)) return undefined;
 
@@ -95,20 +103,25 @@ function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Source
   }
 
   // An identity that has no id yet is given its entries later, and one that nobody has any more loses them.
+  const usual = isAt(set.identity.base, header.base[0]);
+  let base = usual ? set.identity.base : undefined;
   const concerned = new Set<number>();
-  for (const { principal, identity } of set.identity.used ? concernedBy(set, sources) : []) {
+  const identities = !set.identity.used ? [] : usual ? concernedBy(set, sources) : sources.identities.values();
+  for (const { principal, identity } of identities) {
     const id = image.authz.identities.get(principal);
     if (id === undefined) continue;
     concerned.add(id);
     const number = set.identityVector(identity);
     const place = values.get(id);
-    if (place === undefined ? number !== set.identity.base : !isAt(number, place)) return undefined;
+    if (!isAt(number, place ?? header.base[0])) return undefined;
+    if (place === undefined) base ??= number;
   }
+  if (base === undefined) return undefined;
   for (const [value, place] of values) {
     if (value >= valuePort || concerned.has(value)) continue;
     const principal = image.ids.identity.nameOf(value);
     if (principal !== undefined && sources.identities.has(principal) && !isAt(set.identity.base, place))
       return undefined;
   }
-  return places;
+  return { places, base };
 }

@@ -69,7 +69,8 @@ export function* planningAuthz(image: Image, index: AuthzIndex, delta: AuthzDelt
   const again = (what: AuthzRefusal['what']) => authz.refused.flatMap((r) => (r.what === what ? [r.name] : []));
   const { principals, identities } = index.sources;
 
-  const gone: string[] = [...authz.doomed];
+  const gone = draft.lingering;
+  gone.push(...authz.doomed);
   yield* eachKey(delta.identities, again('identity'), identities, authz.identities, (principal) => {
     if (identities.has(principal)) planIdentity(draft, index, principal);
     else if (authz.identities.has(principal)) gone.push(principal);
@@ -86,7 +87,7 @@ export function* planningAuthz(image: Image, index: AuthzIndex, delta: AuthzDelt
   yield* eachKey(delta.sources, again('source'), principals, authz.sources, (address) => {
     planSource(draft, address, principals.get(address));
   });
-  yield* planGone(draft, index, gone);
+  yield* planGone(draft, index);
   planPods(draft, index);
   yield;
   const stray = everything ? authz.stray : [];
@@ -151,7 +152,7 @@ function planIdentity(draft: AuthzDraft, index: AuthzIndex, principal: string): 
   for (const [set, image] of authz.sets) {
     if (!set.identity.used) continue;
     const number = set.identityVector(known.identity);
-    if (number === set.identity.base && !image.identities.has(id)) continue;
+    if (number === image.base && !image.identities.has(id)) continue;
     if (!image.identities.has(id)) draft.count('authz_value');
     draft.values.push({ image, identity: id, place: planVector(draft, image, set, number) });
   }
@@ -161,9 +162,9 @@ function planIdentity(draft: AuthzDraft, index: AuthzIndex, principal: string): 
 }
 
 /** Of identities that nobody has any more those go that no source keeps. */
-function* planGone(draft: AuthzDraft, index: AuthzIndex, gone: readonly string[]): Steps<void> {
+function* planGone(draft: AuthzDraft, index: AuthzIndex): Steps<void> {
   const { authz } = draft.image;
-  if (gone.length === 0) return;
+  if (draft.lingering.length === 0) return;
   let seen = 0;
   /** Id of an identity -> addresses that have it no more once all is done. */
   const away = new Map<number, number>();
@@ -182,7 +183,7 @@ function* planGone(draft: AuthzDraft, index: AuthzIndex, gone: readonly string[]
     } else if (was !== undefined && was === next) away.set(was, (away.get(was) as number) - 1);
     if (++seen % keysAStep === 0) yield;
   }
-  for (const principal of new Set(gone)) {
+  for (const principal of new Set(draft.lingering)) {
     const id = authz.identities.get(principal);
     if (id === undefined || index.sources.identities.has(principal)) continue;
     const kept = (authz.sourcesOf.get(id) ?? 0) > (away.get(id) ?? 0);

@@ -183,6 +183,7 @@ export function* readAuthz(pins: Pins, ids: IdTables, sizes: Sizes): Steps<Authz
       set: undefined,
       read: undefined,
       policies: [],
+      base: 0,
       identities: new Set([...values.keys()].filter((value) => value < valuePort)),
       ports: [...values.keys()].filter((value) => value >= valuePort).map((value) => value - valuePort),
       entries: ranges,
