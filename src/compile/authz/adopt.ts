@@ -10,6 +10,9 @@ import type { PolicySet } from './set.ts';
 import { concernedBy, type Sources } from './sources.ts';
 import type { Vector } from './vector.ts';
 
+/** Entries compared between two pauses. */
+const entriesAStep = 256;
+
 function same(read: ReadSet, first: number, words: Iterable<bigint>): boolean {
   let at = first;
   for (const word of words) if (read.wordAt(at++) !== word) return false;
@@ -34,11 +37,11 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
   yield;
   const adopted = new Set<SetImage>();
   const looked = new Set<PolicySet>();
-  const adopt = (set: PolicySet): void => {
+  const adopt = function* (set: PolicySet): Steps<void> {
     const members = membersOf(set, (policy) => image.ids.policy.idOf(policy));
     for (const candidate of unread.get(outlineOf(set.ends, usedBits(set), members)) ?? []) {
       const { read } = candidate;
-      const found = read && !candidate.set ? comparison(image, set, read, index.sources) : undefined;
+      const found = read && !candidate.set ? yield* comparing(image, set, read, index.sources) : undefined;
       if (!found) continue;
       candidate.set = set;
       candidate.base = found.base;
@@ -51,7 +54,7 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
   };
   for (const { stack } of index.destinations.values()) {
     for (const { set, destination } of stack.sets) {
-      if (!looked.has(set) && !authz.sets.has(set)) adopt(set);
+      if (!looked.has(set) && !authz.sets.has(set)) yield* adopt(set);
       looked.add(set);
       const found = authz.sets.get(set);
       if (!found?.read || found.places.has(destination)) continue;
@@ -74,7 +77,7 @@ interface Equal {
 }
 
 /** `set` as it was read; undefined when that differs. */
-function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Equal | undefined {
+function* comparing(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Steps<Equal | undefined> {
   const places = new Map<number, number>();
   const isAt = (number: number, place: number | undefined): boolean => {
     if (place === undefined) return false;
@@ -96,10 +99,16 @@ function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Source
   if (ports !== set.port.entries.size) return undefined;
   for (const [port, number] of set.port.entries) if (!isAt(number, values.get(portValue(port)))) return undefined;
 
-  const ranges = new Map(read.entries.map(({ address, prefix, vector }) => [`${address}/${prefix}`, vector]));
-  if (ranges.size !== set.source.entries.length) return undefined;
+  if (read.entries.length !== set.source.entries.length) return undefined;
+  let seen = 0;
+  const ranges = new Map<string, number>();
+  for (const { address, prefix, vector } of read.entries) {
+    ranges.set(`${address}/${prefix}`, vector);
+    if (++seen % entriesAStep === 0) yield;
+  }
   for (const { address, prefix, value } of set.source.entries) {
     if (!isAt(value, ranges.get(`${address}/${prefix}`))) return undefined;
+    if (++seen % entriesAStep === 0) yield;
   }
 
   // An identity that has no id yet is given its entries later, and one that nobody has any more loses them.
@@ -108,6 +117,7 @@ function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Source
   const concerned = new Set<number>();
   const identities = !set.identity.used ? [] : usual ? concernedBy(set, sources) : sources.identities.values();
   for (const { principal, identity } of identities) {
+    if (++seen % entriesAStep === 0) yield;
     const id = image.authz.identities.get(principal);
     if (id === undefined) continue;
     concerned.add(id);
