@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A node with an agent whose pods are judged: policies that are known to be in force, and what reached a pod.
 import { readFileSync } from 'node:fs';
+import { runCommand } from '../../src/demo/process.ts';
 import { type KubeObject, type PodOptions, pod, service } from './kube.ts';
 import { type AgentProcess, type Node, openNode, type StartAgent } from './node.ts';
 import { type Python, startPython } from './python.ts';
@@ -48,7 +49,7 @@ export interface Reached {
 export const everyTry = (outcome: string): Tries => ({ tcp4: outcome, tcp6: outcome, udp4: outcome, udp6: outcome });
 export const refused = everyTry('ECONNREFUSED');
 
-const raw = readFileSync(new URL('raw.py', import.meta.url), 'utf8');
+const raw = () => readFileSync(new URL('raw.py', import.meta.url), 'utf8');
 
 export interface AuthzLabOptions {
   /** Those not named are written as pods of their own account in namespace "shop". */
@@ -85,7 +86,7 @@ function labOver(node: Node, options: AuthzLabOptions): AuthzLab {
     let held = pythons.get(name);
     if (held === undefined) {
       held = startPython(node.pod(name)).then(async (started) => {
-        await started.run(raw);
+        await started.run(raw());
         return started;
       });
       pythons.set(name, held);
@@ -138,8 +139,8 @@ function labOver(node: Node, options: AuthzLabOptions): AuthzLab {
       const { cgroup, netns } = node.pod(name);
       const workload = ['--workload', `shop/${name}`];
       // The kernel says "refused" of datagrams six times a second to a peer, of a closed port too.
-      await run(name, 'open("/proc/sys/net/ipv4/icmp_ratemask", "w").write("0")');
-      await run(name, 'open("/proc/sys/net/ipv6/icmp/ratelimit", "w").write("0")');
+      const unlimited = ['net.ipv4.icmp_ratemask=0', 'net.ipv6.icmp.ratelimit=0'];
+      await runCommand('KM_NETNS', 'nsenter', [`--net=${netns}`, 'sysctl', '-qw', ...unlimited]);
       await kmeshctl('enroll', cgroup, '--netns', netns, ...workload, '--authz', 'on', ...words);
     },
     kmeshctl,
