@@ -172,12 +172,9 @@ test('status lists policies and what they decided', async () => {
     },
   ]);
   expect(rows).toMatchObject([
-    { policy: 'shop/cart', action: 'allow', conjunctions: 2, holdsFor: 1, hits: { denied: 0 } },
-    { policy: 'shop/trial', action: 'deny', dryRun: true },
+    { policy: 'shop/cart', action: 'allow', conjunctions: 2, holdsFor: 1, hits: { allowed: 2, denied: 0 } },
+    { policy: 'shop/trial', action: 'deny', dryRun: true, hits: { dryRun: 1 } },
   ]);
-  // Those of which policies may have changed during the handshake are judged twice.
-  expect(rows[0].hits.allowed).toBeGreaterThanOrEqual(2);
-  expect(rows[1].hits.dryRun).toBeGreaterThanOrEqual(1);
   expect(reasons.map(({ reason }: { reason: string }) => reason)).toContain('authz_no_match');
   const table = (await authz('status')).out;
   expect(table).toMatch(/WORKLOAD +ENFORCED +MODE/);
