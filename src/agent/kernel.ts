@@ -121,10 +121,10 @@ export async function openKernel(
       void heal.recount();
     },
   });
-  const inside = async <T>(work: (plane: DataPlane) => T): Promise<T> => {
+  const inside = async <T>(work: (plane: DataPlane) => T | Promise<T>): Promise<T> => {
     const { plane: current, leave } = await guard.enter();
     try {
-      return work(current);
+      return await work(current);
     } finally {
       leave();
     }
@@ -133,7 +133,7 @@ export async function openKernel(
     interval: parts.healInterval,
     now,
     log,
-    plane: () => guard.plane,
+    inside,
     workloadLimit: () => {
       let highest = 0;
       for (const [, id] of reconciler.names('workload')) highest = Math.max(highest, id);
