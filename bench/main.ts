@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
 
+import { benchAuthz } from './authz.ts';
 import { benchChurn } from './churn.ts';
 import { benchDecode } from './decode.ts';
 import { benchHooks } from './hooks.ts';
 import { benchLatency } from './latency.ts';
+import { benchPolicies } from './policies.ts';
 import type { Line } from './report.ts';
 import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
@@ -24,6 +26,8 @@ const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   yaml: benchYaml,
   decode: benchDecode,
   start: benchStart,
+  authz: benchAuthz,
+  policies: benchPolicies,
 };
 
 const asked = process.argv.slice(2);

@@ -4,7 +4,7 @@ import type { Change } from '../src/mesh/model.ts';
 import { type Service, serviceKey } from '../src/mesh/service.ts';
 import type { Workload } from '../src/mesh/workload.ts';
 import { typeUrls } from '../src/source/xds/types.ts';
-import { type AdsStream, openAdsServer } from '../test/support/ads-server.ts';
+import { type AdsStream, openAdsServer, prefixOf } from '../test/support/ads-server.ts';
 import { type AdsResource, addressBytes, encodeResponse, resourceOf } from '../test/support/xds-messages.ts';
 
 export function serviceOf(s: Service): AdsResource {
@@ -46,8 +46,8 @@ export function resourcesOf(changes: Iterable<Change>): AdsResource[] {
 
 /** A push that is encoded and not sent. */
 export interface Push {
-  /** Milliseconds from the first byte written to the ACK read. Fails on a NACK. */
-  send(): Promise<number>;
+  /** Milliseconds from the first byte written to the ACK read. Fails on a NACK. `onOut`: its last byte is written. */
+  send(onOut?: () => void): Promise<number>;
 }
 
 export interface MeshServer {
@@ -104,13 +104,13 @@ export async function openMeshServer(
     push(resources, removed = []) {
       const { nonce, bytes } = encoded('address', resources, removed);
       return {
-        send: () =>
+        send: (onOut = () => {}) =>
           new Promise((resolve, reject) => {
             const began = performance.now();
             waiting.set(nonce, (fault) =>
               fault === undefined ? resolve(performance.now() - began) : reject(new Error(fault)),
             );
-            stream?.sendBytes(bytes);
+            void stream?.sendRaw(Buffer.concat([prefixOf(bytes), bytes])).then(onOut);
           }),
       };
     },

@@ -39,14 +39,15 @@ export async function output(pod: Pod, command: string, args: readonly string[])
   return text;
 }
 
-interface Rate {
+export interface Rate {
   /** A second: requests, or bits. */
   readonly rate: number;
   /** Busy CPU microseconds a request; NaN for streams. */
   readonly cpu: number;
 }
 
-async function wrk(pod: Pod, ip: string, close: boolean): Promise<Rate> {
+/** Requests over connections that stay (`close`: one each) to nginx as startNginx starts it. */
+export async function wrk(pod: Pod, ip: string, close: boolean): Promise<Rate> {
   const headers = close ? ['-H', 'Connection: close'] : [];
   const before = busyTicks();
   const text = await output(pod, 'wrk', ['-t2', '-c32', `-d${seconds}s`, ...headers, `http://${ip}:${httpPort}/`]);
@@ -57,21 +58,27 @@ async function wrk(pod: Pod, ip: string, close: boolean): Promise<Rate> {
   return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), cpu: (ticks * 10_000) / requests };
 }
 
-async function iperf(pod: Pod, ip: string): Promise<Rate> {
+/** One stream to iperf3 as startIperf starts it. */
+export async function iperf(pod: Pod, ip: string): Promise<Rate> {
   const text = await output(pod, 'iperf3', ['-c', ip, '-p', `${streamPort}`, '-t', `${seconds}`, '-J']);
   return { rate: JSON.parse(text).end.sum_received.bits_per_second, cpu: Number.NaN };
 }
 
-/** A ratio that the direct runs show among themselves counts as 1. */
-function compared(what: string, limit: number, runs: readonly (readonly [Rate, Rate, Rate])[]): Line[] {
-  const service = runs.map(([a, s, b]) => s.rate / ((a.rate + b.rate) / 2));
-  const direct = runs.map(([a, , b]) => b.rate / a.rate);
-  const { median } = spread(service);
-  const inside = spread(direct).min <= median;
+/** Runs of the plain way, the other, the plain again. A ratio that the plain ones show among themselves counts as 1. */
+export function compared(
+  what: string,
+  limit: number,
+  runs: readonly (readonly [Rate, Rate, Rate])[],
+  [plain, other] = ['direct', 'service'],
+): Line[] {
+  const ratios = runs.map(([a, s, b]) => s.rate / ((a.rate + b.rate) / 2));
+  const same = runs.map(([a, , b]) => b.rate / a.rate);
+  const { median } = spread(ratios);
+  const inside = spread(same).min <= median;
   const lines: Line[] = [
     {
-      what: `${what}, service against direct`,
-      figure: `${spreadText(service, 3)}x; direct against direct ${spreadText(direct, 3)}x`,
+      what: `${what}, ${other} against ${plain}`,
+      figure: `${spreadText(ratios, 3)}x; ${plain} against ${plain} ${spreadText(same, 3)}x`,
       limit: `at least ${limit}x`,
       met: median >= limit || inside,
     },
@@ -82,7 +89,7 @@ function compared(what: string, limit: number, runs: readonly (readonly [Rate, R
   const extra = spread(cpu).median;
   lines.push({
     what: `${what}, CPU a request`,
-    figure: `${spreadText(cpu, 3)}x; direct against direct ${spreadText(noise, 3)}x`,
+    figure: `${spreadText(cpu, 3)}x; ${plain} against ${plain} ${spreadText(noise, 3)}x`,
     limit: 'within 2 %',
     met: extra <= 1.02 || extra <= spread(noise).max,
   });
@@ -105,6 +112,12 @@ server { listen ${httpPort} reuseport backlog=8192; location / { return 200 "${'
   return run;
 }
 
+export async function startIperf(pod: Pod): Promise<{ stop(): Promise<unknown> }> {
+  const run = pod.start('iperf3', ['-s', '-p', `${streamPort}`]);
+  await pause(500);
+  return run;
+}
+
 export async function benchTraffic(): Promise<Line[]> {
   const folder = mkdtempSync(join(tmpdir(), 'km-bench-'));
   const mesh = await openMesh(['client', 'server']);
@@ -118,8 +131,7 @@ export async function benchTraffic(): Promise<Line[]> {
       { name: 'stream', at: [`${service}:${streamPort}`], endpoints: [endpoint(server, streamPort)] },
     );
     const nginx = await startNginx(server, folder);
-    const stream = server.start('iperf3', ['-s', '-p', `${streamPort}`]);
-    await pause(500);
+    const stream = await startIperf(server);
     const inTurn = async (run: (ip: string) => Promise<Rate>) => {
       const runs: [Rate, Rate, Rate][] = [];
       for (let round = -1; round < rounds; round++) {

@@ -174,9 +174,15 @@ async function changes(root: string, size: MeshSize): Promise<Line[]> {
         );
         const push = server.push(put, gone);
         let over = false;
-        const whole = push.send().finally(() => {
+        let onOut = () => {};
+        const out = new Promise<void>((resolve) => {
+          onOut = resolve;
+        });
+        const whole = push.send(onOut).finally(() => {
           over = true;
         });
+        // A stream is one after the other: nothing that comes behind can be there before all of it is.
+        await out;
         // ACKs go out in the order of the responses: the kernel is asked instead.
         for (let n = 0; !over; n++) {
           const pod = { ...meshWorkload(90_000 + version * 1_000 + n, size, 1), node: 'node-0' };

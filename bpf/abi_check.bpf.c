@@ -39,11 +39,13 @@ struct km_abi {
 	struct km_denial denial;
 	struct km_pod pod;
 	struct km_sent_key sent_key;
+	struct km_listening listening;
 	struct km_name_key name_key;
 	struct km_name name;
 	struct km_setting setting;
 	struct km_sock_record sock_record;
 	struct km_old_record old_record;
+	struct km_denied_record denied_record;
 	enum km_reason reason;
 	enum km_policy policy;
 	enum km_name_kind name_kind;

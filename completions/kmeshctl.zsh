@@ -288,7 +288,7 @@ _kmeshctl_authz_disable() {
 _kmeshctl_authz_check() {
   _arguments -s -S \
     '*--expect=[file of cases; or allow or deny, for the question of --from and --to]:value:_files' \
-    '--from=[who connects\: a workload, or an address]:value: ' \
+    '--from=[who connects\: a workload (with @ADDRESS where policies ask for it), or an address]:value: ' \
     '--to=[to which workload and port]:value: ' \
     '--strict[warnings fail, too]' \
     '--strict-l7-deny[DENY rules that rest on HTTP attributes are refused, as with the flag of the agent]' \
@@ -409,7 +409,7 @@ _kmeshctl_dump_maps() {
     '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]' \
-    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent enrolment name)'
+    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name)'
 }
 
 _kmeshctl_dump_services() {

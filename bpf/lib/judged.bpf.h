@@ -7,7 +7,10 @@
 #include "lib/denial.bpf.h"
 #include "lib/peers.bpf.h"
 
-/* Judges a connection that its peer opened; true: it is denied. What a pod sends to itself is not judged. */
+/*
+ * Judges a connection that its peer opened; true: it is denied. Counted is nothing: it was, when it came. What a pod sends to itself is
+ * not judged.
+ */
 km_inline bool km_judge_open(const struct sock_common *sk, struct km_denial *asked)
 {
 	km_peer_of(sk, &asked->source);

@@ -113,30 +113,33 @@ km_inline bool km_is_of_link(struct __sk_buff *skb, const union km_addr *addr)
 #define KM_HEADERS 8 /* Linux takes more, nobody sends them */
 
 /*
- * What an IPv6 packet carries behind its extension headers, and where that begins: -1 when it does not get so far. Of a later fragment
- * the bytes there are not its header.
+ * What an IPv6 packet carries behind its extension headers: -1 when it does not get so far. And where that begins: 0 in a later fragment,
+ * which has no more than a part of it.
  */
 km_aside int km_carried(struct __sk_buff *skb, __u8 next, __u32 *offset)
 {
 	__u32 at = KM_ETH + sizeof(struct km_ip6);
+	bool later = false;
 	int i;
 
 	for (i = 0; i < KM_HEADERS; i++) {
-		__u8 header[2];
+		__u8 header[4];
 
 		if (next != KM_IPPROTO_HOPOPTS && next != KM_IPPROTO_ROUTING && next != KM_IPPROTO_FRAGMENT &&
 		    next != KM_IPPROTO_AH && next != KM_IPPROTO_DSTOPTS) {
-			*offset = at;
+			*offset = later ? 0 : at;
 			return next;
 		}
 		if (bpf_skb_load_bytes(skb, at, header, sizeof(header)))
 			return -1;
-		if (next == KM_IPPROTO_FRAGMENT)
+		if (next == KM_IPPROTO_FRAGMENT) {
 			at += 8;
-		else if (next == KM_IPPROTO_AH)
+			later |= header[2] || header[3] & 0xf8;
+		} else if (next == KM_IPPROTO_AH) {
 			at += (header[1] + 2) * 4;
-		else
+		} else {
 			at += (header[1] + 1) * 8;
+		}
 		next = header[0];
 	}
 	return -1;

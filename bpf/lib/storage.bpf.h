@@ -93,7 +93,7 @@ km_inline void km_forget(struct km_sock *held)
 	/* Closed without our callback: somebody else's program overwrote the callback flags. */
 	if (km_unlikely(held->flags & KM_SOCK_COUNTED))
 		km_uncount(held);
-	held->flags &= ~KM_SOCK_TRANSLATED;
+	held->flags &= ~(KM_SOCK_TRANSLATED | KM_SOCK_ACCEPTED);
 }
 
 km_inline void km_remember(struct km_sock *held, const struct km_frontend_key *dialled, const struct km_range *range,

@@ -22,4 +22,11 @@ struct {
 	__type(value, __u64);
 } sent SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1024); /* 64 ports each */
+	__type(key, __u32);
+	__type(value, struct km_listening);
+} listening SEC(".maps");
+
 #endif

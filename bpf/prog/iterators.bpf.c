@@ -22,6 +22,12 @@ km_inline struct km_sock_record km_record_of(__u64 cookie, const struct km_sock 
 	return record;
 }
 
+/* Nothing but that a peer opened it, as a re-check found: what it asks for goes past the mesh. */
+km_inline bool km_is_old(const struct km_sock *held)
+{
+	return held->flags == KM_SOCK_ACCEPTED;
+}
+
 /* True: the backend holds the endpoint no more. Not sure counts as still there: the next sweep comes. */
 km_inline bool km_left_its_backend(struct km_sock *held)
 {
@@ -79,7 +85,7 @@ int list_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct km_sock_record record;
 	struct sock *sk = ctx->sk;
 
-	if (!sk || !held)
+	if (!sk || !held || km_is_old(held))
 		return 0;
 	record = km_record_of(bpf_get_socket_cookie(sk), held);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
@@ -108,6 +114,7 @@ SEC("iter/tcp")
 int list_old_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
+	const struct km_sock *held;
 	struct km_search search;
 	struct km_identity who;
 	struct tcp_sock *tcp;
@@ -116,7 +123,10 @@ int list_old_tcp(struct bpf_iter__tcp *ctx)
 		return 0;
 	/* NULL for what is no full socket: a request, or TIME_WAIT. */
 	tcp = bpf_skc_to_tcp_sock(common);
-	if (!tcp || !km_identify(tcp, &search, &who) || bpf_sk_storage_get(&sock, tcp, NULL, 0))
+	if (!tcp || !km_identify(tcp, &search, &who))
+		return 0;
+	held = bpf_sk_storage_get(&sock, tcp, NULL, 0);
+	if (held && !km_is_old(held))
 		return 0;
 	km_write_old(ctx->meta->seq, common, bpf_get_socket_cookie(tcp), who.cgroup_id, KM_IPPROTO_TCP);
 	return 0;
@@ -138,20 +148,68 @@ int list_old_udp(struct bpf_iter__udp *ctx)
 	return 0;
 }
 
-/* The peer opened it. Sockets that are older than the enrolment have what their listener was given, unless that was 0. */
-km_inline bool km_is_inbound(struct tcp_sock *tcp)
+km_inline struct km_listening *km_listening_of(__u16 port)
 {
-	const struct km_sock *held = bpf_sk_storage_get(&sock, tcp, NULL, 0);
+	const __u32 index = port / 64;
 
-	if (held && held->flags & KM_SOCK_ACCEPTED)
-		return true;
-	return km_kernel_cast(struct sock, tcp)->sk_max_ack_backlog;
+	return bpf_map_lookup_elem(&listening, &index);
+}
+
+/* A walk comes to all that listen before anything else. */
+km_inline void km_note_listening(const struct bpf_iter__tcp *ctx, __u16 port)
+{
+	struct km_listening *known = km_listening_of(port);
+
+	if (!known)
+		return;
+	if (known->session != ctx->meta->session_id) {
+		known->session = ctx->meta->session_id;
+		known->ports = 0;
+	}
+	known->ports |= 1ull << (port & 63);
 }
 
 /*
- * Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each. What only
- * waits for an answer stays: it is judged again when that is there.
+ * The peer opened it. Of a socket that is older than the enrolment this is not written down: then the kernel has it keep what its
+ * listener was told of a backlog, unless that was 0; so where something listens at its port it counts as well.
  */
+km_inline bool km_looks_inbound(const struct bpf_iter__tcp *ctx, struct tcp_sock *tcp, __u16 port)
+{
+	const struct km_listening *known;
+
+	if (km_kernel_cast(struct sock, tcp)->sk_max_ack_backlog)
+		return true;
+	known = km_listening_of(port);
+	return known && known->session == ctx->meta->session_id && known->ports >> (port & 63) & 1;
+}
+
+km_inline bool km_is_inbound(const struct bpf_iter__tcp *ctx, struct tcp_sock *tcp, __u16 port)
+{
+	struct km_sock *held = bpf_sk_storage_get(&sock, tcp, NULL, 0);
+
+	if (held && held->flags & KM_SOCK_ACCEPTED)
+		return true;
+	if (!km_looks_inbound(ctx, tcp, port))
+		return false;
+	if (held) {
+		held->flags |= KM_SOCK_ACCEPTED;
+	} else {
+		struct km_sock fresh = {.flags = KM_SOCK_ACCEPTED};
+
+		bpf_sk_storage_get(&sock, tcp, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	}
+	return true;
+}
+
+/* True: what is denied for what policies say. What only waits for an answer stays: it is judged again when that is there. */
+km_inline bool km_is_to_end(const struct sock_common *sk, struct km_denial *asked)
+{
+	return km_judge_open(sk, asked) &&
+	       (asked->why == KM_REASON_AUTHZ_DENIED || asked->why == KM_REASON_AUTHZ_NO_MATCH ||
+		asked->why == KM_REASON_AUTHZ_CLOSED);
+}
+
+/* Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each. */
 SEC("iter/tcp")
 int recheck_tcp(struct bpf_iter__tcp *ctx)
 {
@@ -159,20 +217,49 @@ int recheck_tcp(struct bpf_iter__tcp *ctx)
 	struct km_denial asked;
 	struct tcp_sock *tcp;
 
-	if (!common || common->skc_state == BPF_TCP_LISTEN || common->skc_state == BPF_TCP_SYN_SENT)
+	if (!common || common->skc_state == BPF_TCP_SYN_SENT)
 		return 0;
+	if (common->skc_state == BPF_TCP_LISTEN) {
+		km_note_listening(ctx, common->skc_num);
+		return 0;
+	}
 	tcp = bpf_skc_to_tcp_sock(common);
-	if (!tcp || !km_is_inbound(tcp) || !km_judge_open(common, &asked))
-		return 0;
-	if (asked.why != KM_REASON_AUTHZ_DENIED && asked.why != KM_REASON_AUTHZ_NO_MATCH &&
-	    asked.why != KM_REASON_AUTHZ_CLOSED)
+	if (!tcp || !km_is_inbound(ctx, tcp, common->skc_num) || !km_is_to_end(common, &asked))
 		return 0;
 	asked.time_ns = bpf_ktime_get_ns();
 	asked.flags |= KM_DENIAL_OPEN;
 	/* When the buffer is full the kernel shows this socket again: so the record comes first. */
 	if (bpf_seq_write(ctx->meta->seq, &asked, sizeof(asked)))
 		return 0;
-	if (!bpf_sock_destroy(common))
+	if (!bpf_sock_destroy(common)) {
+		km_count_verdict(&asked);
 		km_count(KM_REASON_AUTHZ_DESTROYED);
+	}
+	return 0;
+}
+
+/*
+ * Of the whole host, by socket storage, a record of every connection that recheck_tcp would end: so that only the namespaces of those
+ * are walked. Sockets older than the enrolment are among them once recheck_tcp has found them.
+ */
+SEC("iter/bpf_sk_storage_map")
+int list_denied(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	const struct km_sock *held = ctx->value;
+	struct km_denied_record record = {};
+	struct sock *sk = ctx->sk;
+	struct km_denial asked;
+	__u8 state;
+
+	if (!sk || !held || !(held->flags & KM_SOCK_ACCEPTED))
+		return 0;
+	state = sk->__sk_common.skc_state;
+	if (state == BPF_TCP_LISTEN || state == BPF_TCP_SYN_SENT || state == BPF_TCP_CLOSE)
+		return 0;
+	if (!km_is_to_end(&sk->__sk_common, &asked))
+		return 0;
+	record.peer = asked.source;
+	record.netns = km_netns_of(&sk->__sk_common);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }

@@ -85,17 +85,16 @@ km_inline bool km_changed_lately(void)
  */
 km_aside void km_judge_handshake(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
-	struct km_sock *held = NULL;
-	struct km_search search;
-	struct km_identity who;
+	const struct sock_common *common = km_kernel_cast(struct sock_common, sk);
 	struct km_denial asked;
 	char lo[] = "lo";
 
-	if (!km_identify_held(sk, &search, &who, &held) || !(who.flags & KM_ENROLLED_AUTHZ))
-		return;
-	if (!km_judge_open(km_kernel_cast(struct sock_common, sk), &asked))
+	/* Judged is what reaches a network namespace, whichever cgroup of it listens. */
+	km_local_of(common, &asked.destination);
+	if (!km_is_in(&asked.destination, km_netns_of(common)) || !km_judge_open(common, &asked))
 		return;
 	bpf_setsockopt(ctx, KM_SOL_SOCKET, KM_SO_BINDTODEVICE, lo, sizeof(lo));
+	km_count_verdict(&asked);
 	km_count(KM_REASON_AUTHZ_HANDSHAKE);
 	asked.flags |= KM_DENIAL_HANDSHAKE;
 	km_tell(&asked);

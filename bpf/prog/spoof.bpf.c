@@ -39,14 +39,18 @@ km_aside int km_from_neighbour(struct __sk_buff *skb, __u8 next)
 {
 	struct km_neighbour message;
 	__u32 offset;
+	int carried;
 
-	if (km_carried(skb, next, &offset) != KM_IPPROTO_ICMPV6 ||
-	    bpf_skb_load_bytes(skb, offset, &message, sizeof(message)))
+	carried = km_carried(skb, next, &offset);
+	if (carried < 0)
+		return km_drop(KM_REASON_SPOOFED);
+	/* The type by itself: what a router says may be shorter than what a neighbour says. */
+	if (carried != KM_IPPROTO_ICMPV6 || !offset || bpf_skb_load_bytes(skb, offset, &message.type, 1))
 		return TCX_NEXT;
 	if (message.type == KM_ICMP6_ROUTER || message.type == KM_ICMP6_REDIRECT)
 		return km_drop(KM_REASON_SPOOFED);
-	if (message.type != KM_ICMP6_NEIGHBOUR || km_is_link_local(&message.target) ||
-	    km_is_of_link(skb, &message.target))
+	if (message.type != KM_ICMP6_NEIGHBOUR || bpf_skb_load_bytes(skb, offset, &message, sizeof(message)) ||
+	    km_is_link_local(&message.target) || km_is_of_link(skb, &message.target))
 		return TCX_NEXT;
 	return km_drop(KM_REASON_SPOOFED);
 }
@@ -109,17 +113,23 @@ km_aside bool km_is_dhcp(struct __sk_buff *skb, __u8 version_length)
 	       ports[0] == bpf_htons(67) && ports[1] == bpf_htons(68);
 }
 
-/* A datagram to what is no address of the pod goes to a group, or to a broadcast address that only the pod knows as one. */
+/*
+ * A datagram to what is no address of the pod goes to a group, or to a broadcast address that only the pod knows as one. One that comes
+ * from an address of the pod would be taken for the pod's own; over TCP nobody gets far with that.
+ */
 km_inline int km_to4(struct __sk_buff *skb)
 {
 	const struct km_ip4 *ip = km_pull(skb, sizeof(*ip));
-	union km_addr destination;
+	union km_addr destination, source;
 
 	if (!ip || ip->protocol == KM_IPPROTO_UDPLITE)
 		return km_drop(KM_REASON_GROUP_DROPPED);
 	if (ip->protocol != KM_IPPROTO_UDP)
 		return TCX_NEXT;
 	km_addr_set4(&destination, ip->destination);
+	km_addr_set4(&source, ip->source);
+	if (km_unlikely(km_is_of_link(skb, &source)))
+		return km_drop(KM_REASON_SPOOFED);
 	if (km_likely(km_is_of_link(skb, &destination)) || km_is_dhcp(skb, ip->version_length))
 		return TCX_NEXT;
 	return km_drop(KM_REASON_GROUP_DROPPED);
@@ -129,6 +139,7 @@ km_inline int km_to4(struct __sk_buff *skb)
 km_inline int km_to6(struct __sk_buff *skb)
 {
 	const struct km_ip6 *ip = km_pull(skb, sizeof(*ip));
+	union km_addr source;
 	__u32 offset;
 	bool group;
 	int carried;
@@ -137,7 +148,12 @@ km_inline int km_to6(struct __sk_buff *skb)
 		return km_drop(KM_REASON_GROUP_DROPPED);
 	group = km_is_group6(&ip->destination);
 	carried = ip->next;
-	if (carried == KM_IPPROTO_ICMPV6 || (!group && (carried == KM_IPPROTO_TCP || carried == KM_IPPROTO_UDP)))
+	if (carried == KM_IPPROTO_ICMPV6 || (!group && carried == KM_IPPROTO_TCP))
+		return TCX_NEXT;
+	source = ip->source;
+	if (km_unlikely(km_is_of_link(skb, &source)))
+		return km_drop(KM_REASON_SPOOFED);
+	if (!group && carried == KM_IPPROTO_UDP)
 		return TCX_NEXT;
 	carried = km_carried(skb, carried, &offset);
 	if (carried == KM_IPPROTO_ICMPV6 || (!group && carried >= 0 && carried != KM_IPPROTO_UDPLITE))

@@ -54,6 +54,7 @@ export const maps = {
   denials: map('denials', 'ringbuf', s.nothing, s.nothing),
   pod_address: map('pod_address', 'hash', s.addressKey, s.podValue),
   sent: map('sent', 'lru_hash', s.sentKey, s.u64Value),
+  listening: map('listening', 'array', s.u32Key, s.listeningValue),
   enrolment: map('enrolment', 'hash', s.u64Key, s.enrolmentValue),
   name: map('name', 'hash', s.nameKey, s.nameValue),
 } as const;

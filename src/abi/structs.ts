@@ -109,6 +109,7 @@ export const denialLimit = struct('km_denial_limit', { since_ns: u64, records: u
 export const authzState = struct('km_authz_state', { changed_ns: u64, flags: u32, pad: pad(4) });
 export const podValue = struct('km_pod', { netns: u32, host_netns: u32, ifindex: u32, flags: u32 });
 export const sentKey = struct('km_sent_key', { netns: u32, local_port: be16, peer_port: be16, peer: addr });
+export const listeningValue = struct('km_listening', { session: u64, ports: u64 });
 export const denialRecord = struct('km_denial', {
   time_ns: u64,
   source: addr,
@@ -145,6 +146,7 @@ export const oldRecord = struct('km_old_record', {
   state: u8,
   pad: pad(2),
 });
+export const deniedRecord = struct('km_denied_record', { peer: addr, netns: u32, pad: pad(4) });
 /** A map key that is an address. */
 export const addressKey = scalar('km_addr', addr);
 export const u32Key = scalar('__u32', u32);

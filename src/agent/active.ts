@@ -2,24 +2,33 @@
 // Open-connection counts set right: what sockets say against what the map holds. Programs go on counting meanwhile.
 import { sockFlag } from '../abi/structs.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
+import type { Steps } from '../mesh/steps.ts';
 
 /** Workload id -> how much the map's count is above (below: negative) what the sockets say; only where it differs. */
 export type ActiveDrift = ReadonlyMap<number, bigint>;
 
 /**
- * Compares once, ids less than `below`: reading all of a large array costs more than all else here.
+ * Compares once, ids less than `below` (reading all of a large array costs more than all else here), in steps. The plane must stay open.
  * An id whose count changes meanwhile is left out; a connection that opens and one that closes together may still show up as a difference.
  */
-export function activeDrift(plane: DataPlane, below: number): ActiveDrift {
+export function* measuringDrift(plane: DataPlane, below: number): Steps<ActiveDrift> {
   const active = plane.map('active');
-  const drift = new Map<number, bigint>();
-  for (const [id, { connections }] of active.entries(below)) drift.set(id, connections);
-  const before = new Map(drift);
+  const before = new Map<number, bigint>();
+  for (const part of active.parts(below)) {
+    yield;
+    for (const [id, { connections }] of part) before.set(id, connections);
+  }
+  const drift = new Map(before);
   for (const { flags, peer_workload_id: id } of plane.sockets()) {
     if ((flags & sockFlag.counted) !== 0 && id < below) drift.set(id, (drift.get(id) ?? 0n) - 1n);
   }
+  yield;
   for (const [id, difference] of drift) {
-    if (difference === 0n || (active.get(id)?.connections ?? 0n) !== (before.get(id) ?? 0n)) drift.delete(id);
+    if (difference === 0n) drift.delete(id);
+    else {
+      if ((active.get(id)?.connections ?? 0n) !== (before.get(id) ?? 0n)) drift.delete(id);
+      yield;
+    }
   }
   return drift;
 }

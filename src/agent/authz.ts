@@ -88,38 +88,24 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
     read: () => safely<readonly Denial[]>('denials cannot be read', [], () => plane().denials()),
     nameOf: reconciler.nameOf,
     log,
-    onDenial({ flags, destination }) {
+    onDenial({ flags }) {
       // It cannot be ended where it was judged.
-      if ((flags & denialFlag.handshake) !== 0) again([destination]);
+      if ((flags & denialFlag.handshake) !== 0) recheck.changed();
     },
   });
   const recheck = openRecheck<Denial>({
-    enforced: () => current.enforcement.pods.map(({ netns }) => BigInt(netns)),
+    denied: () => plane().denied(),
     recheck: (netns) => plane().recheck([netns]),
     destroyed: denials.take,
     log,
     now,
   });
-  /** Connections to these addresses are judged again. */
-  const again = (destinations: Iterable<Address>): void => {
-    const netns = safely('pods cannot be found by their addresses', new Set<bigint>(), () => {
-      const places = plane().map('pod_address');
-      const found = new Set<bigint>();
-      for (const address of destinations) {
-        const place = places.get(address);
-        if (place) found.add(BigInt(place.netns));
-      }
-      return found;
-    });
-    if (netns.size > 0) recheck.changed(netns);
-  };
-
   /** Does what goes with these pods; the addresses that are exempt. */
   const follow = (pods: readonly EnforcedPod[]): ReadonlySet<Address> => {
     const before = new Set(current.enforcement.pods.map(({ netns }) => netns));
     const fresh = pods.filter(({ netns }) => !before.has(netns));
     // What was open before it was enrolled is judged, too.
-    if (fresh.length > 0) recheck.changed(fresh.map(({ netns }) => BigInt(netns)));
+    recheck.fresh(fresh.map(({ netns }) => BigInt(netns)));
     if (pods.length === 0) {
       denials.stop();
       hostAddresses.rest();
@@ -160,8 +146,7 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
     },
     settled({ judged }) {
       policies.look(reconciler.model);
-      if (judged.all) recheck.changed();
-      else if (judged.destinations.size > 0) again(judged.destinations);
+      if (judged) recheck.changed();
     },
     keep() {
       const held = readEnrolments(plane());

@@ -7,6 +7,7 @@ import type { DataPlane, MissRecord } from '../kernel/dataplane.ts';
 import type { Change, Model } from '../mesh/model.ts';
 import type { Address } from '../net/address.ts';
 import { type HeldBefore, readHeldBefore } from './demand-held.ts';
+import { podAddresses } from './enforcement.ts';
 import { readEnrolments } from './enrolments.ts';
 import { openTimesMeter } from './known-times.ts';
 import { faultFacts, type Log } from './log.ts';
@@ -181,10 +182,14 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
     if (epoch === podsEpoch) return;
     podsEpoch = epoch;
     const now = new Set<string>();
-    for (const { workload } of readEnrolments(plane).values())
+    const addresses = podAddresses(plane);
+    for (const { workload, netns } of readEnrolments(plane).values()) {
       if (workload !== '') now.add(`${clusterId}//Pod/${workload}`);
-    const gone = [...pods].filter((uid) => !now.has(uid));
-    source.want([...now].filter((uid) => !pods.has(uid)));
+      // Judged, and who it is only its addresses tell.
+      else for (const address of addresses.get(netns) ?? []) now.add(nameOf(address));
+    }
+    const gone = [...pods].filter((name) => !now.has(name) && !wishes.has(name));
+    source.want([...now].filter((name) => !pods.has(name)));
     unwant(gone);
     pods = now;
   };

@@ -3,9 +3,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { HealStatus } from '../admin/types.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
-import { activeDrift, correctActive } from './active.ts';
+import { type ActiveDrift, correctActive, measuringDrift } from './active.ts';
 import type { Difference } from './drift.ts';
 import { faultFacts, type Log } from './log.ts';
+import { inTurns } from './slices.ts';
 
 export interface HealOptions {
   /** Milliseconds between two rounds; 0: never. One of a minute and more is stretched for rounds that take long (see maxShare). */
@@ -16,7 +17,8 @@ export interface HealOptions {
   readonly repair: () => Promise<readonly Difference[]>;
   /** Takes out enrolments of cgroups that are gone; how many. */
   readonly prune: () => Promise<number>;
-  readonly plane: () => DataPlane;
+  /** Runs `work` on the plane, which stays as it is until that has ended. */
+  readonly inside: <T>(work: (plane: DataPlane) => Promise<T>) => Promise<T>;
   /** No workload has an id as high as this. */
   readonly workloadLimit: () => number;
   /** Between the two looks that have to agree on a count. */
@@ -76,10 +78,11 @@ export function openHeal(options: HealOptions): Heal {
   };
 
   const counts = async (): Promise<void> => {
-    const first = activeDrift(options.plane(), options.workloadLimit());
+    const measure = (plane: DataPlane): Promise<ActiveDrift> => inTurns(measuringDrift(plane, options.workloadLimit()));
+    const first = await options.inside(measure);
     if (first.size === 0) return;
     await pause(options.lookAgainMs ?? lookAgain, undefined, { signal: stop.signal, ref: false });
-    const corrected = correctActive(options.plane(), first, activeDrift(options.plane(), options.workloadLimit()));
+    const corrected = await options.inside(async (plane) => correctActive(plane, first, await measure(plane)));
     count.correctedCounts += corrected;
     if (corrected > 0) log.info({ count: corrected }, 'counts of open connections corrected');
   };

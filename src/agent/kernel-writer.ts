@@ -4,7 +4,7 @@ import type { ValueOfMap } from '../abi/maps.ts';
 import type { NameKind } from '../abi/structs.ts';
 import type { AuthzLeft } from '../compile/authz/commit.ts';
 import { type AuthzDelta, type AuthzIndex, everythingAuthz, isNothing } from '../compile/authz/compile.ts';
-import { type AuthzRefusal, notePods } from '../compile/authz/image.ts';
+import { type AuthzRefusal, kernelAsks, notePods } from '../compile/authz/image.ts';
 import { type AuthzPlan, planningAuthz } from '../compile/authz/plan.ts';
 import { releasingAuthz } from '../compile/authz/release.ts';
 import {
@@ -42,7 +42,7 @@ export interface WriterOptions {
   readonly hurry: () => boolean;
   /** Room was freed while something is refused. */
   readonly onRoom: () => void;
-  /** Verdicts are others, and nobody waits for them: takeJudged says which. */
+  /** Verdicts are others, and nobody waits for them. */
   readonly onJudged: () => void;
   /** What becomes of connections to what is not known (default: nothing is asked for). */
   readonly onMiss?: OnMiss | undefined;
@@ -54,6 +54,8 @@ export interface WriterOptions {
 export interface Survey {
   readonly fresh: Image;
   readonly plan: Plan;
+  /** Of verdicts; undefined: it has to wait until `plan` is carried out, as both may take the same ids. */
+  readonly verdicts: AuthzPlan | undefined;
 }
 
 /** One method at a time, or the image and the kernel part. What fails leaves the image void: the next call reads the kernel. */
@@ -61,7 +63,7 @@ export interface KernelWriter {
   /** Brings `delta` into the kernel; everything that is wanted if the kernel has to be read first. Entries written or deleted. */
   bring(delta: WantedDelta, wanted: Wanted, authz: AuthzWork): Promise<number>;
   /** undefined: given up because `stop` said so. */
-  survey(wanted: Wanted, stop: () => boolean): Promise<Survey | undefined>;
+  survey(wanted: Wanted, index: AuthzIndex, stop: () => boolean): Promise<Survey | undefined>;
   /** What would make the verdicts of a survey what is wanted; not to be carried out. */
   planAuthz(survey: Survey, index: AuthzIndex): Promise<AuthzPlan>;
   /** Carries out a survey's plan and takes what it read as the image; then the same for verdicts, by the plan that it resolves to. */
@@ -83,8 +85,10 @@ export interface KernelWriter {
   readonly waiting: boolean;
   readonly refused: readonly Refusal[];
   readonly refusedVerdicts: readonly AuthzRefusal[];
-  /** Verdicts that are others since the last call. */
-  takeJudged(): Judged;
+  /** What the kernel judges by asks who sources are. */
+  readonly asks: boolean;
+  /** Whether verdicts may be others than at the last call. */
+  takeJudged(): boolean;
   readonly idleIds: number;
   readonly udpHooks: boolean | undefined;
 }
@@ -95,12 +99,6 @@ export interface AuthzWork {
   readonly delta: AuthzDelta;
   /** The map pod_address, when others may have written it. */
   readonly pods: readonly (readonly [Address, ValueOfMap<'pod_address'>])[] | undefined;
-}
-
-/** Destinations whose verdicts are written anew; all: sources, too. */
-export interface Judged {
-  readonly destinations: ReadonlySet<Address>;
-  readonly all: boolean;
 }
 
 /** A plan that was carried out, and what it freed. */
@@ -126,8 +124,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   /** The image is not what the kernel holds: it must be read before anything is planned. */
   let stale = true;
   let refused: readonly Refusal[] = [];
-  let destinations = new Set<Address>();
-  let sources = false;
+  let judged = false;
   /** Some pod is judged. */
   let judging = false;
   let udpHooks: boolean | undefined;
@@ -174,7 +171,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
       stale = false;
       // Addresses that nobody owns any more.
       if (authz.sources.length > 0) {
-        sources = true;
+        judged = true;
         onJudged();
       }
     }
@@ -239,8 +236,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   const carryOutAuthz = async (on: Image, plan: AuthzPlan): Promise<void> => {
     if (needsHooks(on)) setHooks(true);
     // Some may be written when it fails.
-    for (const address of plan.destinations) destinations.add(address);
-    sources ||= plan.sources;
+    judged ||= plan.sources || plan.destinations.length > 0;
     await carry(plan.ops);
     const authz = await inTurns(plan.commit());
     stale = false;
@@ -294,18 +290,23 @@ export function openWriter(options: WriterOptions): KernelWriter {
       }
       return operations + (await bringAuthz(have, everything, authz));
     },
-    async survey(wanted, stop) {
+    async survey(wanted, index, stop) {
       const fresh = await read(stop);
       if (fresh === givenUp) return undefined;
       const plan = await inSlices(planningAll(fresh, wanted), stop);
-      return plan === givenUp ? undefined : { fresh, plan };
+      if (plan === givenUp) return undefined;
+      if (plan.ops.length > 0) return { fresh, plan, verdicts: undefined };
+      const verdicts = await inSlices(planningAuthz(fresh, index, everythingAuthz), stop);
+      return verdicts === givenUp ? undefined : { fresh, plan, verdicts };
     },
-    planAuthz: ({ fresh }, index) => inTurns(planningAuthz(fresh, index, everythingAuthz)),
-    async adopt({ fresh, plan }, index) {
+    // Nothing is carried out: whatever ids it takes.
+    planAuthz: async ({ fresh, verdicts }, index) =>
+      verdicts ?? (await inTurns(planningAuthz(fresh, index, everythingAuthz))),
+    async adopt({ fresh, plan, verdicts: planned }, index) {
       judging = index.resolved.length > 0;
       await carryOut(fresh, plan);
       idleSeen = 0;
-      const verdicts = await inTurns(planningAuthz(fresh, index, everythingAuthz));
+      const verdicts = planned ?? (await inTurns(planningAuthz(fresh, index, everythingAuthz)));
       await carryOutAuthz(fresh, verdicts);
       return verdicts;
     },
@@ -333,11 +334,13 @@ export function openWriter(options: WriterOptions): KernelWriter {
     get refusedVerdicts() {
       return refusedVerdicts();
     },
+    get asks() {
+      return image !== undefined && kernelAsks(image.authz);
+    },
     takeJudged() {
-      const judged = { destinations, all: sources };
-      destinations = new Set();
-      sources = false;
-      return judged;
+      const was = judged;
+      judged = false;
+      return was;
     },
     get idleIds() {
       return image ? idleIn(image) : 0;

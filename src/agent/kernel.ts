@@ -12,7 +12,7 @@ import { type AgentPlane, openGuard } from './guard.ts';
 import { type Heal, openHeal } from './heal.ts';
 import type { Interfaces } from './host-addresses.ts';
 import { faultFacts, type Log } from './log.ts';
-import { memberDifferences, pruneMembers, syncMembers, type WorkloadIds } from './members.ts';
+import { memberDifferences, openMemberSync, pruneMembers, syncMembers, type WorkloadIds } from './members.ts';
 import { openReconciler } from './reconciler.ts';
 import type { Outcome, Reconciler } from './reconciler-api.ts';
 import type { ViewFinder } from './view.ts';
@@ -91,7 +91,7 @@ export async function openKernel(
       else log.info({}, 'kernel is as wanted again');
     },
     onBatch: (outcome) => {
-      if (!outcome.error) syncMembers(guard.plane, ids);
+      if (!outcome.error) followMembers(guard.plane);
       authz.settled(outcome);
       onOutcome(outcome);
     },
@@ -101,6 +101,7 @@ export async function openKernel(
     idOf: (uid) => reconciler.idOf('workload', uid),
     all: () => new Map([...reconciler.names('workload')].map(([name, id]) => [id, name])),
   };
+  const followMembers = openMemberSync(ids);
   const authz = openAuthz({
     ...{ settings: parts.authz, interfaces: parts.interfaces, reconciler, ids, log, now },
     plane: () => guard.plane,
@@ -120,10 +121,10 @@ export async function openKernel(
       void heal.recount();
     },
   });
-  const inside = async <T>(work: (plane: DataPlane) => T): Promise<T> => {
+  const inside = async <T>(work: (plane: DataPlane) => T | Promise<T>): Promise<T> => {
     const { plane: current, leave } = await guard.enter();
     try {
-      return work(current);
+      return await work(current);
     } finally {
       leave();
     }
@@ -132,7 +133,7 @@ export async function openKernel(
     interval: parts.healInterval,
     now,
     log,
-    plane: () => guard.plane,
+    inside,
     workloadLimit: () => {
       let highest = 0;
       for (const [, id] of reconciler.names('workload')) highest = Math.max(highest, id);
@@ -142,6 +143,7 @@ export async function openKernel(
     prune: () =>
       inside(() => {
         const removed = pruneMembers(guard.plane, ids, parts.cgroupExists);
+        syncMembers(guard.plane, ids);
         authz.keep();
         return removed;
       }),

@@ -34,6 +34,42 @@ export function syncMembers(plane: DataPlane, ids: WorkloadIds): number {
   return held.size === 0 ? 0 : writeEnrolments(plane, held, memberIds(ids));
 }
 
+/** Milliseconds between two searches for names that no workload of this node has: among all workloads of the mesh. */
+const searchMs = 5_000;
+
+/**
+ * syncMembers after every batch: it looks at ids only, unless enrolments or the id of an enrolled name are others than the last time. What
+ * somebody else wrote into the map it does not see.
+ */
+export function openMemberSync(ids: WorkloadIds, now: () => number = () => performance.now()) {
+  let seen: { readonly plane: DataPlane; readonly epoch: bigint; readonly names: readonly string[] } | undefined;
+  let known: readonly (number | undefined)[] = [];
+  let searched = 0;
+
+  const epochOf = (plane: DataPlane): bigint => plane.map('level').get(0)?.epoch ?? 0n;
+  const localIds = (names: readonly string[]): (number | undefined)[] => {
+    const uids = new Map<string, string>();
+    for (const [uid, { namespace, name }] of ids.local) uids.set(`${namespace}/${name}`, uid);
+    return names.map((name) => {
+      const uid = uids.get(name);
+      return uid === undefined ? undefined : ids.idOf(uid);
+    });
+  };
+  return (plane: DataPlane): void => {
+    const same = seen?.plane === plane && seen.epoch === epochOf(plane);
+    if (same && seen) {
+      const current = localIds(seen.names);
+      const search = current.includes(undefined) && now() - searched >= searchMs;
+      if (!search && current.every((id, i) => id === known[i])) return;
+    }
+    searched = now();
+    syncMembers(plane, ids);
+    const names = [...readEnrolments(plane).values()].map(({ workload }) => workload).filter((name) => name !== '');
+    known = localIds(names);
+    seen = { plane, epoch: epochOf(plane), names };
+  };
+}
+
 /** Takes out enrolments whose cgroup `exists` no more; how many. To be called under the lock. */
 export function pruneMembers(plane: DataPlane, ids: WorkloadIds, exists: (cgroupId: bigint) => boolean): number {
   const held = readEnrolments(plane);

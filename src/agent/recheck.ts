@@ -5,9 +5,9 @@ import { serial } from './serial.ts';
 import { breath, sliceIsOver } from './slices.ts';
 
 export interface RecheckOptions<T> {
-  /** Inodes of all network namespaces in which connections are judged. */
-  readonly enforced: () => Iterable<bigint>;
-  /** Judges the connections of one again; those that it destroyed. */
+  /** Inodes of the network namespaces with a connection that is denied now, as far as that is known: one look at the mesh's connections. */
+  readonly denied: () => Iterable<bigint>;
+  /** Judges all connections of one again; those that it destroyed. It costs a walk over all connections of the host. */
   readonly recheck: (netns: bigint) => readonly T[];
   readonly destroyed: (connections: readonly T[]) => void;
   readonly log: Log;
@@ -33,8 +33,10 @@ export interface RecheckStatus {
 }
 
 export interface Recheck {
-  /** Verdicts on connections to these namespaces (default: all) may be others now. */
-  changed(netns?: Iterable<bigint>): void;
+  /** Verdicts may be others now. */
+  changed(): void;
+  /** Connections are judged in these namespaces from now on: what was open before is not known of yet. */
+  fresh(netns: Iterable<bigint>): void;
   status(): RecheckStatus;
   /** Waits for a round that is under way; there is none after it. */
   close(): Promise<void>;
@@ -42,41 +44,40 @@ export interface Recheck {
 
 /** A round begins at most `gatherMs + restMs` after a change: well within the second that is promised. */
 const usual: RecheckDelays = { gatherMs: 50, restMs: 400, againMs: 2_000 };
-
-/** Rounds take a fifth of a core at most, however much changes: each looks at all connections of the host. */
+/** Rounds take a fifth of a core at most, however much changes. */
 const restFactor = 4;
-
-type Scope = Set<bigint> | 'all';
-
-const join = (scope: Scope | undefined, more: Iterable<bigint> | undefined): Scope =>
-  scope === 'all' || more === undefined ? 'all' : new Set([...(scope ?? []), ...more]);
 
 export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
   const { log, now } = options;
   const delays = { ...usual, ...options.delays };
   const status = { rounds: 0, destroyed: 0, lastAt: 0, lastMilliseconds: 0 };
   const work = serial();
-  /** What changed since the last round began, and what that one looked at. */
-  let due: Scope | undefined;
-  let again: Scope | undefined;
+  let due = false;
+  /** Not walked since they are judged; those of the last rounds, which handshakes may have slipped past. */
+  let unknown = new Set<bigint>();
+  let walked = new Set<bigint>();
   let soon: NodeJS.Timeout | undefined;
   let later: NodeJS.Timeout | undefined;
   let restUntil = 0;
   let closed = false;
 
-  const round = async (scope: Scope): Promise<void> => {
+  const attempt = <R>(what: object, none: R, look: () => R): R => {
+    try {
+      return look();
+    } catch (fault) {
+      log.warn({ ...what, ...faultFacts(fault) }, 'open connections could not be judged again');
+      return none;
+    }
+  };
+  const round = async (netns: ReadonlySet<bigint>): Promise<void> => {
     const begun = performance.now();
-    const all = new Set(options.enforced());
+    const all = new Set(netns);
+    for (const inode of attempt<Iterable<bigint>>({}, [], options.denied)) all.add(inode);
     const gone: T[] = [];
-    for (const netns of scope === 'all' ? all : scope) {
+    for (const inode of all) {
       if (sliceIsOver()) await breath();
       if (closed) break;
-      if (!all.has(netns)) continue;
-      try {
-        gone.push(...options.recheck(netns));
-      } catch (fault) {
-        log.warn({ netns: String(netns), ...faultFacts(fault) }, 'open connections could not be judged again');
-      }
+      gone.push(...attempt({ netns: String(inode) }, [], () => options.recheck(inode)));
     }
     status.rounds++;
     status.destroyed += gone.length;
@@ -84,33 +85,38 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
     status.lastMilliseconds = performance.now() - begun;
     if (gone.length > 0) options.destroyed(gone);
   };
+
+  const begin = async (): Promise<void> => {
+    const netns = unknown;
+    unknown = new Set();
+    due = false;
+    for (const inode of netns) walked.add(inode);
+    clearTimeout(later);
+    await round(netns);
+    restUntil = performance.now() + Math.max(delays.restMs, status.lastMilliseconds * restFactor);
+    soon = undefined;
+    arm();
+    if (closed || soon) return;
+    later = setTimeout(() => {
+      const once = walked;
+      walked = new Set();
+      void work.run(() => round(once));
+    }, delays.againMs).unref();
+  };
   const arm = (): void => {
-    if (closed || soon || due === undefined) return;
-    const wait = Math.max(delays.gatherMs, restUntil - performance.now());
-    soon = setTimeout(() => {
-      const scope = due ?? 'all';
-      due = undefined;
-      again = join(again, scope === 'all' ? undefined : scope);
-      clearTimeout(later);
-      void work.run(async () => {
-        await round(scope);
-        restUntil = performance.now() + Math.max(delays.restMs, status.lastMilliseconds * restFactor);
-        soon = undefined;
-        arm();
-        if (closed || soon) return;
-        later = setTimeout(() => {
-          const once = again;
-          again = undefined;
-          if (once) void work.run(() => round(once));
-        }, delays.againMs).unref();
-      });
-    }, wait).unref();
+    if (closed || soon || !due) return;
+    soon = setTimeout(() => void work.run(begin), Math.max(delays.gatherMs, restUntil - performance.now())).unref();
+  };
+  const changed = (): void => {
+    due = true;
+    arm();
   };
 
   return {
-    changed(netns) {
-      due = join(due, netns);
-      arm();
+    changed,
+    fresh(netns) {
+      for (const inode of netns) unknown.add(inode);
+      if (unknown.size > 0) changed();
     },
     status: () => ({ ...status }),
     async close() {

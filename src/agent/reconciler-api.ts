@@ -15,7 +15,6 @@ import type { Change, Model, NodeView } from '../mesh/model.ts';
 import type { Address } from '../net/address.ts';
 import type { Difference } from './drift.ts';
 import type { Fills } from './fill-watch.ts';
-import type { Judged } from './kernel-writer.ts';
 
 export interface ReconcilerOptions {
   readonly plane: DataPlane;
@@ -64,8 +63,8 @@ export interface Outcome {
   readonly refused: readonly Refusal[];
   /** The kernel could not be written: what is wanted is tried again with the next batch or repair. */
   readonly error: KmeshError | undefined;
-  /** Verdicts may be others now: on connections to these addresses, and on all. */
-  readonly judged: Judged;
+  /** Verdicts on connections may be others now. */
+  readonly judged: boolean;
 }
 
 export interface ReconcilerStatus {

@@ -10,11 +10,11 @@ import { KmeshError } from '../errors.ts';
 import { applying, emptyModel, modelOf } from '../mesh/apply.ts';
 import type { Change, Model } from '../mesh/model.ts';
 import { type Difference, differencesOf, verdictDifferencesOf } from './drift.ts';
-import { type AuthzWork, type Judged, openWriter, type Survey } from './kernel-writer.ts';
+import { type AuthzWork, openWriter, type Survey } from './kernel-writer.ts';
 import type { EnforcementNow, Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
-import { breath, inTurns, sliceIsOver } from './slices.ts';
+import { breath, inTurns, shortenSlices, sliceIsOver } from './slices.ts';
 import { openWaiting, type Part, type Ticket } from './waiting.ts';
 
 /** Somebody who waits for an outcome. */
@@ -31,7 +31,6 @@ interface Taken {
 }
 
 const untouched = { workloads: new Set<string>(), policies: new Set<string>() };
-const nobody: Judged = { destinations: new Set(), all: false };
 
 /** So many batches of short lists go before the next part of a long one. */
 const mostInARow = 4;
@@ -138,7 +137,10 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       const touched = all || anew ? 'everything' : applied?.touched;
       const begun = started || all !== undefined;
       const compiled = begun && touched ? await inTurns(compiling(index, next, at, touched)) : undefined;
-      const judging = { model: next, view: at, enforcement: now.enforcement, options: authzOptions };
+      const judging = {
+        ...{ model: next, view: at, enforcement: now.enforcement, options: authzOptions },
+        kernelAsks: writer.asks,
+      };
       const verdicts = begun
         ? await inTurns(compilingAuthz(authz, judging, touched ?? untouched))
         : { index: authz, delta: nothingAuthz };
@@ -209,6 +211,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
           return writer.bring(nothing, wantedOf(index), taken.authz);
         });
         batches++;
+        shortenSlices();
         if (shortInARow === 0 && part.work > 0) pace.took(part.work, performance.now() - begun);
         recover();
       }
@@ -231,7 +234,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       } catch (cause) {
         // Not even entered: what waits stays so.
         fail(cause);
-        settle(undefined, { operations: 0, refused: writer.refused, error, judged: nobody });
+        settle(undefined, { operations: 0, refused: writer.refused, error, judged: false });
       }
     });
   };
@@ -255,7 +258,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
           if (!started) return { value: none };
           // What was enrolled meanwhile would look like a stray.
           if (options.authz && options.authz.read(writer.plane) !== enforcing) await batch();
-          const survey = await writer.survey(wantedOf(index), stop);
+          const survey = await writer.survey(wantedOf(index), authz, stop);
           return survey && { value: await then(survey) };
         }),
       );

@@ -3,7 +3,14 @@
 import type { Steps } from '../mesh/steps.ts';
 
 /** Milliseconds of work in one turn of the event loop: everything else waits that long at most. */
-const sliceMs = 4;
+const longMs = 4;
+const shortMs = 1;
+let sliceMs = longMs;
+
+/** From now on others have their turn more often: what comes meanwhile may be urgent. */
+export function shortenSlices(): void {
+  sliceMs = shortMs;
+}
 
 /** When work began in this turn of the event loop, whoever's it was. */
 let begun: number | undefined;

@@ -34,6 +34,7 @@ export const mapNames = [
   'denials',
   'pod_address',
   'sent',
+  'listening',
   'enrolment',
   'name',
 ] as const;

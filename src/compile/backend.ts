@@ -106,9 +106,10 @@ export function backendsOf(reader: ModelReader, view: NodeView, key: string): re
       emptyDirect: service.onEmpty === 'direct',
       endpoints,
     });
+  const byProtocol = mapsByProtocol(key, workloads);
   for (const [number, { tcp, udp }] of portsOf(service)) {
     const forTcp = tcp && eligibleFor(service, workloads, view, tcp, 'tcp');
-    const oneEntry = tcp === udp && !mapsByProtocol(key, workloads);
+    const oneEntry = tcp === udp && !byProtocol;
     const forUdp = oneEntry ? forTcp : udp && eligibleFor(service, workloads, view, udp, 'udp');
     const shared = forTcp && forUdp && sameEligible(forTcp, forUdp);
     for (const family of families) {

@@ -5,16 +5,33 @@ import type { KeyOf } from '../abi/maps.ts';
 import { backendVariant, protocolNumber } from '../abi/structs.ts';
 import { type BackendImage, type FrontendImage, throughVariants } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
-import { headerOf, layOut, maglevSlots } from './range-layout.ts';
+import { headerOf, type IdsOf, layOut, maglevSlots } from './range-layout.ts';
 import { prefixBits } from './read-frontends.ts';
-import type { WantedBackend, WantedClient, WantedFrontend } from './wanted.ts';
+import type { WantedBackend, WantedClient, WantedEndpoint, WantedFrontend } from './wanted.ts';
+
+/** Claims the ids of workloads for one unit. The ports of a service have the same ones, as a rule: those are looked up once. */
+export function claimingWorkloads(draft: PlanDraft): IdsOf {
+  let last: readonly WantedEndpoint[] = [];
+  let ids: readonly number[] = [];
+  return (list) => {
+    const same = list.length === last.length && list.every((e, i) => e.workload === last[i]?.workload);
+    if (!same) ids = list.map((e) => draft.claim('workload', e.workload));
+    last = list;
+    return ids;
+  };
+}
 
 /** A new range for `wanted` and the flip to it; what backend[id] named before stays as it is. */
-export function planBackend(draft: PlanDraft, wanted: WantedBackend, have: BackendImage | undefined): void {
+export function planBackend(
+  draft: PlanDraft,
+  wanted: WantedBackend,
+  have: BackendImage | undefined,
+  idsOf: IdsOf,
+): void {
   const about = `backend ${wanted.name}`;
   const serviceId = draft.claim('service', wanted.service);
   const id = draft.claim('backend', wanted.name);
-  const layout = layOut(wanted, (workload) => draft.claim('workload', workload));
+  const layout = layOut(wanted, idsOf);
   const { indexes, workloadIds } = layout;
   const places = maglevSlots(indexes.length);
   const maglevFirst = places === 0 ? 0 : draft.allocate('maglev', places);

@@ -6,7 +6,14 @@ import { commitPlan, type Outcome } from './commit.ts';
 import { backendsBehind, type Image, type Leftovers, type OnMiss } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type Change, draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
-import { planBackend, planBackendOut, planClient, planFrontend, sameClient } from './plan-entries.ts';
+import {
+  claimingWorkloads,
+  planBackend,
+  planBackendOut,
+  planClient,
+  planFrontend,
+  sameClient,
+} from './plan-entries.ts';
 import { type Operations, operationsOf } from './plan-steps.ts';
 import { type Unit, unitsOf } from './plan-units.ts';
 import { endpointsLeft } from './read-names.ts';
@@ -116,8 +123,9 @@ function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | u
   const wrong = contradiction(draft.image, delta, unit);
   if (wrong) return refusal(undefined, wrong);
   draft.begin();
+  const idsOf = claimingWorkloads(draft);
   for (const { name, have, wanted } of unit.backends) {
-    if (wanted) planBackend(draft, wanted, have);
+    if (wanted) planBackend(draft, wanted, have, idsOf);
     else if (have) planBackendOut(draft, name, have);
   }
   for (const { key, have, next } of unit.frontends) planFrontend(draft, key, have, next);

@@ -49,14 +49,18 @@ function sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): readon
 const always = 0xffffffff;
 const noIndexes: ArrayLike<number> = [];
 
-/**
- * The slots of `wanted`, with workload ids by `idOf`. Tables are computed in the order of names, so that the same set behaves the same
- * whatever the ids are.
- */
-export function layOut(wanted: WantedBackend, idOf: (workload: string) => number): RangeLayout {
-  const list = sorted(wanted.endpoints, byName);
-  const ids = list.map((e) => idOf(e.workload));
-  const order = sorted(
+/** Ids of the workloads of a list, in its order. */
+export type IdsOf = (endpoints: readonly WantedEndpoint[]) => readonly number[];
+
+function isAscending(numbers: readonly number[]): boolean {
+  for (let i = 1; i < numbers.length; i++) if ((numbers[i - 1] as number) >= (numbers[i] as number)) return false;
+  return true;
+}
+
+/** Indexes of `list` in the order of its slots; undefined: that of the list. */
+function slotOrder(list: readonly WantedEndpoint[], ids: readonly number[]): readonly number[] | undefined {
+  if (isAscending(ids)) return undefined;
+  return sorted(
     list.map((_, i) => i),
     (a, b) => {
       const x = list[a] as WantedEndpoint;
@@ -64,20 +68,37 @@ export function layOut(wanted: WantedBackend, idOf: (workload: string) => number
       return (ids[a] as number) - (ids[b] as number) || compareAddresses(x.address, y.address) || x.port - y.port;
     },
   );
-  const slotOf = new Uint32Array(list.length);
-  for (let slot = 0; slot < order.length; slot++) slotOf[order[slot] as number] = slot;
+}
+
+/** Slot of each index of a list whose order of slots this is. */
+function slotsBy(order: readonly number[] | undefined): (index: number) => number {
+  if (order === undefined) return (index) => index;
+  const slots = new Uint32Array(order.length);
+  for (let slot = 0; slot < order.length; slot++) slots[order[slot] as number] = slot;
+  return (index) => slots[index] as number;
+}
+
+/**
+ * The slots of `wanted`, with workload ids by `idsOf`. Tables are computed in the order of names, so that the same set behaves the same
+ * whatever the ids are.
+ */
+export function layOut(wanted: WantedBackend, idsOf: IdsOf): RangeLayout {
+  const list = sorted(wanted.endpoints, byName);
+  const ids = idsOf(list);
+  const order = slotOrder(list, ids);
+  const slotOf = slotsBy(order);
 
   const equalWeights = list.every((e) => e.weight === list[0]?.weight);
   const table = wanted.policy === 'random' && !equalWeights ? aliasTable(list.map((e) => e.weight)) : undefined;
   let indexes = noIndexes;
-  if (wanted.policy === 'source-hash') indexes = maglevTable(list).map((i) => slotOf[i] as number);
+  if (wanted.policy === 'source-hash') indexes = maglevTable(list).map(slotOf);
   if (wanted.policy === 'round-robin' && !equalWeights) {
-    indexes = Uint32Array.from(weightedCycle(list.map((e) => e.weight)), (i) => slotOf[i] as number);
+    indexes = Uint32Array.from(weightedCycle(list.map((e) => e.weight)), slotOf);
   }
 
-  const workloadIds = order.map((i) => ids[i] as number);
+  const workloadIds = order === undefined ? ids : order.map((i) => ids[i] as number);
   const slot: SlotAt = (index) => {
-    const i = order[index] as number;
+    const i = order === undefined ? index : (order[index] as number);
     const e = list[i] as WantedEndpoint;
     let threshold = always;
     let alias = index;
@@ -85,7 +106,7 @@ export function layOut(wanted: WantedBackend, idOf: (workload: string) => number
       threshold = Math.min(e.weight, always);
     } else if (table) {
       threshold = table.threshold[i] as number;
-      alias = slotOf[table.alias[i] as number] as number;
+      alias = slotOf(table.alias[i] as number);
     }
     return { addr: e.address, port: e.port, flags: 0, workload_id: ids[i] as number, threshold, alias };
   };
@@ -167,7 +188,7 @@ export function sameAsRead(
   const { header } = read;
   if (serviceId === undefined || header.count !== wanted.endpoints.length) return false;
   if (wanted.endpoints.some((e) => idOf(e.workload) === undefined)) return false;
-  const layout = layOut(wanted, (workload) => idOf(workload) as number);
+  const layout = layOut(wanted, (list) => list.map((e) => idOf(e.workload) as number));
   if (layout.indexes.length !== read.indexes.length) return false;
   const expected = headerOf(wanted, {
     id: image.id,

@@ -72,6 +72,11 @@ export interface DataPlane {
    * the cgroup is, takes off all else. Cheap when there is nothing to do. The caller holds the lock.
    */
   keepEnforced(wanted: ReadonlyMap<bigint, bigint>): Kept;
+  /**
+   * Namespaces with open inbound connections that are denied now: one walk over sockets in the mesh, where recheck() walks all sockets of the
+   * machine for each. Connections older than the enrolment are among them once recheck() has been there.
+   */
+  denied(): ReadonlySet<bigint>;
   /** Judges the open inbound connections in these namespaces again, and destroys what is denied now: that. Those not enforced are left out. */
   recheck(netns: Iterable<bigint>): Denial[];
   /** Denied connections since the last call. One process may ask. */

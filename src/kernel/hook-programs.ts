@@ -2,10 +2,11 @@
 // Who else is attached to the hooks that this project uses, and in which order they run.
 import { closeSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
-import { hooks } from './hooks.ts';
+import { type Hook, hooks, lookupHook } from './hooks.ts';
 import { mapInfo, programInfo } from './info.ts';
 import { failure, libbpf } from './libbpf.ts';
 import { openCgroup } from './link.ts';
+import { netnsInode } from './netns.ts';
 
 export interface HookProgram {
   /** "connect4" */
@@ -55,22 +56,30 @@ function withId<T>(open: 'bpf_prog_get_fd_by_id' | 'bpf_map_get_fd_by_id', id: n
   }
 }
 
+/** Programs on the hooks of cgroups. */
 function query(path: string, flags: number): HookProgram[] {
-  const bpf = libbpf();
   const cgroup = openCgroup(path);
   try {
-    return hooks.flatMap(({ name: hook, attachType }) => {
-      const ids = new Uint32Array(maxPrograms);
-      const count = Uint32Array.of(maxPrograms);
-      const answer = bpf.bpf_prog_query(cgroup, attachType, flags, new Uint32Array(1), ids, count);
-      if (answer < 0) {
-        throw new KmeshError('KM_CGROUP', `programs on ${hook} of "${path}" cannot be listed: ${failure(answer)}`);
-      }
-      return [...ids.subarray(0, count[0])].map((id, i) => ({ hook, order: i + 1, id, name: programName(id) }));
-    });
+    return hooks.flatMap((hook) => queryHook(cgroup, hook, flags, `"${path}"`));
   } finally {
     closeSync(cgroup);
   }
+}
+
+/** Programs on one hook of what is behind `target`, in running order. */
+function queryHook(target: number, { name: hook, attachType }: Hook, flags: number, where: string): HookProgram[] {
+  const ids = new Uint32Array(maxPrograms);
+  const count = Uint32Array.of(maxPrograms);
+  const answer = libbpf().bpf_prog_query(target, attachType, flags, new Uint32Array(1), ids, count);
+  if (answer < 0) {
+    throw new KmeshError('KM_CGROUP', `programs on ${hook} of ${where} cannot be listed: ${failure(answer)}`);
+  }
+  return [...ids.subarray(0, count[0])].map((id, i) => ({ hook, order: i + 1, id, name: programName(id) }));
+}
+
+/** sk_lookup programs of the network namespace behind `fd`: one that picks a socket lets in what another denies. */
+export function lookupPrograms(fd: number): HookProgram[] {
+  return queryHook(fd, lookupHook, 0, `network namespace ${netnsInode(fd)}`);
 }
 
 const programName = (id: number): string => withId('bpf_prog_get_fd_by_id', id, (fd) => programInfo(fd).name) ?? '';

@@ -10,7 +10,7 @@ export interface Hook {
 }
 
 /** enum bpf_prog_type */
-export const programType = { cgroupSock: 9, sockOps: 13, cgroupSockAddr: 18 } as const;
+export const programType = { cgroupSock: 9, sockOps: 13, cgroupSockAddr: 18, skLookup: 30 } as const;
 
 const address = (name: string, attachType: number): Hook => ({
   name,
@@ -18,7 +18,7 @@ const address = (name: string, attachType: number): Hook => ({
   attachType,
 });
 
-/** Every hook. */
+/** Every hook of a cgroup. */
 export const hooks: readonly Hook[] = [
   { name: 'sock_create', programType: programType.cgroupSock, attachType: 2 },
   { name: 'sock_ops', programType: programType.sockOps, attachType: 3 },
@@ -32,14 +32,17 @@ export const hooks: readonly Hook[] = [
   address('getpeername6', 30),
 ];
 
+/** On network namespaces of single pods. */
+export const lookupHook = { name: 'authz', programType: programType.skLookup, attachType: 36 } as const satisfies Hook;
+
 /** Programs on the host's side of the links of single pods, which are those of struct __sk_buff. */
 export const deviceHooks = [
-  { name: 'spoof', attachType: 46 }, // BPF_TCX_INGRESS
-  { name: 'no_group', attachType: 47 }, // BPF_TCX_EGRESS
+  { name: 'spoof', hook: 'tcx/ingress', attachType: 46 },
+  { name: 'no_group', hook: 'tcx/egress', attachType: 47 },
 ] as const;
 
 /** Programs that are attached to the network of single pods, each under a folder of its links. */
-export const podPrograms = ['authz', ...deviceHooks.map(({ name }) => name)] as const;
+export const podPrograms = [lookupHook.name, ...deviceHooks.map(({ name }) => name)] as const;
 
 /** True for programs that load does not attach for the whole node. */
 export function isPodProgram(program: string): boolean {

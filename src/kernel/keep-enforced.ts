@@ -6,12 +6,16 @@ import type { Kept } from './dataplane.ts';
 import { type Enforcement, enforce, listEnforced, release } from './enforcement.ts';
 import { type NetnsSet, netnsOfCgroups } from './netns.ts';
 
-/** Takes off all that is not wanted, and all of namespaces that are gone, whose inodes others may have by now: of how many. */
-export function collect(at: Enforcement, wanted: ReadonlySet<bigint>): number {
+/**
+ * Takes off all that is not wanted, and all of namespaces that are gone, whose inodes others may have by now: of how many. `held` is what
+ * is attached, and afterwards what still is.
+ */
+export function collect(at: Enforcement, wanted: ReadonlySet<bigint>, held = listEnforced(at.folders)): number {
   let removed = 0;
-  for (const [netns, { judged }] of listEnforced(at.folders)) {
+  for (const [netns, { judged }] of held) {
     if (judged && wanted.has(netns)) continue;
     release(at, netns);
+    held.delete(netns);
     removed++;
   }
   return removed;
@@ -31,8 +35,8 @@ function theOne({ byInode }: NetnsSet, cgroupId: bigint, netns: bigint): bigint 
  * process that is in it: inodes are used again.
  */
 export function keepEnforced(at: Enforcement, wanted: ReadonlyMap<bigint, bigint>): Kept {
-  const removed = collect(at, new Set(wanted.values()));
   const held = listEnforced(at.folders);
+  const removed = collect(at, new Set(wanted.values()), held);
   const moved = new Map<bigint, bigint>();
   const attached = new Set<bigint>();
   const faults: KmeshError[] = [];

@@ -2,13 +2,12 @@
 // Links: programs on a cgroup, a network namespace or a device, and iterators that are linked for one walk.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { KmeshError } from '../errors.ts';
+import { lookupHook } from './hooks.ts';
 import { linkInfo } from './info.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 
 /** BPF_TRACE_ITER of enum bpf_attach_type */
 const attachIterator = 28;
-/** BPF_SK_LOOKUP */
-export const attachLookup = 36;
 /** BPF_F_BEFORE without a program or link that is meant: in front of all. */
 const first = 8;
 /** Room for one read(2) of an iterator. */
@@ -39,7 +38,7 @@ export function attachCgroup(name: string, programFd: number, cgroupFd: number, 
 
 /** Attaches an sk_lookup program to the network namespace behind `netnsFd`. The link does not keep that alive. */
 export function attachNetns(name: string, programFd: number, netnsFd: number): number {
-  const fd = libbpf().bpf_link_create(programFd, netnsFd, attachLookup, null);
+  const fd = libbpf().bpf_link_create(programFd, netnsFd, lookupHook.attachType, null);
   if (fd >= 0) return fd;
   throw new KmeshError('KM_ATTACH', `program "${name}" could not be attached to a network namespace: ${failure(fd)}`);
 }

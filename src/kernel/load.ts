@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { MapName } from '../abi/maps.ts';
 import { abiVersion, settingValue } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
-import { isPodProgram, podPrograms } from './hooks.ts';
+import { deviceHooks, isPodProgram, lookupHook } from './hooks.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 import { openCgroup } from './link.ts';
 import {
@@ -134,7 +134,9 @@ export function unload(bpffs: string): void {
   const folders = pinFolders(bpffs);
   recoverLoad(bpffs);
   // Before what knows of them: cut short in between, pods would stay closed with nobody to open them.
-  for (const program of podPrograms) removeLinks(folders[program]);
+  removeLinks(folders[lookupHook.name]);
+  // Those of devices go when the kernel gets to it: at once would take it a while for each.
+  for (const { name } of deviceHooks) removeFolder(folders[name]);
   removeLinks(folders.links);
   removeLinks(folders.linksNext);
   for (const folder of ['progs', 'progsNext', 'progsOld', 'maps', 'mapsNext', 'mapsOld'] as const)

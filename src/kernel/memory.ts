@@ -19,6 +19,8 @@ export interface MemoryDataPlane extends DataPlane {
   miss(record: MissRecord): void;
   /** What a program would do that denies a connection. */
   deny(record: Denial): void;
+  /** What denied() answers from now on. */
+  setDenied(netns: Iterable<bigint>): void;
   /** What recheck() destroys in an enforced namespace from now on. */
   setRecheck(denied: (netns: bigint) => readonly Denial[]): void;
   readonly udpHooks: boolean;
@@ -41,6 +43,7 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
   let graces = 0;
   let sweeps = 0;
   const denied: Denial[] = [];
+  let deniedIn: ReadonlySet<bigint> = new Set();
   let rechecked: (netns: bigint) => readonly Denial[] = () => [];
   let judged: ReadonlySet<bigint> = new Set();
 
@@ -100,6 +103,7 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
       judged = now;
       return { attached, removed, moved: new Map(), faults: [] };
     },
+    denied: () => deniedIn,
     recheck: (netns) => [...netns].filter((inode) => judged.has(inode)).flatMap(rechecked),
     denials: () => denied.splice(0),
     close() {
@@ -108,6 +112,9 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
     },
     deny(record) {
       denied.push(record);
+    },
+    setDenied(netns) {
+      deniedIn = new Set(netns);
     },
     setRecheck(found) {
       rechecked = found;

@@ -6,6 +6,7 @@ import { backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import { findType, parseBtf } from './btf.ts';
 import { type BtfValue, decodeBtf } from './btf-value.ts';
+import { possibleCpus } from './cpus.ts';
 import { btfBytes, type MapInfo, mapInfo } from './info.ts';
 import { walkRaw } from './map.ts';
 import { added } from './percpu-map.ts';
@@ -47,7 +48,7 @@ export function pinnedMapNames(bpffs: string): readonly string[] {
 }
 
 /** Opens a pinned map for reading. KM_NOT_FOUND when there is none of that name. */
-export function openPinnedMap(bpffs: string, name: string, cpus: number): PinnedMap {
+export function openPinnedMap(bpffs: string, name: string): PinnedMap {
   const fd = openPin(join(pinFolders(bpffs).maps, name));
   if (fd === undefined) {
     throw new KmeshError('KM_NOT_FOUND', `no map "${name}" is pinned under ${bpffs}`, {
@@ -58,6 +59,8 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
   const type = typeNames[info.type] ?? `type ${info.type}`;
   const btf = info.btfId === 0 ? undefined : parseBtf(btfBytes(info.btfId));
   const perCpu = type === 'percpu_array';
+  // The kernel writes as many, whatever there is room for.
+  const cpus = perCpu ? possibleCpus() : 1;
   const step = Math.ceil(info.valueSize / 8) * 8;
   const valueSize = perCpu ? step * cpus : info.valueSize;
   const ranged = name === 'endpoint';
@@ -77,7 +80,7 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
 
   function* entries(raw = false): Generator<PinnedEntry> {
     const map = { fd: fd as number, keySize: info.keySize, valueSize };
-    const headers = ranged && !raw ? headerSlots(bpffs, cpus) : new Set<number>();
+    const headers = ranged && !raw ? headerSlots(bpffs) : new Set<number>();
     const fault = (errno: string) => new KmeshError('KM_MAP', `reading map "${name}" failed: ${errno}`);
     for (const { count, keys, values } of walkRaw(map, fault)) {
       for (let i = 0; i < count; i++) {
@@ -105,8 +108,8 @@ export function openPinnedMap(bpffs: string, name: string, cpus: number): Pinned
 }
 
 /** Slots of `endpoint` that hold a header: those that `backend` names. */
-function headerSlots(bpffs: string, cpus: number): Set<number> {
-  const backend = openPinnedMap(bpffs, 'backend', cpus);
+function headerSlots(bpffs: string): Set<number> {
+  const backend = openPinnedMap(bpffs, 'backend');
   try {
     const slots = new Set<number>();
     for (const { value } of backend.entries()) slots.add((value as { readonly first: number }).first);

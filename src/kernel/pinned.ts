@@ -22,7 +22,7 @@ import { percpuMap } from './percpu-map.ts';
 import { openPin, type PinFolders, pinFolders, pinNames } from './pins.ts';
 import type { PodNetwork } from './pod-network.ts';
 import { type PinnedProgram, pinnedPrograms } from './programs.ts';
-import { listOlder, listSockets, recheckTcp, sweepStaleUdp } from './sockets.ts';
+import { deniedNetns, listOlder, listSockets, recheckTcp, sweepStaleUdp } from './sockets.ts';
 import { setUdpHooks, udpHooksOn } from './udp-hooks.ts';
 import { type LoadedVersion, readVersion } from './version.ts';
 
@@ -103,7 +103,12 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     held: () => map('miss').entries(),
   });
   const denials = openDenials(() => at('denials').fd);
-  const enforcement: Enforcement = { folders, addresses: map('pod_address'), finder: netnsFinder() };
+  const enforcement: Enforcement = {
+    folders,
+    addresses: map('pod_address'),
+    state: map('authz_state'),
+    finder: netnsFinder(),
+  };
   const enforced = () => {
     const all = [...listEnforced(folders)].filter(([, { judged }]) => judged);
     return new Map(all.map(([netns, { guarded }]) => [netns, guarded]));
@@ -154,6 +159,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     keepEnforced: (wanted) => keepEnforced(enforcement, wanted),
     enforce: (netnsFd) => enforce(enforcement, netnsFd),
     collect: (wanted) => void collect(enforcement, wanted),
+    denied: () => deniedNetns(progs, at('sock').fd),
     recheck: (netns) =>
       recheckTcp(
         progs,

@@ -4,7 +4,7 @@ import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type MapType, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
-import { type Hook, hooks } from './hooks.ts';
+import { deviceHooks, type Hook, hooks, lookupHook } from './hooks.ts';
 import { mapTypeCode } from './layout-check.ts';
 import { failure, type Libbpf, libbpf, stableBytes } from './libbpf.ts';
 
@@ -53,7 +53,11 @@ const functions: readonly (readonly [string, number, string?])[] = [
   ['bpf_sk_storage_map', iterator],
   ['tcp', iterator],
   ['udp', iterator],
-  ['bpf_sock_destroy', plain, 'connected UDP sockets keep talking to an endpoint that is gone'],
+  [
+    'bpf_sock_destroy',
+    plain,
+    'connected UDP sockets keep talking to an endpoint that is gone, and connections that a policy denies by now stay open',
+  ],
 ];
 
 /** mov r0, 1; exit */
@@ -88,6 +92,23 @@ function probeHook(bpf: Libbpf, hook: Hook): Feature {
   return errno === '' ? { name: hook.name, present: true } : { name: hook.name, present: false, reason: errno };
 }
 
+const withoutPods = 'inbound connections cannot be judged: enroll --authz on is refused';
+/** lo */
+const anyDevice = 1;
+
+/** The hooks of single pods: those of devices came with Linux 6.6. */
+function probePodHooks(bpf: Libbpf): Feature[] {
+  const devices = deviceHooks.map(({ hook, attachType }) => {
+    const ids = new Uint32Array(64);
+    const answer = bpf.bpf_prog_query(anyDevice, attachType, 0, new Uint32Array(1), ids, Uint32Array.of(ids.length));
+    return { name: hook, present: answer >= 0, ...(answer < 0 ? { reason: failure(answer) } : {}) };
+  });
+  return [{ ...probeHook(bpf, lookupHook), name: 'sk_lookup' }, ...devices].map((feature) => ({
+    ...feature,
+    without: withoutPods,
+  }));
+}
+
 /** True when programs of `hook` may call the helper: a call without arguments is refused for its arguments only. */
 export function hasHelper(hook: string, id: number): boolean {
   const found = hooks.find(({ name }) => name === hook);
@@ -111,7 +132,7 @@ export function probeKernel(): KernelFacts {
     btf: existsSync('/sys/kernel/btf/vmlinux'),
     libbpf: bpf.libbpf_version_string().replace(/^v/, ''),
     jit: textOf('/proc/sys/net/core/bpf_jit_enable') !== '0',
-    hooks: hooks.map((hook) => probeHook(bpf, hook)),
+    hooks: [...hooks.map((hook) => probeHook(bpf, hook)), ...probePodHooks(bpf)],
     mapTypes: types.map((type: MapType) => answered(type, bpf.libbpf_probe_bpf_map_type(mapTypeCode[type], null))),
     helpers: helpers.map(([name, hook, id]) => ({ name, present: hasHelper(hook, id) })),
     functions: functions.map(([name, kind, without]) => {

@@ -6,12 +6,15 @@ import { KmeshError } from '../errors.ts';
 import { linkInfo, type ProgramInfo, programInfo } from './info.ts';
 import { failure, libbpf } from './libbpf.ts';
 import { openLinkedProgram } from './link.ts';
+import { pinnedLinks } from './pinned-links.ts';
 import { openPin, pinFolders, pinNames } from './pins.ts';
 
 export interface PinnedProgram extends ProgramInfo {
   /** Whole, as in the source: the kernel's own copy is cut to 15 characters. */
   readonly name: string;
-  /** Set while it is attached. */
+  /** To a cgroup that exists, or to the network of some pod. */
+  readonly attached: boolean;
+  /** Set while it is attached to a cgroup. */
   readonly cgroupId?: bigint;
   readonly attachType?: number;
 }
@@ -21,7 +24,7 @@ function attachedProgram(name: string, linkFd: number): PinnedProgram {
   const { cgroupId, attachType } = linkInfo(linkFd);
   const fd = openLinkedProgram(name, linkFd);
   try {
-    return { ...programInfo(fd), name, cgroupId, attachType };
+    return { ...programInfo(fd), name, attached: cgroupId !== 0n, cgroupId, attachType };
   } finally {
     closeSync(fd);
   }
@@ -44,7 +47,8 @@ export function pinnedPrograms(bpffs: string): PinnedProgram[] {
     }
   };
   visit(folders.links, attachedProgram);
-  visit(folders.progs, (name, fd) => ({ ...programInfo(fd), name }));
+  const ofPods = new Set(pinnedLinks(folders).map(({ program }) => program));
+  visit(folders.progs, (name, fd) => ({ ...programInfo(fd), name, attached: ofPods.has(name) }));
   return found;
 }
 

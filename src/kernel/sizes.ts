@@ -41,6 +41,7 @@ export const defaultSizes: Readonly<Record<MapName, number>> = {
   denials: 131072,
   pod_address: 4096,
   sent: 16384,
+  listening: 1024,
   enrolment: 16384,
   name: 524288,
 };
@@ -53,6 +54,7 @@ const fixed: ReadonlySet<MapName> = new Set<MapName>([
   'reason',
   'misses',
   'authz_state',
+  'listening',
   'denials',
 ]);
 

@@ -3,7 +3,7 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Layout } from '../abi/layout.ts';
-import { denialRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import { denialRecord, deniedRecord, oldRecord, sockRecord } from '../abi/structs.ts';
 import type { Denial, OldRecord, SockRecord } from './dataplane.ts';
 import type { NetnsFinder } from './find-netns.ts';
 import { createWalk, linkIterator, readWalk } from './link.ts';
@@ -89,5 +89,14 @@ export function recheckTcp(progs: string, finder: NetnsFinder, netns: Iterable<b
       }
     }
     return found;
+  });
+}
+
+/** Network namespaces with open connections that are denied now, by one walk over socket storage. */
+export function deniedNetns(progs: string, sockMapFd: number): Set<bigint> {
+  const name = 'list_denied';
+  return withIterator(progs, name, sockMapFd, (link) => {
+    const records = decodeAll(deniedRecord, readWalk(name, createWalk(name, link)));
+    return new Set(records.map(({ netns }) => BigInt(netns)));
   });
 }

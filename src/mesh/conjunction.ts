@@ -2,7 +2,8 @@
 // A policy as conjunctions: it matches a connection when one of them does, and one does when all its literals hold. A literal asks one thing
 // about one of four values of the connection, so that each value can be looked up by itself.
 import { cidrText } from '../net/cidr.ts';
-import type { AddressMatch, Clause, Match, Policy, Rule, ServiceAccountMatch, StringMatch } from './policy.ts';
+import type { AddressMatch, Clause, Match, Policy, ServiceAccountMatch, StringMatch } from './policy.ts';
+import { finish, type Steps } from './steps.ts';
 
 /** The values of a connection that policies ask for. */
 export const dimensions = ['identity', 'source', 'destination', 'port'] as const;
@@ -65,20 +66,26 @@ function literal(dimension: Dimension, not: boolean, atoms: Iterable<string>): L
 }
 
 function literalsOf(match: Match): Literal[] {
-  return kinds.flatMap(({ list, dimension, not, atoms }) => {
-    return match[list].length > 0 ? [literal(dimension, not, atoms(match))] : [];
-  });
+  const out: Literal[] = [];
+  for (const { list, dimension, not, atoms } of kinds) {
+    if (match[list].length > 0) out.push(literal(dimension, not, atoms(match)));
+  }
+  return out;
 }
+
+const matchesAStep = 256;
 
 /**
  * The ways in which a clause can hold. Matches that ask one positive thing are joined by dimension: a rule with 10,000 ranges, one an
  * entry, is one conjunction. A match that holds no value never holds.
  */
-function alternativesOf(clause: Clause): Conjunction[] {
+function* alternativesOf(clause: Clause): Steps<Conjunction[]> {
   if (clause.length === 0) return [[]];
   const joined = new Map<Dimension, string[]>();
   const out: Conjunction[] = [];
+  let seen = 0;
   for (const match of clause) {
+    if (++seen % matchesAStep === 0) yield;
     const literals = literalsOf(match);
     const [only] = literals;
     if (only === undefined) continue;
@@ -89,7 +96,10 @@ function alternativesOf(clause: Clause): Conjunction[] {
       joined.set(only.dimension, atoms);
     }
   }
-  for (const [dimension, atoms] of joined) out.push([literal(dimension, false, atoms)]);
+  for (const [dimension, atoms] of joined) {
+    yield;
+    out.push([literal(dimension, false, atoms)]);
+  }
   return out;
 }
 
@@ -118,8 +128,29 @@ function alternativeCount(clause: Clause): number {
   return count + joined.size;
 }
 
+/** More than `maxConjunctions`. */
+export function isTooWide(policy: Policy): boolean {
+  // Nearly always the matches are so few that they need not be looked at.
+  const most = policy.rules.reduce(
+    (sum, rule) => sum + rule.reduce((n, clause) => n * Math.max(1, clause.length), 1),
+    0,
+  );
+  return most > maxConjunctions && conjunctionCount(policy) > maxConjunctions;
+}
+
 /** The conjunctions of each rule, or undefined when there would be more than `maxConjunctions`. */
+export function* makingConjunctions(policy: Policy): Steps<Conjunction[][] | undefined> {
+  if (isTooWide(policy)) return undefined;
+  const out: Conjunction[][] = [];
+  for (const rule of policy.rules) {
+    const clauses: Conjunction[][] = [];
+    for (const clause of rule) clauses.push(yield* alternativesOf(clause));
+    out.push(product(clauses));
+  }
+  return out;
+}
+
+/** makingConjunctions() at once. */
 export function conjunctionsOf(policy: Policy): Conjunction[][] | undefined {
-  if (conjunctionCount(policy) > maxConjunctions) return undefined;
-  return policy.rules.map((rule: Rule) => product(rule.map(alternativesOf)));
+  return finish(makingConjunctions(policy));
 }

@@ -25,6 +25,13 @@ export function principalOf({ trustDomain, namespace, serviceAccount }: Identity
   return `${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;
 }
 
+/** The identity whose principal this is; undefined: it is none. */
+export function identityFrom(principal: string): Identity | undefined {
+  const [, trustDomain, namespace, serviceAccount] = /^(.*)\/ns\/([^/]*)\/sa\/([^/]*)$/.exec(principal) ?? [];
+  if (trustDomain === undefined || namespace === undefined || serviceAccount === undefined) return undefined;
+  return { trustDomain, namespace, serviceAccount };
+}
+
 /** Of several workloads with one address a pod owns it before others, and one that takes tunnels before one that does not. */
 function rank(workload: Workload): number {
   return (workload.uid.includes('//Pod/') ? 2 : 0) + (workload.tunnelProtocol === 'hbone' ? 1 : 0);

@@ -4,10 +4,10 @@
 /** Milliseconds that a slice may take before everything else that is due gets its turn. */
 const sliceMs = 4;
 
-/** Runs `steps` to their end. Each yield is a place to pause at; a pause is made where a slice's time is over. */
-export async function inSlices<T>(steps: Generator<undefined, T>): Promise<T> {
+/** Runs `steps` to their end. Each yield is a place to pause at; a pause is made where a slice's time (`ms`) is over. */
+export async function inSlices<T>(steps: Generator<undefined, T>, ms = sliceMs): Promise<T> {
   for (;;) {
-    const until = performance.now() + sliceMs;
+    const until = performance.now() + ms;
     do {
       const step = steps.next();
       if (step.done) return step.value;

@@ -3,7 +3,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { lockHolder } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
-import { KmeshError } from '../errors.ts';
 import { cgroupMount, isTrueRoot } from '../kernel/cgroup.ts';
 import { hookPrograms, otherPlanes } from '../kernel/hook-programs.ts';
 import { checkPins } from '../kernel/pin-check.ts';
@@ -12,18 +11,15 @@ import { onBpffs } from '../kernel/pins.ts';
 import { type Feature, probeCapabilities, probeKernel, probeLibbpf } from '../kernel/probe.ts';
 import { pinnedPrograms } from '../kernel/programs.ts';
 import { resolveCgroupRoot } from './cgroup-path.ts';
+import { podChecks } from './check-pods.ts';
+import { type Check, failed, ok, tried, warning } from './finding.ts';
+
+export type { Check } from './finding.ts';
 
 export interface CheckOptions {
   readonly place: Place;
   /** Only what is not well. */
   readonly short: boolean;
-}
-
-export interface Check {
-  readonly what: string;
-  readonly state: 'ok' | 'warning' | 'failed';
-  readonly detail?: string;
-  readonly hint?: string;
 }
 
 export interface CheckGroup {
@@ -35,24 +31,6 @@ export interface CheckResult {
   /** Nothing failed; there may be warnings. */
   readonly ok: boolean;
   readonly groups: readonly CheckGroup[];
-}
-
-const ok = (what: string, detail?: string): Check => ({
-  what,
-  state: 'ok',
-  ...(detail === undefined ? {} : { detail }),
-});
-const warning = (what: string, detail: string, hint: string): Check => ({ what, state: 'warning', detail, hint });
-const failed = (what: string, detail: string, hint: string): Check => ({ what, state: 'failed', detail, hint });
-
-/** A check whose work may throw a KmeshError: that is the finding. */
-function tried(what: string, body: () => Check): Check {
-  try {
-    return body();
-  } catch (error) {
-    if (!(error instanceof KmeshError)) throw error;
-    return failed(what, error.message, error.hint ?? 'see the message');
-  }
 }
 
 const newerKernel = 'Linux 6.5 or newer, with CONFIG_BPF_SYSCALL, CONFIG_CGROUP_BPF and CONFIG_DEBUG_INFO_BTF';
@@ -188,6 +166,7 @@ export async function checkNode(env: Env, options: CheckOptions): Promise<CheckR
       { title: 'Kernel', checks: kernelChecks() },
       { title: 'Pins', checks: pinChecks(place) },
       { title: 'Hooks', checks: hookChecks(place) },
+      { title: 'Authorization', checks: podChecks(place) },
     );
   }
   groups.push({ title: 'Agent', checks: agentChecks(place) });

@@ -25,12 +25,12 @@ function flat(value: BtfValue): unknown {
 type Entry<M extends MapName> = [KeyOf<M>, WritableValue<M>];
 
 /** What is pinned as `name` under `bpffs`, as entries of today. */
-function* converted<M extends MapName>(bpffs: string, name: M, cpus: number): Generator<Entry<M>> {
+function* converted<M extends MapName>(bpffs: string, name: M): Generator<Entry<M>> {
   const layout = maps[name];
   const zeroKey = layout.key.decode(new Uint8Array(layout.key.size));
   const zeroValue = layout.value.decode(new Uint8Array(layout.value.size));
   const zeroHeader = backendHeader.decode(new Uint8Array(backendHeader.size));
-  const old = openPinnedMap(bpffs, name, cpus);
+  const old = openPinnedMap(bpffs, name);
   try {
     if (!old.walkable) return;
     for (const { key, value } of old.entries()) {
@@ -55,19 +55,19 @@ function writeAll<M extends MapName>(target: MapHandle<M>, entries: Iterable<Ent
 }
 
 /** Counts of open connections as they stand now. */
-function openConnections(bpffs: string, cpus: number): Map<number, bigint> {
-  const entries = [...converted(bpffs, 'active', cpus)];
+function openConnections(bpffs: string): Map<number, bigint> {
+  const entries = [...converted(bpffs, 'active')];
   return new Map(entries.map(([id, value]) => [id, (value as ValueOfMap<'active'>).connections]));
 }
 
 /** Open connections must stay right: what the old programs count after the copy is added. */
-function convertCounts(bpffs: string, target: MapHandle<'active'>, cpus: number): () => void {
+function convertCounts(bpffs: string, target: MapHandle<'active'>): () => void {
   const { value: layout } = maps.active;
   const zero = layout.decode(new Uint8Array(layout.size));
-  const copied = openConnections(bpffs, cpus);
+  const copied = openConnections(bpffs);
   target.put([...copied].map(([id, connections]) => [id, { ...zero, connections }]));
   return () => {
-    const last = openConnections(bpffs, cpus);
+    const last = openConnections(bpffs);
     for (const id of new Set([...copied.keys(), ...last.keys()])) {
       const late = (last.get(id) ?? 0n) - (copied.get(id) ?? 0n);
       const held = target.get(id) ?? zero;
@@ -80,16 +80,16 @@ function convertCounts(bpffs: string, target: MapHandle<'active'>, cpus: number)
  * Copies what is pinned as `name` under `bpffs` into the staged map of the same name. The answer, to be called once no old program
  * runs any more and before the folders change names, carries over what those wrote after the copy.
  */
-export function convertMap(bpffs: string, name: MapName, staged: DataPlane, cpus: number): () => void {
-  if (name === 'active') return convertCounts(bpffs, staged.map('active'), cpus);
-  writeAll(staged.map(name), converted(bpffs, name, cpus));
+export function convertMap(bpffs: string, name: MapName, staged: DataPlane): () => void {
+  if (name === 'active') return convertCounts(bpffs, staged.map('active'));
+  writeAll(staged.map(name), converted(bpffs, name));
   return () => {
-    if (remembered.has(name)) writeMissing(bpffs, name as 'affinity', staged, cpus);
+    if (remembered.has(name)) writeMissing(bpffs, name as 'affinity', staged);
   };
 }
 
 /** What the new programs wrote already is the better one. */
-function writeMissing<M extends MapName>(bpffs: string, name: M, staged: DataPlane, cpus: number): void {
+function writeMissing<M extends MapName>(bpffs: string, name: M, staged: DataPlane): void {
   const target = staged.map(name);
-  for (const entry of converted(bpffs, name, cpus)) if (target.get(entry[0]) === undefined) target.put([entry]);
+  for (const entry of converted(bpffs, name)) if (target.get(entry[0]) === undefined) target.put([entry]);
 }

@@ -2,11 +2,10 @@
 // What every pinned map holds, decoded by the map's own BTF, with names beside ids.
 
 import { reasons } from '../abi/reasons.ts';
-import { type NameKind, protocolNumber } from '../abi/structs.ts';
+import { identityHost, memberPolicyBits, type NameKind, protocolNumber } from '../abi/structs.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import type { BtfValue } from '../kernel/btf-value.ts';
-import { possibleCpus } from '../kernel/cpus.ts';
 import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { openPinnedMap, type PinnedEntry, type PinnedMap, pinnedMapNames } from '../kernel/pinned-map.ts';
 import { versionPin } from '../kernel/version.ts';
@@ -59,6 +58,7 @@ const idMembers: Readonly<Record<string, NameKind>> = {
   backend_id: 'backend',
   service_id: 'service',
   namespace_id: 'namespace',
+  identity: 'identity',
 };
 /** Maps whose key is an id. */
 const idKeys: Readonly<Record<string, NameKind>> = {
@@ -66,6 +66,8 @@ const idKeys: Readonly<Record<string, NameKind>> = {
   robin: 'backend',
   client: 'workload',
   active: 'workload',
+  authz_hit: 'policy',
+  denial_limit: 'policy',
 };
 const variantId = 0xffffffff;
 const protocols = new Map<number, string>(Object.entries(protocolNumber).map(([name, n]) => [n, name]));
@@ -73,7 +75,9 @@ const utf8 = new TextDecoder();
 
 function named(names: HeldNames, kind: NameKind, id: number): NamedId | 0 {
   if (id === 0) return 0;
-  return { id, name: kind === 'backend' && id === variantId ? 'by namespace' : names.nameOf(kind, id) };
+  if (kind === 'backend' && id === variantId) return { id, name: 'by namespace' };
+  if (kind === 'identity' && id === identityHost) return { id, name: 'the node itself' };
+  return { id, name: names.nameOf(kind, id) };
 }
 
 /** Text when the bytes are zero-filled UTF-8, else hex. */
@@ -105,6 +109,12 @@ function shownKey(map: string, key: BtfValue, names: HeldNames): DumpedValue {
   return shown(key, names);
 }
 
+function shownValue(map: string, value: BtfValue, names: HeldNames): DumpedValue {
+  if (map !== 'authz_member' || typeof value !== 'number') return shown(value, names);
+  const rule = value >>> memberPolicyBits;
+  return { policy: named(names, 'policy', value & ((1 << memberPolicyBits) - 1)), rule };
+}
+
 const searchable = (value: DumpedValue): string =>
   typeof value === 'object' ? Object.values(value).map(searchable).join(' ') : String(value);
 
@@ -115,7 +125,7 @@ function* entriesOf(map: PinnedMap, names: HeldNames, options: DumpMapsOptions):
     const show = ({ key, value }: PinnedEntry): DumpedEntry =>
       options.raw
         ? { key: key as string, value: value as string }
-        : { key: shownKey(map.name, key, names), value: shown(value, names) };
+        : { key: shownKey(map.name, key, names), value: shownValue(map.name, value, names) };
     for (const entry of map.entries(options.raw)) {
       if (left <= 0) return;
       const one = show(entry);
@@ -161,7 +171,6 @@ export async function dumpMaps(_env: Env, options: DumpMapsOptions): Promise<Asy
   if (missing !== undefined) {
     throw new KmeshError('KM_NOT_FOUND', `there is no map "${missing}"`, { hint: `there are: ${all.join(', ')}` });
   }
-  const cpus = possibleCpus();
   let held = noNames;
   if (!options.raw) {
     try {
@@ -174,7 +183,7 @@ export async function dumpMaps(_env: Env, options: DumpMapsOptions): Promise<Asy
   }
   return (async function* () {
     for (const name of names) {
-      const map = openPinnedMap(bpffs, name, cpus);
+      const map = openPinnedMap(bpffs, name);
       const { keySize, valueSize, maxEntries } = map.info;
       const entries = entriesOf(map, held, options);
       const first = options.filter === undefined ? undefined : entries.next();

@@ -73,7 +73,7 @@ export async function enrollCgroup(env: Env, options: EnrollOptions): Promise<Ch
       const names = readNames(plane);
       const all = new Map(held).set(id, wanted);
       // Also when nothing differs: something may have come off.
-      const found = changeEnrolments(plane, { held, wanted: all, networks, names });
+      const found = changeEnrolments(place, plane, { held, wanted: all, networks, names });
       if (steps.length === 0) return { dryRun, summary: `${path} is enrolled${as} already`, steps };
       const unknown = workload !== '' && workloadIdFinder(names.all('workload'))(workload) === 0;
       const remarks = [

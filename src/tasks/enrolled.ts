@@ -106,7 +106,7 @@ export async function listEnrolled(_env: Env, options: EnrolledOptions): Promise
     return await withLock(place.runDir, { command: 'kmeshctl enrolled --prune' }, () => {
       const held = readEnrolments(plane);
       const living = livingEnrolments(held, (id) => cgroupPath(id) !== undefined);
-      changeEnrolments(plane, { held, wanted: living, networks: [], names: readNames(plane) });
+      changeEnrolments(place, plane, { held, wanted: living, networks: [], names: readNames(plane) });
       return { rows: rowsOf(plane), pruned: held.size - living.size };
     });
   } finally {

@@ -19,7 +19,7 @@ export type { MapUse } from './held/fill.ts';
 export interface ProgramStatus {
   readonly name: string;
   readonly id: number;
-  /** Iterators, and the UDP hooks while no UDP service exists, are loaded but not attached. */
+  /** Iterators, UDP hooks while nobody needs them, and what judges pods while none is judged are loaded but not attached. */
   readonly attached: boolean;
 }
 
@@ -65,11 +65,7 @@ function isLive(fault: KmeshError): boolean {
 function kernelStatus(place: Place): Omit<Status, 'agent' | 'agentFault'> {
   const loaded = readVersion(pinFolders(place.bpffs).maps);
   if (!loaded) return { programs: [], maps: [], enrolled: 0, reasons: [] };
-  const programs = pinnedPrograms(place.bpffs).map((p) => ({
-    name: p.name,
-    id: p.id,
-    attached: p.cgroupId !== undefined && p.cgroupId !== 0n,
-  }));
+  const programs = pinnedPrograms(place.bpffs).map(({ name, id, attached }) => ({ name, id, attached }));
   let plane: DataPlane;
   try {
     plane = openPinned(place.bpffs);

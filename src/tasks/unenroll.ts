@@ -53,7 +53,7 @@ export async function unenrollCgroup(_env: Env, options: UnenrollOptions): Promi
       if (dryRun) return { dryRun, summary: 'nothing was changed', steps };
       const wanted = new Map(held);
       for (const e of gone) wanted.delete(e.cgroupId);
-      changeEnrolments(plane, { held, wanted, networks: [], names: readNames(plane) });
+      changeEnrolments(place, plane, { held, wanted, networks: [], names: readNames(plane) });
       return { dryRun, summary: `unenrolled ${gone.length === 1 ? steps[0]?.what : `${gone.length} cgroups`}`, steps };
     } finally {
       plane.close();

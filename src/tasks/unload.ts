@@ -19,7 +19,7 @@ export interface UnloadOptions {
 /** How many cgroups are enrolled; read by the map's own BTF, so that any version can be unloaded. */
 export function enrolledCount(bpffs: string): number {
   if (!pinNames(pinFolders(bpffs).maps).includes('enrolled')) return 0;
-  const map = openPinnedMap(bpffs, 'enrolled', 1);
+  const map = openPinnedMap(bpffs, 'enrolled');
   try {
     let count = 0;
     for (const _ of map.entries(true)) count++;
@@ -56,9 +56,11 @@ export async function unloadPrograms(_env: Env, options: UnloadOptions): Promise
     }
     if (!force) refuseInUse(place);
     const enrolled = enrolledCount(place.bpffs);
+    const judged = pinNames(folders.authz).length;
     const mounted = notedMount(place.runDir);
     const steps: Step[] = [
       ...(enrolled > 0 ? [{ action: 'unenroll', what: `${enrolled} cgroup${enrolled === 1 ? '' : 's'}` }] : []),
+      ...(judged > 0 ? [{ action: 'detach', what: 'authorization', detail: `${judged} network namespaces` }] : []),
       ...pinNames(folders.links).map((name) => ({ action: 'detach', what: `program ${name}` })),
       ...pinNames(folders.progs).map((name) => ({ action: 'remove', what: `program ${name}` })),
       ...pinNames(folders.maps).map((name) => ({ action: 'remove', what: `map ${name}` })),

@@ -2,7 +2,6 @@
 // Swaps the loaded programs for those of this kmeshctl, in place; maps of another layout or size are filled first.
 import { withLock } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
-import { possibleCpus } from '../kernel/cpus.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 import { loadedVersion } from '../kernel/pinned.ts';
 import { previewSwap, swap } from '../kernel/swap.ts';
@@ -58,7 +57,7 @@ export async function upgradePrograms(env: Env, options: UpgradeOptions): Promis
     if (dryRun) return { dryRun, summary: 'nothing was changed', steps };
     const fill = (staged: DataPlane, { replaced }: SwapPlan) => {
       const changed = replaced.filter(({ map, from, copied }) => !copied && from > 0 && !startsAnew.has(map));
-      const settle = changed.map(({ map }) => convertMap(bpffs, map, staged, possibleCpus()));
+      const settle = changed.map(({ map }) => convertMap(bpffs, map, staged));
       return () => {
         for (const step of settle) step();
       };

@@ -2,8 +2,10 @@
 // Counts of open connections against what sockets say.
 import { describe, expect, it } from 'vitest';
 import { sockFlag } from '../../src/abi/structs.ts';
-import { activeDrift, correctActive } from '../../src/agent/active.ts';
+import { correctActive, measuringDrift } from '../../src/agent/active.ts';
+import type { DataPlane } from '../../src/kernel/dataplane.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
+import { finish } from '../../src/mesh/steps.ts';
 
 const socket = (peer: number, flags: number = sockFlag.translated | sockFlag.counted) => ({
   cookie: 1n,
@@ -19,6 +21,7 @@ function planeWith(active: Record<number, bigint>, peers: readonly number[]) {
   plane.setSockets([...peers.map((p) => socket(p)), socket(9, sockFlag.translated)]);
   return plane;
 }
+const activeDrift = (plane: DataPlane, below: number) => finish(measuringDrift(plane, below));
 const counts = (plane: ReturnType<typeof openMemory>) =>
   Object.fromEntries([...plane.map('active').entries()].map(([id, v]) => [id, Number(v.connections)]));
 

@@ -198,6 +198,23 @@ test('the workloads of enrolled pods are asked for, and let go of', async () => 
   ]);
 });
 
+test('of a judged pod without a name its addresses are asked for, and let go of unless somebody dialled them', async () => {
+  const entry = { netns: 7, host_netns: 1, ifindex: 3, flags: 0 };
+  plane.map('pod_address').put([
+    ['10.0.0.1', entry],
+    ['fd00::1', entry],
+    ['10.0.0.2', { ...entry, netns: 8 }],
+  ]);
+  const pod = { cgroupId: 5n, level: 2, workload: '', netns: 7n, authz: true, sinceNs: 0n };
+  writeEnrolments(plane, new Map([[5n, pod]]), () => 0);
+  const opened = await open();
+  expect(wishes).toEqual([['want', 'net/10.0.0.1', 'net/fd00::1']]);
+  await miss('10.0.0.1');
+  writeEnrolments(plane, new Map(), () => 0);
+  opened.enrolled();
+  expect(wishes.slice(2)).toEqual([['unwant', 'net/fd00::1']]);
+});
+
 test('addresses that no service has are forgotten, the oldest first, when there are too many', async () => {
   const opened = await open({ limits: { unknown: 8 } });
   const address = (n: number) => `10.0.0.${n}`;

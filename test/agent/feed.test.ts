@@ -16,7 +16,7 @@ const done: Outcome = {
   operations: 1,
   refused: [],
   error: undefined,
-  judged: { destinations: new Set(), all: false },
+  judged: false,
 };
 
 function open(sources: readonly string[]) {

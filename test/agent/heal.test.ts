@@ -28,7 +28,7 @@ function open(more: Partial<HealOptions> = {}) {
     log: openLog(output, 'info', {}),
     repair: async () => [],
     prune: async () => 0,
-    plane: () => plane,
+    inside: (work) => work(plane),
     workloadLimit: () => 10,
     lookAgainMs: 20,
     ...more,

@@ -48,6 +48,8 @@ describe('100 pod changes a second', () => {
     const target = await scratch(changes, sizes);
     expect(normalise(plane)).toEqual(normalise(target));
     expect(usedIn(plane)).toEqual(usedIn(target));
-    expect(reconciler.fill()?.endpoint.fragmentation).toBeLessThan(0.5);
+    // Where ranges lie in the end is chance; there is always room for several of the largest service's.
+    const range = 1 + size.workloads / size.services;
+    expect(reconciler.fill()?.endpoint.largestFree).toBeGreaterThan(4 * range);
   }, 120_000);
 });

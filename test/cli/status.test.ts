@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import { collect } from '../../src/cli/spec.ts';
 import { drawBlocks } from '../../src/cli/table.ts';
+import { viewStatus } from '../../src/cli/view/status.ts';
 import { viewXds } from '../../src/cli/view/xds.ts';
 import type { AgentStatus } from '../../src/tasks/status.ts';
 
@@ -60,4 +61,36 @@ known after  4.0 ms (median), 8.0 ms (99 %)
 
 test('files have nothing to say here', async () => {
   expect(await draw({ name: '/etc/kmesh', complete: true, files: 1, objects: 1 })).toBe('');
+});
+
+test('authorization: pods that nothing gets into, policies that are not in force as written, and what was denied', async () => {
+  const agent = {
+    ...{
+      pid: 1,
+      version: '1',
+      node: 'n1',
+      since: at,
+      ready: true,
+      notReady: [],
+      sources: [],
+      services: 0,
+      workloads: 3,
+    },
+    ...{ policies: 4, faults: [], warnings: [], ignored: [], growth: [], queue: 0, lag: { mean: 0, max: 0 } },
+    ...{ logLevel: 'info', heal: { comparisons: 0, repairedEntries: 0 } },
+    authz: {
+      ...{ pods: { on: 2, pending: 1, off: 3 }, stale: ['shop/old'], refused: ['shop/bad'], deniesLess: [] },
+      denials: { seen: 5, suppressed: 1, lost: 2 },
+      rechecks: { rounds: 4, destroyed: 1, lastAt: at, lastMilliseconds: 1 },
+    },
+  } as unknown as AgentStatus;
+  const status = { programs: [], maps: [], enrolled: 6, reasons: [], agent };
+  const text = (await collect(drawBlocks(viewStatus(status), false))).join('');
+  expect(text.split('\n').filter((line) => /^(auth|clos|stale|deny|denied|ended)/.test(line))).toEqual([
+    'authorization     2 cgroups judged, 3 not; nothing gets into 1 cgroup whose policies are not in the kernel yet',
+    'closing policies  shop/bad',
+    'stale policies    shop/old',
+    'denied            5 told of (1 of them not logged), 2 more',
+    'ended             1 connection not allowed any more',
+  ]);
 });

@@ -37,6 +37,7 @@ var (
 	generate   = flag.String("generate", "", "SERVICES,WORKLOADS: fill the cluster with that many services and pods")
 	meshConfig = flag.String("mesh-config", "", "MeshConfig as YAML, where it differs from istiod's defaults")
 	debounce   = flag.Duration("debounce", 100*time.Millisecond, "quiet time before a change is pushed")
+	maxAge     = flag.Duration("max-connection-age", 0, "how old a connection gets before its client is told to open another one; 0: any age")
 	tlsListen  = flag.String("tls-listen", "", "TLS gRPC: delta ADS and certificate authority, both need the token")
 	tlsDir     = flag.String("tls-dir", ".", "where ca.pem (the root of the TLS port) is written")
 	token      = flag.String("token", "", "bearer token that the TLS port accepts; POST /token?is= changes it")

@@ -98,7 +98,11 @@ func (h *harness) options() []grpc.ServerOption {
 		// As istiod: initial_resource_versions of a large mesh exceed it.
 		grpc.MaxRecvMsgSize(features.MaxRecvMsgSize),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		// istiod gives streams ten seconds to end by themselves; here a test waits for that.
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: 30 * time.Second, Timeout: 10 * time.Second,
+			MaxConnectionAge: *maxAge, MaxConnectionAgeGrace: time.Second,
+		}),
 	}
 }
 

@@ -59,6 +59,8 @@ test('what is judged, and what of it is denied, is what the test says', () => {
   expect(plane.keepEnforced(wanted)).toMatchObject({ attached: 2, removed: 0 });
   expect([...plane.enforced().keys()]).toEqual([100n, 101n]);
   expect(plane.recheck([100n, 999n])).toEqual([{ ...denial, source_port: 100 }]);
+  plane.setDenied([101n]);
+  expect([...plane.denied()]).toEqual([101n]);
   wanted.delete(3n);
   expect(plane.keepEnforced(wanted)).toMatchObject({ attached: 0, removed: 1 });
   plane.deny(denial);

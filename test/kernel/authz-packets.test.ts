@@ -74,6 +74,10 @@ describe('what a pod sends', () => {
     ['solicitation from a link-local one', ip6('fe80::1', 'ff02::1:ff00:2', icmpv6, solicitation)],
     ['advertisement of its own address', ip6(own.v6, 'fe80::2', icmpv6, advertisement(own.v6))],
     ['advertisement of a link-local one', ip6('fe80::1', 'fe80::2', icmpv6, advertisement('fe80::1'))],
+    [
+      'a later fragment that reads like one',
+      ip6(own.v6, outside.v6, 44, [58, 0, 0, 8, 0, 0, 0, 0], advertisement(other.v6)),
+    ],
     ['router solicitation', ip6('fe80::1', 'ff02::2', icmpv6, [133, 0, 0, 0, 0, 0, 0, 0])],
   ])('goes on: %s', (_, packet) => {
     expect(given('spoof', packet)).toBe('goes on');
@@ -96,6 +100,12 @@ describe('what a pod sends', () => {
     ['the same behind an extension header', ip6(own.v6, 'fe80::2', 60, extension(icmpv6, 16), advertisement(other.v6))],
     ['the same from a link-local one', ip6('fe80::1', 'ff02::1', icmpv6, advertisement(other.v6))],
     ['router advertisement', ip6('fe80::1', 'ff02::1', icmpv6, icmp6(134, '::'))],
+    [
+      'the same where the first fragment is all of it',
+      ip6(own.v6, 'fe80::2', 44, [icmpv6, 0, 0, 0, 0, 0, 0, 0], advertisement(other.v6)),
+    ],
+    ['no end of extension headers', ip6(own.v6, outside.v6, 60, ...new Array(12).fill(extension(60)))],
+    ['a short router advertisement', ip6('fe80::1', 'ff02::1', icmpv6, [134, 0, 0, 0, 0, 0, 0, 0])],
     ['redirect', ip6('fe80::1', own.v6, icmpv6, icmp6(137, outside.v6))],
     [
       'IP behind a tag behind the one that was taken off',
@@ -112,6 +122,16 @@ describe('what a pod sends', () => {
 });
 
 describe('what reaches a pod', () => {
+  it.each<[string, Uint8Array]>([
+    ['a datagram', ip4(own.v4, own.v4, udp, ports(1, 2))],
+    ['a datagram, IPv6', ip6(own.v6, own.v6, udp, ports(1, 2))],
+    ['a fragment', ip6(own.v6, own.v6, 44, [udp, 0, 0, 1, 0, 0, 0, 0], ports(1, 2))],
+  ])('dropped as from an address of its own: %s', (_, packet) => {
+    const before = instance.plane.reasons().get('spoofed') as bigint;
+    expect(given('no_group', packet)).toBe('dropped');
+    expect(instance.plane.reasons().get('spoofed')).toBe(before + 1n);
+  });
+
   it.each<[string, Uint8Array]>([
     ['TCP', ip4(outside.v4, own.v4, tcp, ports(1, 2))],
     ['a datagram', ip4(outside.v4, own.v4, udp, ports(1, 2))],

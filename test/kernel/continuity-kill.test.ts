@@ -26,6 +26,11 @@ const ofPrograms = new Set([
   'miss',
   'misses',
   'reason',
+  'authz_hit',
+  'denial_limit',
+  'denials',
+  'listening',
+  'sent',
   'version',
 ]);
 
@@ -102,7 +107,7 @@ function everything(): Record<string, unknown> {
   for (const name of pinNames(links)) out[`link ${name}`] = withPin(`${links}/${name}`, linkInfo);
   for (const name of pinnedMapNames(bpffs)) {
     if (name === 'version') continue;
-    const map = openPinnedMap(bpffs, name, 1);
+    const map = openPinnedMap(bpffs, name);
     const rows = ofPrograms.has(name) ? [] : [...map.entries(true)].map(({ key, value }) => `${key} ${value}`).sort();
     out[name] = { id: map.info.id, rows };
     map.close();

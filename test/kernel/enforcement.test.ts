@@ -97,6 +97,7 @@ beforeEach(() => {
 test('a pod is judged from then on, its link is guarded, its addresses are written down', async () => {
   const { netns } = pod('server');
   expect(await call('client', 'server')).toBe('server');
+  const begun = process.hrtime.bigint();
   const network = enforce(netns);
   expect([await call('client', 'server'), await call('client', 'server', 6)]).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
   const host = { netns: inodeOf(netnsPath(lab.name, 'switch')), ifindex: port('server').index };
@@ -110,6 +111,9 @@ test('a pod is judged from then on, its link is guarded, its addresses are writt
       ['fd00::2', entry],
     ]),
   );
+
+  // Handshakes that began before are looked at again.
+  expect(plane.map('authz_state').get(0)?.changed_ns).toBeGreaterThan(begun);
 
   const ids = linkIds();
   expect(ids).toHaveLength(3);

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolling with authorization on and off, by the commands: what is judged from when to when.
+import { execFileSync } from 'node:child_process';
 import { closeSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { addressTag } from '../../src/abi/hash.ts';
+import { reasons } from '../../src/abi/reasons.ts';
+import { stackFlag, stackSets } from '../../src/abi/structs.ts';
 import { takeLock } from '../../src/agent/lock.ts';
 import { cgroupId } from '../../src/kernel/cgroup.ts';
+import { lookupHook } from '../../src/kernel/hooks.ts';
+import { libbpf, stableBytes } from '../../src/kernel/libbpf.ts';
+import { attachNetns } from '../../src/kernel/link.ts';
 import { unload } from '../../src/kernel/load.ts';
 import { openNetns } from '../../src/kernel/netns.ts';
 import { type Answer, type Node, openNode } from '../support/node.ts';
@@ -36,10 +42,10 @@ const refused = (answer: Answer, code: string, hint: string) => {
   expect(answer.err).toContain(code);
   expect(answer.err).toContain(hint);
 };
-/** As an agent does that knows of no policy for the server. */
-const writePolicies = () =>
+/** As an agent does that knows of no policy for the server, or of one that closes it. */
+const writePolicies = (flags = 0) =>
   node.held((plane) => {
-    plane.map('authz_stack').put([[1, { generation: 1, count: 0, flags: 0, sets: new Array(32).fill(0) }]]);
+    plane.map('authz_stack').put([[1, { generation: 1, count: 0, flags, sets: new Array(2 * stackSets).fill(0) }]]);
     const { address4, address6 } = node.pod('server');
     for (const address of [address4, address6])
       plane.map('authz_dest').put([[address, { stack: 1, tag: addressTag(address) }]]);
@@ -77,10 +83,54 @@ test('pending until policies are there, then on, then off again', async () => {
   expect((await node.kmeshctl('enrolled')).out).toMatch(/AUTHZ.*\n.* on +\d+ /);
   expect((await enroll('server')).out).toContain('already');
 
+  node.held((plane) =>
+    plane.map('frontend').put([
+      [
+        { addr: '10.96.0.1', port: 53, protocol: 17 },
+        { backend_id: 1, tag: 1 },
+      ],
+    ]),
+  );
   const off = await enroll('server', '--authz', 'off');
   expect(off.out).toContain('not judged any more');
   expect([await rows(), enforced()]).toMatchObject([[{ authz: 'off' }], []]);
   expect(node.held((plane) => plane.map('pod_address').count())).toBe(0);
+  // A service needs them still.
+  expect(node.held((plane) => plane.udpHooks)).toBe(true);
+});
+
+test('open connections are judged again when asked for: those before the enrolment too, those of the pod itself not', async () => {
+  const { address4: host } = node.pod('server');
+  const server = await startPython(node.pod('server'));
+  await client.run(
+    "early = dial(host, 8080); early_out = first_line(early); l = socket.create_server(('', 8081)); out = 1",
+    {
+      host,
+    },
+  );
+  expect(await enroll('server', '--authz', 'on')).toMatchObject(done);
+  writePolicies();
+  await client.run('late = dial(host, 8080); first_line(late); out = 1', { host });
+  await server.run('own = dial(host, 8081); out = 1', { host: node.pod('client').address4 });
+  await client.run('peer = l.accept()[0]; out = 1');
+  const recheck = () => node.held((plane) => plane.recheck([1n, inodeOf('server')]));
+  const denied = () => node.held((plane) => [...plane.denied()]);
+  expect([recheck(), denied()]).toEqual([[], []]);
+
+  writePolicies(stackFlag.closed | stackFlag.allows | stackFlag.dryAllows);
+  const why = reasons.indexOf('authz_closed');
+  const record = { destination: host, destination_port: 8080, protocol: 6, why };
+  expect(denied()).toEqual([inodeOf('server')]);
+  expect(recheck()).toMatchObject([record, record]);
+  expect([recheck(), denied()]).toEqual([[], []]);
+  const states = `
+out = []
+for s in (early, late):
+    try: out.append(s.recv(1).decode())
+    except OSError as e: out.append(name_of(e))
+peer.sendall(b'still\\n')`;
+  expect(await client.run(states)).toEqual(['ECONNRESET', 'ECONNRESET']);
+  expect(await server.run('out = first_line(own)')).toBe('still');
 });
 
 test('while an agent runs it is on, unless there is no network of its own', async () => {
@@ -118,8 +168,9 @@ test('a network that two share stays judged while one of them wants that', async
   expect(await enroll('client', '--authz', 'on', '--netns', netns)).toMatchObject(done);
   expect(await node.kmeshctl('unenroll', node.pod('client').cgroup)).toMatchObject(done);
   expect([await call(), enforced()]).toEqual(['ECONNREFUSED', [inodeOf('server')]]);
+  expect(node.held((plane) => plane.udpHooks)).toBe(true);
   expect(await node.kmeshctl('unenroll', node.pod('server').cgroup)).toMatchObject(done);
-  expect([await call(), enforced()]).toEqual(['server', []]);
+  expect([await call(), enforced(), node.held((plane) => plane.udpHooks)]).toEqual(['server', [], false]);
 });
 
 test('what a command that was killed has attached, or what came off, is put right by the next', async () => {
@@ -153,3 +204,50 @@ test("exec: a command in a network of its own can be judged, one in the host's c
   expect(await running).toMatchObject({ code: 143 });
   expect([await call(), enforced()]).toEqual(['server', []]);
 });
+
+test('check names pods that came off, programs of others, and devices that were not found', async () => {
+  const findings = async (): Promise<{ what: string; state: string; detail?: string }[]> => {
+    const { groups } = JSON.parse((await node.kmeshctl('check', '-o', 'json')).out);
+    return groups.find(({ title }: { title: string }) => title === 'Authorization').checks;
+  };
+  expect(await findings()).toMatchObject([{ state: 'ok', detail: 'none' }]);
+  expect(await enroll('server', '--authz', 'on', '--workload', 'shop/server')).toMatchObject(done);
+  expect(await findings()).toMatchObject([
+    { state: 'ok', detail: '1' },
+    { what: 'shop/server', state: 'ok' },
+  ]);
+
+  const netns = openNetns(node.pod('server').netns);
+  const program = loadForeign();
+  const link = attachNetns('foreign', program, netns);
+  const [, foreign] = await findings();
+  expect(foreign).toMatchObject({ state: 'warning', detail: expect.stringMatching(/of others: foreign \(id \d+\)/) });
+  for (const fd of [link, program, netns]) closeSync(fd);
+
+  node.held((plane) => plane.collect(new Set()));
+  const [, off] = await findings();
+  expect(off).toMatchObject({ what: 'shop/server', state: 'failed' });
+  expect((await node.kmeshctl('check')).code).toBe(1);
+  expect((await node.kmeshctl('enrolled')).out).toContain('came off');
+
+  const { cgroup } = await node.lab.addPod('alone', {});
+  const path = node.pod('alone').netns;
+  execFileSync('ip', ['-n', basename(path), 'link', 'del', 'eth0']);
+  const words = ['enroll', cgroup, '--netns', path, '--authz', 'on'];
+  expect((await node.kmeshctl(...words)).out).toContain('was not found');
+  expect((await findings()).find(({ what }) => what === cgroup)).toMatchObject({ state: 'warning' });
+  await node.lab.removePod('alone');
+});
+
+/** An sk_lookup program that passes everything. */
+function loadForeign(): number {
+  const options = stableBytes(104);
+  const view = new DataView(options.buffer);
+  view.setBigUint64(0, BigInt(options.length), true);
+  view.setUint32(12, lookupHook.attachType, true);
+  const code = stableBytes(16);
+  code.set([0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95]);
+  const fd = libbpf().bpf_prog_load(lookupHook.programType, 'foreign', 'GPL', code, 2, options);
+  expect(fd).toBeGreaterThan(0);
+  return fd;
+}

@@ -129,6 +129,52 @@ while True:
     expect(said.split('\n').filter((line) => line.includes('"level":"error"'))).toEqual([]);
   });
 
+  it('can judge pods: what came off is attached again, and their open connections are reached', async () => {
+    await install('--map-size', 'endpoint=64', '--heal-interval', '1s');
+    await shell('mkdir "$1/judged"', cgroup);
+    await shell(
+      `(echo $BASHPID > "$1/judged/cgroup.procs"; exec setsid unshare -n sleep 1000) > /dev/null 2>&1 < /dev/null & echo $! > /run/judged.pid`,
+      cgroup,
+    );
+    const pid = await shell('cat /run/judged.pid');
+    await machine.until(
+      async () => (await shell('readlink /proc/$1/ns/net', pid)) !== (await shell('readlink /proc/1/ns/net')),
+    );
+    await shell(
+      `ip link add kmjudged type veth peer name eth0 netns "$1" && ip link set kmjudged up &&
+        nsenter -t "$1" -n bash -c 'ip addr add 10.0.0.2/24 dev eth0 && ip link set eth0 up'`,
+      pid,
+    );
+    const enrolled = await machine.kmeshctl(
+      'enroll',
+      `${cgroup}/judged`,
+      '--workload',
+      'shop/cart-1',
+      '--authz',
+      'on',
+      ...place(),
+    );
+    expect(enrolled).toMatchObject({ code: 0, err: '' });
+    const isJudged = async () => {
+      const { rows } = JSON.parse((await machine.kmeshctl('enrolled', ...place(), '-o', 'json')).out);
+      return rows.some((row: { authz: string }) => row.authz === 'on');
+    };
+    await machine.until(isJudged);
+    await machine.until(async () => (await status()).agent.authz?.rechecks.rounds >= 2);
+    const pins = () => shell('find /sys/fs/bpf/kmesh/authz /sys/fs/bpf/kmesh/spoof -type f | sort');
+    const before = await pins();
+    expect(before).not.toBe('');
+    await shell('find /sys/fs/bpf/kmesh/authz /sys/fs/bpf/kmesh/spoof -type f -delete');
+    await machine.until(async () => (await pins()) === before);
+    const said = await shell('journalctl -u kmeshctl-agent -o cat --no-pager');
+    expect(
+      said.split('\n').filter((line) => /could not be judged again|cannot be put right|"level":"error"/.test(line)),
+    ).toEqual([]);
+    expect((await machine.kmeshctl('unenroll', `${cgroup}/judged`, ...place())).code).toBe(0);
+    await shell('kill "$1"', pid);
+    await install('--map-size', 'endpoint=64');
+  });
+
   it('reads again, comes back when it is killed or stuck, and leaves the programs alone', async () => {
     const before = await programs();
     await shell('systemctl reload kmeshctl-agent');

@@ -11,6 +11,7 @@ import { buildOther, type Edit, type OtherBuild } from '../support/other-build.t
 import { startPython } from '../support/python.ts';
 
 const abi = 'bpf/include/kmesh/abi.h';
+const abiAuthz = 'bpf/include/kmesh/abi-authz.h';
 const structs = 'src/abi/structs.ts';
 /** Members come, go and change places; socket storage takes words of its reserve. */
 const edits: readonly Edit[] = [
@@ -35,10 +36,10 @@ const edits: readonly Edit[] = [
   { file: structs, from: "struct('km_miss', {", to: "struct('km_miss', { first_ns: u64," },
   { file: 'bpf/maps/miss.bpf.h', from: 'max_entries, 65536', to: 'max_entries, 131072' },
   { file: 'src/kernel/sizes.ts', from: 'misses: 65536', to: 'misses: 131072' },
-  { file: abi, from: /(struct km_authz_stack \{\n)/, to: '$1\t__u32 more;\n' },
-  { file: abi, from: /KM_SIZE\(km_authz_stack, .*/, to: 'KM_SIZE(km_authz_stack, 140);' },
+  { file: abiAuthz, from: /(struct km_authz_stack \{\n)/, to: '$1\t__u32 more;\n' },
+  { file: abiAuthz, from: /KM_SIZE\(km_authz_stack, .*/, to: 'KM_SIZE(km_authz_stack, 140);' },
   { file: structs, from: "struct('km_authz_stack', {", to: "struct('km_authz_stack', { more: u32," },
-  { file: abi, from: /(struct km_pod \{\n)(.*\n)(.*\n)/, to: '$1$3$2' },
+  { file: abiAuthz, from: /(struct km_pod \{\n)(.*\n)(.*\n)/, to: '$1$3$2' },
   { file: structs, from: /netns: u32, host_netns: u32,/, to: 'host_netns: u32, netns: u32,' },
   { file: abi, from: /\t__u64 reserved\[4\];/, to: '\t__u64 extra;\n\t__u64 reserved[3];' },
   { file: structs, from: 'reserved: u64s(4)', to: 'extra: u64, reserved: u64s(3)' },

@@ -28,6 +28,8 @@ export interface AdsStream {
   /** Resets it, or closes its whole connection. */
   reset(): void;
   dropConnection(): void;
+  /** Reads nothing any more. */
+  deafen(): void;
   /** Says that the connection is to be given up, as servers do with old ones; its streams go on. */
   goAway(): void;
 }
@@ -145,6 +147,7 @@ function openStream(http: ServerHttp2Stream, headers: AdsStream['headers'], opti
     },
     reset: () => http.close(2),
     dropConnection: () => http.session?.destroy(),
+    deafen: () => http.pause(),
     goAway: () => http.session?.goaway(),
   };
   let unread = Buffer.alloc(0);

@@ -114,6 +114,8 @@ export function writeAuthz(
   plane.map('authz_value').put(values);
   plane.map('authz_range').put(ranges);
   plane.map('authz_stack').put(stackEntries);
+  // Numbers are given anew: what was counted under them before goes.
+  plane.map('authz_hit').delete([0, ...policyIds.values()]);
   plane.map('authz_dest').put(destinations);
   return {
     policy,

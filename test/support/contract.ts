@@ -236,7 +236,7 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
     test('nothing is judged before somebody asks for it', () => {
       expect([...plane.enforced()]).toEqual([]);
       expect(plane.keepEnforced(new Map())).toEqual({ attached: 0, removed: 0, moved: new Map(), faults: [] });
-      expect([plane.recheck([1n, 2n]), plane.denials()]).toEqual([[], []]);
+      expect([[...plane.denied()], plane.recheck([1n, 2n]), plane.denials()]).toEqual([[], [], []]);
     });
 
     test('socket storage is not reached by key', () => {

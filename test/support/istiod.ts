@@ -36,6 +36,8 @@ export interface IstiodOptions {
   readonly generate?: string;
   /** MeshConfig as YAML. */
   readonly meshConfig?: string;
+  /** How old a connection gets, about, as Go writes it: "3s". */
+  readonly maxConnectionAge?: string;
 }
 
 export interface Nack {
@@ -114,6 +116,7 @@ export async function startIstiod(options: IstiodOptions = {}): Promise<Istiod> 
     writeFileSync(file, [...held.values()].map((object) => JSON.stringify(object)).join('\n---\n'));
     const tls = options.token ? ['--tls-listen', bound.tls, '--tls-dir', folder, '--token', token] : [];
     const generate = options.generate ? ['--generate', options.generate] : [];
+    const age = options.maxConnectionAge ? ['--max-connection-age', options.maxConnectionAge] : [];
     const config = options.meshConfig ? ['--mesh-config', options.meshConfig] : [];
     const flags = [
       '--listen',
@@ -125,6 +128,7 @@ export async function startIstiod(options: IstiodOptions = {}): Promise<Istiod> 
       ...tls,
       ...generate,
       ...config,
+      ...age,
     ];
     const started = spawn(program, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
     child = started;

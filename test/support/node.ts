@@ -13,9 +13,10 @@ import { unload } from '../../src/kernel/load.ts';
 import { openPinned, type PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import { openPlace } from './instance.ts';
 import { labName, removeLeftovers } from './leftovers.ts';
+import { project } from './project.ts';
 import { startServer } from './python.ts';
 
-const program = join(import.meta.dirname, '../../bin/kmeshctl.js');
+const program = join(project, 'bin/kmeshctl.js');
 /** A loaded machine takes many times as long as an idle one. */
 const patienceMs = 90_000;
 

@@ -49,13 +49,17 @@ export async function startPython(pod: Pod, options: StartOptions = {}): Promise
     if (answer.error === undefined) next?.resolve(answer.out);
     else next?.reject(new PythonError(answer.error, answer.text ?? ''));
   });
+  let over = false;
+  const ended = () => new Error(`python in pod ${pod.name} ended: ${said.trim()}`);
   void running.ended.then(() => {
-    for (const w of waiting.splice(0)) w.reject(new Error(`python in pod ${pod.name} ended: ${said.trim()}`));
+    over = true;
+    for (const w of waiting.splice(0)) w.reject(ended());
   });
   const python: Python = {
     pid: child.pid as number,
     run: <T>(code: string, args?: Readonly<Record<string, unknown>>) =>
       new Promise<T>((resolve, reject) => {
+        if (over) return reject(ended());
         waiting.push({ resolve: resolve as (value: unknown) => void, reject });
         child.stdin?.write(`${JSON.stringify({ code, args })}\n`);
       }),

@@ -118,7 +118,7 @@ def main():
             answer = {"out": scope["out"]}
         except BaseException as e:  # whatever it was, the other side is told
             answer = {"error": name_of(e), "text": f"{type(e).__name__}: {e}"}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer, default=repr), flush=True)
 
 
 main()

@@ -9,7 +9,7 @@ export const explain = command({
   summary: 'say where a connection would go, and why',
   description:
     'Names the frontend, the policy and every candidate endpoint with its probability, and why the others are out. Asks the ' +
-    'agent for reasons when one runs; works from the kernel alone without.',
+    'agent for reasons when one runs; works from the kernel alone without. Whether the other side lets it in says "kmeshctl authz explain".',
   examples: [
     { line: 'kmeshctl explain --from shop/cart-0 --to 10.96.0.10:80', note: 'by workload' },
     { line: 'kmeshctl explain --from 4711 --to [fd00::10]:53/udp', note: 'by process, over UDP' },

@@ -5,8 +5,7 @@ import type { Block, Cell } from '../spec.ts';
 import { nearestLines, whyText } from './authz-words.ts';
 import { socketText } from './socket.ts';
 
-const reasons: Readonly<Record<Exclude<Because, 'policies'>, string>> = {
-  closed: 'closed: something is wrong with a policy that holds for it, and nothing gets in',
+const reasons: Readonly<Record<Exclude<Because, 'policies' | 'closed'>, string>> = {
   pending: 'pending: no policies are known for it yet, and nothing gets in',
   host: "an address of this node: exempt, so that probes of the kubelet work (the agent's --authz-host-probes)",
   own: "the pod's own traffic is not judged",
@@ -14,23 +13,39 @@ const reasons: Readonly<Record<Exclude<Because, 'policies'>, string>> = {
   'not-judged': 'no pod whose connections are judged has this address',
 };
 
+function whyOf({ because, told }: PolicyExplanation): string {
+  if (because !== 'policies' && because !== 'closed') return reasons[because];
+  if (because === 'closed' && told?.why !== 'closed') {
+    const by = told?.by === undefined ? '' : ` by ${told.by.policy}`;
+    return `closed${by}: something is wrong with a policy that holds for it, and nothing gets in`;
+  }
+  return told ? whyText(told) : '';
+}
+
 function facts(explanation: PolicyExplanation): [string, Cell][] {
-  const { from, to, verdict, because, principal, told } = explanation;
+  const { from, to, verdict, because, principal, told, agent } = explanation;
   const tone = verdict === 'allow' ? 'good' : 'bad';
   const at = `${socketText(to.address, to.port)}${to.protocol === 'udp' ? '/udp' : ''}`;
   const rows: [string, Cell][] = [
     ['from', from.workload === '' ? from.address : `${from.workload} ${from.address}`],
     ['to', to.workload === '' ? at : `${to.workload} ${at}`],
   ];
-  if (because === 'policies') rows.push(['identity', principal || { text: 'none', tone: 'dim' }]);
+  const nobody = agent ? 'none' : 'none that is known';
+  if (told !== undefined) rows.push(['identity', principal || { text: nobody, tone: 'dim' }]);
   if (to.enforcement !== undefined) rows.push(['enforcement', to.enforcement]);
   rows.push(['verdict', { text: verdict, tone }]);
-  rows.push(['why', because === 'policies' && told ? whyText(told) : reasons[because as keyof typeof reasons]]);
-  for (const line of told ? nearestLines(told) : []) rows.push(['nearest', line]);
+  rows.push(['why', whyOf(explanation)]);
+  for (const line of told && because === 'policies' ? nearestLines(told) : []) rows.push(['nearest', line]);
   if (told?.dryRun) {
     const { dryRun } = told;
     rows.push(['with dry runs', { text: `${dryRun.verdict}: ${whyText(dryRun)}`, tone: 'warn' }]);
   }
+  const closed = told?.why === 'closed' ? [] : explanation.closed;
+  for (const { policy, reason } of closed) rows.push(['closed by', { text: `${policy}: ${reason}`, tone: 'bad' }]);
+  for (const policy of explanation.stale) {
+    rows.push(['stale', { text: `${policy}: a later version is refused, and this one stays in force`, tone: 'warn' }]);
+  }
+  for (const note of explanation.notes) rows.push(['note', { text: note, tone: 'warn' }]);
   return rows;
 }
 
@@ -38,5 +53,8 @@ export function* viewPolicyExplanation(explanations: readonly PolicyExplanation[
   for (const [at, explanation] of explanations.entries()) {
     if (at > 0) yield { kind: 'line', text: '' };
     yield { kind: 'facts', rows: facts(explanation) };
+  }
+  if (explanations.some(({ agent }) => !agent)) {
+    yield { kind: 'line', text: 'no agent answers: what rules ask for and what is stale is not known', tone: 'dim' };
   }
 }

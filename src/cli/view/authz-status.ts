@@ -28,12 +28,8 @@ function policyRow(row: PolicyRow): readonly Cell[] {
     hits.denied,
     hits.allowed,
     hits.dryRun,
-    fault === undefined ? '' : { text: fault, tone: fault === 'refused' ? 'bad' : 'warn' },
+    { text: fault, tone: fault.startsWith('refused') ? 'bad' : 'warn' },
   ];
-}
-
-function* remarks(title: string, tone: Tone, policies: readonly string[]): Generator<Block> {
-  for (const policy of policies) yield { kind: 'line', text: `${title}: ${policy}`, tone };
 }
 
 export function* viewPoliciesStatus({ pods, policies, reasons, agent }: PoliciesStatus): Generator<Block> {
@@ -46,10 +42,15 @@ export function* viewPoliciesStatus({ pods, policies, reasons, agent }: Policies
   if (policies.length > 0) {
     yield {
       kind: 'table',
-      title: 'Policies in the kernel, and what they decided on this node',
+      title: 'Policies, and what they decided on this node',
       head: ['POLICY', 'ACTION', 'WORKLOADS', 'CONJUNCTIONS', 'DENIED', 'ALLOWED', 'DRY RUN', ''],
       rows: policies.map(policyRow),
     };
+  }
+  for (const { workload, closed } of pods) {
+    for (const { policy, reason } of closed) {
+      yield { kind: 'line', text: `${workload} is closed by ${policy}: ${reason}`, tone: 'bad' };
+    }
   }
   if (reasons.length > 0) {
     yield {
@@ -60,12 +61,9 @@ export function* viewPoliciesStatus({ pods, policies, reasons, agent }: Policies
     };
   }
   if (agent === undefined) return;
-  yield* remarks('refused, and what it holds for is closed', 'bad', agent.refused);
-  yield* remarks('stale: a later version is refused', 'warn', agent.stale);
-  yield* remarks('DENIES LESS THAN IT SAYS: it rests on HTTP attributes', 'warn', agent.deniesLess);
   const { seen, suppressed, lost } = agent.denials;
   if (seen + lost > 0) {
-    const text = `${seen} denials recorded, ${suppressed} of them not logged, ${lost} lost`;
+    const text = `${seen} denials and dry runs recorded, ${suppressed} of them not logged, ${lost} lost`;
     yield { kind: 'line', text, tone: 'dim' };
   }
 }

@@ -10,6 +10,9 @@ import type { PolicySet } from './set.ts';
 import { concernedBy, type Sources } from './sources.ts';
 import type { Vector } from './vector.ts';
 
+/** Entries compared between two pauses. */
+const entriesAStep = 256;
+
 function same(read: ReadSet, first: number, words: Iterable<bigint>): boolean {
   let at = first;
   for (const word of words) if (read.wordAt(at++) !== word) return false;
@@ -34,14 +37,15 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
   yield;
   const adopted = new Set<SetImage>();
   const looked = new Set<PolicySet>();
-  const adopt = (set: PolicySet): void => {
+  const adopt = function* (set: PolicySet): Steps<void> {
     const members = membersOf(set, (policy) => image.ids.policy.idOf(policy));
     for (const candidate of unread.get(outlineOf(set.ends, usedBits(set), members)) ?? []) {
       const { read } = candidate;
-      const places = read && !candidate.set ? comparison(image, set, read, index.sources) : undefined;
-      if (!places) continue;
+      const found = read && !candidate.set ? yield* comparing(image, set, read, index.sources) : undefined;
+      if (!found) continue;
       candidate.set = set;
-      for (const [number, place] of places) candidate.places.set(number, place);
+      candidate.base = found.base;
+      for (const [number, place] of found.places) candidate.places.set(number, place);
       authz.sets.set(set, candidate);
       authz.unread.delete(candidate);
       adopted.add(candidate);
@@ -50,7 +54,7 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
   };
   for (const { stack } of index.destinations.values()) {
     for (const { set, destination } of stack.sets) {
-      if (!looked.has(set) && !authz.sets.has(set)) adopt(set);
+      if (!looked.has(set) && !authz.sets.has(set)) yield* adopt(set);
       looked.add(set);
       const found = authz.sets.get(set);
       if (!found?.read || found.places.has(destination)) continue;
@@ -66,8 +70,14 @@ export function* adopting(image: Image, index: AuthzIndex): Steps<void> {
   for (const set of adopted) set.read = undefined;
 }
 
-/** Where the vectors of `set` stand in an equal set that was read; undefined when it differs. */
-function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Map<number, number> | undefined {
+/** How the kernel holds an equal set: where its vectors stand, and which one identities without an entry have. */
+interface Equal {
+  readonly places: ReadonlyMap<number, number>;
+  readonly base: number;
+}
+
+/** `set` as it was read; undefined when that differs. */
+function* comparing(image: Image, set: PolicySet, read: ReadSet, sources: Sources): Steps<Equal | undefined> {
   const places = new Map<number, number>();
   const isAt = (number: number, place: number | undefined): boolean => {
     if (place === undefined) return false;
@@ -79,7 +89,8 @@ function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Source
   const { header, values } = read;
   const dimensions = dimensionsOf(set);
   for (const [i, { usual, base }] of dimensions.entries()) {
-    if (!same(read, header.usual[i] as number, bitWords(usual)) || !isAt(base, header.base[i])) return undefined;
+    if (!same(read, header.usual[i] as number, bitWords(usual))) return undefined;
+    if (i > 0 && !isAt(base, header.base[i])) return undefined;
   }
   if (!isAt(set.identity.anonymous, header.anonymous)) return undefined;
 
@@ -88,27 +99,39 @@ function comparison(image: Image, set: PolicySet, read: ReadSet, sources: Source
   if (ports !== set.port.entries.size) return undefined;
   for (const [port, number] of set.port.entries) if (!isAt(number, values.get(portValue(port)))) return undefined;
 
-  const ranges = new Map(read.entries.map(({ address, prefix, vector }) => [`${address}/${prefix}`, vector]));
-  if (ranges.size !== set.source.entries.length) return undefined;
+  if (read.entries.length !== set.source.entries.length) return undefined;
+  let seen = 0;
+  const ranges = new Map<string, number>();
+  for (const { address, prefix, vector } of read.entries) {
+    ranges.set(`${address}/${prefix}`, vector);
+    if (++seen % entriesAStep === 0) yield;
+  }
   for (const { address, prefix, value } of set.source.entries) {
     if (!isAt(value, ranges.get(`${address}/${prefix}`))) return undefined;
+    if (++seen % entriesAStep === 0) yield;
   }
 
   // An identity that has no id yet is given its entries later, and one that nobody has any more loses them.
+  const usual = isAt(set.identity.base, header.base[0]);
+  let base = usual ? set.identity.base : undefined;
   const concerned = new Set<number>();
-  for (const { principal, identity } of set.identity.used ? concernedBy(set, sources) : []) {
+  const identities = !set.identity.used ? [] : usual ? concernedBy(set, sources) : sources.identities.values();
+  for (const { principal, identity } of identities) {
+    if (++seen % entriesAStep === 0) yield;
     const id = image.authz.identities.get(principal);
     if (id === undefined) continue;
     concerned.add(id);
     const number = set.identityVector(identity);
     const place = values.get(id);
-    if (place === undefined ? number !== set.identity.base : !isAt(number, place)) return undefined;
+    if (!isAt(number, place ?? header.base[0])) return undefined;
+    if (place === undefined) base ??= number;
   }
+  if (base === undefined) return undefined;
   for (const [value, place] of values) {
     if (value >= valuePort || concerned.has(value)) continue;
     const principal = image.ids.identity.nameOf(value);
     if (principal !== undefined && sources.identities.has(principal) && !isAt(set.identity.base, place))
       return undefined;
   }
-  return places;
+  return { places, base };
 }

@@ -18,7 +18,10 @@ export function inBag(bags: Bags, key: string): readonly string[] {
 export interface BagsEditor {
   add(key: string, name: string): void;
   remove(key: string, name: string): void;
-  of(key: string): Iterable<string>;
+  /** The one name, or all of them; undefined: none. */
+  of(key: string): string | ReadonlySet<string> | undefined;
+  /** Keys that names were added to or removed from. */
+  touched(): Iterable<string>;
   close(): Steps<Bags>;
 }
 
@@ -34,10 +37,8 @@ export function editBags(before: Bags): BagsEditor {
     return was === undefined || typeof was === 'string' ? was : new Set(was);
   };
   return {
-    of(key) {
-      const now = held(key);
-      return now === undefined ? nothing : typeof now === 'string' ? [now] : now;
-    },
+    of: held,
+    touched: () => open.keys(),
     add(key, name) {
       const now = held(key);
       if (now instanceof Set) open.set(key, now.add(name));

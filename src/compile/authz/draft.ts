@@ -86,7 +86,9 @@ export interface AuthzDraft {
   readonly pods: PodChange[];
   /** Principals with the ids that they have from now on. */
   readonly arrived: [principal: string, id: number][];
-  /** Principals that go, and those that go once no source has them. */
+  /** Principals that nobody has any more, but that sources may lead to until this plan is done, or longer. */
+  readonly lingering: string[];
+  /** Those of them that go, and those that go once no source has them. */
   readonly left: string[];
   readonly doomed: string[];
   readonly refused: AuthzRefusal[];
@@ -194,6 +196,7 @@ export function draftAuthz(image: Image): AuthzDraft {
     sources,
     pods,
     arrived,
+    lingering: [],
     left: [],
     doomed: [],
     refused: [],

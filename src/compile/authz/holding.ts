@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which policies hold for a workload, and what stands in for those that cannot be enforced as written: always something that closes.
-import { conjunctionCount, maxConjunctions } from '../../mesh/conjunction.ts';
+import { isTooWide, maxConjunctions } from '../../mesh/conjunction.ts';
 import { isEmptyMatch, type Policy, policyKey, refusedPolicy } from '../../mesh/policy.ts';
 
 export interface AuthzOptions {
@@ -25,14 +25,14 @@ export function deadRules(policy: Policy): number[] {
 
 /** The policy as it is enforced. */
 export function enforcedPolicy(policy: Policy, options: AuthzOptions): Policy {
-  if (policy.dryRun) return conjunctionCount(policy) <= maxConjunctions ? policy : { ...policy, rules: [] };
+  if (policy.dryRun) return isTooWide(policy) ? { ...policy, rules: [] } : policy;
   if (policy.fault?.kind === 'stale' && options.onBadPolicy === 'close') {
     return refusedPolicy(policy, policy.fault.reason);
   }
   if (options.strictL7Deny && deadRules(policy).length > 0) {
     return refusedPolicy(policy, 'it rests on HTTP attributes, which cannot be judged here');
   }
-  if (conjunctionCount(policy) > maxConjunctions) {
+  if (isTooWide(policy)) {
     return refusedPolicy(policy, `it would take more than ${maxConjunctions} conjunctions`);
   }
   return policy;

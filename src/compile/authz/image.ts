@@ -54,6 +54,8 @@ export interface SetImage {
   read: ReadSet | undefined;
   /** Ids of its policies. */
   readonly policies: readonly number[];
+  /** Number of the vector of identities without an entry. */
+  base: number;
   /** Ids of identities that have an entry. */
   readonly identities: Set<number>;
   readonly ports: readonly number[];

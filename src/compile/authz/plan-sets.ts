@@ -3,13 +3,14 @@
 
 import { authzValueTag } from '../../abi/hash.ts';
 import { memberPolicyBits, rangeSetBits, valuePort } from '../../abi/structs.ts';
+import { type Identity, identityFrom } from '../../mesh/identity.ts';
 import { policyKey } from '../../mesh/policy.ts';
 import type { PutOperation } from '../operation.ts';
 import type { Operations } from '../plan-steps.ts';
 import type { AuthzDraft, NewSet, NewStack, NewValue, NewVector } from './draft.ts';
 import type { SetImage } from './image.ts';
 import type { PolicySet } from './set.ts';
-import { concernedBy, type Sources } from './sources.ts';
+import { concernedBy, type KnownIdentity, type Sources } from './sources.ts';
 import type { Bits, Vector } from './vector.ts';
 
 const word = (low: number, high: number): bigint => (BigInt(high) << 32n) | BigInt(low);
@@ -52,22 +53,50 @@ export function membersOf(set: PolicySet, idOf: (policy: string) => number | und
   });
 }
 
-/** Ids of identities that need an entry in `set`, of those that the kernel knows, with the number of their vector. */
-export function identityValues(draft: AuthzDraft, set: PolicySet, sources: Sources): Map<number, number> {
+/** Number of the vector of identities without an entry, and of those that have one by id. */
+interface IdentityValues {
+  readonly base: number;
+  readonly values: ReadonlyMap<number, number>;
+}
+
+/** From so many entries on it is looked whether another vector is what most identities have: "cluster.local/*" is true for all. */
+const many = 64;
+
+/** The entries of the identities that the kernel knows, those included that nobody has any more and some address may still lead to. */
+function identityValues(draft: AuthzDraft, set: PolicySet, sources: Sources): IdentityValues {
+  const { base } = set.identity;
   const values = new Map<number, number>();
-  if (!set.identity.used) return values;
-  for (const { principal, identity } of concernedBy(set, sources)) {
+  if (!set.identity.used) return { base, values };
+  const add = (principal: string, identity: Identity, other: number): void => {
     const id = draft.identityId(principal);
-    if (id === undefined) continue;
     const number = set.identityVector(identity);
-    if (number !== set.identity.base) values.set(id, number);
-  }
-  return values;
+    if (id !== undefined && number !== other) values.set(id, number);
+  };
+  const addAll = (known: Iterable<KnownIdentity>, other: number): void => {
+    for (const { principal, identity } of known) add(principal, identity, other);
+    for (const principal of draft.lingering) {
+      const identity = identityFrom(principal);
+      if (identity) add(principal, identity, other);
+    }
+  };
+  addAll(concernedBy(set, sources), base);
+  if (values.size < many || values.size < sources.identities.size / 2) return { base, values };
+  const usual = usualOf(values.values());
+  values.clear();
+  addAll(sources.identities.values(), usual);
+  return { base: usual, values };
+}
+
+/** The number that comes most often. */
+function usualOf(numbers: Iterable<number>): number {
+  const counts = new Map<number, number>();
+  for (const number of numbers) counts.set(number, (counts.get(number) ?? 0) + 1);
+  return [...counts].reduce((most, each) => (each[1] > most[1] ? each : most))[0];
 }
 
 /** Claims all that a new set takes, within a unit. */
 export function planSet(draft: AuthzDraft, set: PolicySet, sources: Sources): SetImage {
-  const values = identityValues(draft, set, sources);
+  const { base, values } = identityValues(draft, set, sources);
   const policies = new Map<string, number>();
   for (const member of set.members) {
     if (!member) continue;
@@ -90,6 +119,7 @@ export function planSet(draft: AuthzDraft, set: PolicySet, sources: Sources): Se
     set,
     read: undefined,
     policies: [...policies.values()],
+    base,
     identities: new Set(values.keys()),
     ports: [...set.port.entries.keys()],
     entries: set.source.entries,
@@ -166,7 +196,7 @@ export function setHeader({ image, set, generation }: NewSet): PutOperation {
       used: usedBits(set),
       member: image.member?.[0] as number,
       usual: dimensions.map((_, i) => first + i * set.ends[3]),
-      base: dimensions.map(({ base }) => place(base)),
+      base: dimensions.map(({ base }, i) => place(i === 0 ? image.base : base)),
       anonymous: place(set.identity.anonymous),
     },
     about: aboutSet(image),

@@ -69,23 +69,25 @@ export function* planningAuthz(image: Image, index: AuthzIndex, delta: AuthzDelt
   const again = (what: AuthzRefusal['what']) => authz.refused.flatMap((r) => (r.what === what ? [r.name] : []));
   const { principals, identities } = index.sources;
 
-  const gone: string[] = [...authz.doomed];
-  for (const principal of keysOf(delta.identities, again('identity'), identities, authz.identities)) {
+  const gone = draft.lingering;
+  gone.push(...authz.doomed);
+  yield* eachKey(delta.identities, again('identity'), identities, authz.identities, (principal) => {
     if (identities.has(principal)) planIdentity(draft, index, principal);
     else if (authz.identities.has(principal)) gone.push(principal);
-    yield;
-  }
+  });
   const unfit = new Map<PolicySet, AuthzShortage>();
-  for (const address of keysOf(delta.destinations, again('destination'), index.destinations, authz.destinations)) {
+  const addresses: Address[] = [];
+  yield* eachKey(delta.destinations, again('destination'), index.destinations, authz.destinations, (address) => {
+    addresses.push(address);
+  });
+  for (const address of addresses) {
     planDestination(draft, index, address, unfit);
     yield;
   }
-  let seen = 0;
-  for (const address of keysOf(delta.sources, again('source'), principals, authz.sources)) {
+  yield* eachKey(delta.sources, again('source'), principals, authz.sources, (address) => {
     planSource(draft, address, principals.get(address));
-    if (++seen % keysAStep === 0) yield;
-  }
-  planGone(draft, index, gone);
+  });
+  yield* planGone(draft, index);
   planPods(draft, index);
   yield;
   const stray = everything ? authz.stray : [];
@@ -103,19 +105,23 @@ export function* planningAuthz(image: Image, index: AuthzIndex, delta: AuthzDelt
   };
 }
 
-/** Keys that may differ: those given and those refused before; for 'all' those wanted and those held. */
-function* keysOf(
+/** Calls `visit` once with each key that may differ: those given and those refused before; for 'all' those wanted and those held. */
+function* eachKey(
   keys: ReadonlySet<string> | 'all',
   again: readonly string[],
   wanted: ReadonlyMap<string, unknown>,
   held: ReadonlyMap<string, unknown>,
-): Generator<string> {
-  if (keys === 'all') {
-    yield* wanted.keys();
-    for (const key of held.keys()) if (!wanted.has(key)) yield key;
-  } else {
-    yield* keys;
-    for (const key of again) if (!keys.has(key)) yield key;
+  visit: (key: string) => void,
+): Steps<void> {
+  const twice = keys === 'all' ? wanted : keys;
+  let seen = 0;
+  for (const key of twice.keys()) {
+    visit(key);
+    if (++seen % keysAStep === 0) yield;
+  }
+  for (const key of keys === 'all' ? held.keys() : again) {
+    if (!twice.has(key)) visit(key);
+    if (++seen % keysAStep === 0) yield;
   }
 }
 
@@ -146,7 +152,7 @@ function planIdentity(draft: AuthzDraft, index: AuthzIndex, principal: string): 
   for (const [set, image] of authz.sets) {
     if (!set.identity.used) continue;
     const number = set.identityVector(known.identity);
-    if (number === set.identity.base && !image.identities.has(id)) continue;
+    if (number === image.base && !image.identities.has(id)) continue;
     if (!image.identities.has(id)) draft.count('authz_value');
     draft.values.push({ image, identity: id, place: planVector(draft, image, set, number) });
   }
@@ -156,27 +162,44 @@ function planIdentity(draft: AuthzDraft, index: AuthzIndex, principal: string): 
 }
 
 /** Of identities that nobody has any more those go that no source keeps. */
-function planGone(draft: AuthzDraft, index: AuthzIndex, gone: readonly string[]): void {
+function* planGone(draft: AuthzDraft, index: AuthzIndex): Steps<void> {
   const { authz } = draft.image;
-  if (gone.length === 0) return;
-  const moves = new Map<Address, number | undefined>();
-  for (const address of authz.leaving.keys()) moves.set(address, undefined);
-  for (const { address, next } of draft.sources) moves.set(address, next);
+  if (draft.lingering.length === 0) return;
+  let seen = 0;
+  /** Id of an identity -> addresses that have it no more once all is done. */
   const away = new Map<number, number>();
-  for (const [address, next] of moves) {
+  const leaves = (address: Address): void => {
     const was = authz.sources.get(address);
-    if (was !== undefined && was !== next) away.set(was, (away.get(was) ?? 0) + 1);
+    if (was !== undefined) away.set(was, (away.get(was) ?? 0) + 1);
+  };
+  for (const address of authz.leaving.keys()) {
+    leaves(address);
+    if (++seen % keysAStep === 0) yield;
   }
-  for (const principal of new Set(gone)) {
+  for (const { address, next } of draft.sources) {
+    const was = authz.sources.get(address);
+    if (!authz.leaving.has(address)) {
+      if (was !== next) leaves(address);
+    } else if (was !== undefined && was === next) away.set(was, (away.get(was) as number) - 1);
+    if (++seen % keysAStep === 0) yield;
+  }
+  for (const principal of new Set(draft.lingering)) {
     const id = authz.identities.get(principal);
     if (id === undefined || index.sources.identities.has(principal)) continue;
     const kept = (authz.sourcesOf.get(id) ?? 0) > (away.get(id) ?? 0);
     (kept ? draft.doomed : draft.left).push(principal);
+    if (++seen % keysAStep === 0) yield;
   }
 }
 
-function flagsOf({ allows, dryAllows, dry }: AuthzDestination['stack']): number {
-  return (allows ? stackFlag.allows : 0) | (dryAllows ? stackFlag.dryAllows : 0) | (dry ? stackFlag.dry : 0);
+function flagsOf({ stack, closed }: AuthzDestination): number {
+  return (
+    (stack.allows ? stackFlag.allows : 0) |
+    (stack.dryAllows ? stackFlag.dryAllows : 0) |
+    (stack.dry ? stackFlag.dry : 0) |
+    // Told only: it is a policy without conditions that denies.
+    (closed.length > 0 ? stackFlag.closed : 0)
+  );
 }
 
 /** Maps in which a destination itself takes room. */
@@ -212,7 +235,7 @@ function planDestination(
     sets.push(image);
     places.push(planVector(draft, image, set, destination));
   }
-  const flags = flagsOf(wanted.stack);
+  const flags = flagsOf(wanted);
   const text = stackText(flags, sets, places);
   let next = draft.stackOf(text);
   if (!next) {
@@ -276,14 +299,13 @@ function operationsOf(draft: AuthzDraft, stray: readonly DeleteOperation[]): Ope
     ['policy', ids.policy.fresh()],
   ] as const;
   const policyId = (policy: string): number | undefined => ids.policy.idOf(policy);
-  const sources = draft.sources.filter(({ next }) => next !== undefined);
-  const judged = sources.length + draft.destinations.length > 0;
-  const stamp: readonly AuthzOperation[] = judged ? [{ kind: 'stamp' }] : [];
+  const { sources, destinations: some, pods } = draft;
+  const puts = sources.reduce((count, { next }) => count + (next === undefined ? 0 : 1), 0);
+  const stamp: readonly AuthzOperation[] = puts + some.length > 0 ? [{ kind: 'stamp' }] : [];
   const names: Operations<PutOperation> = {
     length: draft.names,
     [Symbol.iterator]: () => unfoldNames({ named }),
   };
-  const some = draft.destinations;
   const stages: readonly Operations<AuthzOperation>[] = [
     names,
     ...draft.vectors.map(vectorPuts),
@@ -293,14 +315,19 @@ function operationsOf(draft: AuthzDraft, stray: readonly DeleteOperation[]): Ope
     draft.sets.map(setHeader),
     ...draft.sets.map(setValues),
     ...draft.sets.map(setRanges),
-    draft.pods.flatMap(({ address, next }) => (next ? [podPut(address, next)] : [])),
+    pods.flatMap(({ address, next }) => (next ? [podPut(address, next)] : [])),
     draft.stacks.map(stackPut),
     stamp,
-    sources.map(({ address, next }) => sourcePut(address, next as number)),
+    {
+      length: puts,
+      *[Symbol.iterator]() {
+        for (const { address, next } of sources) if (next !== undefined) yield sourcePut(address, next);
+      },
+    },
     some.flatMap(({ address, next }) => (next ? [destinationPut(address, next.id)] : [])),
     some.flatMap(({ address, next }) => (next ? [] : [goes('authz_dest', address)])),
     stamp,
-    draft.pods.flatMap(({ address, next }) => (next ? [] : [goes('pod_address', address)])),
+    pods.flatMap(({ address, next }) => (next ? [] : [goes('pod_address', address)])),
     stray,
   ];
   return {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named ranges as entries of a longest-prefix trie: each with every named range that takes it in, so that the longest match tells all of them.
+
+import { finish, type Steps } from '../../mesh/steps.ts';
 import { type Address, writeAddress } from '../../net/address.ts';
 import { addressBits, coversMapped, parseCidr } from '../../net/cidr.ts';
 
@@ -39,6 +41,23 @@ function compare(a: Named, b: Named): number {
   return a.prefix - b.prefix;
 }
 
+/** `list` in order: runs are sorted at once, and merged in steps. */
+function* sorting<T>(list: readonly T[], order: (a: T, b: T) => number): Steps<readonly T[]> {
+  if (list.length <= rangesAStep) return list.toSorted(order);
+  const middle = list.length >>> 1;
+  const left = yield* sorting(list.slice(0, middle), order);
+  const right = yield* sorting(list.slice(middle), order);
+  yield;
+  const out: T[] = [];
+  let [l, r] = [0, 0];
+  while (l < left.length && r < right.length) {
+    out.push(order(left[l] as T, right[r] as T) <= 0 ? (left[l++] as T) : (right[r++] as T));
+  }
+  for (; l < left.length; l++) out.push(left[l] as T);
+  for (; r < right.length; r++) out.push(right[r] as T);
+  return out;
+}
+
 /** True when the first `prefix` bits of both are the same. */
 export function samePrefix(a: Uint8Array, b: Uint8Array, prefix: number): boolean {
   const whole = prefix >>> 3;
@@ -52,12 +71,21 @@ export function samePrefix(a: Uint8Array, b: Uint8Array, prefix: number): boolea
  * of IPv4 has an entry of its own.
  */
 export function rangeEntries(texts: Iterable<string>): RangeEntry[] {
-  const all = [...texts].map(namedOf);
+  return finish(makingRangeEntries(texts));
+}
+
+const rangesAStep = 256;
+
+/** rangeEntries() in steps. */
+export function* makingRangeEntries(texts: Iterable<string>): Steps<RangeEntry[]> {
+  const all: Named[] = [];
+  for (const text of texts) if (all.push(namedOf(text)) % rangesAStep === 0) yield;
   const out: RangeEntry[] = [];
   for (const v4 of [true, false]) {
     const around: (RangeEntry & { readonly chain: readonly string[] })[] = [];
     // An outer range sorts before what lies in it.
-    for (const { text, address, bytes, prefix } of all.filter((named) => named.v4 === v4).sort(compare)) {
+    const family = all.filter((named) => named.v4 === v4);
+    for (const { text, address, bytes, prefix } of yield* sorting(family, compare)) {
       for (;;) {
         const last = around.at(-1);
         if (last === undefined || (last.prefix <= prefix && samePrefix(last.bytes, bytes, last.prefix))) break;
@@ -65,7 +93,7 @@ export function rangeEntries(texts: Iterable<string>): RangeEntry[] {
       }
       const entry = { address, bytes, prefix, chain: [...(around.at(-1)?.chain ?? []), text] };
       around.push(entry);
-      out.push(entry);
+      if (out.push(entry) % rangesAStep === 0) yield;
     }
   }
   const spills = all.some(({ text, v4 }) => !v4 && text.includes('/') && coversMapped(parseCidr(text) as never));

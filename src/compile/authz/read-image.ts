@@ -183,6 +183,7 @@ export function* readAuthz(pins: Pins, ids: IdTables, sizes: Sizes): Steps<Authz
       set: undefined,
       read: undefined,
       policies: [],
+      base: 0,
       identities: new Set([...values.keys()].filter((value) => value < valuePort)),
       ports: [...values.keys()].filter((value) => value >= valuePort).map((value) => value - valuePort),
       entries: ranges,
@@ -235,8 +236,7 @@ export function* readAuthz(pins: Pins, ids: IdTables, sizes: Sizes): Steps<Authz
     authz.counts.authz_value += values.size;
     authz.counts.authz_range += ranges.length;
   }
-  const strays = strayEntries(entries, setImages);
-  authz.stray = strays;
+  authz.stray = yield* strayEntries(entries, setImages);
   authz.strayIds = [...entries.keys()].filter((id) => !setImages.has(id) && id > 0 && id < sizes.authz_set);
   yield* readSources(pins, authz, ids, setImages);
   yield* eachEntry(pins, 'pod_address', (address, place) => void authz.pods.set(address as Address, podPlace(place)));
@@ -287,14 +287,15 @@ function takeStacks(
   }
 }
 
-function strayEntries(
+function* strayEntries(
   entries: ReadonlyMap<number, Entries>,
   setImages: ReadonlyMap<number, SetImage>,
-): DeleteOperation[] {
+): Steps<DeleteOperation[]> {
   const values: DeleteOperation[] = [];
   const ranges: DeleteOperation[] = [];
   for (const [set, held] of entries) {
     if (setImages.has(set)) continue;
+    yield;
     const about = `of policy set ${set}, which nothing names`;
     for (const value of held.values.keys())
       values.push({ kind: 'delete', map: 'authz_value', key: { set, value }, about });

@@ -2,6 +2,7 @@
 // What nothing leads to any more leaves the kernel, and its ids and slots become free.
 import { rangeSetBits } from '../../abi/structs.ts';
 import type { Steps } from '../../mesh/steps.ts';
+import type { Address } from '../../net/address.ts';
 import type { Image } from '../image.ts';
 import type { AuthzOperation, DeleteOperation } from '../operation.ts';
 import type { AuthzLeft } from './commit.ts';
@@ -22,9 +23,13 @@ const entriesAStep = 64;
  */
 export function* releasingAuthz(image: Image, left: AuthzLeft): Steps<AuthzRelease> {
   const { authz } = image;
-  const sources = left.sources.filter((address) => authz.leaving.get(address) === left.plan);
+  const sources: Address[] = [];
   const going = new Map<number, number>();
-  for (const address of sources) {
+  let seen = 0;
+  for (const address of left.sources) {
+    if (++seen % entriesAStep === 0) yield;
+    if (authz.leaving.get(address) !== left.plan) continue;
+    sources.push(address);
     const id = authz.sources.get(address) as number;
     going.set(id, (going.get(id) ?? 0) + 1);
   }
@@ -34,7 +39,6 @@ export function* releasingAuthz(image: Image, left: AuthzLeft): Steps<AuthzRelea
   });
   const values: { readonly set: SetImage; readonly id: number }[] = [];
   const ops: AuthzOperation[] = [];
-  let seen = 0;
   const put = function* (op: AuthzOperation): Steps<void> {
     ops.push(op);
     if (++seen % entriesAStep === 0) yield;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A policy set: policies compiled into bit vectors, to be asked together. It says nothing of whom it holds for, so that those with the same
 // policies share it.
-import { type Conjunction, conjunctionsOf, type Dimension } from '../../mesh/conjunction.ts';
+import { type Conjunction, type Dimension, makingConjunctions } from '../../mesh/conjunction.ts';
 import { type Identity, principalOf } from '../../mesh/identity.ts';
 import type { Policy } from '../../mesh/policy.ts';
 import type { Steps } from '../../mesh/steps.ts';
 import { type Address, addressBytes } from '../../net/address.ts';
 import { buildDimension, type DimensionTable, type Placed } from './dimension.ts';
-import { openRangeLookup, type RangeEntry, rangeEntries } from './ranges.ts';
+import { makingRangeEntries, openRangeLookup, type RangeEntry, rangeEntries } from './ranges.ts';
 import { maxWords, openVectorPool, type Vector, wordBits } from './vector.ts';
 
 /** So many small things make a step. */
@@ -73,7 +73,7 @@ export function* packingMembers(policies: readonly Policy[]): Steps<Member[][]> 
   let counts = { ...none };
   for (const policy of policies) {
     const part = partOf(policy);
-    const rules = conjunctionsOf(policy) ?? [];
+    const rules = (yield* makingConjunctions(policy)) ?? [];
     for (const [rule, conjunctions] of rules.entries()) {
       for (const conjunction of conjunctions) {
         const opens = counts[part] % wordBits === 0;
@@ -117,7 +117,7 @@ export function* compilingSet(members: readonly Member[]): Steps<PolicySet> {
   const source = build('source');
   yield;
   const entries: (RangeEntry & { readonly value: number })[] = [];
-  for (const entry of rangeEntries(source.atoms())) {
+  for (const entry of yield* makingRangeEntries(source.atoms())) {
     entries.push({ ...entry, value: source.vectorOf(entry.chain) });
     if (entries.length % stepSize === 0) yield;
   }

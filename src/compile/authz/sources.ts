@@ -63,63 +63,75 @@ export function editSources(
 ): SourcesEditor {
   const { asked, hosts } = before;
   const owners = editBags(before.owners);
-  const touched = new Set<Address>();
   const addressesOf = (workload: Workload | undefined): readonly Address[] => {
     // Those that share their node's addresses own none.
     if (!workload || workload.hostNetwork) return nowhere;
     return asked ? workload.addresses : workload.addresses.filter((address) => hosts.has(address));
   };
+  const ownerAt = (address: Address): Workload | undefined => {
+    const uids = owners.of(address);
+    if (typeof uids === 'string') {
+      const only = workloads.get(uids);
+      return only && ownerOf([only], network);
+    }
+    return ownerOf(
+      [...(uids ?? [])].flatMap((uid) => workloads.get(uid) ?? []),
+      network,
+    );
+  };
   return {
     replace(was, is) {
-      for (const address of addressesOf(was)) {
-        touched.add(address);
-        owners.remove(address, was?.uid as string);
-      }
-      for (const address of addressesOf(is)) {
-        touched.add(address);
-        owners.add(address, is?.uid as string);
-      }
+      for (const address of addressesOf(was)) owners.remove(address, was?.uid as string);
+      for (const address of addressesOf(is)) owners.add(address, is?.uid as string);
     },
     *close() {
-      if (before.principals.size === 0) for (const address of hosts) touched.add(address);
       const principals = before.principals.edit();
-      const identities = before.identities.edit();
-      const namespaces = editBags(before.namespaces);
       const addresses = new Set<Address>();
-      const moved = new Set<string>();
-      const count = (principal: string, identity: Identity | undefined, by: 1 | -1): void => {
-        const known = identities.get(principal);
-        const of = known?.identity ?? identity;
-        if (of === undefined) return;
-        const left = (known?.addresses ?? 0) + by;
-        if (known === undefined || left === 0) moved.add(principal);
-        if (known === undefined) namespaces.add(of.namespace, principal);
-        if (left === 0) {
-          namespaces.remove(of.namespace, principal);
-          identities.delete(principal);
-        } else identities.set(principal, { principal: known?.principal ?? principal, identity: of, addresses: left });
+      /** What becomes of identities: one value for all addresses of each. */
+      const moved = new Map<string, { principal: string; identity: Identity; addresses: number }>();
+      const known = (principal: string, identity?: Identity) => {
+        const held = moved.get(principal);
+        if (held) return held;
+        const was = before.identities.get(principal);
+        const now = was ? { ...was } : identity && { principal, identity, addresses: 0 };
+        if (now) moved.set(principal, now);
+        return now;
       };
-      let seen = 0;
-      for (const address of touched) {
-        if (++seen % addressesAStep === 0) yield;
-        const here: Workload[] = [];
-        for (const uid of owners.of(address)) {
-          const workload = workloads.get(uid);
-          if (workload) here.push(workload);
-        }
-        const owner = ownerOf(here, network);
+      const settle = (address: Address): void => {
+        const owner = ownerAt(address);
         const identity = asked && owner ? identityOf(owner) : undefined;
         const now = identity ? principalOf(identity) : !owner && hosts.has(address) ? exempt : undefined;
         const was = before.principals.get(address);
-        if (now === was) continue;
+        if (now === was) return;
         addresses.add(address);
         if (now === undefined) principals.delete(address);
         else {
-          if (identity) count(now, identity, 1);
-          // One text for all addresses of an identity.
-          principals.set(address, identities.get(now)?.principal ?? now);
+          const of = identity && known(now, identity);
+          if (of) of.addresses++;
+          principals.set(address, of?.principal ?? now);
         }
-        if (was !== undefined && was !== exempt) count(was, undefined, -1);
+        const had = was === undefined || was === exempt ? undefined : known(was);
+        if (had) had.addresses--;
+      };
+      let seen = 0;
+      for (const address of owners.touched()) {
+        settle(address);
+        if (++seen % addressesAStep === 0) yield;
+      }
+      if (before.principals.size === 0)
+        for (const address of hosts) if (owners.of(address) === undefined) settle(address);
+      const identities = before.identities.edit();
+      const namespaces = editBags(before.namespaces);
+      const cameOrLeft = new Set<string>();
+      for (const [principal, now] of moved) {
+        const held = before.identities.has(principal);
+        if (now.addresses > 0) identities.set(principal, now);
+        else identities.delete(principal);
+        if (held === now.addresses > 0) continue;
+        cameOrLeft.add(principal);
+        if (held) namespaces.remove(now.identity.namespace, principal);
+        else namespaces.add(now.identity.namespace, principal);
+        if (++seen % addressesAStep === 0) yield;
       }
       const sources: Sources = {
         asked,
@@ -129,7 +141,7 @@ export function editSources(
         identities: yield* identities.close(),
         namespaces: yield* namespaces.close(),
       };
-      return { sources, delta: { addresses, identities: moved } };
+      return { sources, delta: { addresses, identities: cameOrLeft } };
     },
   };
 }

@@ -9,13 +9,13 @@ import type { Timers } from '../timers.ts';
 import { closingPolicy } from './closing.ts';
 import { openDecoder } from './decode/decoder.ts';
 import { writeRequest } from './decode/request.ts';
-import { readResponse } from './decode/response.ts';
 import { openHostnames } from './hostnames.ts';
 import { nackMessage } from './nack.ts';
-import { nothing, type Session, type Taken } from './session.ts';
+import { openReading, type Read, shortSliceMs } from './reading.ts';
+import { type Answer, nothing, type Session, type Taken } from './session.ts';
 import type { XdsLog, XdsSourceOptions } from './source.ts';
 import type { Stream } from './transport.ts';
-import type { Checked, RawResource, Request, Response, TypeName } from './types.ts';
+import type { Checked, RawResource, Request, TypeName } from './types.ts';
 
 export interface IntakeOptions {
   /** Of the source. */
@@ -53,10 +53,14 @@ export const patienceMs = 30_000;
  * fill its memory.
  */
 const most = { responses: 2, changes: 10_000, inAll: 64 };
+/** What is not read yet counts as a change for so many bytes. */
+const bytesAChange = 256;
 /** Unknown types that are told of, on one stream. */
 const mostIgnored = 10;
 /** Resources in one entry of the log, and characters of each. */
 const shown = { refusals: 20, characters: 500 };
+/** A server that sends again what is refused must not fill the log. */
+const logEveryMs = 1000;
 /**
  * What was there before a stream and is neither told again on it nor taken back is gone once nothing came of its type for so long, and at the
  * latest so long after its first response: a server may say in several responses what it has.
@@ -97,7 +101,9 @@ export function openIntake(options: IntakeOptions): Intake {
     turn = result.catch(() => {});
     return result;
   };
-  const settling = new Map<TypeName, { cancel: () => void; readonly latest: number }>();
+  /** In turn, after what is being read. */
+  let afterwards = inTurn;
+  const settling = new Map<TypeName, { readonly cancelQuiet: () => void; readonly cancelMost: () => void }>();
 
   const send = (requests: readonly Request[]): void => {
     const stream = current;
@@ -190,13 +196,24 @@ export function openIntake(options: IntakeOptions): Intake {
       onRoom();
     });
 
+  /** When refusals were last written to the log, and those since. */
+  const unsaid = { since: Number.NEGATIVE_INFINITY, responses: 0, refused: 0 };
   const warn = ({ type, refusals }: Taken) => {
     if (refusals.length === 0) return;
+    const at = performance.now();
+    if (at - unsaid.since < logEveryMs) {
+      unsaid.responses++;
+      unsaid.refused += refusals.length;
+      return;
+    }
     const first = refusals
       .slice(0, shown.refusals)
       .map((refusal) => nackMessage([refusal]))
       .map((text) => (text.length > shown.characters ? `${text.slice(0, shown.characters)}…` : text));
-    log.warn({ type, refused: refusals.length, first }, 'resources of the control plane are refused');
+    const { responses, refused } = unsaid;
+    const before = responses > 0 && { before: { responses, refused } };
+    Object.assign(unsaid, { since: at, responses: 0, refused: 0 });
+    log.warn({ type, refused: refusals.length, first, ...before }, 'resources of the control plane are refused');
   };
 
   const deliver = async (taken: Taken): Promise<boolean> => {
@@ -218,38 +235,47 @@ export function openIntake(options: IntakeOptions): Intake {
   };
 
   /** Delivers and answers. What is not taken up is not answered: it comes again. */
-  const respond = async (taken: Taken, nonce: string, onApplied: () => void): Promise<void> => {
+  const respond = async (taken: Taken, place?: Answer, onApplied?: () => void): Promise<void> => {
     try {
       if (!(await deliver(taken))) return;
-      if (taken.answer) send(session.answer(taken.answer));
-      else log.debug({ nonce }, 'a response that cannot be answered');
-      onApplied();
+      if (place) send(session.answer(place));
+      if (place && !taken.answer) log.debug({ type: taken.type }, 'a response that cannot be answered');
+      onApplied?.();
     } catch (error) {
       giveUp(error);
     }
   };
 
-  /** Puts off what is gone for sure only once the server has said everything. */
+  /** What is gone is told only once it is sure that the server has said everything. */
   const settleLater = (type: TypeName): void => {
     const before = settling.get(type);
-    before?.cancel();
-    settling.delete(type);
-    if (!session.unsettled.includes(type)) return;
-    const latest = before?.latest ?? now() + settleAfter.mostMs;
-    const wait = Math.max(0, Math.min(settleAfter.quietMs, latest - now()));
-    const cancel = timers.after(wait, () => {
+    before?.cancelQuiet();
+    if (!session.unsettled.includes(type)) {
+      before?.cancelMost();
       settling.delete(type);
+      return;
+    }
+    const settle = () => {
+      stopSettling(type);
       const stream = current;
-      inTurn(async () => {
+      afterwards(async () => {
         if (stream !== current || closed) return;
-        void respond(await inSlices(session.settle(type)), '', () => {});
+        void respond(await inSlices(session.settle(type)));
       }).catch(giveUp);
+    };
+    settling.set(type, {
+      cancelQuiet: timers.after(settleAfter.quietMs, settle),
+      cancelMost: before?.cancelMost ?? timers.after(settleAfter.mostMs, settle),
     });
-    settling.set(type, { cancel, latest });
   };
-  const stopSettling = (): void => {
-    for (const { cancel } of settling.values()) cancel();
-    settling.clear();
+  const stopSettling = (type: TypeName): void => {
+    const timer = settling.get(type);
+    timer?.cancelQuiet();
+    timer?.cancelMost();
+    settling.delete(type);
+  };
+  const stopAllSettling = (): void => {
+    for (const type of [...settling.keys()]) stopSettling(type);
   };
 
   return {
@@ -270,6 +296,28 @@ export function openIntake(options: IntakeOptions): Intake {
         if (applied.size === 2) events.onRead();
       };
       let fault = '';
+      const take = async ({ response, checked, bytes, over, ...facts }: Read) => {
+        // After bytes that are no response nothing counts.
+        if (fault !== '') return over();
+        events.onConnected();
+        const { place } = facts;
+        const slice = session.following ? shortSliceMs : undefined;
+        const taken = await inSlices(session.take(response, { ...facts, bytes: bytes.length }, checked), slice);
+        const { type } = taken;
+        if (type === undefined) {
+          passOver(response.typeUrl);
+          send(session.answer(place));
+        } else {
+          warn(taken);
+          if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
+          settleLater(type);
+          // In the turn still, so that what comes next is told next.
+          void respond(taken, place, () => onApplied(type));
+        }
+        over();
+      };
+      const reading = openReading({ check, mayOvertake: () => session.following, take, inTurn });
+      afterwards = reading.afterwards;
       try {
         // What is held may be long to write, so not for a server that is not there.
         if (!(await stream.ready)) return { fault };
@@ -281,33 +329,29 @@ export function openIntake(options: IntakeOptions): Intake {
         for (;;) {
           const bytes = await stream.next();
           if (bytes === undefined) break;
-          let response: Response;
-          try {
-            response = await inSlices(readResponse(bytes));
-          } catch (error) {
-            fault = error instanceof Error ? error.message : String(error);
-            break;
-          }
-          events.onConnected();
-          await inTurn(async () => {
-            const taken = await inSlices(session.take(response, { at: now(), bytes: bytes.length }, check));
-            const { type } = taken;
-            if (type === undefined) {
-              passOver(response.typeUrl);
-              return;
-            }
-            warn(taken);
-            if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
-            settleLater(type);
-            // In the turn still, so that what comes next is told next.
-            void respond(taken, response.nonce, () => onApplied(type));
+          const changes = Math.ceil(bytes.length / bytesAChange);
+          under.responses++;
+          under.changes += changes;
+          let isOver = false;
+          const over = () => {
+            if (isOver) return;
+            isOver = true;
+            under.responses--;
+            under.changes -= changes;
+            onRoom();
+          };
+          reading.add({ bytes, at: now(), place: session.expect(), over }).catch((error) => {
+            fault ||= error instanceof Error ? error.message : String(error);
+            stream.cancel();
+            over();
           });
           await room();
         }
       } finally {
         current = undefined;
-        stopSettling();
+        stopAllSettling();
         // What is under way would change what the next stream begins with.
+        await reading.idle();
         await turn;
         session.close();
         stream.cancel();
@@ -318,7 +362,7 @@ export function openIntake(options: IntakeOptions): Intake {
     close() {
       closed = true;
       hostnames.close();
-      stopSettling();
+      stopAllSettling();
       cancelPatience?.();
       onRoom();
     },
@@ -328,7 +372,7 @@ export function openIntake(options: IntakeOptions): Intake {
     cancelPatience = undefined;
     inTurn(async () => {
       const changes = await inSlices(session.stopWaiting());
-      if (changes) void respond({ ...nothing, first: true, changes }, '', () => {});
+      if (changes) void respond({ ...nothing, first: true, changes });
     }).catch(giveUp);
   }
 }

@@ -2,8 +2,16 @@
 // The client's half of incremental aggregated discovery as a state machine: no input or output, no clock. Long work is a generator.
 import type { Change } from '../../mesh/model.ts';
 import { nackMessage, type Refusal } from './nack.ts';
-import { type Check, type Effect, openSubscription, type Subscription } from './subscription.ts';
-import { type NodeIdentity, type Request, type Response, type TypeName, type TypeStatus, typeUrls } from './types.ts';
+import { type Effect, type Names, openSubscription, type Subscription } from './subscription.ts';
+import {
+  type Checked,
+  type NodeIdentity,
+  type Request,
+  type Response,
+  type TypeName,
+  type TypeStatus,
+  typeUrls,
+} from './types.ts';
 import { openWanted, type Step } from './wanted.ts';
 
 export interface SessionOptions {
@@ -33,9 +41,25 @@ export interface Taken {
 
 /** An ACK or NACK that waits for its turn. */
 export interface Answer {
-  readonly request: Request;
+  /** Undefined until the response is taken in, and of one that cannot be answered. */
+  request: Request | undefined;
   readonly stream: number;
+  /** Its place among the responses. */
+  readonly number: number;
   due: boolean;
+}
+
+/** What there is to know about a response. */
+export interface Facts {
+  /** When its bytes came, in milliseconds since the epoch. */
+  readonly at: number;
+  readonly bytes: number;
+  /** As `expect` gave it when they came. */
+  readonly place: Answer;
+  /** Names that responses which came later and were taken in before have told of. */
+  readonly later?: ReadonlySet<string>;
+  /** Where they are known already. */
+  readonly names?: Names | undefined;
 }
 
 export interface Session {
@@ -43,12 +67,9 @@ export interface Session {
   open(): Generator<undefined, readonly Request[]>;
   /** The stream is over: nothing is sent until the next one. */
   close(): void;
-  /** @param at when its bytes came, in milliseconds since the epoch */
-  take(
-    response: Response,
-    facts: { readonly at: number; readonly bytes: number },
-    check: Check,
-  ): Generator<undefined, Taken>;
+  /** A response has come: the place for its answer. */
+  expect(): Answer;
+  take(response: Response, facts: Facts, checked: readonly Checked[]): Generator<undefined, Taken>;
   /** Types of which something that was there before this stream was neither told again nor taken back. */
   readonly unsettled: readonly TypeName[];
   /** The server has told all that it has of this type: what is unsettled is gone. */
@@ -68,6 +89,8 @@ export interface Session {
   stopWaiting(): Generator<undefined, readonly Change[] | undefined>;
   /** Both types were taken up whole, and what was wanted from the beginning is answered. */
   readonly complete: boolean;
+  /** Both types have answered on this stream, for all there is: from here on what comes are changes, and those of different names may change places. */
+  readonly following: boolean;
   readonly held: number;
   readonly demanded: number;
   readonly absent: number;
@@ -86,6 +109,8 @@ const nameBytes = 8;
 /** google.rpc.Code INVALID_ARGUMENT. */
 const invalidArgument = 3;
 const wildcard = '*';
+/** Characters of a version that are shown. */
+const mostVersion = 200;
 const walkSize = 1000;
 
 export function openSession({ node, onDemand, maxRequestBytes = defaultMaxRequestBytes }: SessionOptions): Session {
@@ -102,6 +127,9 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
   let stream = 0;
   let streams = 0;
   let answers: Answer[] = [];
+  let arrivals = 0;
+  /** The response of each type that says how it stands: the last that came. */
+  const newest: Record<TypeName, number> = { address: 0, authorization: 0 };
 
   const nodeBytes = 2 * Buffer.byteLength(JSON.stringify(node));
   const subscriptionOf = (type: TypeName) => (type === 'address' ? address : authorization);
@@ -183,15 +211,23 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
       wanted.close();
     },
 
-    *take(response, { at, bytes }, check) {
+    expect() {
+      const answer: Answer = { request: undefined, stream, number: ++arrivals, due: false };
+      answers.push(answer);
+      return answer;
+    },
+
+    *take(response, { at, bytes, place, later, names }, checked) {
       const subscription = subscriptions.find(({ type }) => typeUrls[type] === response.typeUrl);
       if (!subscription) return nothing;
       const { counts, type } = subscription;
-      const mine = stream;
-      const effect = yield* subscription.take(response, check);
+      const effect = yield* subscription.take(response, checked, later, names);
       counts.complete = true;
-      counts.lastResponseAt = at;
-      counts.systemVersion = response.systemVersion;
+      if (place.number > newest[type]) {
+        newest[type] = place.number;
+        counts.lastResponseAt = at;
+        counts.systemVersion = response.systemVersion.slice(0, mostVersion);
+      }
       counts.responses++;
       counts.bytes += bytes;
 
@@ -200,12 +236,11 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
       const first = waiting !== undefined;
       const changes = yield* pass(type, effect);
       const { refusals } = effect;
-      let answer: Answer | undefined;
       // Without a nonce there is nothing that an answer could name: the server would take it for another request.
-      if (response.nonce !== '' && mine === stream && mine !== 0) {
+      const answerable = response.nonce !== '' && place.stream === stream && stream !== 0;
+      if (answerable) {
         const error = refusals.length > 0 && { error: { code: invalidArgument, message: nackMessage(refusals) } };
-        answer = { request: { type, nonce: response.nonce, ...error }, stream: mine, due: false };
-        answers.push(answer);
+        place.request = { type, nonce: response.nonce, ...error };
       }
       return {
         type,
@@ -214,7 +249,7 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
         refusals,
         present: demand ? namesOf(response.resources) : [],
         absent,
-        answer,
+        answer: answerable ? place : undefined,
         effect,
       };
     },
@@ -246,7 +281,8 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
       if (answer.stream !== stream) return [];
       answer.due = true;
       const due = answers.findIndex((a) => !a.due);
-      const out = answers.splice(0, due === -1 ? answers.length : due).map(({ request }) => request);
+      const done = answers.splice(0, due === -1 ? answers.length : due);
+      const out = done.flatMap(({ request }) => request ?? []);
       for (const { type, error } of out) {
         const { counts } = subscriptionOf(type);
         if (error) counts.nacks++;
@@ -265,6 +301,9 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
     },
     get complete() {
       return waiting === undefined;
+    },
+    get following() {
+      return !onDemand && stream !== 0 && waiting === undefined && subscriptions.every((s) => s.answered);
     },
     get held() {
       return address.held.size + authorization.held.size;

@@ -27,7 +27,15 @@ export interface Subscription {
   readonly refused: RefusedList;
   /** What a new stream reports as held, within `maxBytes`. */
   open(maxBytes: number): Generator<undefined, ReadonlyMap<string, string>>;
-  take(response: Response, check: Check): Generator<undefined, Effect>;
+  /** @param later names that a response which came later has told of already: nothing that this one says of them counts */
+  take(
+    response: Response,
+    checked: readonly Checked[],
+    later?: ReadonlySet<string>,
+    names?: Names,
+  ): Generator<undefined, Effect>;
+  /** On this stream. */
+  readonly answered: boolean;
   /** Something that was there before this stream was neither told again nor taken back. */
   readonly unsettled: boolean;
   /** The server has told all that it has: what is unsettled is gone. */
@@ -52,10 +60,9 @@ export interface Counts {
   rejected: number;
 }
 
-/** Resources between two places to pause at. */
-const stepSize = 32;
-/** Maps are quicker to walk than resources to check. */
+/** Names between two places to pause at. */
 const walkSize = 1000;
+const noNames: ReadonlySet<string> = new Set();
 /** Bytes that a name and its version take in a request besides their own, at most. */
 const entryBytes = 16;
 
@@ -89,7 +96,7 @@ export function openSubscription(type: TypeName): Subscription {
 
   /** @param isService of what goes */
   const removal = (name: string, isService: boolean): Change => {
-    if (type === 'authorization') return { kind: 'remove-policy', key: name };
+    if (type === 'authorization') return { kind: 'remove-policy', key: policyKeyOf(name) };
     return isService ? { kind: 'remove-service', key: name } : { kind: 'remove-workload', uid: name };
   };
 
@@ -138,6 +145,31 @@ export function openSubscription(type: TypeName): Subscription {
     }
   }
 
+  /** The same as any other, where nothing is held yet and everything is good and comes once, as it does as a rule: undefined where it does not. */
+  function* takeFirst(
+    resources: readonly RawResource[],
+    checked: readonly Checked[],
+  ): Generator<undefined, Effect | undefined> {
+    const puts: Change[] = [];
+    const put: string[] = [];
+    for (let i = 0; i < resources.length; i++) {
+      if ((i + 1) % walkSize === 0) yield;
+      const { name, version } = resources[i] as RawResource;
+      const outcome = checked[i] as Checked;
+      held.set(name, version);
+      if (!outcome.ok || held.size === i) {
+        for (const names of [held, services, policies]) names.clear();
+        return undefined;
+      }
+      const { change } = outcome;
+      if (change.kind === 'put-service') services.add(name);
+      else if (change.kind === 'put-policy') policies.set(name, change.policy);
+      puts.push(change);
+      put.push(name);
+    }
+    return { puts, removals: [], put, removed: [], refusals: [] };
+  }
+
   return {
     type,
     held,
@@ -167,17 +199,16 @@ export function openSubscription(type: TypeName): Subscription {
       return reported;
     },
 
-    *take(response, check) {
-      // The last of several with one name counts, and a removal before any of them.
+    *take(response, checked, later = noNames, names = undefined) {
       const { resources } = response;
-      const checked: Checked[] = [];
-      const last = new Map<string, number>();
-      for (const [i, raw] of resources.entries()) {
-        checked.push(check(type, raw));
-        last.set(raw.name, i);
-        if (i % stepSize === stepSize - 1) yield;
+      const known = held.size + refused.size + later.size + lost.size + response.removed.length;
+      const whole = known === 0 ? yield* takeFirst(resources, checked) : undefined;
+      if (whole) {
+        answered = true;
+        return whole;
       }
-      const removed = new Set(response.removed);
+      // The last of several with one name counts, and a removal before any of them.
+      const { last, removed } = names ?? (yield* namesOf(response));
 
       const puts: Change[] = [];
       const put: string[] = [];
@@ -189,6 +220,10 @@ export function openSubscription(type: TypeName): Subscription {
         if (++seen % walkSize === 0) yield;
         const outcome = checked[i];
         if (outcome === undefined || removed.has(name)) continue;
+        if (later.has(name)) {
+          if (!outcome.ok) refusals.push({ name, faults: outcome.faults });
+          continue;
+        }
         unreported.delete(name);
         doubtful.delete(name);
         if (!outcome.ok) {
@@ -218,12 +253,16 @@ export function openSubscription(type: TypeName): Subscription {
         puts.push(change);
         put.push(name);
       }
-      yield* remove(removed, removals, gone);
+      const goes = later.size === 0 ? removed : [...removed].filter((name) => !later.has(name));
+      yield* remove(goes, removals, gone);
       answered = true;
       counts.rejected += refusals.length;
       return { puts, removals, put, removed: gone, refusals };
     },
 
+    get answered() {
+      return answered;
+    },
     get unsettled() {
       return answered && unreported.size + doubtful.size > 0;
     },
@@ -268,4 +307,23 @@ export function openSubscription(type: TypeName): Subscription {
 
     status: () => ({ type, held: held.size, ...counts, refusedNow: refused.size, refused: refused.listed() }),
   };
+}
+
+/** As a policy of that name has it, which closes where the name is none. */
+const policyKeyOf = (name: string): string => (name.includes('/') ? name : `/${name}`);
+
+/** What a response is about. */
+export interface Names {
+  /** Name -> index of the last resource of it. */
+  readonly last: ReadonlyMap<string, number>;
+  readonly removed: ReadonlySet<string>;
+}
+
+export function* namesOf({ resources, removed }: Response): Generator<undefined, Names> {
+  const last = new Map<string, number>();
+  for (let i = 0; i < resources.length; i++) {
+    last.set((resources[i] as RawResource).name, i);
+    if ((i + 1) % walkSize === 0) yield;
+  }
+  return { last, removed: new Set(removed) };
 }

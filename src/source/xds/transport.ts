@@ -40,6 +40,8 @@ export const maxMessageBytes = 200 * 1024 * 1024;
  * to end in its own time (GOAWAY).
  */
 export const leavingMs = 100;
+/** Bytes that wait to be sent at most: more than any first request takes. A server that does not read would fill this node's memory. */
+export const maxUnsentBytes = 64 * 1024 * 1024;
 /** So long may a connection take, its TLS handshake included. */
 export const connectMs = 10_000;
 
@@ -68,6 +70,7 @@ class Unusable extends Error {}
 
 function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
   const unsent: Uint8Array[] = [];
+  let unsentBytes = 0;
   let call: ReturnType<Channel['createCall']> | undefined;
   let channel: Channel | undefined;
   let over: StreamEnd | undefined;
@@ -144,6 +147,7 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     const bytes = unsent[0];
     if (writing || !call || bytes === undefined) return;
     unsent.shift();
+    unsentBytes -= bytes.length;
     writing = true;
     const callback = () => {
       writing = false;
@@ -167,7 +171,9 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     send(bytes) {
       if (over) return;
       unsent.push(bytes);
-      write();
+      unsentBytes += bytes.length;
+      if (unsentBytes > maxUnsentBytes) cancel(`${serverText(server)} does not take what is sent to it`);
+      else write();
     },
     next() {
       if (over) return Promise.resolve(undefined);

@@ -4,10 +4,18 @@ import type { Conjunction, Literal } from '../../mesh/conjunction.ts';
 import { parseAddress } from '../../net/address.ts';
 import { addressBits, type Cidr, cidrCovers, parseCidr } from '../../net/cidr.ts';
 
-const rangeOf = (atom: string): Cidr => {
+const known = new Map<string, Cidr>();
+const mostKnown = 100_000;
+
+function rangeOf(atom: string): Cidr {
+  const before = known.get(atom);
+  if (before) return before;
   const address = parseAddress(atom);
-  return address === undefined ? (parseCidr(atom) as Cidr) : { address, length: addressBits(address) };
-};
+  const range = address === undefined ? (parseCidr(atom) as Cidr) : { address, length: addressBits(address) };
+  if (known.size >= mostKnown) known.clear();
+  known.set(atom, range);
+  return range;
+}
 
 /** "cluster.local/ns/shop/sa/cart" in its parts. */
 const principal = /^[^/]+\/ns\/([^/]+)\/sa\/([^/]+)$/;
@@ -48,6 +56,12 @@ function literalCovers(b: Literal, a: Literal): boolean {
   if (!b.not) return !a.not && a.atoms.every((x) => b.atoms.some((y) => implies(x, y, b)));
   if (a.not) return b.atoms.every((y) => a.atoms.some((x) => implies(y, x, b)));
   return b.atoms.every((y) => a.atoms.every((x) => excludes(x, y, b)));
+}
+
+/** How many atoms are compared at most to tell whether one covers the other. */
+export function coverCost(wide: Conjunction, narrow: Conjunction): number {
+  const atoms = (of: Conjunction) => of.reduce((sum, literal) => sum + literal.atoms.length, 1);
+  return atoms(wide) * atoms(narrow);
 }
 
 /** True when `wide` holds wherever `narrow` does. */

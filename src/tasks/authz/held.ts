@@ -12,7 +12,7 @@ import { unanswered } from '../held/demand.ts';
 import { readName } from '../held/names.ts';
 
 /**
- * 'policies': they decided. 'closed': something is wrong with them, and nothing gets in. 'pending': none are known yet, and nothing gets in.
+ * 'policies': they decided. 'closed': they did, and something is wrong with one, so that nothing gets in. 'pending': none are known yet, and nothing gets in.
  * 'host': the source is an address of this node, which is exempt. 'own': the pod's own traffic. 'unknown-source': on demand, until the
  * source was asked for. 'not-judged': nothing is judged at that address.
  */
@@ -46,14 +46,13 @@ export function judgeHeld(plane: DataPlane, connection: Connection): HeldVerdict
   const identity = heldSource(plane, source);
   if (identity === 'host') return { verdict: 'allow', because: 'host', principal: '' };
   const principal = readName(plane, 'identity', identity);
-  if (stack.closed) return { verdict: 'deny', because: 'closed', principal };
   if (identity === 0 && isUnanswered(plane, source, stack)) {
     return { verdict: 'deny', because: 'unknown-source', principal };
   }
   const told = tellHeld(explainAsked(askedFromMaps(plane, stack, { ...connection, identity }), stack), (id) =>
     readName(plane, 'policy', id),
   );
-  return { verdict: told.verdict, because: 'policies', principal, told };
+  return { verdict: told.verdict, because: stack.closed ? 'closed' : 'policies', principal, told };
 }
 
 const isLoopback = (address: Address): boolean => address === '::1' || address.startsWith('127.');

@@ -8,14 +8,14 @@ import type { FileMesh, PolicyDocument } from '../../source/file/mesh-files.ts';
 import { rootNamespace, selects } from '../../source/file/names.ts';
 import { identityOf as resourceOf } from '../../source/file/objects.ts';
 import type { Finding } from '../../source/findings.ts';
-import { covers } from './cover.ts';
+import { coverCost, covers } from './cover.ts';
 
 /** Dry runs that are older have been forgotten by whoever began them. */
 const dryRunDays = 30;
 const dayMs = 86_400_000;
 
-/** Comparisons of rules after which no more are made. */
-const maxComparisons = 2_000_000;
+/** Values compared after which no more are: lists of thousands of addresses are not told apart. */
+const maxComparisons = 5_000_000;
 
 type Say = (document: PolicyDocument, field: string, reason: string) => void;
 
@@ -130,9 +130,16 @@ interface Ruled {
   readonly conjunctions: readonly Conjunction[];
 }
 
+function costOf(wide: Ruled, own: Ruled): number {
+  const pairs = own.conjunctions.length * wide.conjunctions.length;
+  if (pairs > maxComparisons) return pairs;
+  return own.conjunctions.reduce((sum, c) => sum + wide.conjunctions.reduce((all, w) => all + coverCost(w, c), 0), 0);
+}
+
 /** Rules that decide nothing, because another one that holds wherever they do decides all of it. */
 function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): void {
-  const documents = new Map(policies.map((document) => [policyKey(document), document]));
+  const written = policies.filter((document) => document.kind === 'AuthorizationPolicy');
+  const documents = new Map(written.map((document) => [policyKey(document), document]));
   const holdsFor = new Map<string, Set<string>>();
   for (const { uid, authorizationPolicies } of model.workloads.values()) {
     for (const key of authorizationPolicies) holdsFor.set(key, (holdsFor.get(key) ?? new Set()).add(uid));
@@ -152,17 +159,16 @@ function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): vo
     return own !== undefined && other !== undefined && [...own].every((uid) => other.has(uid));
   };
   let left = maxComparisons;
-  const numberOf = ({ policy, rule }: Ruled) => {
-    const document = documents.get(policyKey(policy));
-    return document?.kind === 'AuthorizationPolicy' ? (document.written?.[rule] ?? rule) : rule;
-  };
+  const numberOf = ({ policy, rule }: Ruled) => documents.get(policyKey(policy))?.written?.[rule] ?? rule;
   rules.forEach((own, at) => {
     if (own.conjunctions.length === 0) return;
     const other = rules.find((wide, i) => {
       if (wide === own || wide.policy.dryRun || (own.policy.action === 'deny' && wide.policy.action === 'allow'))
         return false;
-      left -= own.conjunctions.length * wide.conjunctions.length;
-      if (left < 0 || !reaches(wide.policy, own.policy)) return false;
+      if (!reaches(wide.policy, own.policy)) return false;
+      const cost = costOf(wide, own);
+      if (cost > left) return false;
+      left -= cost;
       const whole = (by: Ruled, of: Ruled) => of.conjunctions.every((c) => by.conjunctions.some((w) => covers(w, c)));
       if (!whole(wide, own)) return false;
       // Of two that say the same the first counts.

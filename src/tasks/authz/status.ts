@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is judged on this node, by which policies, and what they decided: from the kernel's maps, with what the agent knows of the policies.
 import type { Reason } from '../../abi/reasons.ts';
-import type { AuthzMode, AuthzStatus, EnforcementState, PolicyHits } from '../../admin/authz.ts';
+import type {
+  AuthzMode,
+  AuthzPolicyRow,
+  AuthzRow,
+  AuthzStatus,
+  EnforcementState,
+  PolicyHits,
+} from '../../admin/authz.ts';
 import { adminClient } from '../../admin/client.ts';
 import { enforcementIn, podAddresses } from '../../agent/enforcement.ts';
 import { readEnrolments } from '../../agent/enrolments.ts';
@@ -43,8 +50,11 @@ export interface JudgedRow {
   /** Absent: nothing is judged, or no policies are known yet. */
   readonly mode?: AuthzMode;
   readonly conjunctions: number;
-  /** Those that can match. One that matches nothing shows in the mode. */
+  /** Those that can match; with an agent also those that match nothing, which are not in the kernel. */
   readonly policies: readonly HeldPolicy[];
+  /** Of the agent: why it is closed, and policies of which a later version was refused. */
+  readonly closed: readonly { readonly policy: string; readonly reason: string }[];
+  readonly stale: readonly string[];
 }
 
 export interface PolicyRow extends HeldPolicy {
@@ -52,8 +62,8 @@ export interface PolicyRow extends HeldPolicy {
   readonly hits: PolicyHits;
   /** Enrolled cgroups that it holds for. */
   readonly holdsFor: number;
-  /** Of the agent: what is wrong with it. */
-  readonly fault?: 'stale' | 'refused' | 'denies less';
+  /** Of the agent: what is wrong with it, and why; '' when nothing is. */
+  readonly fault: string;
 }
 
 export interface PoliciesStatus {
@@ -70,9 +80,9 @@ export async function showPolicies(_env: Env, { place, workload }: ShowPoliciesO
   const plane = openPinned(place.bpffs);
   try {
     const agent = await askAgent(place);
-    const pods = judgedRows(plane, readNames(plane)).filter(
-      (row) => workload === undefined || row.workload === workload,
-    );
+    const pods = judgedRows(plane, readNames(plane))
+      .map((row) => withAgent(row, agent?.rows.get(String(row.cgroupId))))
+      .filter((row) => workload === undefined || row.workload === workload);
     if (workload !== undefined && pods.length === 0) {
       throw new KmeshError('KM_NOT_ENROLLED', `no cgroup is enrolled as ${workload}`, {
         hint: '"kmeshctl enrolled" lists what is enrolled',
@@ -81,22 +91,54 @@ export async function showPolicies(_env: Env, { place, workload }: ShowPoliciesO
     const reasons = [...plane.reasons()].filter(([reason, count]) => count > 0n && reason.startsWith('authz_'));
     return {
       pods,
-      policies: policyRows(plane, pods, agent),
+      policies: policyRows(plane, pods, agent?.rows.values() ?? []),
       reasons: reasons.map(([reason, count]) => ({ reason, count })),
-      ...(agent && { agent }),
+      ...(agent?.status && { agent: agent.status }),
     };
   } finally {
     plane.close();
   }
 }
 
-async function askAgent(place: Place): Promise<AuthzStatus | undefined> {
+interface AgentSays {
+  readonly status: AuthzStatus | undefined;
+  /** By the ids of cgroups. */
+  readonly rows: ReadonlyMap<string, AuthzRow>;
+}
+
+/** Undefined: none answers. */
+async function askAgent(place: Place): Promise<AgentSays | undefined> {
+  const agent = adminClient(place.runDir);
   try {
-    return (await adminClient(place.runDir).status({})).authz;
+    const { authz } = await agent.status({});
+    const rows = new Map<string, AuthzRow>();
+    for await (const row of agent.authz({})) rows.set(row.cgroupId, row);
+    return { status: authz, rows };
   } catch (fault) {
     if (fault instanceof KmeshError && fault.code === 'KM_AGENT_UNREACHABLE') return undefined;
     throw fault;
   }
+}
+
+/** What the agent knows beyond the kernel: policies that match nothing, what is wrong with which, and whose address it is. */
+export function withAgent(row: JudgedRow, known: AuthzRow | undefined): JudgedRow {
+  if (known === undefined) return row;
+  const there = new Set(row.policies.map(({ policy }) => policy));
+  const others = row.enforcement === 'on' ? known.policies.filter(({ policy }) => !there.has(policy)) : [];
+  const policies = others.map(({ policy, action, dryRunOnly }) => ({
+    policy,
+    action,
+    dryRun: dryRunOnly,
+    conjunctions: 0,
+  }));
+  return {
+    ...row,
+    workload: row.workload || known.workload,
+    policies: [...row.policies, ...policies].sort(byName),
+    ...(row.mode !== undefined && known.closed.length > 0 && { mode: 'closed' as const }),
+    closed: known.closed,
+    stale: known.stale,
+  };
 }
 
 export function judgedRows(plane: DataPlane, names: HeldNames): JudgedRow[] {
@@ -126,6 +168,8 @@ export function judgedRows(plane: DataPlane, names: HeldNames): JudgedRow[] {
         }),
         conjunctions: policies.reduce((sum, policy) => sum + policy.conjunctions, 0),
         policies,
+        closed: [],
+        stale: [],
       };
     });
 }
@@ -177,20 +221,24 @@ function hitsOf(plane: DataPlane, id: number | undefined): PolicyHits {
   return { denied: Number(denied), allowed: Number(allowed), dryRun: Number(dry) };
 }
 
-export function policyRows(plane: DataPlane, pods: readonly JudgedRow[], agent: AuthzStatus | undefined): PolicyRow[] {
+/** @param known rows of the agent */
+export function policyRows(plane: DataPlane, pods: readonly JudgedRow[], known: Iterable<AuthzRow>): PolicyRow[] {
   const ids = new Map([...readNames(plane).all('policy')].map(([id, name]) => [name, id]));
+  const faults = new Map<string, string>();
+  for (const { policies } of known) for (const row of policies) faults.set(row.policy, faultOf(row));
   const rows = new Map<string, PolicyRow>();
-  const faultOf = (policy: string): Pick<PolicyRow, 'fault'> => {
-    if (agent?.refused.includes(policy)) return { fault: 'refused' };
-    if (agent?.stale.includes(policy)) return { fault: 'stale' };
-    return agent?.deniesLess.includes(policy) ? { fault: 'denies less' } : {};
-  };
   for (const { policies } of pods) {
     for (const held of policies) {
       const key = `${held.policy} ${held.action} ${held.dryRun}`;
       const holdsFor = (rows.get(key)?.holdsFor ?? 0) + 1;
-      rows.set(key, { ...held, hits: hitsOf(plane, ids.get(held.policy)), holdsFor, ...faultOf(held.policy) });
+      const fault = faults.get(held.policy) ?? '';
+      rows.set(key, { ...held, hits: hitsOf(plane, ids.get(held.policy)), holdsFor, fault });
     }
   }
   return [...rows.values()].sort(byName);
+}
+
+function faultOf({ state, fault, deniesLess }: AuthzPolicyRow): string {
+  if (state !== 'good') return `${state}: ${fault}`;
+  return deniesLess ? 'DENIES LESS THAN IT SAYS: it rests on HTTP attributes' : '';
 }

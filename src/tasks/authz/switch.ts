@@ -105,7 +105,7 @@ function disable(plane: PinnedDataPlane, options: SwitchOptions): ChangeResult {
       { action: 'detach', what: 'authorization', detail: `network namespace ${one.netns}` },
     ]),
     carryOut() {
-      changeEnrolments(plane, { held, wanted, networks: [], names: readNames(plane) });
+      changeEnrolments(options.place, plane, { held, wanted, networks: [], names: readNames(plane) });
       return `not judged any more: ${listed(todo.map(nameOf))}`;
     },
   });
@@ -152,7 +152,7 @@ function enable(plane: PinnedDataPlane, options: SwitchOptions): ChangeResult {
       ]),
       carryOut() {
         const networks = todo.flatMap(({ network }) => network.fd ?? []);
-        changeEnrolments(plane, { held, wanted, networks, names: readNames(plane) });
+        changeEnrolments(options.place, plane, { held, wanted, networks, names: readNames(plane) });
         const stateOf = enforcementIn(plane);
         const pending = todo.filter(({ network }) => stateOf({ authz: true, netns: network.inode }) === 'pending');
         const until = pending.length === 0 ? '' : '; nothing gets in until their policies are known';

@@ -12,9 +12,9 @@ import type { Change } from '../../../src/mesh/model.ts';
 import { emptyMatch, type Match, type Policy, policyKey, type Rule } from '../../../src/mesh/policy.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
 import { workload } from '../../mesh/make.ts';
-import { policy as anyPolicy, connection } from '../../support/authz-arbitrary.ts';
+import { connection } from '../../support/authz-arbitrary.ts';
 import { policiesFor, referenceVerdict } from '../../support/authz-reference.ts';
-import { ask, asksWho, everyPod, identityAt, local, make, open, port, put, rule, whole } from './opened.ts';
+import { anyChange, ask, asksWho, everyPod, identityAt, local, make, open, port, put, rule, whole } from './opened.ts';
 
 describe('destinations', () => {
   test('addresses of workloads of this node that own them', () => {
@@ -210,30 +210,6 @@ describe('what closes', () => {
 });
 
 test('step by step as from scratch, and as the plain evaluator', () => {
-  const uid = fc.constantFrom('a', 'b', 'c//Pod/x/c');
-  const change: fc.Arbitrary<Change> = fc.oneof(
-    { weight: 3, arbitrary: anyPolicy.map(rule) },
-    {
-      weight: 3,
-      arbitrary: fc
-        .record({
-          uid,
-          addresses: fc.uniqueArray(fc.constantFrom('10.0.0.1', '10.0.0.2', '2001:db8::1'), { maxLength: 2 }),
-          namespace: fc.constantFrom('a', 'b'),
-          serviceAccount: fc.constantFrom('', 'cart'),
-          node: fc.constantFrom('n1', 'n1', 'n2'),
-          hostNetwork: fc.constantFrom(false, false, false, true),
-          network: fc.constantFrom('', '', 'other'),
-          authorizationPolicies: fc.subarray(['a/p', 'root/p', 'b/q', 'x/y']),
-        })
-        .map(({ uid: name, ...fields }) => put(workload(name, { services: new Map(), ...fields }))),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({ kind: fc.constant('remove-policy' as const), key: fc.constantFrom('a/p', 'root/p') }),
-    },
-    { weight: 1, arbitrary: uid.map((of): Change => ({ kind: 'remove-workload', uid: of })) },
-  );
   const plain = (index: AuthzIndex) => ({
     destinations: [...index.destinations]
       .map(([address, { workload: of, netns, closed, stale, stack }]) => [
@@ -251,7 +227,7 @@ test('step by step as from scratch, and as the plain evaluator', () => {
   });
   fc.assert(
     fc.property(
-      fc.array(fc.array(change, { maxLength: 4 }), { maxLength: 8 }),
+      fc.array(fc.array(anyChange, { maxLength: 4 }), { maxLength: 8 }),
       fc.array(connection, { minLength: 10, maxLength: 10 }),
       (steps, connections) => {
         const { step, index, model } = open();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model that changes step by step, and what is compiled of it while every workload is a judged pod.
+import fc from 'fast-check';
 import { type AuthzIndex, type AuthzInput, compilingAuthz, noAuthz } from '../../../src/compile/authz/compile.ts';
 import type { EnforcedPod, Enforcement } from '../../../src/compile/authz/enforcement.ts';
 import { type AuthzOptions, defaultAuthzOptions } from '../../../src/compile/authz/holding.ts';
@@ -11,6 +12,7 @@ import { emptyMatch, type Policy, type Rule } from '../../../src/mesh/policy.ts'
 import { finish } from '../../../src/mesh/steps.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
 import { view, workload } from '../../mesh/make.ts';
+import { policy as anyPolicy } from '../../support/authz-arbitrary.ts';
 
 export const put = (of: Workload): Change => ({ kind: 'put-workload', workload: of });
 export const rule = (of: Policy): Change => ({ kind: 'put-policy', policy: of });
@@ -69,3 +71,29 @@ export const ask = (index: AuthzIndex, to: string, from: string, portNumber: num
 };
 
 export const asksWho = rule(make('shop/who', { rules: [[[{ ...emptyMatch, namespaces: [{ kind: 'presence' }] }]]] }));
+
+const uid = fc.constantFrom('a', 'b', 'c//Pod/x/c');
+/** Changes of a few workloads and policies that meet often. */
+export const anyChange: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 3, arbitrary: anyPolicy.map(rule) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({
+        uid,
+        addresses: fc.uniqueArray(fc.constantFrom('10.0.0.1', '10.0.0.2', '2001:db8::1'), { maxLength: 2 }),
+        namespace: fc.constantFrom('a', 'b'),
+        serviceAccount: fc.constantFrom('', 'cart'),
+        node: fc.constantFrom('n1', 'n1', 'n2'),
+        hostNetwork: fc.constantFrom(false, false, false, true),
+        network: fc.constantFrom('', '', 'other'),
+        authorizationPolicies: fc.subarray(['a/p', 'root/p', 'b/q', 'x/y']),
+      })
+      .map(({ uid: name, ...fields }) => put(workload(name, { services: new Map(), ...fields }))),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('remove-policy' as const), key: fc.constantFrom('a/p', 'root/p') }),
+  },
+  { weight: 1, arbitrary: uid.map((of): Change => ({ kind: 'remove-workload', uid: of })) },
+);

@@ -4,7 +4,14 @@ import type { Change } from '../../../src/mesh/model.ts';
 import type { Policy } from '../../../src/mesh/policy.ts';
 import { routeKey } from '../../../src/mesh/route.ts';
 import { closingPolicy } from '../../../src/source/xds/closing.ts';
-import { openSession, type Session, type SessionOptions, type Taken } from '../../../src/source/xds/session.ts';
+import { typeOf } from '../../../src/source/xds/reading.ts';
+import {
+  type Answer,
+  openSession,
+  type Session,
+  type SessionOptions,
+  type Taken,
+} from '../../../src/source/xds/session.ts';
 import {
   type Checked,
   type RawResource,
@@ -70,13 +77,21 @@ export function check(type: TypeName, raw: RawResource): Checked {
 }
 
 export function take(session: Session, given: Response): Taken {
-  return done(session.take(given, { at: 1000, bytes: 100 }, check));
+  return takeAt(session, given, session.expect());
+}
+
+/** The same of one that came before others that were taken in already, which told of `later`. */
+export function takeAt(session: Session, given: Response, place: Answer, ...later: string[]): Taken {
+  const type = typeOf(given) ?? 'address';
+  const checked = given.resources.map((raw) => check(type, raw));
+  return done(session.take(given, { at: 1000, bytes: 100, place, later: new Set(later) }, checked));
 }
 
 /** Takes a response in and answers it. */
 export function takeAndAnswer(session: Session, given: Response): { taken: Taken; sent: readonly Request[] } {
-  const taken = take(session, given);
-  return { taken, sent: taken.answer ? session.answer(taken.answer) : [] };
+  const place = session.expect();
+  const taken = takeAt(session, given, place);
+  return { taken, sent: session.answer(place) };
 }
 
 /** Nothing came for a while. */
@@ -104,7 +119,8 @@ function textOf(change: Change): string {
     case 'remove-service':
       return `-service ${change.key}`;
     case 'remove-policy':
-      return `-policy ${change.key}`;
+      // Names without a namespace have a key that begins with a slash.
+      return `-policy ${change.key.replace(/^\//, '')}`;
     case 'put-route':
       return `+route ${routeKey(change.route)}`;
     case 'remove-route':

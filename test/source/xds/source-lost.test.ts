@@ -211,6 +211,39 @@ test('a policy that cannot be read closes its namespace, and is refused by name'
   await until(() => !listening.state().includes('policy shop/p'));
 });
 
+test('a name that is none closes everything, and is taken back all the same', async () => {
+  const store = await serve();
+  store.change({ put: [a, garbageOf('authorization', 'nameless')] });
+  const listening = listen({ port: store.port });
+  await until(() => listening.state().includes('policy /nameless'));
+  expect(listening.news[0]?.changes).toContainEqual(
+    expect.objectContaining({ policy: expect.objectContaining({ scope: 'global', rules: [[]] }) }),
+  );
+  store.change({ remove: ['nameless'] });
+  await until(() => !listening.state().includes('policy /nameless'));
+});
+
+test('a server that sends what is refused again and again does not fill the log', async () => {
+  const server = await openAdsServer({
+    onStream(stream) {
+      stream.send({ typeUrl: typeUrls.address, nonce: 'n' });
+      stream.send({ typeUrl: typeUrls.authorization, nonce: 'p' });
+    },
+    onRequest(stream, { typeUrl, responseNonce }) {
+      if (typeUrl === typeUrls.address && responseNonce !== '' && stream.requests.length < 500) {
+        stream.send({ typeUrl, nonce: 'n', resources: [garbageOf('address', 'shop/bad')] });
+      }
+    },
+  });
+  open.push(server);
+  const began = performance.now();
+  const listening = listen({ port: server.port });
+  await until(() => server.streams[0]?.requests.length === 500);
+  const lines = listening.logged.filter(({ level }) => level === 'warn').length;
+  expect(lines).toBeLessThanOrEqual(Math.ceil((performance.now() - began) / 1000));
+  expect(lines).toBeGreaterThan(0);
+});
+
 test('one type is never answered while the other changes: no more is kept than there is', async () => {
   const server = await openAdsServer({
     onStream(stream) {

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { realTimers } from '../../../src/source/timers.ts';
 import type { XdsServer } from '../../../src/source/xds/settings.ts';
-import { connectMs, openTransport, type Stream } from '../../../src/source/xds/transport.ts';
+import { connectMs, maxUnsentBytes, openTransport, type Stream } from '../../../src/source/xds/transport.ts';
 import { type AdsServer, type AdsServerOptions, openAdsServer } from '../../support/ads-server.ts';
 import { type Certificates, makeCertificates } from '../../support/certificates.ts';
 import { openHandTimers } from '../file/hand-timers.ts';
@@ -186,6 +186,26 @@ test('many messages in both directions, large ones too, keep their order', async
   for (const length of lengths) server.streams[0]?.sendBytes(Buffer.alloc(length));
   for (const length of lengths) expect((await stream.next())?.length).toBe(length);
   stream.cancel();
+});
+
+test('a server that reads nothing is given up before what waits fills the memory', async () => {
+  const server = await serve({ onStream: (stream) => stream.deafen() });
+  const stream = connect({ port: server.port });
+  const message = Buffer.alloc(1 << 20);
+  let sent = 0;
+  let over = false;
+  void stream.ended.then(() => {
+    over = true;
+  });
+  for (; !over && sent < 2 * maxUnsentBytes; sent += message.length) {
+    stream.send(message);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(await stream.ended).toEqual({
+    clean: false,
+    fault: `127.0.0.1:${server.port} does not take what is sent to it`,
+  });
+  expect(sent).toBeGreaterThan(maxUnsentBytes);
 });
 
 function varint(value: number): Buffer {

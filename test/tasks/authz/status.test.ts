@@ -2,6 +2,7 @@
 // What is listed of pods and policies from the maps, and whom names mean.
 import { describe, expect, test } from 'vitest';
 import { nameKind } from '../../../src/abi/structs.ts';
+import type { AuthzPolicyRow, AuthzRow } from '../../../src/admin/authz.ts';
 import type { AdminClient } from '../../../src/admin/client.ts';
 import { writeEnrolments } from '../../../src/agent/enrolments.ts';
 import { nameParts } from '../../../src/compile/names.ts';
@@ -9,7 +10,7 @@ import { KmeshError } from '../../../src/errors.ts';
 import { openMemory } from '../../../src/kernel/memory.ts';
 import { emptyMatch, type Match, type Policy } from '../../../src/mesh/policy.ts';
 import { findSource, findTarget } from '../../../src/tasks/authz/parties.ts';
-import { judgedRows, policyRows } from '../../../src/tasks/authz/status.ts';
+import { type JudgedRow, judgedRows, policyRows, withAgent } from '../../../src/tasks/authz/status.ts';
 import { readNames } from '../../../src/tasks/held/names.ts';
 import { stackOf } from '../../compile/authz/judged.ts';
 import { writeAuthz } from '../../support/authz-maps.ts';
@@ -74,13 +75,29 @@ test('a row for each that is enrolled, with the policies that hold for it', () =
     { policy: 'shop/t', action: 'deny', dryRun: true, conjunctions: 1 },
   ]);
   plane.map('authz_hit').put([[written.policy(list[1] as Policy), { denied: 3n, allowed: 0n, dry: 0n }]]);
-  const [a, d, t] = policyRows(plane, rows, {
-    ...{ pods: { on: 1, pending: 1, off: 1 }, stale: ['shop/a'], refused: [], deniesLess: ['shop/t'] },
-    denials: { seen: 0, suppressed: 0, lost: 0 },
-    rechecks: { rounds: 0, destroyed: 0, lastAt: 0, lastMilliseconds: 0 },
+  const row = (policy: string, more: Partial<AuthzPolicyRow>): AuthzPolicyRow => ({
+    ...{ policy, action: 'allow', scope: 'namespace', dryRunOnly: false, conjunctions: 1, fault: '', state: 'good' },
+    ...{ deniesLess: false, denied: 0, allowed: 0, dryRun: 0 },
+    ...more,
   });
-  expect(d).toMatchObject({ policy: 'shop/d', hits: { denied: 3, allowed: 0, dryRun: 0 }, holdsFor: 1 });
-  expect([a?.fault, d?.fault, t?.fault]).toEqual(['stale', undefined, 'denies less']);
+  const known: AuthzRow = {
+    ...{ workload: 'shop/cart', cgroupId: '1', enforcement: 'on', addresses: [], mode: 'closed', conjunctions: 4 },
+    policies: [
+      row('shop/a', { state: 'stale', fault: 'a later version is refused' }),
+      row('shop/t', { deniesLess: true }),
+      row('shop/nothing', {}),
+    ],
+    closed: [{ policy: 'shop/x', reason: 'it is not known' }],
+    stale: ['shop/a'],
+  };
+  const told = withAgent(rows[1] as JudgedRow, known);
+  expect(told).toMatchObject({ mode: 'closed', closed: known.closed, stale: known.stale });
+  expect(policyRows(plane, [told], [known])).toMatchObject([
+    { policy: 'shop/a', fault: 'stale: a later version is refused' },
+    { policy: 'shop/d', hits: { denied: 3, allowed: 0, dryRun: 0 }, holdsFor: 1, fault: '' },
+    { policy: 'shop/nothing', conjunctions: 0, fault: '' },
+    { policy: 'shop/t', fault: 'DENIES LESS THAN IT SAYS: it rests on HTTP attributes' },
+  ]);
 });
 
 /** An agent that knows one workload, or none that answers. */

@@ -36,7 +36,7 @@ export const authzCheck = command({
     expect: texts('CASES|allow|deny', 'file of cases; or allow or deny, for the question of --from and --to', {
       complete: 'file',
     }),
-    from: text('NS/NAME|ADDRESS', 'who connects: a workload, or an address'),
+    from: text('NS/NAME|ADDRESS', 'who connects: a workload (with @ADDRESS where policies ask for it), or an address'),
     to: text('NS/NAME:PORT[/udp]', 'to which workload and port'),
     strict: toggle('warnings fail, too'),
     strictL7Deny: toggle('DENY rules that rest on HTTP attributes are refused, as with the flag of the agent'),
