@@ -16,14 +16,14 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --authz | --authz-host-probes | --bpffs | --cgroup-root | --cluster-id | --config | --expect | --filter | --from | --heal-interval | --instance-ip | --kind | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --root | --run-dir | --target | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -o)
+      --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --cluster-id | --config | --context | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --revision | --root | --run-dir | --target | --timeout | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
       -*) ;;
       *)
         case "$path:$word" in
-          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':waypoint' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'waypoint:generate' | 'waypoint:apply' | 'waypoint:delete' | 'waypoint:list' | 'waypoint:status' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
             path="${path:+$path }$word"
             ;;
           *) ((++count)) ;;
@@ -58,6 +58,34 @@ _kmeshctl() {
       'authz check:--expect') kind=file ;;
       'authz check:--from') : ;;
       'authz check:--to') : ;;
+      'waypoint generate:-n' | 'waypoint generate:--namespace') : ;;
+      'waypoint generate:--name') : ;;
+      'waypoint generate:--for') words='service workload all none' ;;
+      'waypoint generate:-r' | 'waypoint generate:--revision') : ;;
+      'waypoint generate:--class') words='istio-waypoint kmesh-waypoint' ;;
+      'waypoint generate:--protocol') words='proxy kmesh none' ;;
+      'waypoint generate:--image') : ;;
+      'waypoint apply:-n' | 'waypoint apply:--namespace') : ;;
+      'waypoint apply:--kubeconfig') kind=file ;;
+      'waypoint apply:--context') : ;;
+      'waypoint apply:--name') : ;;
+      'waypoint apply:--for') words='service workload all none' ;;
+      'waypoint apply:-r' | 'waypoint apply:--revision') : ;;
+      'waypoint apply:--class') words='istio-waypoint kmesh-waypoint' ;;
+      'waypoint apply:--protocol') words='proxy kmesh none' ;;
+      'waypoint apply:--image') : ;;
+      'waypoint apply:--timeout') : ;;
+      'waypoint delete:-n' | 'waypoint delete:--namespace') : ;;
+      'waypoint delete:--kubeconfig') kind=file ;;
+      'waypoint delete:--context') : ;;
+      'waypoint delete:-r' | 'waypoint delete:--revision') : ;;
+      'waypoint list:-n' | 'waypoint list:--namespace') : ;;
+      'waypoint list:--kubeconfig') kind=file ;;
+      'waypoint list:--context') : ;;
+      'waypoint status:-n' | 'waypoint status:--namespace') : ;;
+      'waypoint status:--kubeconfig') kind=file ;;
+      'waypoint status:--context') : ;;
+      'waypoint status:--timeout') : ;;
       'agent:--xds') : ;;
       'agent:--config') kind=file ;;
       'agent:--xds-root-cert') kind=file ;;
@@ -139,6 +167,12 @@ _kmeshctl() {
       'authz enable') words='--workload -y --yes --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz disable') words='--workload -y --yes --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz check') words='--expect --from --to --strict --strict-l7-deny -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint generate') words='-n --namespace --name --for -r --revision --class --protocol --image --envoyfilter -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint apply') words='-n --namespace --kubeconfig --context --name --for -r --revision --class --protocol --image --enroll-namespace --overwrite --force-conflicts -w --wait --timeout --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint delete') words='-n --namespace --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint status') words='-n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -157,12 +191,15 @@ _kmeshctl() {
     esac
   elif [[ $kind == none || -n $after ]]; then
     case "$path:$count" in
-      ':0') words='load unload upgrade status check enroll unenroll enrolled exec authz agent validate log dump explain install uninstall version completion demo' ;;
+      ':0') words='load unload upgrade status check enroll unenroll enrolled exec authz waypoint agent validate log dump explain install uninstall version completion demo' ;;
       'enroll:'0) kind=directory ;;
       'unenroll:'0) kind=directory ;;
       'exec:'*) kind=command ;;
       'authz:0') words='status explain enable disable check' ;;
       'authz check:'*) kind=file ;;
+      'waypoint:0') words='generate apply delete list status' ;;
+      'waypoint delete:'*) : ;;
+      'waypoint status:'*) : ;;
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;
       'dump:0') words='maps services workloads config diff' ;;

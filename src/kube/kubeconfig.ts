@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which cluster: the files that kubectl would read, or the service account of the pod that this runs in.
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { Env } from '../env.ts';
+import { KmeshError } from '../errors.ts';
+import type { ClusterFlags } from './cluster.ts';
+
+const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+/** Files of KUBECONFIG that do not exist are left out, as kubectl does; the one of the flag must exist. */
+function configFiles(env: Env, { kubeconfig }: ClusterFlags): readonly string[] {
+  if (kubeconfig !== undefined) return [kubeconfig];
+  const listed = (env.getenv('KUBECONFIG') ?? '').split(delimiter).filter((file) => file !== '');
+  const home = env.getenv('HOME') ?? homedir();
+  return (listed.length > 0 ? listed : [join(home, '.kube', 'config')]).filter((file) => existsSync(file));
+}
+
+export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<KubeConfig> {
+  const library = await import('@kubernetes/client-node');
+  const files = configFiles(env, flags);
+  const config = new library.KubeConfig();
+  const inPod = files.length === 0 && (env.getenv('KUBERNETES_SERVICE_HOST') ?? '') !== '' && existsSync(TOKEN);
+  if (inPod) config.loadFromCluster();
+  else if (files.length === 0) {
+    throw new KmeshError('KM_KUBE', 'no cluster to talk to: there is no kubeconfig', {
+      hint: 'give --kubeconfig FILE or set KUBECONFIG; "kmeshctl waypoint generate" needs no cluster',
+    });
+  }
+  files.forEach((file, index) => {
+    const one = index === 0 ? config : new library.KubeConfig();
+    try {
+      one.loadFromFile(file);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new KmeshError('KM_KUBE', `kubeconfig ${file} cannot be read: ${why}`, { cause: error });
+    }
+    if (one !== config) config.mergeConfig(one, true);
+  });
+  chooseContext(config, flags.context);
+  return config;
+}
+
+function chooseContext(config: KubeConfig, wanted: string | undefined): void {
+  const name = wanted ?? config.getCurrentContext();
+  const known = config.getContexts().map((context) => context.name);
+  const hint = known.length === 0 ? 'it has no contexts' : `there are: ${known.join(', ')}`;
+  if (!name) throw new KmeshError('KM_KUBE', 'the kubeconfig names no current context', { hint: `--context; ${hint}` });
+  if (!known.includes(name)) throw new KmeshError('KM_KUBE', `the kubeconfig has no context "${name}"`, { hint });
+  config.setCurrentContext(name);
+  const cluster = config.getCurrentCluster();
+  if (!cluster?.server) {
+    throw new KmeshError('KM_KUBE', `context "${name}" of the kubeconfig names a cluster without a server`);
+  }
+  // "kubectl proxy" has no TLS; the library takes that only where certificates are not looked at.
+  if (cluster.server.startsWith('http:')) Object.assign(cluster, { skipTLSVerify: true });
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// A cluster over its REST API. The client library knows kubeconfigs, credentials and TLS; paths and verbs are few enough to be
+// written here, which keeps every status code and every field of an answer.
+import type { KubeConfig, RequestContext } from '@kubernetes/client-node';
+import type { Env } from '../env.ts';
+import { KmeshError } from '../errors.ts';
+import { type Cluster, type ClusterFlags, FIELD_MANAGER } from './cluster.ts';
+import { type Answer, faultOf, isMissing, silence } from './fault.ts';
+import { readKubeconfig } from './kubeconfig.ts';
+import type { Kind, KubeObject } from './object.ts';
+
+/** A server that takes a request and says nothing is given up after this. */
+const REQUEST_SECONDS = 15;
+/** Objects of a list that are asked for at once. */
+const PAGE = 500;
+
+interface Request {
+  readonly method: 'GET' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly type?: string;
+}
+
+type Send = (request: Request) => Promise<Answer>;
+
+export async function openCluster(env: Env, flags: ClusterFlags, seconds = REQUEST_SECONDS): Promise<Cluster> {
+  const config = await readKubeconfig(env, flags);
+  return clusterOver(await sender(config, env, seconds), contextNamespace(config));
+}
+
+const contextNamespace = (config: KubeConfig): string =>
+  config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
+
+async function sender(config: KubeConfig, env: Env, seconds: number): Promise<Send> {
+  const client = await import('@kubernetes/client-node');
+  const http = new client.IsomorphicFetchHttpLibrary();
+  const server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
+  return async ({ method, path, query = {}, body, type }) => {
+    const limit = AbortSignal.timeout(seconds * 1000);
+    try {
+      const context = new client.RequestContext(server + path, client.HttpMethod[method]);
+      for (const [key, value] of Object.entries(query)) context.setQueryParam(key, value);
+      context.setHeaderParam('Accept', 'application/json');
+      if (body !== undefined) {
+        context.setHeaderParam('Content-Type', type ?? 'application/json');
+        context.setBody(JSON.stringify(body));
+      }
+      context.setSignal(AbortSignal.any([limit, env.signal]));
+      await authenticate(config, context);
+      const response = await http.send(context).toPromise();
+      return { code: response.httpStatusCode, body: parsed(await response.body.text()) };
+    } catch (error) {
+      if (error instanceof KmeshError) throw error;
+      throw silence(server, error, limit.aborted, seconds);
+    }
+  };
+}
+
+/** Programs and files that a kubeconfig names may fail. */
+async function authenticate(config: KubeConfig, context: RequestContext): Promise<void> {
+  try {
+    await config.applySecurityAuthentication(context);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new KmeshError('KM_KUBE', `no credentials for the Kubernetes API: ${why}`, { cause: error });
+  }
+}
+
+/** Proxies and unknown paths answer plain text. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+const ok = ({ code }: Answer): boolean => code >= 200 && code < 300;
+
+const pathOf = ({ apiVersion, plural }: Kind, namespace: string | undefined, name?: string): string =>
+  [
+    apiVersion.includes('/') ? '/apis' : '/api',
+    apiVersion,
+    ...(namespace === undefined ? [] : ['namespaces', encodeURIComponent(namespace)]),
+    plural,
+    ...(name === undefined ? [] : [encodeURIComponent(name)]),
+  ].join('/');
+
+const shownAs = ({ singular }: Kind, name: string, namespace: string | undefined): string =>
+  `${singular} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+
+function clusterOver(send: Send, namespace: string): Cluster {
+  const target = (kind: Kind, { metadata }: KubeObject) => ({
+    path: pathOf(kind, metadata.namespace, metadata.name),
+    shown: shownAs(kind, metadata.name, metadata.namespace),
+  });
+  const dry = (dryRun: boolean): Record<string, string> => (dryRun ? { dryRun: 'All' } : {});
+  return {
+    namespace,
+    async get(kind, name, within) {
+      const answer = await send({ method: 'GET', path: pathOf(kind, within, name) });
+      if (isMissing(answer, name)) return undefined;
+      if (!ok(answer)) throw faultOf(answer, kind, shownAs(kind, name, within));
+      return answer.body as KubeObject;
+    },
+    async list(kind, { namespace: within, labels }) {
+      const items: KubeObject[] = [];
+      let more: string | undefined;
+      do {
+        const query = {
+          limit: String(PAGE),
+          ...(labels === undefined ? {} : { labelSelector: labels }),
+          ...(more === undefined ? {} : { continue: more }),
+        };
+        const answer = await send({ method: 'GET', path: pathOf(kind, within), query });
+        if (!ok(answer)) throw faultOf(answer, kind, `list of ${kind.plural}`);
+        const page = answer.body as {
+          readonly items?: KubeObject[];
+          readonly metadata?: { readonly continue?: string };
+        };
+        items.push(...(page.items ?? []));
+        more = page.metadata?.continue || undefined;
+      } while (more !== undefined);
+      return items;
+    },
+    async apply(kind, object, { dryRun, force }) {
+      const { path, shown } = target(kind, object);
+      const query = { fieldManager: FIELD_MANAGER, force: String(force), ...dry(dryRun) };
+      const type = 'application/apply-patch+yaml';
+      const answer = await send({ method: 'PATCH', path, query, type, body: object });
+      if (!ok(answer)) throw faultOf(answer, kind, shown);
+      return answer.body as KubeObject;
+    },
+    async label(kind, object, labels, { dryRun }) {
+      const { path, shown } = target(kind, object);
+      const { resourceVersion } = object.metadata;
+      const answer = await send({
+        method: 'PATCH',
+        path,
+        query: { fieldManager: FIELD_MANAGER, ...dry(dryRun) },
+        type: 'application/merge-patch+json',
+        body: { metadata: { resourceVersion, labels } },
+      });
+      if (!ok(answer)) throw faultOf(answer, kind, shown);
+      return answer.body as KubeObject;
+    },
+    async remove(kind, object, { dryRun }) {
+      const { path, shown } = target(kind, object);
+      const body = { preconditions: { uid: object.metadata.uid } };
+      const answer = await send({ method: 'DELETE', path, query: dry(dryRun), body });
+      if (isMissing(answer, object.metadata.name)) return false;
+      if (!ok(answer)) throw faultOf(answer, kind, shown);
+      return true;
+    },
+  };
+}

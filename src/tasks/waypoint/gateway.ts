@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A waypoint as the Gateway that asks for it.
+import { KmeshError } from '../../errors.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import { type Binding, bindingText, parseBinding, proxyBinding } from './binding.ts';
+import * as words from './words.ts';
+
+export interface GatewayOptions {
+  readonly name: string;
+  readonly for?: words.TrafficType;
+  readonly revision?: string;
+  readonly class: string;
+  readonly protocol?: string;
+  readonly image?: string;
+}
+
+const namePattern = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** A waypoint's name becomes that of a Service and the value of a label. */
+export function checkName(name: string): void {
+  if (name === 'none') {
+    throw new KmeshError('KM_USAGE', 'a waypoint cannot be called "none": as a label that stands for no waypoint');
+  }
+  if (namePattern.test(name)) return;
+  throw new KmeshError('KM_USAGE', `"${name}" is no name of a waypoint: at most 63 of a-z, 0-9 and -, not at the ends`);
+}
+
+/** The protocol of the listener of a waypoint that istiod does not run. Istio's own always listen for HBONE. */
+const listenerProtocols: Readonly<Record<Binding['protocol'], string>> = {
+  PROXY: 'istio.io/PROXY',
+  KMESH: 'kmesh.net/KMESH',
+  NONE: 'TCP',
+};
+
+function listenerOf(kind: string, binding: Binding | undefined): Record<string, unknown> {
+  if (kind !== words.OWN_CLASS) return { name: 'mesh', port: words.HBONE_PORT, protocol: 'HBONE' };
+  const { protocol, port } = binding ?? proxyBinding;
+  return { name: 'mesh', port, protocol: listenerProtocols[protocol] };
+}
+
+/** Istio knows PROXY and NONE, and passes them on; Kmesh's header only those who read the Gateway itself know. */
+const bindingAnnotation = (binding: Binding): Record<string, string> => ({
+  [binding.protocol === 'KMESH' ? words.OWN_BINDING : words.INBOUND_BINDING]: bindingText(binding),
+});
+
+const unlessEmpty = <K extends string>(key: K, entries: Readonly<Record<string, string>>) =>
+  (Object.keys(entries).length === 0 ? {} : { [key]: entries }) as { [key in K]?: Readonly<Record<string, string>> };
+
+export function makeGateway(options: GatewayOptions, namespace: string | undefined): KubeObject {
+  const { name, revision, image } = options;
+  checkName(name);
+  const given = options.protocol === undefined ? undefined : parseBinding(options.protocol);
+  const binding = given ?? (options.class === words.OWN_CLASS ? proxyBinding : undefined);
+  const labels = {
+    ...(options.for === undefined ? {} : { [words.WAYPOINT_FOR]: options.for }),
+    ...(revision === undefined ? {} : { [words.REVISION]: revision }),
+  };
+  const annotations = {
+    ...(binding === undefined ? {} : bindingAnnotation(binding)),
+    ...(image === undefined ? {} : { [words.PROXY_IMAGE]: image }),
+  };
+  return {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...unlessEmpty('labels', labels),
+      ...unlessEmpty('annotations', annotations),
+    },
+    spec: { gatewayClassName: options.class, listeners: [listenerOf(options.class, binding)] },
+  };
+}

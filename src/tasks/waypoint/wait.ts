@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waits until waypoints are programmed, and says meanwhile what they are waiting for.
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Env } from '../../env.ts';
+import { KmeshError } from '../../errors.ts';
+import type { Cluster } from '../../kube/cluster.ts';
+import { isPassing } from '../../kube/fault.ts';
+import { gateways } from '../../kube/object.ts';
+import { programmed, readWaypoint, type Waypoint, whyNot } from './read-gateway.ts';
+
+export interface Waiting {
+  readonly env: Env;
+  readonly cluster: Cluster;
+  readonly timeoutMs: number;
+  /** Between two looks. */
+  readonly everyMs?: number;
+}
+
+const EVERY_MS = 500;
+/** An unchanged state is told again after this. */
+const AGAIN_MS = 10_000;
+
+export interface Name {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** The state of one, told when it changes. */
+async function waitForOne(
+  { env, cluster, timeoutMs, everyMs = EVERY_MS }: Waiting,
+  { namespace, name }: Name,
+): Promise<Waypoint> {
+  const started = performance.now();
+  let told = { text: '', at: 0 };
+  const tell = (text: string, passed: number): void => {
+    if (text === told.text && passed - told.at < AGAIN_MS) return;
+    told = { text, at: passed };
+    const clock = `${Math.floor(passed / 1000)} of ${timeoutMs / 1000} s`;
+    env.stderr.write(`waypoint ${namespace}/${name}: ${clock}: ${text}\n`);
+  };
+  for (;;) {
+    const state = await lookAt(cluster, namespace, name);
+    const passed = performance.now() - started;
+    if ('waypoint' in state && programmed(state.waypoint) === 'yes') return state.waypoint;
+    const why = 'waypoint' in state ? whyNot(state.waypoint) : state.fault.message;
+    if (passed >= timeoutMs) {
+      throw new KmeshError(
+        'KM_TIMEOUT',
+        `waypoint ${namespace}/${name} is not programmed after ${timeoutMs / 1000} s: ${why}`,
+        {
+          hint: `"kmeshctl waypoint status ${name} -n ${namespace}" shows every condition`,
+        },
+      );
+    }
+    tell(why, passed);
+    await pause(Math.min(everyMs, timeoutMs - passed), undefined, { signal: env.signal });
+  }
+}
+
+/** An API server that is away for a moment is waited for, too. */
+async function lookAt(
+  cluster: Cluster,
+  namespace: string,
+  name: string,
+): Promise<{ waypoint: Waypoint } | { fault: Error }> {
+  try {
+    const gateway = await cluster.get(gateways, name, namespace);
+    if (gateway !== undefined) return { waypoint: readWaypoint(gateway) };
+  } catch (error) {
+    if (!isPassing(error)) throw error;
+    return { fault: error as Error };
+  }
+  throw new KmeshError('KM_NOT_FOUND', `waypoint ${namespace}/${name} was deleted while it was waited for`);
+}
+
+/** All of them at once, within one time-out. */
+export const waitForWaypoints = (waiting: Waiting, names: readonly Name[]): Promise<readonly Waypoint[]> =>
+  Promise.all(names.map((name) => waitForOne(waiting, name)));
