@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What waiting changes are known by.
+import { gatewayKey } from '../mesh/gateway.ts';
 import type { Change } from '../mesh/model.ts';
 import { policyKey } from '../mesh/policy.ts';
 import { routeKey } from '../mesh/route.ts';
 import { serviceKey } from '../mesh/service.ts';
 
-export type Kind = 'workload' | 'service' | 'policy' | 'route';
+/** In the order in which what has waited for longest is looked for. */
+export const kinds = ['workload', 'service', 'policy', 'gateway', 'route'] as const;
+export type Kind = (typeof kinds)[number];
+
+/** Something for each kind. */
+export function byKind<T>(make: (kind: Kind) => T): Record<Kind, T> {
+  return Object.fromEntries(kinds.map((kind) => [kind, make(kind)])) as Record<Kind, T>;
+}
 
 /** What a change is about. */
 export interface Named {
@@ -16,6 +24,7 @@ export interface Named {
 export function kindOf(change: Change): Kind {
   if (change.kind === 'put-workload' || change.kind === 'remove-workload') return 'workload';
   if (change.kind === 'put-service' || change.kind === 'remove-service') return 'service';
+  if (change.kind === 'put-gateway' || change.kind === 'remove-gateway') return 'gateway';
   return change.kind === 'put-policy' || change.kind === 'remove-policy' ? 'policy' : 'route';
 }
 
@@ -29,6 +38,8 @@ export function keyOf(change: Change): string {
       return serviceKey(change.service);
     case 'put-policy':
       return policyKey(change.policy);
+    case 'put-gateway':
+      return gatewayKey(change.gateway);
     case 'put-route':
       return routeKey(change.route);
     default:
@@ -38,7 +49,7 @@ export function keyOf(change: Change): string {
 
 /** Keys of each kind. */
 type Keys = Readonly<Record<Kind, Set<string>>>;
-export const noKeys = (): Keys => ({ workload: new Set(), service: new Set(), policy: new Set(), route: new Set() });
+export const noKeys = (): Keys => byKind(() => new Set());
 
 /** Numbers by text, several each, without a list for each text. */
 export function numberLists() {

@@ -3,7 +3,7 @@
 import type { Change, Model } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
-import { type Kind, keyOf, kindOf, type Named, noKeys, numberLists } from './waiting-names.ts';
+import { byKind, type Kind, keyOf, kindOf, kinds, type Named, noKeys, numberLists } from './waiting-names.ts';
 
 /** Whoever is told once all changes of a submission were carried out, or gave way to later ones of the same name. */
 export interface Ticket {
@@ -77,18 +77,13 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
   let at = 0;
   let numbered = 0;
   /** Key -> number of the change. */
-  const entries: Readonly<Record<Kind, Map<string, number>>> = {
-    workload: new Map(),
-    service: new Map(),
-    policy: new Map(),
-    route: new Map(),
-  };
+  const entries: Readonly<Record<Kind, Map<string, number>>> = byKind(() => new Map());
   /** Service key -> puts of workloads there; address text -> puts of services. Some may wait no more. */
   const joining = numberLists();
   const claiming = numberLists();
   let urgent: Named[] = [];
 
-  const count = (): number => entries.workload.size + entries.service.size + entries.policy.size + entries.route.size;
+  const count = (): number => kinds.reduce((sum, kind) => sum + entries[kind].size, 0);
   const isEmpty = (): boolean => submissions.length === 0 && count() === 0;
   const isSmall = ({ changes }: Submission): boolean => changes.length <= mostSmall;
 
@@ -131,7 +126,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       head = {
         base: open(submissions[0] as Submission),
         pulled: new Set(),
-        latest: { workload: new Map(), service: new Map(), policy: new Map(), route: new Map() },
+        latest: byKind(() => new Map()),
       };
       at = 0;
     }
@@ -323,15 +318,10 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
   }
 
   // Each goes on where it stopped: what was taken leaves holes in a Map, and to step over them all again for each name would take for ever.
-  const walks: Record<Kind, MapIterator<string>> = {
-    workload: entries.workload.keys(),
-    service: entries.service.keys(),
-    policy: entries.policy.keys(),
-    route: entries.route.keys(),
-  };
+  const walks: Record<Kind, MapIterator<string>> = byKind((kind) => entries[kind].keys());
   /** The name that has waited for longest; it has to be taken. */
   const oldest = (): Named | undefined => {
-    for (const kind of ['workload', 'service', 'policy', 'route'] as const) {
+    for (const kind of kinds) {
       if (entries[kind].size === 0) continue;
       let next = walks[kind].next();
       if (next.done) {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects of the model as ztunnel prints them in its config_dump, so that tools made for that read ours: names, spellings, what is left out.
 import type { Json } from '../admin/types.ts';
+import type { GatewayAddress } from '../mesh/gateway.ts';
 import type { AddressMatch, Match, Policy, StringMatch } from '../mesh/policy.ts';
 import type { Scope, Service, ServicePort } from '../mesh/service.ts';
-import type { GatewayAddress, PortMapping, Workload } from '../mesh/workload.ts';
+import type { PortMapping, Workload } from '../mesh/workload.ts';
 
 export type JsonObject = { readonly [key: string]: Json };
 
@@ -110,6 +111,7 @@ const scopeText: Readonly<Record<Scope, string>> = {
 };
 
 function gatewayJson({ destination: to, hboneMtlsPort }: GatewayAddress): JsonObject {
+  if (to.kind === 'unusable') return { destination: null, hboneMtlsPort, kmesh: { unusable: to.reason } };
   const destination = to.kind === 'hostname' ? `${to.namespace}/${to.hostname}` : `${to.network}/${to.address}`;
   return { destination, hboneMtlsPort };
 }

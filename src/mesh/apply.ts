@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // (model, changes) -> the next model and what was touched. One batch is one change of the model: nobody sees half of it.
 import { equal } from './equal.ts';
+import { type Gateway, gatewayKey } from './gateway.ts';
 import type { Bag, Change, Model, Touched } from './model.ts';
 import { type Policy, policyKey } from './policy.ts';
 import { type RouteObject, routeKey } from './route.ts';
@@ -16,6 +17,7 @@ export const emptyModel: Model = {
   members: emptyTable(),
   owners: emptyTable(),
   policies: emptyTable(),
+  gateways: emptyTable(),
   routes: emptyTable(),
 };
 
@@ -84,6 +86,7 @@ interface TouchedSets extends Touched {
   readonly addresses: Set<string>;
   readonly workloads: Set<string>;
   readonly policies: Set<string>;
+  readonly gateways: Set<string>;
   readonly routes: Set<string>;
 }
 
@@ -94,6 +97,7 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
   const members = editBags(model.members);
   const owners = editBags(model.owners);
   const policies = model.policies.edit();
+  const gateways = model.gateways.edit();
   const routes = model.routes.edit();
   let changed = false;
 
@@ -142,6 +146,15 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
     else policies.delete(key);
   };
 
+  const setGateway = (key: string, next: Gateway | undefined): void => {
+    const before = gateways.get(key);
+    if (next === before || (next && before && equal(next, before))) return;
+    changed = true;
+    touched?.gateways.add(key);
+    if (next) gateways.set(key, next);
+    else gateways.delete(key);
+  };
+
   const setRoute = (key: string, next: RouteObject | undefined): void => {
     const before = routes.get(key);
     if (next === before || (next && before && equal(next, before))) return;
@@ -173,6 +186,12 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
       case 'remove-policy':
         setPolicy(change.key, undefined);
         break;
+      case 'put-gateway':
+        setGateway(gatewayKey(change.gateway), change.gateway);
+        break;
+      case 'remove-gateway':
+        setGateway(change.key, undefined);
+        break;
       case 'put-route':
         setRoute(routeKey(change.route), change.route);
         break;
@@ -188,6 +207,7 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
     members: yield* members.close(),
     owners: yield* owners.close(),
     policies: yield* policies.close(),
+    gateways: yield* gateways.close(),
     routes: yield* routes.close(),
   };
 }
@@ -202,6 +222,7 @@ export function* applying(model: Model, changes: Iterable<Change>): Steps<Applie
     addresses: new Set(),
     workloads: new Set(),
     policies: new Set(),
+    gateways: new Set(),
     routes: new Set(),
   };
   return { model: yield* edit(model, changes, touched), touched };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model: one immutable snapshot of everything the sources say. A change makes a new one that shares what did not change.
+import type { Gateway, WaypointSettings } from './gateway.ts';
 import type { Policy } from './policy.ts';
 import type { RouteObject } from './route.ts';
 import type { Service } from './service.ts';
@@ -20,6 +21,8 @@ export interface Model {
   readonly owners: Table<Bag>;
   /** "namespace/name" -> authorization policy. */
   readonly policies: Table<Policy>;
+  /** "namespace/name" -> Gateway that services and workloads may have as their waypoint. */
+  readonly gateways: Table<Gateway>;
   /** "HTTPRoute namespace/name" -> route, grant or policy that only waypoints act on. */
   readonly routes: Table<RouteObject>;
 }
@@ -31,6 +34,8 @@ export type Change =
   | { readonly kind: 'remove-service'; readonly key: string }
   | { readonly kind: 'put-policy'; readonly policy: Policy }
   | { readonly kind: 'remove-policy'; readonly key: string }
+  | { readonly kind: 'put-gateway'; readonly gateway: Gateway }
+  | { readonly kind: 'remove-gateway'; readonly key: string }
   | { readonly kind: 'put-route'; readonly route: RouteObject }
   | { readonly kind: 'remove-route'; readonly key: string };
 
@@ -44,6 +49,8 @@ export interface Touched {
   readonly workloads: ReadonlySet<string>;
   /** Keys of policies that changed, came or went. */
   readonly policies: ReadonlySet<string>;
+  /** Keys of gateways that changed, came or went. */
+  readonly gateways: ReadonlySet<string>;
   /** Keys of routes that changed, came or went. */
   readonly routes: ReadonlySet<string>;
 }
@@ -54,4 +61,6 @@ export interface NodeView {
   readonly network: string;
   readonly clusterId: string;
   readonly locality: { readonly region: string; readonly zone: string; readonly subzone: string };
+  /** Absent: the defaults. */
+  readonly waypoints?: WaypointSettings;
 }

@@ -2,7 +2,7 @@
 // A service: addresses and ports that clients dial. Field meanings follow istio.workload.Service.
 import type { Address } from '../net/address.ts';
 import { cidrText } from '../net/cidr.ts';
-import type { GatewayAddress } from './workload.ts';
+import type { GatewayAddress, Otherwise } from './gateway.ts';
 
 export interface ServiceAddress {
   readonly network: string;
@@ -34,6 +34,8 @@ export type BalancerPolicy = 'random' | 'round-robin' | 'least-request' | 'sourc
 
 export interface Balancer {
   readonly policy: BalancerPolicy;
+  /** Somebody asked for `policy`, so that it holds for waypoints too, whose own default is another one. */
+  readonly stated?: true;
   /** ClientIP session affinity: seconds since the last connection; 0 is none. */
   readonly affinitySeconds: number;
 }
@@ -68,7 +70,10 @@ export interface Service {
   readonly visibility: 'public' | 'namespace';
   readonly subjectAltNames: readonly string[];
   readonly waypoint?: GatewayAddress;
+  /** Several that share its connections; not empty: `waypoint` is not looked at. */
   readonly weightedWaypoints: readonly { readonly destination: GatewayAddress; readonly weight: number }[];
+  /** When no waypoint can be used; absent: as the node is set. */
+  readonly waypointUnready?: Otherwise;
   /** What a client sees when no endpoint is usable. */
   readonly onEmpty: 'refuse' | 'direct';
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A workload: something with addresses that runs a share of a service. Field meanings follow istio.workload.Workload.
 import type { Address } from '../net/address.ts';
+import type { GatewayAddress, Otherwise } from './gateway.ts';
 
 export interface Locality {
   readonly region: string;
@@ -16,16 +17,6 @@ export interface PortMapping {
   readonly targetPort: number;
   /** Absent: for TCP and UDP alike. */
   readonly protocol?: 'tcp' | 'udp';
-}
-
-/** Where a waypoint or network gateway is: a service by name, or an address. */
-export type GatewayDestination =
-  | { readonly kind: 'hostname'; readonly namespace: string; readonly hostname: string }
-  | { readonly kind: 'address'; readonly network: string; readonly address: Address };
-
-export interface GatewayAddress {
-  readonly destination: GatewayDestination;
-  readonly hboneMtlsPort: number;
 }
 
 export interface Workload {
@@ -55,7 +46,10 @@ export interface Workload {
   /** "namespace/hostname" of each service it belongs to -> its own ports (empty: the service's target ports). */
   readonly services: ReadonlyMap<string, readonly PortMapping[]>;
   readonly authorizationPolicies: readonly string[];
+  /** For connections to its own addresses. */
   readonly waypoint?: GatewayAddress;
+  /** When the waypoint cannot be used; absent: as the node is set. */
+  readonly waypointUnready?: Otherwise;
   readonly networkGateway?: GatewayAddress;
   readonly tunnelProtocol: 'none' | 'hbone';
   readonly nativeTunnel: boolean;

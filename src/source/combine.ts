@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several sources as one. An object that more than one gives is taken whole from the source named first. Only ports whose transport
 // that source does not say learn it from the next one that does, by port number.
+import { type Gateway, gatewayKey } from '../mesh/gateway.ts';
 import type { Change } from '../mesh/model.ts';
 import { type Policy, policyKey } from '../mesh/policy.ts';
 import { type RouteObject, routeKey } from '../mesh/route.ts';
 import { type Service, type ServicePort, serviceKey } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 
-export type ObjectKind = 'workload' | 'service' | 'policy' | 'route';
+export type ObjectKind = 'workload' | 'service' | 'policy' | 'gateway' | 'route';
 
 export interface Origin {
   /** Name of the source that it is taken from. */
@@ -36,6 +37,7 @@ export function openCombination(names: readonly string[]): Combination {
     workload: new Map(),
     service: new Map(),
     policy: new Map(),
+    gateway: new Map(),
     route: new Map(),
   }));
 
@@ -58,6 +60,7 @@ export function openCombination(names: readonly string[]): Combination {
         workload: new Set<string>(),
         service: new Set<string>(),
         policy: new Set<string>(),
+        gateway: new Set<string>(),
         route: new Set<string>(),
       };
       let count = 0;
@@ -112,17 +115,18 @@ export function openCombination(names: readonly string[]): Combination {
   };
 }
 
-type Thing = Workload | Service | Policy | RouteObject;
+type Thing = Workload | Service | Policy | Gateway | RouteObject;
 
 interface Held {
   readonly workload: Map<string, Workload>;
   readonly service: Map<string, Service>;
   readonly policy: Map<string, Policy>;
+  readonly gateway: Map<string, Gateway>;
   readonly route: Map<string, RouteObject>;
 }
 
 /** Policies before those that they protect, services before their endpoints. */
-const kinds = ['policy', 'route', 'service', 'workload'] as const;
+const kinds = ['policy', 'gateway', 'route', 'service', 'workload'] as const;
 
 function subject(change: Change): { readonly kind: ObjectKind; readonly name: string; readonly thing?: Thing } {
   switch (change.kind) {
@@ -138,6 +142,10 @@ function subject(change: Change): { readonly kind: ObjectKind; readonly name: st
       return { kind: 'policy', name: policyKey(change.policy), thing: change.policy };
     case 'remove-policy':
       return { kind: 'policy', name: change.key };
+    case 'put-gateway':
+      return { kind: 'gateway', name: gatewayKey(change.gateway), thing: change.gateway };
+    case 'remove-gateway':
+      return { kind: 'gateway', name: change.key };
     case 'put-route':
       return { kind: 'route', name: routeKey(change.route), thing: change.route };
     case 'remove-route':
@@ -149,6 +157,7 @@ function subject(change: Change): { readonly kind: ObjectKind; readonly name: st
 function put(kind: ObjectKind, thing: Thing): Change {
   if (kind === 'workload') return { kind: 'put-workload', workload: thing as Workload };
   if (kind === 'service') return { kind: 'put-service', service: thing as Service };
+  if (kind === 'gateway') return { kind: 'put-gateway', gateway: thing as Gateway };
   if (kind === 'route') return { kind: 'put-route', route: thing as RouteObject };
   return { kind: 'put-policy', policy: thing as Policy };
 }
@@ -156,6 +165,7 @@ function put(kind: ObjectKind, thing: Thing): Change {
 function removal(kind: ObjectKind, name: string): Change {
   if (kind === 'workload') return { kind: 'remove-workload', uid: name };
   if (kind === 'service') return { kind: 'remove-service', key: name };
+  if (kind === 'gateway') return { kind: 'remove-gateway', key: name };
   return { kind: kind === 'route' ? 'remove-route' : 'remove-policy', key: name };
 }
 

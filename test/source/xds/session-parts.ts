@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short ways to run a session by hand.
+import { gatewayKey } from '../../../src/mesh/gateway.ts';
 import type { Change } from '../../../src/mesh/model.ts';
 import type { Policy } from '../../../src/mesh/policy.ts';
 import { routeKey } from '../../../src/mesh/route.ts';
@@ -121,6 +122,10 @@ function textOf(change: Change): string {
     case 'remove-policy':
       // Names without a namespace have a key that begins with a slash.
       return `-policy ${change.key.replace(/^\//, '')}`;
+    case 'put-gateway':
+      return `+gateway ${gatewayKey(change.gateway)}`;
+    case 'remove-gateway':
+      return `-gateway ${change.key}`;
     case 'put-route':
       return `+route ${routeKey(change.route)}`;
     case 'remove-route':

@@ -55,6 +55,8 @@ const key = (change: Change): string => {
       return `p ${policyKey(change.policy)}`;
     case 'remove-policy':
       return `p ${change.key}`;
+    default:
+      throw new Error(`unexpected ${change.kind}`);
   }
 };
 /** Text of what is told, so that an older version shows. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // istio.workload.GatewayAddress: where a waypoint or network gateway is. Few are different, so equal bytes are one value.
-import type { GatewayAddress, GatewayDestination } from '../../../mesh/workload.ts';
+import type { GatewayAddress, GatewayDestination } from '../../../mesh/gateway.ts';
 import { addressAt } from './addresses.ts';
 import { maxPort } from './ports.ts';
 import type { FieldNames, Reader } from './reader.ts';

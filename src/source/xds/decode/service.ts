@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // istio.workload.Service -> a service of the model.
+
+import type { GatewayAddress } from '../../../mesh/gateway.ts';
 import type { LoadBalancing, Scope, Service, ServiceAddress } from '../../../mesh/service.ts';
-import type { GatewayAddress } from '../../../mesh/workload.ts';
 import { addressAt, rangeOf } from './addresses.ts';
 import type { Gateways } from './gateway.ts';
 import { type Port, readPort, servicePorts } from './ports.ts';

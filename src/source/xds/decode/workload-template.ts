@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the workloads of one deployment have in common: all fields but those that tell them apart.
-import type { GatewayAddress, PortMapping, Workload } from '../../../mesh/workload.ts';
+import type { GatewayAddress } from '../../../mesh/gateway.ts';
+import type { PortMapping, Workload } from '../../../mesh/workload.ts';
 import type { Gateways } from './gateway.ts';
 import { type Memberships, readMembership } from './memberships.ts';
 import { maxPort } from './ports.ts';
