@@ -14,6 +14,7 @@ struct km_abi {
 	struct km_cidr_key cidr_key;
 	struct km_backend backend;
 	struct km_backend_header backend_header;
+	struct km_backend_via backend_via;
 	struct km_endpoint endpoint;
 	struct km_maglev maglev;
 	struct km_sock sock;
@@ -23,6 +24,8 @@ struct km_abi {
 	struct km_udp_flow udp_flow;
 	struct km_udp_reverse udp_reverse;
 	struct km_active active;
+	struct km_waypoint_client waypoint_client;
+	struct km_waypoint_service waypoint_service;
 	struct km_miss miss;
 	struct km_miss_record miss_record;
 	struct km_authz_dest authz_dest;

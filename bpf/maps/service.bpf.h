@@ -46,10 +46,11 @@ struct {
 	__type(value, struct km_endpoint);
 } endpoint SEC(".maps");
 
-/* Slots hold headers, too: called by nobody, but it puts their layout into the BTF that the map carries for its readers. */
-void km_slots_hold(const struct km_backend_header *header)
+/* Slots hold these, too: called by nobody, but it puts their layout into the BTF that the map carries for its readers. */
+void km_slots_hold(const struct km_backend_header *header, const struct km_backend_via *via)
 {
 	(void)header;
+	(void)via;
 }
 
 struct {

@@ -100,9 +100,9 @@ export const bytes = (n: number): Field<Uint8Array> => ({
 });
 
 /** `n` bytes that are always zero. */
-export const pad = (n: 1 | 2 | 4): Field<never> & { pad: true } => ({
+export const pad = (n: 1 | 2 | 4 | 24): Field<never> & { pad: true } => ({
   size: n,
-  align: n,
+  align: Math.min(n, 4),
   pad: true,
   read: () => undefined as never,
   write: (v, o) => {

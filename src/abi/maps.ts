@@ -3,7 +3,15 @@
 import { type Layout, scalar, u32 } from './layout.ts';
 import * as s from './structs.ts';
 
-export type MapType = 'hash' | 'lru_hash' | 'array' | 'percpu_array' | 'lpm_trie' | 'sk_storage' | 'ringbuf';
+export type MapType =
+  | 'hash'
+  | 'lru_hash'
+  | 'array'
+  | 'percpu_array'
+  | 'lpm_trie'
+  | 'sk_storage'
+  | 'sockhash'
+  | 'ringbuf';
 
 export interface MapDescriptor<K, V> {
   readonly name: string;
@@ -24,7 +32,7 @@ export const maps = {
   variant: map('variant', 'hash', s.variantKey, s.frontendValue),
   cidr: map('cidr', 'lpm_trie', s.cidrKey, s.frontendValue),
   backend: map('backend', 'array', s.u32Key, s.backendValue),
-  /** Slots hold struct km_backend_header or struct km_endpoint: read with `endpointValue` or `backendHeader`. */
+  /** Slots hold struct km_backend_header, km_endpoint or km_backend_via: read with `backendHeader`, `endpointValue`, `backendVia`. */
   endpoint: map('endpoint', 'array', s.u32Key, s.endpointValue),
   maglev: map('maglev', 'array', s.u32Key, s.maglevValue),
   setting: map('setting', 'array', s.u32Key, s.settingValue),
@@ -38,6 +46,9 @@ export const maps = {
   affinity: map('affinity', 'lru_hash', s.affinityKey, s.affinityValue),
   udp_flow: map('udp_flow', 'lru_hash', s.udpKey, s.udpFlowValue),
   udp_reverse: map('udp_reverse', 'lru_hash', s.udpKey, s.udpReverseValue),
+  waypoint_sock: map('waypoint_sock', 'sockhash', s.u64Key, s.u64Value),
+  waypoint_client: map('waypoint_client', 'hash', s.u32Key, s.waypointClient),
+  waypoint_service: map('waypoint_service', 'hash', s.u32Key, s.waypointService),
   miss: map('miss', 'lru_hash', s.addressKey, s.missValue),
   misses: map('misses', 'ringbuf', s.nothing, s.nothing),
   authz_dest: map('authz_dest', 'hash', s.addressKey, s.authzDest),

@@ -43,6 +43,16 @@ export const reasons = [
   'denial_lost',
   'spoofed',
   'group_dropped',
+  'waypoint',
+  'waypoint_own',
+  'waypoint_direct',
+  'waypoint_unready',
+  'server_first',
+  'waypoint_fast_open',
+  'waypoint_mptcp',
+  'waypoint_full',
+  'waypoint_header',
+  'waypoint_ended',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

@@ -33,6 +33,8 @@ export const backendHeader = struct('km_backend_header', {
   flags: u8,
   pad: pad(2),
 });
+/** At first + 1 + count of a header with backendFlag.via. */
+export const backendVia = struct('km_backend_via', { backend_id: u32, flags: u32, pad: pad(24) });
 export const endpointValue = struct('km_endpoint', {
   addr,
   port: be16,
@@ -54,7 +56,12 @@ export const sockValue = struct('km_sock', {
   peer_workload_id: u32,
   generation: u32,
   epoch: u64,
-  reserved: u64s(4),
+  service_id: u32,
+  header: u16,
+  pad: pad(2),
+  start: u32,
+  length: u32,
+  reserved: u64s(2),
 });
 export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
 export const affinityValue = struct('km_affinity', {
@@ -75,6 +82,11 @@ export const udpFlowValue = struct('km_udp_flow', {
 });
 export const udpReverseValue = struct('km_udp_reverse', { addr, port: be16, pad: pad(2), pad2: pad(4) });
 export const activeValue = struct('km_active', { connections: s64 });
+/** Room for the type-length-value parts in a PROXY header: of the client, of the service. */
+export const clientTlvs = 592;
+export const serviceTlvs = 328;
+export const waypointClient = struct('km_waypoint_client', { id: u32, length: u32, tlvs: bytes(clientTlvs) });
+export const waypointService = struct('km_waypoint_service', { id: u32, length: u32, tlvs: bytes(serviceTlvs) });
 export const missValue = struct('km_miss', { since_ns: u64, state: u32, pad: pad(4) });
 export const missRecord = struct('km_miss_record', { addr, since_ns: u64, state: u32, pad: pad(4) });
 export const authzDest = struct('km_authz_dest', { stack: u32, tag: u32 });
@@ -166,7 +178,11 @@ export const backendVariant = 0xffffffff;
 /** enum km_policy */
 export const policyCode = { random: 0, 'round-robin': 1, 'least-request': 2, 'source-hash': 3 } as const;
 /** Bits of km_backend_header.flags */
-export const backendFlag = { passthrough: 1, emptyDirect: 2 } as const;
+export const backendFlag = { passthrough: 1, emptyDirect: 2, via: 4 } as const;
+/** Bits of km_backend_via.flags */
+export const viaFlag = { direct: 1, refuse: 2 } as const;
+/** Bits of km_endpoint.flags: the header that a waypoint's endpoint wants */
+export const endpointFlag = { proxy: 1, kmesh: 2 } as const;
 /** Bits of km_sock.flags */
 export const sockFlag = {
   enrolled: 1,
@@ -177,15 +193,22 @@ export const sockFlag = {
   subflow: 32,
   enforced: 64,
   accepted: 128,
+  waypoint: 256,
+  via: 512,
+  armed: 1024,
+  header: 2048,
+  ended: 4096,
 } as const;
 /** Bits of km_setting.flags */
-export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4 } as const;
+export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4, anyPort: 8 } as const;
 /** enum km_miss_state */
 export const missState = { asked: 1, answered: 2 } as const;
 /** KM_MISS_AGAIN_NS */
 export const missAgainNs = 30_000_000_000n;
 /** Bits of km_enrolled.flags */
-export const enrolledFlag = { authz: 2 } as const;
+export const enrolledFlag = { authz: 2, waypoint: 4 } as const;
+/** Bits of km_enrolment.authz */
+export const enrolmentFlag = { authz: 1, waypoint: 2 } as const;
 /** Bits of km_authz_stack.flags */
 export const stackFlag = { allows: 1, dryAllows: 2, dry: 4, closed: 8 } as const;
 /** enum km_dimension: places in km_authz_set.usual and base, bits of used */

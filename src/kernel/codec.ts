@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of each map as bytes; endpoint slots take either of two structs.
+// Keys and values of each map as bytes; endpoint slots take any of three structs.
 import type { Layout } from '../abi/layout.ts';
 import { type KeyOf, type MapName, type MapType, maps, type ValueOfMap } from '../abi/maps.ts';
-import { backendHeader } from '../abi/structs.ts';
-import type { HeaderSlot, WritableValue } from './dataplane.ts';
+import { backendHeader, backendVia } from '../abi/structs.ts';
+import type { HeaderSlot, ViaSlot, WritableValue } from './dataplane.ts';
 
 export interface Codec<M extends MapName> {
   readonly name: M;
@@ -23,10 +23,11 @@ export function isArray(type: MapType): boolean {
 
 /** True for maps that cannot be read or written by key from here. */
 export function isKeyless(type: MapType): boolean {
-  return type === 'sk_storage' || type === 'ringbuf';
+  return type === 'sk_storage' || type === 'sockhash' || type === 'ringbuf';
 }
 
-const isHeader = (value: object): value is HeaderSlot => 'backend_id' in value;
+const isHeader = (value: object): value is HeaderSlot => 'generation' in value;
+const isVia = (value: object): value is ViaSlot => 'backend_id' in value;
 
 /** The bytes of map `name`. */
 export function codecOf<M extends MapName>(name: M): Codec<M> {
@@ -42,6 +43,7 @@ export function codecOf<M extends MapName>(name: M): Codec<M> {
       name === 'endpoint'
         ? (v, view, offset) => {
             if (isHeader(v as object)) backendHeader.encodeInto(v as HeaderSlot, view, offset);
+            else if (isVia(v as object)) backendVia.encodeInto(v as ViaSlot, view, offset);
             else value.encodeInto(v, view, offset);
           }
         : value.encodeInto,

@@ -2,18 +2,21 @@
 // The kernel as the rest of the program sees it. memory.ts and pinned.ts implement it and pass the same contract suite.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Reason } from '../abi/reasons.ts';
-import type { backendHeader, denialRecord, missRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import type { backendHeader, backendVia, denialRecord, missRecord, oldRecord, sockRecord } from '../abi/structs.ts';
 import type { KmeshError } from '../errors.ts';
 import type { HostSide } from './pod-network.ts';
 
 export type HeaderSlot = ReturnType<typeof backendHeader.decode>;
+export type ViaSlot = ReturnType<typeof backendVia.decode>;
 export type SockRecord = ReturnType<typeof sockRecord.decode>;
 export type OldRecord = ReturnType<typeof oldRecord.decode>;
 export type MissRecord = ReturnType<typeof missRecord.decode>;
 export type Denial = ReturnType<typeof denialRecord.decode>;
 
-/** Values that may be written: endpoint slots take a header too. */
-export type WritableValue<M extends MapName> = M extends 'endpoint' ? ValueOfMap<M> | HeaderSlot : ValueOfMap<M>;
+/** Values that may be written: endpoint slots take a header or what follows the endpoints, too. */
+export type WritableValue<M extends MapName> = M extends 'endpoint'
+  ? ValueOfMap<M> | HeaderSlot | ViaSlot
+  : ValueOfMap<M>;
 
 /** One map. Every failure is a KmeshError (KM_MAP, KM_MAP_FULL) naming map, operation and errno. */
 export interface MapHandle<M extends MapName> {
@@ -48,6 +51,8 @@ export interface DataPlane {
   map<M extends MapName>(name: M): MapHandle<M>;
   /** An endpoint slot read as a header. */
   header(slot: number): HeaderSlot;
+  /** An endpoint slot read as what says which waypoint comes before a backend. */
+  via(slot: number): ViaSlot;
   /** Reason counters summed over CPUs. */
   reasons(): ReadonlyMap<Reason, bigint>;
   /** Resolves once every program run that had begun has ended. Never blocks the event loop. */

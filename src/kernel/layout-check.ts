@@ -14,6 +14,7 @@ export const mapTypeCode: Readonly<Record<MapType, number>> = {
   percpu_array: 6,
   lru_hash: 9,
   lpm_trie: 11,
+  sockhash: 18,
   sk_storage: 24,
   ringbuf: 27,
 };

@@ -2,7 +2,7 @@
 // The data plane without a kernel: sizes are enforced and faults can be ordered, for tests and dry runs.
 import type { KeyOf, MapName } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
-import { backendHeader, missState } from '../abi/structs.ts';
+import { backendHeader, backendVia, missState } from '../abi/structs.ts';
 import type { DataPlane, Denial, MapHandle, MissRecord, OldRecord, SockRecord } from './dataplane.ts';
 import type { ErrnoName } from './map-error.ts';
 import { type MemoryMap, memoryMap } from './memory-map.ts';
@@ -60,6 +60,9 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
     map: <M extends MapName>(name: M): MapHandle<M> => mapOf(name),
     header(slot) {
       return backendHeader.decode(mapOf('endpoint').bytes(slot) ?? new Uint8Array(backendHeader.size));
+    },
+    via(slot) {
+      return backendVia.decode(mapOf('endpoint').bytes(slot) ?? new Uint8Array(backendVia.size));
     },
     reasons() {
       const counts = new Map<Reason, bigint>();

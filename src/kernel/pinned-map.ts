@@ -19,6 +19,7 @@ const typeNames: Readonly<Record<number, string>> = {
   6: 'percpu_array',
   9: 'lru_hash',
   11: 'lpm_trie',
+  18: 'sockhash',
   24: 'sk_storage',
   27: 'ringbuf',
 };

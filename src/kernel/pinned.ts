@@ -4,7 +4,7 @@ import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KeyOf, type MapName, maps } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
-import { abiVersion, backendHeader } from '../abi/structs.ts';
+import { abiVersion, backendHeader, backendVia } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane, MapHandle } from './dataplane.ts';
 import { openDenials } from './denials.ts';
@@ -97,6 +97,15 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     }
     return handle as unknown as MapHandle<M>;
   };
+  /** Of the map endpoint; zeros beyond its end. */
+  const slotBytes = (slot: number): Uint8Array => {
+    new DataView(slotKey.buffer).setUint32(0, slot, true);
+    const answer = libbpf().bpf_map_lookup_elem(at('endpoint').fd, slotKey, slotValue);
+    if (answer === 0) return slotValue;
+    const errno = failure(answer);
+    if (errno === 'ENOENT') return new Uint8Array(slotValue.length);
+    throw mapError({ map: 'endpoint', operation: 'lookup', errno, maxEntries: at('endpoint').info.maxEntries });
+  };
   const misses = openMisses({
     ring: () => at('misses').fd,
     lost: () => map('reason').get(reasons.indexOf('miss_lost') as KeyOf<'reason'>) ?? 0n,
@@ -121,14 +130,8 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     map,
     info: (name) => at(name).info,
     fd: (name) => at(name).fd,
-    header(slot) {
-      new DataView(slotKey.buffer).setUint32(0, slot, true);
-      const answer = libbpf().bpf_map_lookup_elem(at('endpoint').fd, slotKey, slotValue);
-      if (answer === 0) return backendHeader.decode(slotValue);
-      const errno = failure(answer);
-      if (errno === 'ENOENT') return backendHeader.decode(new Uint8Array(backendHeader.size));
-      throw mapError({ map: 'endpoint', operation: 'lookup', errno, maxEntries: at('endpoint').info.maxEntries });
-    },
+    header: (slot) => backendHeader.decode(slotBytes(slot)),
+    via: (slot) => backendVia.decode(slotBytes(slot)),
     reasons() {
       const counters = map('reason');
       return new Map<Reason, bigint>(reasons.map((reason, i) => [reason, counters.get(i as KeyOf<'reason'>) ?? 0n]));

@@ -125,8 +125,8 @@ export function planSwap(held: ReadonlyMap<string, HeldMap>, declared: ReadonlyM
     const same = now !== undefined && sameShape(wanted, now) && (now.layout === '' || now.layout === wanted.layout);
     if (same && now.info.maxEntries === wanted.maxEntries && now.info.flags === wanted.flags) kept.push(map);
     else {
-      // A ring has nothing that could be read twice.
-      const copied = same && wanted.type !== mapTypeCode.ringbuf;
+      // A ring has nothing that could be read twice, and sockets can be put into another map by programs only.
+      const copied = same && wanted.type !== mapTypeCode.ringbuf && wanted.type !== mapTypeCode.sockhash;
       replaced.push({ map, from: now?.info.maxEntries ?? 0, to: wanted.maxEntries, copied });
     }
   }

@@ -9,6 +9,7 @@
 /* ---- enrolment ---- */
 
 #define KM_ENROLLED_AUTHZ 2u /* what it accepts is judged */
+#define KM_ENROLLED_WAYPOINT 4u /* a waypoint itself: what it calls goes through none */
 
 /* enrolled: u64 cgroup id -> */
 struct km_enrolled {
@@ -38,17 +39,19 @@ struct km_client {
 
 /* enrolment: u64 cgroup id -> what was asked for when it was enrolled; userland only */
 #define KM_ENROLMENT_NAME 320
+#define KM_ENROLMENT_AUTHZ 1u /* what it accepts is judged */
+#define KM_ENROLMENT_WAYPOINT 2u /* it is a waypoint */
 struct km_enrolment {
 	__u64 netns; /* inode of the network namespace, 0: not known */
 	__u64 since_ns; /* since the epoch */
 	__u32 level; /* below the true cgroup2 root */
-	__u32 authz; /* 1: what it accepts is judged */
+	__u32 authz; /* KM_ENROLMENT_* */
 	__u8 workload[KM_ENROLMENT_NAME]; /* "namespace/name" in UTF-8, zero-filled; empty: none given */
 };
 
 /* ---- services ---- */
 
-/* frontend: an address clients dial */
+/* frontend: an address clients dial; port 0 (while KM_SETTING_ANY_PORT is set): those of its ports that have no entry */
 struct km_frontend_key {
 	union km_addr addr;
 	__be16 port;
@@ -100,6 +103,7 @@ enum km_policy {
 
 #define KM_BACKEND_PASSTHROUGH 1u /* leave the destination alone always (ServiceEntry resolution NONE) */
 #define KM_BACKEND_EMPTY_DIRECT 2u /* leave it alone when there is no endpoint */
+#define KM_BACKEND_VIA 4u /* a struct km_backend_via follows the endpoints: TCP goes through a waypoint, whatever the other flags say */
 
 /* endpoint[first]: immutable once a km_backend names it; the count endpoints follow at first + 1 */
 struct km_backend_header {
@@ -115,11 +119,25 @@ struct km_backend_header {
 	__u16 pad;
 };
 
+#define KM_VIA_DIRECT 1u /* while the waypoint has no endpoint: as if there were no waypoint; else refused */
+#define KM_VIA_REFUSE 2u /* always refused: the server speaks first */
+
+/* endpoint[first + 1 + count] of a header with KM_BACKEND_VIA */
+struct km_backend_via {
+	__u32 backend_id; /* of the waypoint: its endpoints say which header they want */
+	__u32 flags; /* KM_VIA_* */
+	__u32 pad[6];
+};
+
+/* Of endpoints of waypoints; neither: no header */
+#define KM_ENDPOINT_PROXY 1u /* PROXY protocol, version 2 */
+#define KM_ENDPOINT_KMESH 2u /* type, length, address, port and an end mark */
+
 /* endpoint[first + 1 + i], sorted by (workload_id, addr, port) so that one is found by bisection */
 struct km_endpoint {
 	union km_addr addr;
-	__be16 port;
-	__u16 flags;
+	__be16 port; /* 0, of waypoints: the one that was dialled */
+	__u16 flags; /* KM_ENDPOINT_* */
 	__u32 workload_id;
 	__u32 threshold; /* alias table: take i when random32 < threshold, else alias; least request: the weight */
 	__u32 alias;
@@ -139,6 +157,11 @@ struct km_maglev {
 #define KM_SOCK_SUBFLOW 32u /* made by the kernel for an MPTCP socket, whose own storage says what getpeername shows */
 #define KM_SOCK_ENFORCED 64u /* with KM_SOCK_ENROLLED: what is enrolled has KM_ENROLLED_AUTHZ */
 #define KM_SOCK_ACCEPTED 128u /* the peer opened the connection */
+#define KM_SOCK_WAYPOINT 256u /* with KM_SOCK_ENROLLED: what is enrolled has KM_ENROLLED_WAYPOINT */
+#define KM_SOCK_VIA 512u /* with KM_SOCK_TRANSLATED: it went to a waypoint */
+#define KM_SOCK_ARMED 1024u /* in waypoint_sock: nothing may be sent before the header */
+#define KM_SOCK_HEADER 2048u /* the header was put before the first bytes */
+#define KM_SOCK_ENDED 4096u /* it could not be: no byte leaves the socket */
 
 /*
  * sock: socket storage. Every version keeps the map, so its size stays: a new member takes words of reserved, and means nothing while
@@ -156,7 +179,12 @@ struct km_sock {
 	__u32 peer_workload_id;
 	__u32 generation; /* of the range the choice was made from: while equal, the endpoint is still a member */
 	__u64 epoch; /* of km_level when the identity was found */
-	__u64 reserved[4];
+	__u32 service_id; /* of what was dialled, for the header */
+	__u16 header; /* KM_ENDPOINT_* of the waypoint */
+	__u16 pad;
+	__u32 start; /* sequence number of the first byte */
+	__u32 length; /* of the header, while KM_SOCK_HEADER */
+	__u64 reserved[2];
 };
 
 struct km_affinity_key {
@@ -202,6 +230,26 @@ struct km_udp_reverse {
 /* active: array[workload id] -> open connections counted here */
 struct km_active {
 	__s64 connections;
+};
+
+/* ---- waypoints ---- */
+
+/* Bytes of the PROXY header's type-length-value parts, as they stand in it. What does not fit is left out by who writes it. */
+#define KM_CLIENT_TLVS 592
+#define KM_SERVICE_TLVS 328
+
+/* waypoint_client: u32 workload id -> who it is */
+struct km_waypoint_client {
+	__u32 id; /* the key: one that is used again while it is read is noticed */
+	__u32 length;
+	__u8 tlvs[KM_CLIENT_TLVS];
+};
+
+/* waypoint_service: u32 service id -> what it is called */
+struct km_waypoint_service {
+	__u32 id; /* the key */
+	__u32 length;
+	__u8 tlvs[KM_SERVICE_TLVS];
 };
 
 /* ---- on demand ---- */
@@ -257,6 +305,7 @@ struct km_name {
 #define KM_SETTING_CIDR 1u /* cidr holds something */
 #define KM_SETTING_ON_DEMAND 2u /* what has no frontend is asked for */
 #define KM_SETTING_MISS_REFUSE 4u /* and refused until the answer is there; else it goes where it was dialled */
+#define KM_SETTING_ANY_PORT 8u /* frontend has entries with port 0 */
 struct km_setting {
 	__u32 abi_version;
 	__u32 flags;
@@ -296,6 +345,7 @@ KM_SIZE(km_variant_key, 24);
 KM_SIZE(km_cidr_key, 24);
 KM_SIZE(km_backend, 8);
 KM_SIZE(km_backend_header, 32);
+KM_SIZE(km_backend_via, 32);
 KM_SIZE(km_endpoint, 32);
 KM_SIZE(km_maglev, 8);
 KM_SIZE(km_sock, 104);
@@ -305,6 +355,8 @@ KM_SIZE(km_udp_key, 32);
 KM_SIZE(km_udp_flow, 32);
 KM_SIZE(km_udp_reverse, 24);
 KM_SIZE(km_active, 8);
+KM_SIZE(km_waypoint_client, 8 + KM_CLIENT_TLVS);
+KM_SIZE(km_waypoint_service, 8 + KM_SERVICE_TLVS);
 KM_SIZE(km_miss, 16);
 KM_SIZE(km_miss_record, 32);
 KM_SIZE(km_name_key, 8);

@@ -45,6 +45,16 @@ enum km_reason {
 	KM_REASON_DENIAL_LOST, /* a record of a denial beyond the rate, or without room */
 	KM_REASON_SPOOFED, /* from an address that is not the pod's */
 	KM_REASON_GROUP_DROPPED, /* multicast or broadcast to a pod that is judged */
+	KM_REASON_WAYPOINT, /* went to a waypoint */
+	KM_REASON_WAYPOINT_OWN, /* called by a waypoint: past it */
+	KM_REASON_WAYPOINT_DIRECT, /* the waypoint has no endpoint; the service allows going without */
+	KM_REASON_WAYPOINT_UNREADY, /* the waypoint has no endpoint: refused */
+	KM_REASON_SERVER_FIRST, /* the server speaks first, so there is nothing to put the header before: refused */
+	KM_REASON_WAYPOINT_FAST_OPEN, /* data in the SYN would overtake the header: refused */
+	KM_REASON_WAYPOINT_MPTCP, /* MPTCP cannot carry the header: refused */
+	KM_REASON_WAYPOINT_FULL, /* waypoint_sock is full: refused */
+	KM_REASON_WAYPOINT_HEADER, /* the header was put before the first bytes */
+	KM_REASON_WAYPOINT_ENDED, /* a connection that would have gone on without its header */
 	KM_REASON_MAX,
 };
 
