@@ -147,8 +147,9 @@ function clusterOver(send: Send, namespace: string): Cluster {
     },
     async remove(kind, object, { dryRun }) {
       const { path, shown } = target(kind, object);
-      const body = { preconditions: { uid: object.metadata.uid } };
-      const answer = await send({ method: 'DELETE', path, query: dry(dryRun), body });
+      // What a query says is not looked at where there is a body.
+      const body = { preconditions: { uid: object.metadata.uid }, ...(dryRun ? { dryRun: ['All'] } : {}) };
+      const answer = await send({ method: 'DELETE', path, body });
       if (isMissing(answer, object.metadata.name)) return false;
       if (!ok(answer)) throw faultOf(answer, kind, shown);
       return true;

@@ -128,7 +128,7 @@ describe('what is asked', () => {
       'GET /api/v1/namespaces/shop',
       `PATCH ${group}/a%2Fb?fieldManager=kmeshctl&force=false&dryRun=All application/apply-patch+yaml ${JSON.stringify(gateway('a/b'))}`,
       'PATCH /api/v1/namespaces/shop?fieldManager=kmeshctl application/merge-patch+json {"metadata":{"resourceVersion":"7","labels":{"x":null}}}',
-      `DELETE ${group}/w?dryRun=All application/json {"preconditions":{"uid":"u1"}}`,
+      `DELETE ${group}/w application/json {"preconditions":{"uid":"u1"},"dryRun":["All"]}`,
     ]);
   });
 
