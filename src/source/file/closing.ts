@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands in for a policy whose document is refused: nobody knows what it was to forbid, so all that it may hold for is closed.
+import type { PolicyTarget } from '../../mesh/waypoint-policy.ts';
 import { dryRunAnnotation } from './kinds/authorization-policy.ts';
 import { isLabel, isName } from './names.ts';
 import { child, childText, type Node } from './node.ts';
@@ -31,9 +32,30 @@ export function closingObject(
   };
   if (kind === 'PeerAuthentication') return { kind, ...base, mode: 'UNSET', ports: [] };
   const action = childText(spec, 'action');
-  const elsewhere = action === 'AUDIT' || action === 'CUSTOM' || child(spec, 'targetRefs') || child(spec, 'targetRef');
   const dry = childText(child(metadata, 'annotations'), dryRunAnnotation) === 'true';
-  return elsewhere || dry ? undefined : { kind, ...base, action: 'deny', rules: [], dryRun: false };
+  if (action === 'AUDIT' || action === 'CUSTOM' || dry) return undefined;
+  const targets = targetsOf(spec);
+  if (targets) {
+    const { refused } = base;
+    const aimed = { kind, namespace, name, targets, action: 'deny', rules: [], dryRun: false, refused } as const;
+    return { kind, ...base, action: 'none', rules: [], dryRun: false, aimed };
+  }
+  return { kind, ...base, action: 'deny', rules: [], dryRun: false };
+}
+
+/** What a policy is aimed at, as far as that can be read; undefined when it is aimed at nothing. */
+function targetsOf(spec: Node | undefined): PolicyTarget[] | undefined {
+  const list = child(spec, 'targetRefs');
+  const one = child(spec, 'targetRef');
+  const refs = list?.kind === 'list' ? list.items : one ? [one] : list ? [] : undefined;
+  return refs?.map((ref) => {
+    const [group, kind, name] = ['group', 'kind', 'name'].map((key) => childText(ref, key) ?? '') as [
+      string,
+      string,
+      string,
+    ];
+    return { group: group === 'core' ? '' : group, kind, name };
+  });
 }
 
 /** Labels of a selector that can be read; undefined closes the whole namespace. */

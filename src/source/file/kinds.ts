@@ -4,12 +4,15 @@ import type { Kind } from './kind.ts';
 import { authorizationPolicyKind } from './kinds/authorization-policy.ts';
 import { destinationRuleKind } from './kinds/destination-rule.ts';
 import { endpointSliceKind } from './kinds/endpoint-slice.ts';
+import { grpcRouteKind } from './kinds/grpc-route.ts';
+import { httpRouteKind } from './kinds/http-route.ts';
 import { namespaceKind } from './kinds/namespace.ts';
 import { nodeKind } from './kinds/node.ts';
 import { peerAuthenticationKind } from './kinds/peer-authentication.ts';
 import { podKind } from './kinds/pod.ts';
 import { serviceKind } from './kinds/service.ts';
 import { serviceEntryKind } from './kinds/service-entry.ts';
+import { referenceGrantKind, tcpRouteKind, tlsRouteKind } from './kinds/stream-route.ts';
 import { workloadEntryKind } from './kinds/workload-entry.ts';
 
 export const kinds: readonly Kind[] = [
@@ -23,6 +26,11 @@ export const kinds: readonly Kind[] = [
   destinationRuleKind,
   authorizationPolicyKind,
   peerAuthenticationKind,
+  httpRouteKind,
+  grpcRouteKind,
+  tlsRouteKind,
+  tcpRouteKind,
+  referenceGrantKind,
 ];
 
 /** The reader of "group/version" and kind; 'version' when the kind is known but not in that version. */

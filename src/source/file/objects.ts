@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checked objects: what is kept of a document once it was found good. Plain data, as it also passes between threads.
 import type { Rule } from '../../mesh/policy.ts';
+import type { GrpcRoute, HttpRoute, ReferenceGrant, TcpRoute, TlsRoute } from '../../mesh/route.ts';
 import type { BalancerPolicy, Scope, ServicePort } from '../../mesh/service.ts';
+import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import type { Locality, Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
 import type { Place } from '../findings.ts';
@@ -184,6 +186,8 @@ export interface AuthorizationPolicyObject extends PolicyObject {
   /** Where each of the rules stands in the document; absent: all of them are there. */
   readonly written?: readonly number[];
   readonly dryRun: boolean;
+  /** The whole of it, where it is aimed at services or gateways: then only waypoints enforce it. */
+  readonly aimed?: WaypointPolicy;
 }
 
 export type MtlsMode = 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT';
@@ -195,6 +199,14 @@ export interface PeerAuthenticationObject extends PolicyObject {
   readonly ports: readonly { readonly port: number; readonly mode: MtlsMode }[];
 }
 
+/** They go into the model as they are, without their place. */
+export type HttpRouteObject = ObjectBase & HttpRoute;
+export type GrpcRouteObject = ObjectBase & GrpcRoute;
+export type TlsRouteObject = ObjectBase & TlsRoute;
+export type TcpRouteObject = ObjectBase & TcpRoute;
+export type ReferenceGrantObject = ObjectBase & ReferenceGrant;
+export type RouteDocument = HttpRouteObject | GrpcRouteObject | TlsRouteObject | TcpRouteObject | ReferenceGrantObject;
+
 export type MeshObject =
   | NamespaceObject
   | NodeObject
@@ -205,7 +217,8 @@ export type MeshObject =
   | ServiceEntryObject
   | DestinationRuleObject
   | AuthorizationPolicyObject
-  | PeerAuthenticationObject;
+  | PeerAuthenticationObject
+  | RouteDocument;
 
 /** "Pod shop/cart-1", "Node node-a": what two documents may not share. */
 export function identityOf(o: { readonly kind: string; readonly namespace: string; readonly name: string }): string {

@@ -192,7 +192,7 @@ describe('scope', () => {
 
   test('what is for waypoints, or of an action that only they know, has no effect', () => {
     expect(policies(policy('targetRefs: [{kind: Service, name: a}], action: DENY, rules: [{}]'))).toEqual([]);
-    expect(policies(policy('targetRef: {kind: Gateway, name: a}'))).toEqual([]);
+    expect(policies(policy('targetRef: {group: gateway.networking.k8s.io, kind: Gateway, name: a}'))).toEqual([]);
     expect(policies(policy('action: AUDIT'))).toEqual([]);
     expect(policies(policy('action: CUSTOM, provider: {name: x}, rules: [{}]'))).toEqual([]);
     expect(says(policy('action: AUDIT'))).toMatchInlineSnapshot(
@@ -303,8 +303,7 @@ test('faults', () => {
     "a.yaml:7:13: AuthorizationPolicy default/p: spec.selector: cannot stand beside targetRefs
     a.yaml:7:27: AuthorizationPolicy default/p: spec.selector.matchLabels: must not have an empty key
     a.yaml:7:27: AuthorizationPolicy default/p: spec.selector.matchLabels: must not have a wildcard in a key
-    a.yaml:3:53: AuthorizationPolicy default/p: metadata.annotations["istio.io/dry-run"]: must be true or false, not "maybe"
-    warning a.yaml:6:15: AuthorizationPolicy default/p: spec.targetRefs: are enforced by waypoints only: the policy has no effect here"
+    a.yaml:3:53: AuthorizationPolicy default/p: metadata.annotations["istio.io/dry-run"]: must be true or false, not "maybe""
   `);
   expect(
     says(`

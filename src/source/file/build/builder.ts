@@ -3,6 +3,7 @@
 import { equal } from '../../../mesh/equal.ts';
 import type { Change } from '../../../mesh/model.ts';
 import type { Policy } from '../../../mesh/policy.ts';
+import type { RouteObject } from '../../../mesh/route.ts';
 import type { Service } from '../../../mesh/service.ts';
 import { noLocality, type PortMapping, type Workload } from '../../../mesh/workload.ts';
 import type { Address } from '../../../net/address.ts';
@@ -26,6 +27,7 @@ export interface Builder {
   readonly services: ReadonlyMap<string, Service>;
   readonly workloads: ReadonlyMap<string, Workload>;
   readonly policies: ReadonlyMap<string, Policy>;
+  readonly routes: ReadonlyMap<string, RouteObject>;
 }
 
 export function openBuilder(book: AddressBook = openAddressBook()): Builder {
@@ -221,6 +223,10 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
       if (policy) changes.push({ kind: 'put-policy', policy });
       else gone.push({ kind: 'remove-policy', key });
     }
+    for (const [key, route] of index.routes.changes()) {
+      if (route) changes.push({ kind: 'put-route', route });
+      else gone.push({ kind: 'remove-route', key });
+    }
     buildHosts(dirty, changes);
     index.expand(dirty);
     for (const set of [dirty.pods, dirty.entries, dirty.serviceEntries, dirty.slices]) {
@@ -234,6 +240,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
     services,
     workloads,
     policies: index.policies.policies,
+    routes: index.routes.routes,
     update(objects) {
       const dirty = nothingDirty();
       for (const [identity, object] of objects) index.replace(identity, object, dirty);

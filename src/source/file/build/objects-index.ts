@@ -18,6 +18,7 @@ import {
 import { type Bags, openBags } from './bags.ts';
 import { hostsOf, type Owner } from './owners.ts';
 import { openPolicyBook, type PolicyBook } from './policies.ts';
+import { openRouteBook, type RouteBook } from './routes.ts';
 import { covers, openRuleBook, type RuleBook } from './rules.ts';
 import { openSelectors, type Selectors, selectorOf } from './selectors.ts';
 import { resolvesHosts } from './workload.ts';
@@ -53,6 +54,7 @@ export interface ObjectsIndex {
   readonly selectors: Selectors;
   readonly rules: RuleBook;
   readonly policies: PolicyBook;
+  readonly routes: RouteBook;
   /** "namespace/name" of a pod -> slices with an endpoint that stands for it. */
   readonly slicesOfPod: Bags<EndpointSliceObject>;
   /** Host name that is to be resolved -> identities of what has it as an endpoint. */
@@ -76,6 +78,7 @@ export function openObjectsIndex(): ObjectsIndex {
   const selectors = openSelectors();
   const rules = openRuleBook();
   const policies = openPolicyBook();
+  const routes = openRouteBook();
   const slicesOfPod = openBags<EndpointSliceObject>();
   const slicesOfService = openBags<EndpointSliceObject>();
   const podsOf = openBags<PodObject>();
@@ -186,7 +189,15 @@ export function openObjectsIndex(): ObjectsIndex {
       case 'PeerAuthentication':
         if (how === 'add') policies.put(object);
         else policies.remove(object);
+        if (object.kind === 'AuthorizationPolicy' && object.aimed) routes[how](object);
         touchPoliced(object, dirty);
+        return;
+      case 'HTTPRoute':
+      case 'GRPCRoute':
+      case 'TLSRoute':
+      case 'TCPRoute':
+      case 'ReferenceGrant':
+        routes[how](object);
         return;
       case 'ServiceEntry':
         for (const host of hostnamesOf(object)) resolving[how](host, identity);
@@ -210,6 +221,7 @@ export function openObjectsIndex(): ObjectsIndex {
     selectors,
     rules,
     policies,
+    routes,
     slicesOfPod,
     resolving,
     replace(identity, next, dirty) {

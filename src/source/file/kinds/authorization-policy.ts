@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// AuthorizationPolicy: its whole layer 4 part. What only something that reads HTTP can check is taken as istiod takes it, and said.
+// AuthorizationPolicy: its whole layer 4 part, and all of one that is aimed at services or gateways, for waypoints. Of others, what only
+// something that reads HTTP can check is taken as istiod takes it, and said.
 import { isEmptyMatch, type Rule } from '../../../mesh/policy.ts';
+import type { WaypointPolicy } from '../../../mesh/waypoint-policy.ts';
 import { object, oneOf, silentFields } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { AuthorizationPolicyObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
+import { convertHttpRule } from './http-rules.ts';
 import { convertRule, rules } from './rules.ts';
-import { selectedBy, selector, targets } from './selector.ts';
+import { selectedBy, selector, targets, targetsOf } from './selector.ts';
 
 const shape = {
   spec: object(
@@ -41,15 +44,30 @@ export const authorizationPolicyKind = defineKind({
       ...selectedBy(spec?.selector, reading),
       dryRun: dryRunOf(meta, reading),
     } as const;
-    if (aimed) {
-      reading.warnAt(['spec', 'targetRefs'], 'are enforced by waypoints only: the policy has no effect here');
-      return { ...policy, action: 'none', rules: [] };
-    }
     if (action === 'AUDIT' || action === 'CUSTOM') {
       reading.warnAt(['spec', 'action'], `${action} is not supported: the policy has no effect here`);
       return { ...policy, action: 'none', rules: [] };
     }
     const list = spec?.rules ?? [];
+    if (aimed) {
+      const { namespace, name, dryRun } = policy;
+      const targets = targetsOf(
+        spec?.targetRefs?.length ? spec.targetRefs : [spec?.targetRef ?? []].flat(),
+        meta,
+        reading,
+      );
+      const rules = list.map((one, i) => convertHttpRule(one, ['spec', 'rules', i], meta.namespace, reading));
+      const whole: WaypointPolicy = {
+        kind: 'AuthorizationPolicy',
+        namespace,
+        name,
+        targets,
+        action: action === 'ALLOW' ? 'allow' : 'deny',
+        rules,
+        dryRun,
+      };
+      return { ...policy, action: 'none', rules: [], aimed: whole };
+    }
     if (action === 'DENY' && list.length === 0) {
       reading.warnAt(
         ['spec', 'rules'],

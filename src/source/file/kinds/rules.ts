@@ -14,7 +14,7 @@ const named = text({ is: 'text that is not empty', test: (value) => value !== ''
 const names = listOf(named);
 const blocks = listOf(addressOrRange);
 
-function parsePort(value: string): number | undefined {
+export function parsePort(value: string): number | undefined {
   if (!/^\d{1,10}$/.test(value)) return undefined;
   const port = Number(value);
   return port <= 65535 ? port : undefined;
@@ -28,9 +28,9 @@ interface Account {
   readonly serviceAccount: string;
 }
 
-const anAccount = 'a service account: NAME or NAMESPACE/NAME, without wildcards';
+export const anAccount = 'a service account: NAME or NAMESPACE/NAME, without wildcards';
 
-function parseAccount(value: string): Account | undefined {
+export function parseAccount(value: string): Account | undefined {
   if (value.length > 320 || value.includes('*')) return undefined;
   const parts = value.split('/');
   const [first, second] = parts;
@@ -88,7 +88,7 @@ const rule = object(
 export const rules = listOf(rule);
 
 type Raw<F> = F extends Field<infer T> ? T : never;
-type RawRule = Raw<typeof rule>;
+export type RawRule = Raw<typeof rule>;
 
 /** Fields that only something that reads HTTP can check. Trust domains are of this sort for istiod, which leaves them out. */
 const httpSource = [
@@ -104,7 +104,7 @@ const httpKeys = new Set([
   'connection.sni',
 ]);
 
-function textMatch(value: string): StringMatch {
+export function textMatch(value: string): StringMatch {
   if (value === '*') return { kind: 'presence' };
   if (value.startsWith('*')) return { kind: 'suffix', value: value.slice(1) };
   if (value.endsWith('*')) return { kind: 'prefix', value: value.slice(0, -1) };
@@ -116,7 +116,7 @@ const rangeOf = ({ address, length }: AddressOrRange): AddressMatch => ({
   address,
   length: length ?? addressBits(address),
 });
-const ranges = (values: Raw<typeof blocks> = []): AddressMatch[] => values.map(rangeOf);
+export const ranges = (values: Raw<typeof blocks> = []): AddressMatch[] => values.map(rangeOf);
 
 /** What each key of a condition that connections can be judged by sets, for its values and for its notValues. */
 type Setter = (values: readonly string[], not: boolean, at: At) => Partial<Match>;
@@ -127,12 +127,12 @@ interface At {
   each<T>(values: readonly string[], is: string, parse: (value: string) => T | undefined): T[];
 }
 
-const parseRange = (value: string): AddressMatch | undefined => {
+export const parseRange = (value: string): AddressMatch | undefined => {
   const read = parseAddressOrRange(value);
   return read && rangeOf(read);
 };
 
-const account = (namespace: string) => (a: Account) => ({ namespace, ...a });
+export const account = (namespace: string) => (a: Account) => ({ namespace, ...a });
 
 const conditions: Readonly<Record<string, Setter>> = {
   'source.namespace': (values, not) => ({ [not ? 'notNamespaces' : 'namespaces']: textMatches(values) }),

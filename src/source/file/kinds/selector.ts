@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The selector of a policy: which workloads it holds for.
-import { listOf, object, tableOf, text } from '../fields.ts';
+import type { PolicyTarget } from '../../../mesh/waypoint-policy.ts';
+import { listOf, needed, object, tableOf, text } from '../fields.ts';
+import type { Meta } from '../kind.ts';
+import { rootNamespace } from '../names.ts';
 import type { Labels } from '../objects.ts';
 import type { Reading } from '../reading.ts';
 
@@ -9,7 +12,44 @@ const label = text({ is: 'a label without a wildcard', test: (value) => !value.i
 export const selector = object({ matchLabels: tableOf(label) });
 
 /** targetRefs name services and gateways: such a policy is for waypoints. */
-export const targets = { targetRef: object({}, { open: true }), targetRefs: listOf(object({}, { open: true })) };
+const target = object(
+  { group: text(), kind: needed(text()), name: needed(text()), namespace: text() },
+  { strict: true },
+);
+export const targets = { targetRef: target, targetRefs: listOf(target) };
+
+const targetKinds: Readonly<Record<string, string>> = {
+  Service: '',
+  ServiceEntry: 'networking.istio.io',
+  Gateway: 'gateway.networking.k8s.io',
+  GatewayClass: 'gateway.networking.k8s.io',
+};
+
+interface RawTarget {
+  readonly group: string | undefined;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string | undefined;
+}
+
+/** What targetRefs name; kinds that no policy can be aimed at, and other namespaces, are faults. */
+export function targetsOf(raw: readonly RawTarget[], meta: Meta, reading: Reading): PolicyTarget[] {
+  return raw.map(({ group = '', kind, name, namespace }, i) => {
+    const path = ['spec', 'targetRefs', i];
+    const known = targetKinds[kind];
+    if (known === undefined) reading.faultAt([...path, 'kind'], `${JSON.stringify(kind)} cannot be a target`);
+    else if ((group === 'core' ? '' : group) !== known) {
+      reading.faultAt([...path, 'group'], `must be ${JSON.stringify(known)} for kind ${kind}`);
+    }
+    if (namespace !== undefined && namespace !== meta.namespace) {
+      reading.faultAt([...path, 'namespace'], "must be the policy's own");
+    }
+    if (kind === 'GatewayClass' && meta.namespace !== rootNamespace) {
+      reading.faultAt([...path, 'kind'], `a GatewayClass can be a target of policies in ${rootNamespace} only`);
+    }
+    return { group: known ?? group, kind, name };
+  });
+}
 
 /** What a policy selects; undefined when it holds for all. One that names no label selects nothing less than one that is absent. */
 export function selectedBy(
