@@ -246,6 +246,9 @@ withKube('waypoint commands', () => {
         ['b', 'True', 'Accepted', 'Accepted'],
         ['b', 'True', 'Programmed', 'Programmed', 'ready'],
       ]);
+      expect((await run('status', {})).stdout).toBe('No waypoints found.\n');
+      expect((await run(`status -n ${shop}`, {})).stdout).toBe(await done('status'));
+      expect(table((await run('status -A', {})).stdout)[0]?.[0]).toBe('NAMESPACE');
       expect(table(await done('status b --wait')).length).toBe(3);
       const { code, stdout, stderr } = await run('status b gone');
       expect({ code, rows: table(stdout).length, stderr }).toEqual({

@@ -2,14 +2,23 @@
 // A waypoint as the Gateway that asks for it.
 import { KmeshError } from '../../errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { type Binding, bindingText, parseBinding, proxyBinding } from './binding.ts';
+import {
+  bindingText,
+  defaultWaypointSettings,
+  parseBinding,
+  proxyPort,
+  type WaypointBinding,
+  type WaypointFor,
+  type WaypointHeader,
+} from '../../mesh/gateway.ts';
 import * as words from './words.ts';
 
 export interface GatewayOptions {
   readonly name: string;
-  readonly for?: words.TrafficType;
+  readonly for?: WaypointFor;
   readonly revision?: string;
   readonly class: string;
+  /** "proxy", "kmesh/15019" */
   readonly protocol?: string;
   readonly image?: string;
 }
@@ -25,22 +34,33 @@ export function checkName(name: string): void {
   throw new KmeshError('KM_USAGE', `"${name}" is no name of a waypoint: at most 63 of a-z, 0-9 and -, not at the ends`);
 }
 
+/** Without the flag: what a node assumes of a waypoint that says nothing. */
+export function bindingOf({ protocol }: { readonly protocol?: string }): WaypointBinding {
+  if (protocol === undefined) return defaultWaypointSettings.binding;
+  const binding = parseBinding(protocol.toUpperCase());
+  if (binding !== undefined) return binding;
+  throw new KmeshError(
+    'KM_USAGE',
+    `--protocol must be proxy, kmesh or none, or one of them with /PORT, got "${protocol}"`,
+  );
+}
+
 /** The protocol of the listener of a waypoint that istiod does not run. Istio's own always listen for HBONE. */
-const listenerProtocols: Readonly<Record<Binding['protocol'], string>> = {
-  PROXY: 'istio.io/PROXY',
-  KMESH: 'kmesh.net/KMESH',
-  NONE: 'TCP',
+const listenerProtocols: Readonly<Record<WaypointHeader, string>> = {
+  proxy: 'istio.io/PROXY',
+  kmesh: 'kmesh.net/KMESH',
+  none: 'TCP',
 };
 
-function listenerOf(kind: string, binding: Binding | undefined): Record<string, unknown> {
+function listenerOf(kind: string, { header, port }: WaypointBinding): Record<string, unknown> {
   if (kind !== words.OWN_CLASS) return { name: 'mesh', port: words.HBONE_PORT, protocol: 'HBONE' };
-  const { protocol, port } = binding ?? proxyBinding;
-  return { name: 'mesh', port, protocol: listenerProtocols[protocol] };
+  // A listener has a port, even where each connection keeps the one that was dialled.
+  return { name: 'mesh', port: port === 0 ? proxyPort : port, protocol: listenerProtocols[header] };
 }
 
 /** Istio knows PROXY and NONE, and passes them on; Kmesh's header only those who read the Gateway itself know. */
-const bindingAnnotation = (binding: Binding): Record<string, string> => ({
-  [binding.protocol === 'KMESH' ? words.OWN_BINDING : words.INBOUND_BINDING]: bindingText(binding),
+const bindingAnnotation = (binding: WaypointBinding): Record<string, string> => ({
+  [binding.header === 'kmesh' ? words.OWN_BINDING : words.INBOUND_BINDING]: bindingText(binding),
 });
 
 const unlessEmpty = <K extends string>(key: K, entries: Readonly<Record<string, string>>) =>
@@ -49,14 +69,14 @@ const unlessEmpty = <K extends string>(key: K, entries: Readonly<Record<string, 
 export function makeGateway(options: GatewayOptions, namespace: string | undefined): KubeObject {
   const { name, revision, image } = options;
   checkName(name);
-  const given = options.protocol === undefined ? undefined : parseBinding(options.protocol);
-  const binding = given ?? (options.class === words.OWN_CLASS ? proxyBinding : undefined);
+  const binding = bindingOf(options);
+  const said = options.protocol !== undefined || options.class === words.OWN_CLASS;
   const labels = {
     ...(options.for === undefined ? {} : { [words.WAYPOINT_FOR]: options.for }),
     ...(revision === undefined ? {} : { [words.REVISION]: revision }),
   };
   const annotations = {
-    ...(binding === undefined ? {} : bindingAnnotation(binding)),
+    ...(said ? bindingAnnotation(binding) : {}),
     ...(image === undefined ? {} : { [words.PROXY_IMAGE]: image }),
   };
   return {

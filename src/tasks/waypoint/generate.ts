@@ -3,9 +3,8 @@
 
 import { KmeshError } from '../../errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { parseBinding, proxyBinding } from './binding.ts';
 import { makeEnvoyFilter } from './envoy-filter.ts';
-import { checkName, type GatewayOptions, makeGateway } from './gateway.ts';
+import { bindingOf, checkName, type GatewayOptions, makeGateway } from './gateway.ts';
 
 export interface GenerateOptions extends GatewayOptions {
   readonly namespace?: string;
@@ -16,8 +15,8 @@ export function generateWaypoint(options: GenerateOptions): KubeObject {
   const { envoyfilter, namespace, name, protocol } = options;
   if (!envoyfilter) return makeGateway(options, namespace);
   checkName(name);
-  const binding = protocol === undefined ? proxyBinding : parseBinding(protocol);
-  if (binding.protocol === 'PROXY') return makeEnvoyFilter(name, namespace, binding.port);
+  const { header, port } = bindingOf(options);
+  if (header === 'proxy') return makeEnvoyFilter(name, namespace, port);
   throw new KmeshError(
     'KM_USAGE',
     `--envoyfilter is for the PROXY protocol: a stock istio-proxy cannot read ${protocol}`,

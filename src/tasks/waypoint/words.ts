@@ -17,6 +17,3 @@ export const OWN_BINDING = 'kmesh.net/waypoint-binding';
 export const PROXY_IMAGE = 'sidecar.istio.io/proxyImage';
 
 export const HBONE_PORT = 15008;
-
-export const trafficTypes = ['service', 'workload', 'all', 'none'] as const;
-export type TrafficType = (typeof trafficTypes)[number];
