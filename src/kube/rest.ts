@@ -26,13 +26,13 @@ type Send = (request: Request) => Promise<Answer>;
 
 export async function openCluster(env: Env, flags: ClusterFlags, seconds = REQUEST_SECONDS): Promise<Cluster> {
   const config = await readKubeconfig(env, flags);
-  return clusterOver(await sender(config, env, seconds), contextNamespace(config));
+  return clusterOver(await sender(config, seconds), contextNamespace(config));
 }
 
 const contextNamespace = (config: KubeConfig): string =>
   config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
 
-async function sender(config: KubeConfig, env: Env, seconds: number): Promise<Send> {
+async function sender(config: KubeConfig, seconds: number): Promise<Send> {
   const client = await import('@kubernetes/client-node');
   const http = new client.IsomorphicFetchHttpLibrary();
   const server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
@@ -46,7 +46,7 @@ async function sender(config: KubeConfig, env: Env, seconds: number): Promise<Se
         context.setHeaderParam('Content-Type', type ?? 'application/json');
         context.setBody(JSON.stringify(body));
       }
-      context.setSignal(AbortSignal.any([limit, env.signal]));
+      context.setSignal(limit);
       await authenticate(config, context);
       const response = await http.send(context).toPromise();
       return { code: response.httpStatusCode, body: parsed(await response.body.text()) };
