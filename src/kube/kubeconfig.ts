@@ -37,10 +37,20 @@ export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<Kub
       const why = error instanceof Error ? error.message : String(error);
       throw new KmeshError('KM_KUBE', `kubeconfig ${file} cannot be read: ${why}`, { cause: error });
     }
-    if (one !== config) config.mergeConfig(one, true);
+    if (one !== config) mergeInto(config, one);
   });
   chooseContext(config, flags.context);
   return config;
+}
+
+/** As kubectl does: what the first file says of a name counts, and the first current context. (The library refuses doubles.) */
+function mergeInto(config: KubeConfig, more: KubeConfig): void {
+  const knows = (list: readonly { readonly name: string }[], name: string): boolean =>
+    list.some((one) => one.name === name);
+  for (const one of more.getClusters()) if (!knows(config.getClusters(), one.name)) config.addCluster(one);
+  for (const one of more.getUsers()) if (!knows(config.getUsers(), one.name)) config.addUser(one);
+  for (const one of more.getContexts()) if (!knows(config.getContexts(), one.name)) config.addContext(one);
+  if (!config.getCurrentContext()) config.setCurrentContext(more.getCurrentContext());
 }
 
 function chooseContext(config: KubeConfig, wanted: string | undefined): void {

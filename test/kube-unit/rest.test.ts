@@ -80,6 +80,16 @@ describe('which cluster', () => {
     expect(await namespaceOf({ KUBECONFIG: a }, { context: 'two' })).toBe('in-two');
   });
 
+  test('where files speak of the same names, the first counts', async () => {
+    const first = kubeconfig('a', ['one'], '');
+    const text = readFileSync(first, 'utf8').replace('in-one', 'of-first');
+    writeFileSync(first, text);
+    expect(await namespaceOf({ KUBECONFIG: `${first}:${kubeconfig('b', ['two', 'one'], 'one')}` })).toBe('of-first');
+    expect(await namespaceOf({ KUBECONFIG: `${kubeconfig('c', ['two'])}:${first}` }, { context: 'one' })).toBe(
+      'of-first',
+    );
+  });
+
   test('none, one that cannot be read, one without the context', async () => {
     const none = await fault(openCluster(envWith(), {}));
     expect(none).toMatchObject({ code: 'KM_KUBE', message: 'no cluster to talk to: there is no kubeconfig' });
