@@ -6,6 +6,7 @@
 #include "lib/balance.bpf.h"
 #include "lib/lookup.bpf.h"
 #include "lib/storage.bpf.h"
+#include "lib/waypoint.bpf.h"
 
 /* What a connect or sendmsg hook can write into its address. */
 enum km_reach {
@@ -70,29 +71,68 @@ km_inline __u32 km_hold(struct bpf_sock *sk, const struct km_search *search, con
 	return KM_FOUND;
 }
 
-/* BALANCED and *to, or why the destination stays or the call is refused. */
-km_inline __u32 km_connect(const struct km_identity *who, const struct km_held *held,
+/* KM_FOUND and *chosen of *range. */
+km_inline __u32 km_choose(const struct km_range *range, const struct km_identity *who,
+			  const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **chosen)
+{
+	*chosen = km_balance(range, who, km_addr_is4(&dialled->addr));
+	if (km_unlikely(!*chosen))
+		return KM_REASON_TORN_BACKEND;
+	return km_likely(km_reaches(&(*chosen)->addr, reach)) ? KM_FOUND : KM_REASON_FAMILY;
+}
+
+/* BALANCED or WAYPOINT and *to, or why the destination stays or the call is refused. */
+km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, const struct km_held *held,
 			   const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **to)
 {
 	const struct km_endpoint *chosen;
+	__u32 why, service_id = 0;
 	struct km_range range;
-	__u32 why;
+	bool via = false;
 
-	why = km_find_range(dialled, who->workload_id, &range);
+	why = km_find_any_range(dialled, who->workload_id, &range);
 	if (why != KM_FOUND)
 		return why;
-	chosen = km_balance(&range, who, km_addr_is4(&dialled->addr));
-	if (km_unlikely(!chosen))
-		return KM_REASON_TORN_BACKEND;
-	if (km_unlikely(!km_reaches(&chosen->addr, reach)))
-		return KM_REASON_FAMILY;
+	if (km_unlikely(range.header->flags & KM_BACKEND_VIA) && dialled->protocol == KM_IPPROTO_TCP) {
+		__u32 first = 0;
+
+		why = km_find_way(range.first, who, &first);
+		via = why == KM_REASON_WAYPOINT;
+		if (via) {
+			service_id = range.header->service_id;
+			if (!km_same_range(first, &range))
+				return KM_REASON_TORN_BACKEND;
+		} else if (why == KM_REASON_WAYPOINT_OWN || why == KM_REASON_WAYPOINT_DIRECT) {
+			km_count(why);
+		} else {
+			return why;
+		}
+	}
+	if (km_likely(!via)) {
+		why = km_check_range(&range);
+		if (why != KM_FOUND)
+			return why;
+	}
+	why = km_choose(&range, who, dialled, reach, &chosen);
+	if (why != KM_FOUND)
+		return why;
 	if (km_unlikely(!held->own))
 		return KM_REASON_STORAGE_FULL;
+	if (km_unlikely(via) && chosen->flags) {
+		why = km_may_carry(sk, held->own);
+		if (why != KM_FOUND)
+			return why;
+	}
 	km_remember(held->own, dialled, &range, chosen);
 	if (held->shown)
 		km_remember(held->shown, dialled, &range, chosen);
 	*to = chosen;
-	return KM_REASON_BALANCED;
+	if (km_likely(!via))
+		return KM_REASON_BALANCED;
+	held->own->flags |= KM_SOCK_VIA;
+	held->own->service_id = service_id;
+	held->own->header = chosen->flags;
+	return KM_REASON_WAYPOINT;
 }
 
 #endif

@@ -96,6 +96,36 @@ km_apart __u32 km_find_cidr(const struct km_frontend_key *dialled, __u32 workloa
 	return KM_FOUND;
 }
 
+/* The address whatever the port. As with exact ones a present key can be missed, or its value be another's. */
+km_apart __u32 km_find_any_port(const struct km_frontend_key *dialled, __u32 workload_id, __u32 *backend_id)
+{
+	struct km_frontend_key key = {};
+	int i, misses = 0;
+
+	if (!dialled || !backend_id)
+		return KM_REASON_TORN_FRONTEND;
+	key.addr = dialled->addr;
+	key.protocol = dialled->protocol;
+	for (i = 0; i < KM_TRIES; i++) {
+		const struct km_frontend *value = bpf_map_lookup_elem(&frontend, &key);
+		__u64 raw;
+
+		if (!value) {
+			if (++misses == 2)
+				return KM_REASON_UNKNOWN_DESTINATION;
+			continue;
+		}
+		raw = km_read_once(value);
+		if (raw >> 32 != km_frontend_tag(&key))
+			continue;
+		*backend_id = (__u32)raw;
+		if (*backend_id == KM_BACKEND_VARIANT)
+			return km_find_variant(&key, KM_EXACT, workload_id, backend_id);
+		return KM_FOUND;
+	}
+	return KM_REASON_TORN_FRONTEND;
+}
+
 /*
  * What is not known by its exact address. A range says nothing of addresses that were not asked for yet: one of them may be a service's
  * own, which comes before any range.
@@ -108,6 +138,11 @@ km_apart __u32 km_find_around(const struct km_frontend_key *dialled, __u32 workl
 
 	if (!dialled || !backend_id)
 		return why;
+	if (flags & KM_SETTING_ANY_PORT) {
+		why = km_find_any_port(dialled, workload_id, backend_id);
+		if (why != KM_REASON_UNKNOWN_DESTINATION)
+			return why;
+	}
 	if (flags & KM_SETTING_ON_DEMAND)
 		asked = km_ask(&dialled->addr, workload_id);
 	if (asked && flags & KM_SETTING_MISS_REFUSE)
@@ -183,10 +218,10 @@ km_apart __u32 km_find_backend_again(const struct km_frontend_key *dialled, __u3
 }
 
 /*
- * KM_FOUND and *range, or why not. A frontend and what it names are written in an order that never leads nowhere, but a reader may
+ * KM_FOUND and *range, maybe an empty one, or why not. A frontend and what it names are written in an order that never leads nowhere, but a reader may
  * hold a frontend that was removed since, and then its backend too: so the whole way is gone again.
  */
-km_inline __u32 km_find_range(const struct km_frontend_key *dialled, __u32 workload_id, struct km_range *range)
+km_inline __u32 km_find_any_range(const struct km_frontend_key *dialled, __u32 workload_id, struct km_range *range)
 {
 	__u32 why;
 	int i;
@@ -198,13 +233,25 @@ km_inline __u32 km_find_range(const struct km_frontend_key *dialled, __u32 workl
 			return KM_REASON_TORN_BACKEND;
 		why = km_find_backend_again(dialled, workload_id, &range->backend_id);
 	}
-	if (why != KM_FOUND)
-		return why;
+	return why;
+}
+
+/* KM_FOUND, or what becomes of a connection that none of its endpoints can be chosen for. */
+km_inline __u32 km_check_range(const struct km_range *range)
+{
 	if (km_unlikely(range->header->flags & KM_BACKEND_PASSTHROUGH))
 		return KM_REASON_PASSTHROUGH;
 	if (km_likely(range->header->count))
 		return KM_FOUND;
 	return range->header->flags & KM_BACKEND_EMPTY_DIRECT ? KM_REASON_EMPTY_DIRECT : KM_REASON_EMPTY_REFUSED;
+}
+
+/* KM_FOUND and a *range with endpoints, or why not. */
+km_inline __u32 km_find_range(const struct km_frontend_key *dialled, __u32 workload_id, struct km_range *range)
+{
+	const __u32 why = km_find_any_range(dialled, workload_id, range);
+
+	return why == KM_FOUND ? km_check_range(range) : why;
 }
 
 #endif

@@ -26,11 +26,20 @@ km_inline void km_set_identity(struct km_sock *held, const struct km_search *sea
 	held->cgroup_id = who->cgroup_id;
 	held->workload_id = who->workload_id;
 	held->epoch = search->epoch;
+	held->flags &= ~(KM_SOCK_ENFORCED | KM_SOCK_WAYPOINT);
 	held->flags |= KM_SOCK_ENROLLED;
 	if (who->flags & KM_ENROLLED_AUTHZ)
 		held->flags |= KM_SOCK_ENFORCED;
-	else
-		held->flags &= ~KM_SOCK_ENFORCED;
+	if (who->flags & KM_ENROLLED_WAYPOINT)
+		held->flags |= KM_SOCK_WAYPOINT;
+}
+
+_Static_assert(KM_SOCK_ENFORCED >> 5 == KM_ENROLLED_AUTHZ && KM_SOCK_WAYPOINT >> 6 == KM_ENROLLED_WAYPOINT, "shifts");
+
+/* KM_ENROLLED_* by KM_SOCK_* */
+km_inline __u32 km_enrolled_as(__u32 flags)
+{
+	return (flags >> 5 & KM_ENROLLED_AUTHZ) | (flags >> 6 & KM_ENROLLED_WAYPOINT);
 }
 
 /* Looked up for the first time in this epoch, and kept in the socket. */
@@ -61,7 +70,7 @@ km_inline bool km_identify_held(struct bpf_sock *sk, struct km_search *search, s
 		return km_identify_anew(search, who, *held);
 	who->cgroup_id = (*held)->cgroup_id;
 	who->workload_id = (*held)->workload_id;
-	who->flags = (*held)->flags & KM_SOCK_ENFORCED ? KM_ENROLLED_AUTHZ : 0;
+	who->flags = km_enrolled_as((*held)->flags);
 	return (*held)->flags & KM_SOCK_ENROLLED;
 }
 
@@ -87,13 +96,23 @@ km_inline void km_count_open(struct km_sock *held)
 	__sync_fetch_and_add(&open->connections, 1);
 }
 
+/* What is true of one connection only. */
+#define KM_SOCK_CONNECTION                                                                                             \
+	(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED | KM_SOCK_VIA | KM_SOCK_ARMED | KM_SOCK_HEADER | KM_SOCK_ENDED)
+
 /* Every connect begins with this: the socket goes nowhere yet, or getpeername would lie after a second connect. */
 km_inline void km_forget(struct km_sock *held)
 {
 	/* Closed without our callback: somebody else's program overwrote the callback flags. */
 	if (km_unlikely(held->flags & KM_SOCK_COUNTED))
 		km_uncount(held);
-	held->flags &= ~(KM_SOCK_TRANSLATED | KM_SOCK_ACCEPTED);
+	held->flags &= ~(KM_SOCK_CONNECTION | KM_SOCK_ACCEPTED);
+}
+
+/* Waypoints may be dialled at whatever port the application named. */
+km_inline __be16 km_port_at(const struct km_endpoint *chosen, const struct km_frontend_key *dialled)
+{
+	return chosen->port ? chosen->port : dialled->port;
 }
 
 km_inline void km_remember(struct km_sock *held, const struct km_frontend_key *dialled, const struct km_range *range,
@@ -102,7 +121,7 @@ km_inline void km_remember(struct km_sock *held, const struct km_frontend_key *d
 	held->orig_addr = dialled->addr;
 	held->orig_port = dialled->port;
 	held->backend_addr = chosen->addr;
-	held->backend_port = chosen->port;
+	held->backend_port = km_port_at(chosen, dialled);
 	held->backend_id = range->backend_id;
 	held->peer_workload_id = chosen->workload_id;
 	held->generation = range->generation;

@@ -103,7 +103,7 @@ km_inline __u32 km_dial(const struct km_caller *caller, const struct km_frontend
 	why = km_hold(caller->sk, &caller->search, &caller->who, dialled->protocol, caller->own, &held);
 	if (why != KM_FOUND)
 		return why;
-	return km_connect(&caller->who, &held, dialled, reach, to);
+	return km_connect(caller->sk, &caller->who, &held, dialled, reach, to);
 }
 
 SEC("cgroup/connect4")
@@ -119,7 +119,7 @@ int connect4(struct bpf_sock_addr *ctx)
 
 		why = km_dial(&caller, &dialled, KM_REACH_4, &to);
 		if (to)
-			km_write4(ctx, &to->addr, to->port);
+			km_write4(ctx, &to->addr, km_port_at(to, &dialled));
 	} else if (why == KM_REASON_NOT_ENROLLED) {
 		km_leave(&caller);
 	}
@@ -142,7 +142,7 @@ int connect6(struct bpf_sock_addr *ctx)
 
 		why = km_dial(&caller, &dialled, reach, &to);
 		if (to)
-			km_write6(ctx, &to->addr, to->port);
+			km_write6(ctx, &to->addr, km_port_at(to, &dialled));
 	} else if (why == KM_REASON_NOT_ENROLLED) {
 		km_leave(&caller);
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* Life of TCP connections: open connections of each workload, and identity of accepted sockets. Never wakes userspace. */
+#include "lib/carry.bpf.h"
 #include "lib/enrolment.bpf.h"
 #include "lib/judged.bpf.h"
 #include "lib/reason.bpf.h"
@@ -54,7 +55,7 @@ km_aside void km_accepted(struct bpf_sock *sk)
 	struct km_identity who;
 
 	if (held) {
-		held->flags = (held->flags & ~(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED)) | KM_SOCK_ACCEPTED;
+		held->flags = (held->flags & ~KM_SOCK_CONNECTION) | KM_SOCK_ACCEPTED;
 		return;
 	}
 	if (!km_identify(sk, &search, &who))
@@ -108,7 +109,8 @@ int sock_ops(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk;
 
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_STATE_CB &&
-	    ctx->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+	    ctx->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
+	    ctx->op != BPF_SOCK_OPS_RTT_CB && ctx->op != BPF_SOCK_OPS_HDR_OPT_LEN_CB)
 		return 1;
 	sk = ctx->sk;
 	if (!sk)
@@ -117,6 +119,15 @@ int sock_ops(struct bpf_sock_ops *ctx)
 		km_opening(ctx, sk);
 	} else if (ctx->op == BPF_SOCK_OPS_STATE_CB) {
 		km_state_changed(sk, ctx->args[0], ctx->args[1]);
+	} else if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
+		struct km_sock *held = km_carrier(sk);
+
+		if (km_unlikely(held))
+			km_arm(ctx, sk, held);
+	} else if (ctx->op == BPF_SOCK_OPS_RTT_CB) {
+		km_carried(ctx, sk);
+	} else if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) {
+		km_watch(ctx, sk);
 	} else {
 		km_accepted(sk);
 		if (km_changed_lately())

@@ -41,6 +41,9 @@ export const deviceHooks = [
   { name: 'no_group', hook: 'tcx/egress', attachType: 47 },
 ] as const;
 
+/** On the sockets of the map waypoint_sock. */
+export const messageHook = { name: 'waypoint_msg', map: 'waypoint_sock', attachType: 7 } as const;
+
 /** Programs that are attached to the network of single pods, each under a folder of its links. */
 export const podPrograms = [lookupHook.name, ...deviceHooks.map(({ name }) => name)] as const;
 

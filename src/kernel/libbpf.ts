@@ -63,6 +63,8 @@ interface BpfCalls {
   bpf_link_update(link: number, program: number, opts: Bytes): number;
   bpf_link_detach(link: number): number;
   bpf_iter_create(link: number): number;
+  /** Without a link: for as long as the program and what it is attached to are there. */
+  bpf_prog_attach(program: number, target: number, attachType: number, flags: number): number;
   bpf_prog_query(
     target: number,
     attachType: number,
@@ -125,6 +127,7 @@ const bpfPrototypes: Record<keyof BpfCalls, string> = {
   bpf_link_update: 'int f(int, int, void *)',
   bpf_link_detach: 'int f(int)',
   bpf_iter_create: 'int f(int)',
+  bpf_prog_attach: 'int f(int, int, int, uint32_t)',
   bpf_prog_query: 'int f(int, int, uint32_t, void *, void *, void *)',
   bpf_prog_get_fd_by_id: 'int f(uint32_t)',
   bpf_btf_get_fd_by_id: 'int f(uint32_t)',

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import type { MapName } from '../abi/maps.ts';
 import { abiVersion, settingValue } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
-import { deviceHooks, isPodProgram, lookupHook } from './hooks.ts';
+import { deviceHooks, isPodProgram, lookupHook, messageHook } from './hooks.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
 import { openCgroup } from './link.ts';
+import { attachToMap } from './message-hook.ts';
 import {
   isIterator,
   type LoadedProgram,
@@ -40,7 +41,8 @@ export interface LoadOptions {
 
 /** Attached to the cgroup root for as long as it is loaded. The others need a pin of their own. */
 export function isAlwaysAttached(program: LoadedProgram): boolean {
-  return !isIterator(program) && !isUdpHook(program.name) && !isPodProgram(program.name);
+  const { name } = program;
+  return !isIterator(program) && !isUdpHook(name) && !isPodProgram(name) && name !== messageHook.name;
 }
 
 /** The record of these objects. */
@@ -110,6 +112,7 @@ export function load(options: LoadOptions): LoadedVersion {
     writeSetting(loaded.maps.get('setting') as number);
     for (const program of loaded.programs)
       if (!isAlwaysAttached(program)) pin(program.fd, join(staged('progs'), program.name));
+    attachToMap(loaded);
     const attached = loaded.programs.filter((p) => isAlwaysAttached(p) || (options.udpHooks && isUdpHook(p.name)));
     const cgroup = openCgroup(options.cgroupRoot);
     try {

@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmeshError } from '../errors.ts';
+import { messageHook } from './hooks.ts';
 import { linkInfo, type ProgramInfo, programInfo } from './info.ts';
 import { failure, libbpf } from './libbpf.ts';
 import { openLinkedProgram } from './link.ts';
@@ -48,7 +49,11 @@ export function pinnedPrograms(bpffs: string): PinnedProgram[] {
   };
   visit(folders.links, attachedProgram);
   const ofPods = new Set(pinnedLinks(folders).map(({ program }) => program));
-  visit(folders.progs, (name, fd) => ({ ...programInfo(fd), name, attached: ofPods.has(name) }));
+  visit(folders.progs, (name, fd) => ({
+    ...programInfo(fd),
+    name,
+    attached: ofPods.has(name) || name === messageHook.name,
+  }));
   return found;
 }
 

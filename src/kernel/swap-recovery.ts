@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { linkInfo, programInfo } from './info.ts';
 import { openLinkedProgram, updateLink } from './link.ts';
 import { recoverLoad } from './load.ts';
+import { attachPinned } from './message-hook.ts';
 import { type PinnedLink, pinnedLinks, removeLink, removeLinks } from './pinned-links.ts';
 import { movePin, type PinFolders, pinFolders, pinNames, removeFolder, unpin, withPin } from './pins.ts';
 import { isUdpHook } from './udp-hooks.ts';
@@ -74,6 +75,7 @@ export function settleFolders(folders: PinFolders): void {
   for (const name of pinNames(folders.progs)) {
     if (linked.includes(name) && !isUdpHook(name)) unpin(join(folders.progs, name));
   }
+  attachPinned(folders);
   removeFolder(folders.progsOld);
   removeFolder(folders.mapsOld);
 }

@@ -6,8 +6,10 @@ import type { MapName } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane } from './dataplane.ts';
 import { openGrace } from './grace.ts';
+import { messageHook } from './hooks.ts';
 import { mapInfo } from './info.ts';
 import { isAlwaysAttached, versionRecord, writeSetting } from './load.ts';
+import { attachToMap } from './message-hook.ts';
 import { type LoadedPrograms, type Objects, objectFolder, openObjects } from './objects.ts';
 import { isLoaded, openMapsIn, type PinnedDataPlane } from './pinned.ts';
 import { attachAll, attachPoint } from './pinned-links.ts';
@@ -132,6 +134,8 @@ export async function swap(options: SwapOptions): Promise<SwapReport> {
         const fd = loaded.maps.get(map) as number;
         if (copied) settle.push(copyAndSettle(map, held.get(map) as HeldMap, { fd, info: mapInfo(fd) }));
       }
+      // The old program stays on a map that is kept until nothing of the old set runs any more.
+      if (!plan.kept.includes(messageHook.map)) attachToMap(loaded);
       if (options.fill) {
         staged = openMapsIn(bpffs, folders, folders.mapsNext, folders.progsNext);
         const late = await options.fill(staged, plan);

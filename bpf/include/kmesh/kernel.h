@@ -18,7 +18,16 @@
 #define KM_IPPROTO_UDPLITE 136
 #define KM_ECONNREFUSED 111
 #define KM_SOL_SOCKET 1
+#define KM_EOPNOTSUPP 95
+#define KM_SO_KEEPALIVE 9
 #define KM_SO_BINDTODEVICE 25
+#define KM_SO_BINDTOIFINDEX 62
+#define KM_TCP_KEEPIDLE 4
+#define KM_TCP_KEEPINTVL 5
+#define KM_TCP_KEEPCNT 6
+#define KM_TCP_USER_TIMEOUT 18
+#define KM_TCPHDR_FIN 1
+#define KM_SHUTDOWN_BOTH 3
 #define KM_LOOPBACK 1 /* ifindex of lo in every network namespace */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -83,13 +92,36 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 	__u32 sk_max_ack_backlog; /* what listen() was given; accepted sockets have that of their listener */
 	struct bpf_local_storage *sk_bpf_storage;
+	int sk_write_pending; /* threads that wait within send() */
+	__u8 sk_shutdown;
 };
 
-struct tcp_sock;
+struct tcp_fastopen_request;
+
+struct tcp_sock {
+	__u32 write_seq; /* of the byte after the last that was taken from the application */
+	struct tcp_fastopen_request *fastopen_req; /* data that send() gave the SYN */
+	__u8 fastopen_connect : 1; /* the first send() will */
+};
+
 struct udp_sock;
 
 struct mptcp_sock {
 	struct sock *first; /* the subflow that connect() dials; joins come later */
+};
+
+struct bpf_map {
+	__u32 max_entries;
+};
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+/* What a sockhash is in the kernel. */
+struct bpf_shtab {
+	struct bpf_map map;
+	atomic_t count;
 };
 
 struct seq_file;

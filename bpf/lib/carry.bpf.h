@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Between the handshake and the header: nothing of such a connection may leave before that. */
+#ifndef KMESH_LIB_CARRY_H
+#define KMESH_LIB_CARRY_H
+
+#include "kmesh/kernel.h"
+#include "lib/reason.bpf.h"
+#include "lib/storage.bpf.h"
+#include "maps/waypoint.bpf.h"
+
+#define KM_CARRY_CALLBACKS (BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG)
+#define KM_NO_DEVICE 0x7fffffff
+
+km_inline void km_set_option(struct bpf_sock_ops *ctx, int level, int name, int value)
+{
+	bpf_setsockopt(ctx, level, name, &value, sizeof(value));
+}
+
+/*
+ * A socket cannot be destroyed here. Bound to a device that is not there no packet leaves or reaches it, from the one on that is being
+ * made; what it has to send, or a probe, then fails within seconds, and with that the socket.
+ */
+km_aside void km_end(struct bpf_sock_ops *ctx, struct km_sock *held)
+{
+	km_set_option(ctx, KM_SOL_SOCKET, KM_SO_BINDTOIFINDEX, KM_NO_DEVICE);
+	km_set_option(ctx, KM_IPPROTO_TCP, KM_TCP_USER_TIMEOUT, 1);
+	km_set_option(ctx, KM_IPPROTO_TCP, KM_TCP_KEEPIDLE, 1);
+	km_set_option(ctx, KM_IPPROTO_TCP, KM_TCP_KEEPINTVL, 1);
+	km_set_option(ctx, KM_IPPROTO_TCP, KM_TCP_KEEPCNT, 1);
+	km_set_option(ctx, KM_SOL_SOCKET, KM_SO_KEEPALIVE, 1);
+	held->flags |= KM_SOCK_ENDED;
+	km_count(KM_REASON_WAYPOINT_ENDED);
+}
+
+/* The handshake with a waypoint is over. By OR: other programs' callbacks stay. */
+km_aside void km_arm(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct km_sock *held)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	held->start = km_kernel_cast(struct tcp_sock, sk)->write_seq;
+	held->length = 0;
+	/* A thread that began to send before goes on past the program for what is sent. */
+	if (km_kernel_cast(struct sock, sk)->sk_write_pending ||
+	    bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | KM_CARRY_CALLBACKS) ||
+	    bpf_sock_hash_update(ctx, &waypoint_sock, &cookie, BPF_ANY)) {
+		km_end(ctx, held);
+		return;
+	}
+	held->flags |= KM_SOCK_ARMED;
+}
+
+km_inline struct km_sock *km_carrier(struct bpf_sock *sk)
+{
+	struct km_sock *held = km_may_hold(sk) ? bpf_sk_storage_get(&sock, sk, NULL, 0) : NULL;
+
+	return held && held->flags & KM_SOCK_VIA && held->header ? held : NULL;
+}
+
+/* The header has arrived: from here on it is a socket like any other. */
+km_aside void km_carried(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct km_sock *held = km_carrier(sk);
+	__u64 cookie;
+
+	if (!held || !(held->flags & KM_SOCK_HEADER) ||
+	    (__s32)(km_kernel_cast(struct tcp_sock, sk)->write_seq - held->start) < (__s32)held->length)
+		return;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~KM_CARRY_CALLBACKS);
+	if (!(held->flags & KM_SOCK_ARMED))
+		return;
+	held->flags &= ~KM_SOCK_ARMED;
+	cookie = bpf_get_socket_cookie(ctx);
+	bpf_map_delete_elem(&waypoint_sock, &cookie);
+}
+
+/*
+ * A packet is being made. Before the header it may carry nothing: a send() can have passed the program for what is sent, when the
+ * handshake ended under its hands, and a half-close would tell the waypoint that nothing comes.
+ */
+km_aside void km_watch(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct km_sock *held;
+
+	if (ctx->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS || !(ctx->skb_len || ctx->skb_tcp_flags & KM_TCPHDR_FIN))
+		return;
+	held = km_carrier(sk);
+	if (!held || held->flags & (KM_SOCK_HEADER | KM_SOCK_ENDED))
+		return;
+	/* Closed altogether: nobody waits for an answer. */
+	if (!ctx->skb_len && km_kernel_cast(struct sock, sk)->sk_shutdown == KM_SHUTDOWN_BOTH)
+		return;
+	km_end(ctx, held);
+}
+
+#endif
