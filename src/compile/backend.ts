@@ -8,7 +8,8 @@ import { isV4 } from '../net/address.ts';
 import { type Eligible, eligibleFor, mapsByProtocol, type Out, type Report } from './eligible.ts';
 import { endpointsOf, type Family } from './endpoints.ts';
 import { type ModelReader, readerOf } from './reader.ts';
-import type { WantedBackend, WantedEndpoint } from './wanted.ts';
+import type { WantedBackend, WantedEndpoint, WantedVia } from './wanted.ts';
+import { viaOf, waypointOf } from './waypoint.ts';
 
 /** Name of a backend: "namespace/hostname:port/4", with "/udp" for one that is UDP's alone. */
 export function backendName(key: string, port: number, family: Family, udp = false): string {
@@ -61,11 +62,15 @@ export function sameEndpoints(a: readonly WantedEndpoint[], b: readonly WantedEn
   for (let i = 0; i < a.length; i++) {
     const x = a[i] as WantedEndpoint;
     const y = b[i] as WantedEndpoint;
-    if (x.workload !== y.workload || x.address !== y.address || x.port !== y.port || x.weight !== y.weight) {
-      return false;
-    }
+    if (x.workload !== y.workload || x.address !== y.address || x.port !== y.port) return false;
+    if (x.weight !== y.weight || x.header !== y.header) return false;
   }
   return true;
+}
+
+export function sameVia(a: WantedVia | undefined, b: WantedVia | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.backend === b.backend && a.unready === b.unready && a.serverFirst === b.serverFirst;
 }
 
 export function sameBackend(a: WantedBackend, b: WantedBackend): boolean {
@@ -76,6 +81,7 @@ export function sameBackend(a: WantedBackend, b: WantedBackend): boolean {
     a.affinitySeconds === b.affinitySeconds &&
     a.passthrough === b.passthrough &&
     a.emptyDirect === b.emptyDirect &&
+    sameVia(a.via, b.via) &&
     sameEndpoints(a.endpoints, b.endpoints)
   );
 }
@@ -96,7 +102,8 @@ export function backendsOf(reader: ModelReader, view: NodeView, key: string): re
   const passthrough = service.loadBalancing.mode === 'passthrough';
   const workloads = passthrough ? [] : reader.members(key);
   const backends: WantedBackend[] = [];
-  const add = (name: string, endpoints: readonly WantedEndpoint[]): void =>
+  const waypoint = waypointOf(service, key);
+  const add = (name: string, endpoints: readonly WantedEndpoint[], via?: WantedVia): void =>
     void backends.push({
       name,
       service: key,
@@ -104,6 +111,7 @@ export function backendsOf(reader: ModelReader, view: NodeView, key: string): re
       affinitySeconds: service.balancer.affinitySeconds,
       passthrough,
       emptyDirect: service.onEmpty === 'direct',
+      ...(via && { via }),
       endpoints,
     });
   const byProtocol = mapsByProtocol(key, workloads);
@@ -114,7 +122,11 @@ export function backendsOf(reader: ModelReader, view: NodeView, key: string): re
     const shared = forTcp && forUdp && sameEligible(forTcp, forUdp);
     for (const family of families) {
       const tcpEndpoints = forTcp && endpointsOf(service, forTcp, view, family, 'tcp');
-      if (tcpEndpoints) add(backendName(key, number, family), tcpEndpoints);
+      if (tcpEndpoints) {
+        // One that UDP shares has it too: UDP takes no notice.
+        const via = waypoint && viaOf(waypoint, family, view, service.waypointUnready, tcp);
+        add(backendName(key, number, family), tcpEndpoints, via);
+      }
       if (!forUdp || (shared && alike(forUdp, family))) continue;
       const udpEndpoints = endpointsOf(service, forUdp, view, family, 'udp');
       if (!tcpEndpoints || !sameEndpoints(tcpEndpoints, udpEndpoints)) {

@@ -7,6 +7,7 @@ import {
   type BackendImage,
   type CountedMap,
   countFrontend,
+  countVia,
   eachIdOf,
   type FrontendImage,
   type Image,
@@ -86,7 +87,22 @@ export function* commitPlan(draft: PlanDraft, outcome: Outcome): Steps<Leftovers
     if (next) countFrontend(image, next, 1);
     if (have) countFrontend(image, have, -1);
   }
-  for (const { have, next } of draft.clients) image.counts.client += (next ? 1 : 0) - (have ? 1 : 0);
+  for (const { have, next } of draft.backends) {
+    if (++seen % entriesAStep === 0) yield;
+    if (next) countVia(image, next, 1);
+    if (have) countVia(image, have, -1);
+  }
+  for (const [service, written] of draft.told) {
+    const backends = image.told.get(service)?.backends ?? 0;
+    if (!written) image.counts.waypoint_service--;
+    else image.counts.waypoint_service++;
+    if (backends === 0 && !written) image.told.delete(service);
+    else image.told.set(service, { backends, written });
+  }
+  for (const { have, next } of draft.clients) {
+    image.counts.client += (next ? 1 : 0) - (have ? 1 : 0);
+    image.counts.waypoint_client += (next?.identity ? 1 : 0) - (have?.identity ? 1 : 0);
+  }
   for (const [name, wanted] of outcome.adopted) {
     if (++seen % entriesAStep === 0) yield;
     const have = image.backends.get(name);

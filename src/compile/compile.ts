@@ -1,17 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // model -> wanted entries, whole or only what a batch of changes touched. Both go through the same steps.
+
+import { defaultWaypointSettings } from '../mesh/gateway.ts';
+import { identityOf, principalOf } from '../mesh/identity.ts';
 import type { Model, NodeView, Touched } from '../mesh/model.ts';
-import { addressText } from '../mesh/service.ts';
+import { addressText, type Service } from '../mesh/service.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { emptyTable, type Table } from '../mesh/table.ts';
 import type { Workload } from '../mesh/workload.ts';
-import { isV4 } from '../net/address.ts';
+import { type Address, isV4 } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import { backendsOf, sameBackend } from './backend.ts';
 import { coverOf, isRange, rangeOf } from './cover.ts';
-import { allV4, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
+import { emit } from './emitted.ts';
+import { allV4, frontendKey, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
 import { readerOf } from './reader.ts';
+import { clientTlvsOf } from './tlvs.ts';
 import type { Wanted, WantedBackend, WantedClient, WantedDelta, WantedFrontend } from './wanted.ts';
+import {
+  addressesOf,
+  ownersOfAddresses,
+  waypointBackend,
+  waypointOf,
+  waypointOfWorkload,
+  workloadsBackend,
+} from './waypoint.ts';
+import { editWaypoints, emptyWaypoints, type Used, type WaypointEditor, type WaypointIndex } from './waypoint-uses.ts';
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
 export interface CompileIndex {
@@ -24,6 +38,11 @@ export interface CompileIndex {
   readonly frontendsOf: Table<readonly string[]>;
   /** Texts of the ranges among the model's owners. */
   readonly ranges: Table<Cidr>;
+  /** Name of a waypoint's backend, or of workloads behind one -> that name. */
+  readonly waypointBackends: Table<readonly string[]>;
+  /** Address of workloads behind a waypoint -> key of its frontend. */
+  readonly workloadFrontends: Table<readonly string[]>;
+  readonly waypoints: WaypointIndex;
 }
 
 /** Nothing was emitted yet. */
@@ -34,79 +53,27 @@ export const emptyIndex: CompileIndex = {
   backendsOf: emptyTable(),
   frontendsOf: emptyTable(),
   ranges: emptyTable(),
+  waypointBackends: emptyTable(),
+  workloadFrontends: emptyTable(),
+  waypoints: emptyWaypoints,
 };
-
-/** One kind of wanted entry while it is compiled: what emitters gave before, and what they give now. */
-interface Emitted<T> {
-  /** Takes what `source` emits now. True when its names are others than before. */
-  replace(source: string, entries: readonly T[]): boolean;
-  has(name: string): boolean;
-  readonly delta: ReadonlyMap<string, T | undefined>;
-  close(): Steps<{ readonly entries: Table<T>; readonly of: Table<readonly string[]> }>;
-}
-
-const none: readonly string[] = [];
-
-/** Whether a name is in a list: most lists are too short for a Set to pay. */
-function membership(names: readonly string[]): (name: string) => boolean {
-  if (names.length <= 8) return (name) => names.includes(name);
-  const all = new Set(names);
-  return (name) => all.has(name);
-}
-
-function emit<T>(
-  before: Table<T>,
-  beforeOf: Table<readonly string[]>,
-  name: (entry: T) => string,
-  same: (a: T, b: T) => boolean,
-): Emitted<T> {
-  const entries = before.edit();
-  const of = beforeOf.edit();
-  const delta = new Map<string, T | undefined>();
-  return {
-    delta,
-    has: (key) => entries.has(key),
-    replace(source, now) {
-      const old = of.get(source) ?? none;
-      const names = now.map(name);
-      const [was, is] = [membership(old), membership(names)];
-      for (const key of old) {
-        if (is(key)) continue;
-        entries.delete(key);
-        delta.set(key, undefined);
-      }
-      for (let i = 0; i < now.length; i++) {
-        const entry = now[i] as T;
-        const key = names[i] as string;
-        // Only what this source emitted can be held already.
-        const held = was(key) ? entries.get(key) : undefined;
-        if (held !== undefined && same(held, entry)) continue;
-        entries.set(key, entry);
-        delta.set(key, entry);
-      }
-      const renamed = old.length !== names.length || old.some((key, i) => key !== names[i]);
-      if (names.length === 0) of.delete(source);
-      else if (renamed) of.set(source, names);
-      return renamed;
-    },
-    *close() {
-      return { entries: yield* entries.close(), of: yield* of.close() };
-    },
-  };
-}
 
 function clientOf(workload: Workload | undefined, view: NodeView): WantedClient | undefined {
   if (!workload || workload.node === '' || workload.node !== view.node) return undefined;
+  const identity = `spiffe://${principalOf(identityOf(workload))}`;
   return {
     workload: workload.uid,
     namespace: workload.namespace,
     address4: workload.addresses.find(isV4) ?? '',
     address6: workload.addresses.find((a) => !isV4(a)) ?? '',
+    identity: clientTlvsOf(identity).length > 0 ? identity : '',
   };
 }
 
-function sameClient(a: WantedClient, b: WantedClient): boolean {
-  return a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6;
+export function sameClient(a: WantedClient, b: WantedClient): boolean {
+  return (
+    a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6 && a.identity === b.identity
+  );
 }
 
 /** What is compiled again: of each kind every key once. */
@@ -127,18 +94,18 @@ const itemsAStep = 8;
 /** The same where an item is next to nothing. */
 const quickItemsAStep = 64;
 
-/** Everything that the model holds or the index emitted; of the workloads those that are clients or were. */
+/** Everything that the model holds or the index emitted; of the workloads those that are clients or have a waypoint, or did. */
 function* everything(index: CompileIndex, model: Model, view: NodeView): Steps<Work> {
-  const clients = new Set(index.clients.keys());
+  const workloads = new Set([...index.clients.keys(), ...index.waypoints.addresses.keys()]);
   let seen = 0;
-  for (const { node, uid } of model.workloads.values()) {
-    if (node === view.node) clients.add(uid);
+  for (const { node, uid, waypoint } of model.workloads.values()) {
+    if (node === view.node || waypoint) workloads.add(uid);
     if (++seen % quickItemsAStep === 0) yield;
   }
   return {
     services: keysOf(index.backendsOf, model.services),
     addresses: keysOf(index.frontendsOf, model.owners),
-    workloads: clients,
+    workloads,
   };
 }
 
@@ -161,6 +128,53 @@ function* withCovered(touched: ReadonlySet<string>, index: CompileIndex): Steps<
   return all;
 }
 
+/** Which list of sources is meant. */
+const workloadLists = 1;
+
+type Lists = readonly Table<readonly string[]>[];
+type Sources = Pick<CompileIndex, 'backendsOf' | 'frontendsOf' | 'waypointBackends' | 'workloadFrontends'>;
+function lists([backendsOf, waypointBackends]: Lists, [frontendsOf, workloadFrontends]: Lists): Sources {
+  return { backendsOf, waypointBackends, frontendsOf, workloadFrontends } as Sources;
+}
+
+/** Waypoints that backends of a service lead to. */
+function usedBy(service: Service | undefined, key: string, backends: readonly WantedBackend[]): readonly Used[] {
+  const ref = service && waypointOf(service, key);
+  if (!ref) return [];
+  const used: Used[] = [];
+  for (const family of [4, 6] as const) {
+    const name = `${ref.name}/${family}`;
+    if (backends.some(({ via }) => via?.backend === name)) used.push({ name, ref, family });
+  }
+  return used;
+}
+
+/** The frontend that stands for all ports of an address of workloads behind a waypoint: of several the first by uid counts. */
+function workloadFrontend(
+  waypoints: WaypointEditor,
+  model: Model,
+  view: NodeView,
+  address: Address,
+): readonly WantedFrontend[] {
+  const [uid] = [...waypoints.workloadsAt(address)].sort();
+  const workload = uid === undefined ? undefined : model.workloads.get(uid);
+  const ref = workload && waypointOfWorkload(workload, view);
+  const user = `address ${address}`;
+  if (!ref) {
+    waypoints.use(user, []);
+    return [];
+  }
+  const family = isV4(address) ? 4 : 6;
+  const unready = workload.waypointUnready ?? (view.waypoints ?? defaultWaypointSettings).unready;
+  const backend = workloadsBackend(ref, family, unready);
+  waypoints.use(user, [
+    { name: backend.name, ref, family, workloads: unready },
+    { name: `${ref.name}/${family}`, ref, family },
+  ]);
+  const key = frontendKey('tcp', address, undefined, 0);
+  return [{ key, protocol: 'tcp', address, port: 0, backend: backend.name }];
+}
+
 /** What compiling gives. */
 export interface Compiled {
   readonly delta: WantedDelta;
@@ -179,8 +193,12 @@ export function* compiling(
 ): Steps<Compiled> {
   const work: Work = touched === 'everything' ? yield* everything(index, model, view) : touched;
   const reader = readerOf(model);
-  const backends = emit<WantedBackend>(index.backends, index.backendsOf, (b) => b.name, sameBackend);
-  const frontends = emit<WantedFrontend>(index.frontends, index.frontendsOf, (f) => f.key, sameFrontend);
+  const backendLists = [index.backendsOf, index.waypointBackends];
+  const backends = emit<WantedBackend>(index.backends, backendLists, (b) => b.name, sameBackend);
+  const frontendLists = [index.frontendsOf, index.workloadFrontends];
+  const frontends = emit<WantedFrontend>(index.frontends, frontendLists, (f) => f.key, sameFrontend);
+  const addressesNow = (uid: string): readonly Address[] => model.workloads.get(uid)?.addresses ?? [];
+  const waypoints = editWaypoints(index.waypoints, touched, addressesNow);
   const clients = index.clients.edit();
   const clientDelta = new Map<string, WantedClient | undefined>();
   let seen = 0;
@@ -199,7 +217,9 @@ export function* compiling(
     if (++seen % quickItemsAStep === 0) yield;
   }
   for (const key of work.services) {
-    const renamed = backends.replace(key, backendsOf(reader, view, key));
+    const now = backendsOf(reader, view, key);
+    waypoints.use(`service ${key}`, usedBy(reader.service(key), key, now));
+    const renamed = backends.replace(key, now);
     // UDP parting from TCP gives a service another backend: its frontends must name it.
     if (renamed) for (const a of reader.service(key)?.addresses ?? []) add(addressText(a));
     if (++seen % itemsAStep === 0) yield;
@@ -220,8 +240,10 @@ export function* compiling(
 
   for (const uid of work.workloads) {
     if (++seen % quickItemsAStep === 0) yield;
+    const workload = model.workloads.get(uid);
+    waypoints.place(uid, workload && waypointOfWorkload(workload, view) ? workload.addresses : []);
     const before = clients.get(uid);
-    const now = clientOf(model.workloads.get(uid), view);
+    const now = clientOf(workload, view);
     if (now === undefined) {
       if (before === undefined) continue;
       clients.delete(uid);
@@ -232,6 +254,31 @@ export function* compiling(
     clientDelta.set(uid, now);
   }
 
+  for (const address of waypoints.moved) {
+    frontends.replace(address, workloadFrontend(waypoints, model, view, address), workloadLists);
+    if (++seen % itemsAStep === 0) yield;
+  }
+  const stale = waypoints.stale();
+  const located = new Set<Address>();
+  for (const name of stale) for (const a of addressesOf(waypoints.useOf(name)?.ref)) located.add(a);
+  const context = { reader, view, owners: yield* ownersOfAddresses(model, view, located) };
+  for (const name of stale) {
+    if (++seen % itemsAStep === 0) yield;
+    const use = waypoints.useOf(name);
+    if (!use || use.workloads !== undefined) {
+      waypoints.follow(name, []);
+      backends.replace(
+        name,
+        use?.workloads ? [workloadsBackend(use.ref, use.family, use.workloads)] : [],
+        workloadLists,
+      );
+      continue;
+    }
+    const { backend, sources } = waypointBackend(use.ref, use.family, context);
+    waypoints.follow(name, sources);
+    backends.replace(name, [backend], workloadLists);
+  }
+
   const b = yield* backends.close();
   const f = yield* frontends.close();
   return {
@@ -240,9 +287,9 @@ export function* compiling(
       backends: b.entries,
       frontends: f.entries,
       clients: yield* clients.close(),
-      backendsOf: b.of,
-      frontendsOf: f.of,
+      ...lists(b.of, f.of),
       ranges,
+      waypoints: yield* waypoints.close(),
     },
   };
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Userland's exact picture of what the kernel holds: ids, ranges, and every entry by name.
 import type { ValueOfMap } from '../abi/maps.ts';
-import { type backendHeader, memberPolicyBits, type NameKind, nameKind, type Protocol } from '../abi/structs.ts';
+import {
+  type backendHeader,
+  type backendVia,
+  memberPolicyBits,
+  type NameKind,
+  nameKind,
+  type Protocol,
+} from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Address } from '../net/address.ts';
 import { type AuthzImage, type AuthzMap, authzFill, authzMaps, emptyAuthzImage } from './authz/image.ts';
@@ -11,6 +18,7 @@ import { type RangeFill, type Ranges, rangesOf } from './ranges.ts';
 import type { WantedBackend, WantedClient } from './wanted.ts';
 
 export type Header = ReturnType<typeof backendHeader.decode>;
+export type ViaSlot = Pick<ReturnType<typeof backendVia.decode>, 'backend_id' | 'flags'>;
 export type EndpointSlot = ValueOfMap<'endpoint'>;
 
 /** Endpoint slots of one range, made when asked for: a mesh has hundreds of thousands. */
@@ -22,6 +30,8 @@ export interface ReadRange {
   readonly slot: SlotAt;
   /** The Maglev table or round-robin cycle. */
   readonly indexes: ArrayLike<number>;
+  /** Set when the header says that there is one. */
+  readonly via: ViaSlot | undefined;
 }
 
 export interface BackendImage {
@@ -36,6 +46,8 @@ export interface BackendImage {
   readonly serviceId: number;
   /** Ids of the endpoints' workloads in slot order: the range is one slot longer. */
   readonly workloadIds: readonly number[];
+  /** Id of the waypoint's backend that it goes through; 0: none. The range is one slot longer with one. */
+  readonly viaId: number;
   /** What was written; undefined for what was read from the kernel and not yet compared. */
   readonly wanted: WantedBackend | undefined;
   readonly read: ReadRange | undefined;
@@ -58,12 +70,22 @@ export interface FrontendImage {
   readonly variants: ReadonlyMap<string, string>;
 }
 
+/** Whether waypoints are told of a service. */
+export interface Told {
+  /** Backends of the service that go through a waypoint. */
+  readonly backends: number;
+  /** The map has its entry. */
+  readonly written: boolean;
+}
+
 /** Maps with a size that can run out, as plans of services see them. `active` limits workload ids, `robin` and `backend` backend ids. */
 export const serviceMaps = [
   'frontend',
   'variant',
   'cidr',
   'client',
+  'waypoint_client',
+  'waypoint_service',
   'name',
   'backend',
   'robin',
@@ -75,7 +97,7 @@ type ServiceMap = (typeof serviceMaps)[number];
 export const limitedMaps = [...serviceMaps, ...authzMaps] as const;
 export type LimitedMap = ServiceMap | AuthzMap;
 /** Maps whose entries are counted (the others are arrays: ids and ranges say what is used). */
-export type CountedMap = 'frontend' | 'variant' | 'cidr' | 'client' | 'name';
+export type CountedMap = 'frontend' | 'variant' | 'cidr' | 'client' | 'waypoint_client' | 'waypoint_service' | 'name';
 
 /** What a plan stopped using: free once every program run that could have met it has ended. */
 export interface Leftovers {
@@ -106,8 +128,14 @@ export interface Image {
   readonly clients: Map<string, WantedClient>;
   /** Backend name -> frontends that lead to it. */
   readonly leads: Map<string, Leads>;
+  /** Name of a waypoint's backend -> backends that go through it. */
+  readonly vias: Map<string, number>;
+  /** By key of the service. */
+  readonly told: Map<string, Told>;
   readonly counts: Record<CountedMap, number>;
   udpFrontends: number;
+  /** Frontends that stand for all ports of an address. */
+  anyPorts: number;
   setting: ValueOfMap<'setting'>;
   /** Wanted in the setting. */
   onMiss: OnMiss;
@@ -154,8 +182,11 @@ export function emptyImage(
     frontends: new Map(),
     clients: new Map(),
     leads: new Map(),
-    counts: { frontend: 0, variant: 0, cidr: 0, client: 0, name: 0 },
+    vias: new Map(),
+    told: new Map(),
+    counts: { frontend: 0, variant: 0, cidr: 0, client: 0, waypoint_client: 0, waypoint_service: 0, name: 0 },
     udpFrontends: 0,
+    anyPorts: 0,
     setting: { abi_version: 0, flags: 0 },
     onMiss: 'off',
     generation: 0,
@@ -166,7 +197,7 @@ export function emptyImage(
 
 /** Slots of the endpoint range of a backend; 0 when it has none. */
 export function slotsOf(backend: BackendImage): number {
-  return backend.first === 0 ? 0 : backend.workloadIds.length + 1;
+  return backend.first === 0 ? 0 : backend.workloadIds.length + 1 + (backend.viaId === 0 ? 0 : 1);
 }
 
 /** Id of a namespace as the kernel says it: 0 stands for none and for "the others". */
@@ -188,6 +219,7 @@ export function backendsBehind({ backend, variants }: FrontendImage): readonly s
 export function countFrontend(image: Image, frontend: FrontendImage, times: 1 | -1): void {
   const udp = frontend.protocol === 'udp' ? times : 0;
   image.udpFrontends += udp;
+  if (isAnyPort(frontend)) image.anyPorts += times;
   image.counts.variant += times * frontend.variants.size;
   if (frontend.backend !== undefined) image.counts[frontend.length === undefined ? 'frontend' : 'cidr'] += times;
   for (const name of backendsBehind(frontend)) {
@@ -197,9 +229,28 @@ export function countFrontend(image: Image, frontend: FrontendImage, times: 1 | 
   }
 }
 
+/** True for the entry that stands for all ports of an address. */
+export function isAnyPort({ port, backend }: FrontendImage): boolean {
+  return port === 0 && backend !== undefined;
+}
+
+/** Counts what `backend` goes through, `times` 1 or -1. */
+export function countVia(image: Image, { viaId, service }: BackendImage, times: 1 | -1): void {
+  if (viaId === 0) return;
+  const name = image.ids.backend.nameOf(viaId) as string;
+  const through = (image.vias.get(name) ?? 0) + times;
+  if (through === 0) image.vias.delete(name);
+  else image.vias.set(name, through);
+  const held = image.told.get(service) ?? { backends: 0, written: false };
+  const told = { ...held, backends: held.backends + times };
+  if (told.backends === 0 && !told.written) image.told.delete(service);
+  else image.told.set(service, told);
+}
+
 /** Calls `each` with every id that a backend uses, once a use. */
 export function eachIdOf(backend: BackendImage, each: (kind: NameKind, id: number) => void): void {
   each('backend', backend.id);
+  if (backend.viaId !== 0) each('backend', backend.viaId);
   if (backend.serviceId !== 0) each('service', backend.serviceId);
   for (const id of backend.workloadIds) each('workload', id);
 }
@@ -252,6 +303,8 @@ export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
     variant: counted('variant', image.counts.variant),
     cidr: counted('cidr', image.counts.cidr),
     client: counted('client', image.counts.client),
+    waypoint_client: counted('waypoint_client', image.counts.waypoint_client),
+    waypoint_service: counted('waypoint_service', image.counts.waypoint_service),
     name: counted('name', image.counts.name),
     backend: counted('backend', backendIds),
     robin: counted('robin', backendIds),

@@ -11,6 +11,8 @@ export interface NormalBackend {
   readonly policy: number;
   readonly flags: number;
   readonly affinitySeconds: number;
+  /** What it goes through. */
+  readonly via: string;
   readonly endpoints: readonly string[];
   readonly indexes: readonly string[];
 }
@@ -21,9 +23,12 @@ export interface NormalContents {
     Record<string, { readonly backend: string; readonly variants: Readonly<Record<string, string>> }>
   >;
   readonly clients: Readonly<Record<string, string>>;
+  /** Services that waypoints are told of. */
+  readonly told: readonly string[];
   /** Names by kind. */
   readonly names: Readonly<Record<string, readonly string[]>>;
   readonly ranges: boolean;
+  readonly anyPorts: boolean;
   /** Entries that nothing explains. */
   readonly stray: readonly string[];
 }
@@ -43,6 +48,7 @@ function normalBackend(image: Image, backend: BackendImage): NormalBackend | 'un
     policy: read.header.policy,
     flags: read.header.flags,
     affinitySeconds: read.header.affinity_seconds,
+    via: read.via ? `${image.ids.backend.nameOf(read.via.backend_id)} ${read.via.flags}` : '',
     endpoints: endpoints.map((e, i) => `${named[i]} ${e.threshold}>${named[e.alias]}`).sort(),
     indexes: Array.from(read.indexes, (i) => named[i] as string),
   };
@@ -59,12 +65,14 @@ export function normalise(pins: Pins): NormalContents {
       ),
     ),
     clients: sortedRecord(
-      [...image.clients].map(([uid, c]) => [uid, `${c.namespace} ${c.address4} ${c.address6}`] as const),
+      [...image.clients].map(([uid, c]) => [uid, `${c.namespace} ${c.address4} ${c.address6} ${c.identity}`] as const),
     ),
     names: Object.fromEntries(
       nameKinds.map((kind) => [kind, [...image.ids[kind].names()].map(([name]) => name).sort()]),
     ),
+    told: [...image.told].map(([service, { written }]) => `${service}${written ? '' : ' not'}`).sort(),
     ranges: (image.setting.flags & settingFlag.cidr) !== 0,
+    anyPorts: (image.setting.flags & settingFlag.anyPort) !== 0,
     stray: image.stray.map((op) => `${op.map} ${op.about}`).sort(),
   };
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ordered kernel operations: what plan returns and an executor carries out.
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
-import type { backendHeader } from '../abi/structs.ts';
+import type { backendHeader, backendVia } from '../abi/structs.ts';
 import type { AuthzMap } from './authz/image.ts';
 
 type Header = ReturnType<typeof backendHeader.decode>;
+type Via = Pick<ReturnType<typeof backendVia.decode>, 'backend_id' | 'flags'>;
 
 /**
- * Maps that the agent writes; `endpoint` slots may hold a header. Of `active`, `authz_hit` and `denial_limit` it clears the counts of ids
+ * Maps that the agent writes; `endpoint` slots may hold a header, or what it goes through. Of `active`, `authz_hit` and `denial_limit` it clears the counts of ids
  * that are released.
  */
 export type PlannedMap =
@@ -19,6 +20,8 @@ export type PlannedMap =
   | 'variant'
   | 'cidr'
   | 'client'
+  | 'waypoint_client'
+  | 'waypoint_service'
   | 'setting'
   | 'active'
   | AuthzMap
@@ -30,7 +33,7 @@ export type PutOperation = {
     readonly kind: 'put';
     readonly map: M;
     readonly key: KeyOf<M>;
-    readonly value: M extends 'endpoint' ? ValueOfMap<M> | Header : ValueOfMap<M>;
+    readonly value: M extends 'endpoint' ? ValueOfMap<M> | Header | Via : ValueOfMap<M>;
     /** For people: "backend shop/cart.shop.svc.cluster.local:80/4". */
     readonly about: string;
   };

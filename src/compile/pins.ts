@@ -2,7 +2,7 @@
 // The pinned maps as reading an image needs them.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Steps } from '../mesh/steps.ts';
-import { type Header, limitedMaps, type Sizes } from './image.ts';
+import { type Header, limitedMaps, type Sizes, type ViaSlot } from './image.ts';
 
 /** What reading needs of a data plane. */
 export interface Pins {
@@ -14,6 +14,8 @@ export interface Pins {
     parts(below?: number): IterableIterator<Iterable<[KeyOf<M>, ValueOfMap<M>]>>;
   };
   header(slot: number): Header;
+  /** The slot after the endpoints of one that goes through a waypoint. */
+  via(slot: number): ViaSlot;
 }
 
 /** Entries read between two pauses. */

@@ -22,6 +22,8 @@ export const stages = [
   'name',
   'maglev',
   'endpoint',
+  'told',
+  'waypointFlip',
   'flip',
   'variant',
   'setting',
@@ -35,6 +37,7 @@ export const stages = [
   'clientOut',
   'beforeBackendOut',
   'backendOut',
+  'toldOut',
   'settingOut',
   'strayOut',
 ] as const;
@@ -60,6 +63,8 @@ export interface PlanDraft {
   readonly backends: Change<BackendImage>[];
   readonly frontends: Change<FrontendImage>[];
   readonly clients: Change<WantedClient>[];
+  /** Services whose entry for waypoints is written (true) or removed. */
+  readonly told: (readonly [service: string, written: boolean])[];
   readonly ids: Readonly<Record<NameKind, IdDraft>>;
   /** The id of a name, a new one (and the entries of its name) if it has none. Some number when there is no room: the unit will be refused. */
   claim(kind: NameKind, name: string): number;
@@ -99,7 +104,8 @@ export function draftPlan(image: Image): PlanDraft {
   const backends: Change<BackendImage>[] = [];
   const frontends: Change<FrontendImage>[] = [];
   const clients: Change<WantedClient>[] = [];
-  const lists: { length: number }[] = [...Object.values(ops), backends, frontends, clients];
+  const told: PlanDraft['told'] = [];
+  const lists: { length: number }[] = [...Object.values(ops), backends, frontends, clients, told];
   const backendIds = image.sizes.backend <= image.sizes.robin ? 'backend' : 'robin';
   const idMap: Record<NameKind, LimitedMap> = {
     workload: 'active',
@@ -137,6 +143,7 @@ export function draftPlan(image: Image): PlanDraft {
     backends,
     frontends,
     clients,
+    told,
     ids,
     claim(kind, name) {
       const id = ids[kind].claim(name, () => {

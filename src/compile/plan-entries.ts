@@ -5,9 +5,11 @@ import type { KeyOf } from '../abi/maps.ts';
 import { backendVariant, protocolNumber } from '../abi/structs.ts';
 import { type BackendImage, type FrontendImage, throughVariants } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
-import { headerOf, type IdsOf, layOut, maglevSlots } from './range-layout.ts';
+import { headerOf, type IdsOf, layOut, maglevSlots, viaSlotOf } from './range-layout.ts';
 import { prefixBits } from './read-frontends.ts';
+import { clientTlvsOf } from './tlvs.ts';
 import type { WantedBackend, WantedClient, WantedEndpoint, WantedFrontend } from './wanted.ts';
+import { isWaypoint } from './waypoint.ts';
 
 /** Claims the ids of workloads for one unit. The ports of a service have the same ones, as a rule: those are looked up once. */
 export function claimingWorkloads(draft: PlanDraft): IdsOf {
@@ -35,12 +37,15 @@ export function planBackend(
   const { indexes, workloadIds } = layout;
   const places = maglevSlots(indexes.length);
   const maglevFirst = places === 0 ? 0 : draft.allocate('maglev', places);
-  const first = draft.allocate('endpoint', workloadIds.length + 1);
+  const viaId = wanted.via ? (draft.ids.backend.idOf(wanted.via.backend) as number) : 0;
+  const via = wanted.via && viaSlotOf(wanted.via, viaId);
+  const first = draft.allocate('endpoint', workloadIds.length + 1 + (via ? 1 : 0));
   const generation = draft.generation();
-  const { maglev, endpoint, flip } = draft.ops;
+  const { maglev, endpoint } = draft.ops;
+  const flip = isWaypoint(wanted.name) ? draft.ops.waypointFlip : draft.ops.flip;
   if (places > 0) maglev.push({ kind: 'table', first: maglevFirst, indexes, about });
   const header = headerOf(wanted, { id, generation, serviceId, maglevFirst, indexes: indexes.length });
-  endpoint.push({ kind: 'range', first, layout, header, about });
+  endpoint.push({ kind: 'range', first, layout, header, via, about });
   flip.push({ kind: 'put', map: 'backend', key: id, value: { first, generation }, about });
   draft.backends.push({
     key: wanted.name,
@@ -54,6 +59,7 @@ export function planBackend(
       maglevSlots: places,
       serviceId,
       workloadIds,
+      viaId,
       wanted,
       read: undefined,
     },
@@ -176,12 +182,17 @@ export function planClient(
     const namespace_id = next.namespace === '' ? 0 : draft.claim('namespace', next.namespace);
     const value = { addr4: next.address4, addr6: next.address6, namespace_id, flags: 0 };
     draft.ops.client.push({ kind: 'put', map: 'client', key: id, value, about });
+    if (next.identity !== '' && next.identity !== have?.identity) {
+      if (!have?.identity) draft.count('waypoint_client');
+      const tlvs = clientTlvsOf(next.identity);
+      const told = { id, length: tlvs.length, tlvs };
+      draft.ops.client.push({ kind: 'put', map: 'waypoint_client', key: id, value: told, about });
+    }
   } else {
     draft.ops.clientOut.push({ kind: 'delete', map: 'client', key: id, about });
   }
+  if (have?.identity && !next?.identity) {
+    draft.ops.clientOut.push({ kind: 'delete', map: 'waypoint_client', key: id, about });
+  }
   draft.clients.push({ key: workload, have, next });
-}
-
-export function sameClient(a: WantedClient, b: WantedClient): boolean {
-  return a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6;
 }

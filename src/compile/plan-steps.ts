@@ -2,7 +2,7 @@
 // What a plan keeps of its operations: bundles that are unfolded when they are carried out, for a mesh has hundreds of thousands.
 import { type NameKind, nameKind } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
-import type { Header } from './image.ts';
+import type { Header, ViaSlot } from './image.ts';
 import { nameParts } from './names.ts';
 import type { Operation, PutOperation } from './operation.ts';
 import { maglevSlots, type RangeLayout } from './range-layout.ts';
@@ -15,12 +15,13 @@ interface NamesStep {
   readonly entries: number;
 }
 
-/** The slots of a new range, the header's last. */
+/** The slots of a new range: endpoints, what it goes through, the header. */
 interface RangeStep {
   readonly kind: 'range';
   readonly first: number;
   readonly layout: RangeLayout;
   readonly header: Header;
+  readonly via: ViaSlot | undefined;
   readonly about: string;
 }
 
@@ -44,7 +45,7 @@ function lengthOf(step: Step): number {
     case 'names':
       return step.entries;
     case 'range':
-      return step.layout.workloadIds.length + 1;
+      return step.layout.workloadIds.length + 1 + (step.via ? 1 : 0);
     case 'table':
       return maglevSlots(step.indexes.length);
     default:
@@ -69,10 +70,12 @@ export function* unfoldNames({ named }: Pick<NamesStep, 'named'>): Generator<Put
 
 function* unfold(step: RangeStep | TableStep): Generator<Operation> {
   if (step.kind === 'range') {
-    const { first, layout, header, about } = step;
+    const { first, layout, header, via, about } = step;
     for (let i = 0; i < layout.workloadIds.length; i++) {
       yield { kind: 'put', map: 'endpoint', key: first + 1 + i, value: layout.slot(i), about };
     }
+    const after = first + 1 + layout.workloadIds.length;
+    if (via) yield { kind: 'put', map: 'endpoint', key: after, value: via, about };
     yield { kind: 'put', map: 'endpoint', key: first, value: header, about };
   } else {
     const { first, indexes, about } = step;

@@ -59,6 +59,7 @@ export function* unitsOf(image: Image, delta: WantedDelta): Steps<Units> {
   const backends: BackendStep[] = [];
   const frontends: FrontendStep[] = [];
   const workloadId = (workload: string): number | undefined => image.ids.workload.idOf(workload);
+  const backendId = (name: string): number | undefined => image.ids.backend.idOf(name);
   let seen = 0;
 
   for (const [name, wanted] of delta.backends) {
@@ -70,7 +71,10 @@ export function* unitsOf(image: Image, delta: WantedDelta): Steps<Units> {
     }
     if (have && have.first !== 0) {
       if (have.wanted && sameWanted(have.wanted, wanted)) continue;
-      if (have.read && sameAsRead(wanted, have, have.read, image.ids.service.idOf(wanted.service), workloadId)) {
+      if (
+        have.read &&
+        sameAsRead(wanted, have, have.read, image.ids.service.idOf(wanted.service), workloadId, backendId)
+      ) {
         adopted.push([name, wanted]);
         continue;
       }

@@ -3,19 +3,14 @@
 import { abiVersion, settingFlag } from '../abi/structs.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { commitPlan, type Outcome } from './commit.ts';
-import { backendsBehind, type Image, type Leftovers, type OnMiss } from './image.ts';
+import { sameClient } from './compile.ts';
+import { backendsBehind, type Image, isAnyPort, type Leftovers, type OnMiss } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type Change, draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
-import {
-  claimingWorkloads,
-  planBackend,
-  planBackendOut,
-  planClient,
-  planFrontend,
-  sameClient,
-} from './plan-entries.ts';
-import { type Operations, operationsOf } from './plan-steps.ts';
+import { claimingWorkloads, planBackend, planBackendOut, planClient, planFrontend } from './plan-entries.ts';
+import { type Operations, operationsOf, type Step } from './plan-steps.ts';
 import { type Unit, unitsOf } from './plan-units.ts';
+import { missingWaypoint, orderUnits, planLostTold, planTold, stillUsed } from './plan-waypoints.ts';
 import { endpointsLeft } from './read-names.ts';
 import type { Wanted, WantedDelta } from './wanted.ts';
 
@@ -101,7 +96,9 @@ function planWaits(draft: PlanDraft): void {
   // Who missed the exact address before it was there is about to ask for the range around it.
   const exactNew = frontends.some(({ have, next }) => next && next.length === undefined && have?.backend === undefined);
   const rangeOut = frontends.some(({ have, next }) => have?.length !== undefined && next?.backend === undefined);
-  if (exactNew && rangeOut) ops.beforeFrontendOut.push(wait);
+  // So is who missed the port of an address before it was there, for all ports of it.
+  const anyPortOut = frontends.some(({ have, next }) => have && isAnyPort(have) && next?.backend === undefined);
+  if (exactNew && (rangeOut || anyPortOut)) ops.beforeFrontendOut.push(wait);
   // Who was sent to the variants, or missed its own before it was there, is about to ask for one of those of before.
   const leavesOne = ({ have, next }: PlanDraft['frontends'][number]): boolean => {
     if (!have || !next) return false;
@@ -120,7 +117,7 @@ function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | u
     backends: unit.backends.map((b) => b.name),
     frontends: unit.frontends.map((f) => f.key),
   });
-  const wrong = contradiction(draft.image, delta, unit);
+  const wrong = contradiction(draft.image, delta, unit) ?? missingWaypoint(draft, delta, unit);
   if (wrong) return refusal(undefined, wrong);
   draft.begin();
   const idsOf = claimingWorkloads(draft);
@@ -128,10 +125,23 @@ function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | u
     if (wanted) planBackend(draft, wanted, have, idsOf);
     else if (have) planBackendOut(draft, name, have);
   }
+  planTold(draft, unit);
   for (const { key, have, next } of unit.frontends) planFrontend(draft, key, have, next);
   if (leadsAway(unit) && draft.ops.beforeBackendOut.length === 0) draft.ops.beforeBackendOut.push({ kind: 'grace' });
   const short = draft.end();
   return short && refusal(short, shortageText(short));
+}
+
+/** What went through it was left as it is. */
+function keptWaypoint(unit: Unit, used: readonly string[]): Refusal {
+  return {
+    services: unit.services,
+    workload: '',
+    shortage: undefined,
+    reason: `not wanted, but something goes through ${used.join(', ')}`,
+    backends: unit.backends.map((b) => b.name),
+    frontends: [],
+  };
 }
 
 /** "map "endpoint" has no room: 101 slots in a row needed, 57 free" */
@@ -163,7 +173,7 @@ const missFlags: Readonly<Record<OnMiss, number>> = {
   refuse: settingFlag.onDemand | settingFlag.missRefuse,
 };
 
-/** Ranges are looked up only while the flag says that there are any: it comes before the first and goes after the last. */
+/** Ranges, and entries for all ports, are looked up only while a flag says that there are any: it comes before the first and goes after the last. */
 function planSetting(draft: PlanDraft): Outcome['setting'] {
   const { image, ops } = draft;
   let ranges = image.counts.cidr;
@@ -171,11 +181,20 @@ function planSetting(draft: PlanDraft): Outcome['setting'] {
     if ((next ?? have)?.length === undefined) continue;
     ranges += (next?.backend === undefined ? 0 : 1) - (have?.backend === undefined ? 0 : 1);
   }
-  const flags = (ranges > 0 ? settingFlag.cidr : 0) | missFlags[image.onMiss];
-  if (flags === image.setting.flags && image.setting.abi_version === abiVersion) return image.setting;
+  let anyPorts = image.anyPorts;
+  for (const { have, next } of draft.frontends) {
+    anyPorts += (next && isAnyPort(next) ? 1 : 0) - (have && isAnyPort(have) ? 1 : 0);
+  }
+  const before = image.setting;
+  const flags =
+    (ranges > 0 ? settingFlag.cidr : 0) | (anyPorts > 0 ? settingFlag.anyPort : 0) | missFlags[image.onMiss];
+  if (flags === before.flags && before.abi_version === abiVersion) return before;
+  const set = (stage: Step[], value: typeof before): void =>
+    void stage.push({ kind: 'put', map: 'setting', key: 0, value, about: 'setting' });
   const value = { abi_version: abiVersion, flags };
-  const stage = ranges > 0 ? ops.setting : ops.settingOut;
-  stage.push({ kind: 'put', map: 'setting', key: 0, value, about: 'setting' });
+  const both = flags | before.flags;
+  if (both !== before.flags) set(ops.setting, { ...value, flags: both });
+  if (both !== flags || both === before.flags) set(ops.settingOut, value);
   return value;
 }
 
@@ -222,7 +241,8 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   const refused: Refusal[] = [];
   const { units, adopted } = yield* unitsOf(image, delta);
   let work = 0;
-  for (const unit of units) {
+  const { first, units: others, last } = orderUnits(units);
+  for (const unit of [...first, ...others]) {
     const refusal = planUnit(draft, delta, unit);
     if (refusal) refused.push(refusal);
     for (const { wanted } of unit.backends) work += wanted?.endpoints.length ?? 0;
@@ -231,6 +251,14 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     work = 0;
     yield;
   }
+  for (const unit of last) {
+    const used = stillUsed(draft, unit);
+    if (used.length > 0) refused.push(keptWaypoint(unit, used));
+    else planUnit(draft, delta, unit);
+    // A program may have read what went through it just before.
+    if (draft.ops.beforeBackendOut.length === 0) draft.ops.beforeBackendOut.push({ kind: 'grace' });
+  }
+  if (everything) planLostTold(draft, image);
   yield* planClients(draft, delta, refused);
   draft.close();
   planWaits(draft);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A wanted backend as the slots of its range: endpoints in order, with what the policy needs beside them.
-import { backendFlag, policyCode } from '../abi/structs.ts';
+import { backendFlag, endpointFlag, policyCode, viaFlag } from '../abi/structs.ts';
 import { addressBytes } from '../net/address.ts';
 import { aliasTable } from './alias.ts';
+import { sameVia } from './backend.ts';
 import { weightedCycle } from './cycle.ts';
-import type { BackendImage, Header, ReadRange, SlotAt } from './image.ts';
+import type { BackendImage, Header, ReadRange, SlotAt, ViaSlot } from './image.ts';
 import { maglevTable } from './maglev.ts';
-import type { WantedBackend, WantedEndpoint } from './wanted.ts';
+import type { WantedBackend, WantedEndpoint, WantedVia } from './wanted.ts';
 
 export interface RangeLayout {
   /** What goes to slot first + 1 + index; sorted by (workload id, address, port). */
@@ -108,9 +109,19 @@ export function layOut(wanted: WantedBackend, idsOf: IdsOf): RangeLayout {
       threshold = table.threshold[i] as number;
       alias = slotOf(table.alias[i] as number);
     }
-    return { addr: e.address, port: e.port, flags: 0, workload_id: ids[i] as number, threshold, alias };
+    return { addr: e.address, port: e.port, flags: headerFlags(e), workload_id: ids[i] as number, threshold, alias };
   };
   return { slot, workloadIds, indexes };
+}
+
+function headerFlags({ header }: WantedEndpoint): number {
+  return header === undefined ? 0 : endpointFlag[header];
+}
+
+/** What a range goes through, as its slot says it. */
+export function viaSlotOf(via: WantedVia, backendId: number): ViaSlot {
+  const flags = (via.unready === 'direct' ? viaFlag.direct : 0) | (via.serverFirst ? viaFlag.refuse : 0);
+  return { backend_id: backendId, flags };
 }
 
 /** The header of `wanted` at a place of its own. */
@@ -133,12 +144,19 @@ export function headerOf(
     maglev_size: at.indexes,
     affinity_seconds: wanted.affinitySeconds,
     policy: policyCode[wanted.policy],
-    flags: (wanted.passthrough ? backendFlag.passthrough : 0) | (wanted.emptyDirect ? backendFlag.emptyDirect : 0),
+    flags:
+      (wanted.passthrough ? backendFlag.passthrough : 0) |
+      (wanted.emptyDirect ? backendFlag.emptyDirect : 0) |
+      (wanted.via ? backendFlag.via : 0),
   };
 }
 
 const sameEndpoint = (a: WantedEndpoint, b: WantedEndpoint): boolean =>
-  a.workload === b.workload && a.address === b.address && a.port === b.port && a.weight === b.weight;
+  a.workload === b.workload &&
+  a.address === b.address &&
+  a.port === b.port &&
+  a.weight === b.weight &&
+  a.header === b.header;
 
 /** True when two backends want the same, whatever the order of their endpoints. */
 export function sameWanted(a: WantedBackend, b: WantedBackend): boolean {
@@ -149,6 +167,7 @@ export function sameWanted(a: WantedBackend, b: WantedBackend): boolean {
     a.affinitySeconds !== b.affinitySeconds ||
     a.passthrough !== b.passthrough ||
     a.emptyDirect !== b.emptyDirect ||
+    !sameVia(a.via, b.via) ||
     a.endpoints.length !== b.endpoints.length
   ) {
     return false;
@@ -184,6 +203,7 @@ export function sameAsRead(
   read: ReadRange,
   serviceId: number | undefined,
   idOf: (workload: string) => number | undefined,
+  backendId: (name: string) => number | undefined,
 ): boolean {
   const { header } = read;
   if (serviceId === undefined || header.count !== wanted.endpoints.length) return false;
@@ -199,6 +219,11 @@ export function sameAsRead(
   });
   for (const field of Object.keys(expected) as (keyof Header)[]) {
     if (expected[field] !== header[field]) return false;
+  }
+  if (wanted.via) {
+    const id = backendId(wanted.via.backend);
+    const via = id === undefined ? undefined : viaSlotOf(wanted.via, id);
+    if (!via || read.via?.backend_id !== via.backend_id || read.via.flags !== via.flags) return false;
   }
   for (let i = 0; i < layout.indexes.length; i++) if (layout.indexes[i] !== read.indexes[i]) return false;
   return sameSlots(header.count, layout.slot, read.slot);

@@ -8,6 +8,7 @@ import {
   type BackendImage,
   type CountedMap,
   countFrontend,
+  countVia,
   eachIdOf,
   emptyIds,
   emptyImage,
@@ -21,6 +22,7 @@ import type { DeleteOperation } from './operation.ts';
 import { eachEntry, entriesAStep, type Pins, sizesOf } from './pins.ts';
 import { readFrontends } from './read-frontends.ts';
 import { readHeaders, readRanges, type UsableBackend } from './read-ranges.ts';
+import { identityIn, serviceTlvsOf, tells } from './tlvs.ts';
 
 const kindOf = new Map<number, NameKind>(nameKinds.map((kind) => [nameKind[kind], kind]));
 
@@ -75,10 +77,10 @@ function* readNames(pins: Pins, ids: IdTables): Steps<ReadNames> {
 
 function backendImageOf(image: Image, id: number, found: UsableBackend | undefined): BackendImage {
   if (!found) {
-    const none = { service: '', first: 0, generation: 0, maglevFirst: 0, maglevSlots: 0, serviceId: 0 };
+    const none = { service: '', first: 0, generation: 0, maglevFirst: 0, maglevSlots: 0, serviceId: 0, viaId: 0 };
     return { id, ...none, workloadIds: [], wanted: undefined, read: undefined };
   }
-  const { header, first, slot } = found;
+  const { header, first, slot, via } = found;
   return {
     id,
     service: image.ids.service.nameOf(header.service_id) as string,
@@ -88,8 +90,9 @@ function backendImageOf(image: Image, id: number, found: UsableBackend | undefin
     maglevSlots: found.maglevSlots,
     serviceId: header.service_id,
     workloadIds: Array.from({ length: header.count }, (_, i) => slot(i).workload_id),
+    viaId: via?.backend_id ?? 0,
     wanted: undefined,
-    read: { header, slot, indexes: found.indexes },
+    read: { header, slot, indexes: found.indexes, via },
   };
 }
 
@@ -112,13 +115,41 @@ function* readBackends(
     const backend = backendImageOf(image, id, found);
     image.backends.set(name, backend);
     eachIdOf(backend, (kind, used) => image.ids[kind].refer(used));
+    countVia(image, backend, 1);
     image.generation = Math.max(image.generation, backend.generation);
   }
   return stray;
 }
 
+/** What waypoints are told of services. An entry that says something else counts as absent; one that nobody needs is stray. */
+function* readTold(pins: Pins, image: Image): Steps<readonly DeleteOperation[]> {
+  const stray: DeleteOperation[] = [];
+  yield* eachEntry(pins, 'waypoint_service', (id, value) => {
+    const service = image.ids.service.nameOf(id);
+    const told = service === undefined ? undefined : image.told.get(service);
+    if (service === undefined || !told) {
+      if (service === undefined) image.ids.service.reserve(id);
+      stray.push({
+        kind: 'delete',
+        map: 'waypoint_service',
+        key: id,
+        about: `what waypoints are told of service id ${id}`,
+      });
+      return;
+    }
+    if (value.id !== id || !tells(value, serviceTlvsOf(service))) return;
+    image.counts.waypoint_service++;
+    image.told.set(service, { ...told, written: true });
+  });
+  return stray;
+}
+
 function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[]> {
   const stray: DeleteOperation[] = [];
+  const identities = new Map<number, string>();
+  yield* eachEntry(pins, 'waypoint_client', (id, value) => {
+    identities.set(id, value.id === id ? identityIn(value) : unknownNamespace);
+  });
   yield* eachEntry(pins, 'client', (id, value) => {
     const workload = image.ids.workload.nameOf(id);
     const namespace = value.namespace_id === 0 ? '' : image.ids.namespace.nameOf(value.namespace_id);
@@ -132,13 +163,20 @@ function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[
     // A namespace that is not known differs from any that is wanted: the entry is written again.
     if (namespace === undefined) image.ids.namespace.reserve(value.namespace_id);
     else if (value.namespace_id !== 0) image.ids.namespace.refer(value.namespace_id);
+    const identity = identities.get(id) ?? '';
+    if (identities.delete(id)) image.counts.waypoint_client++;
     image.clients.set(workload, {
+      identity,
       workload,
       namespace: namespace ?? unknownNamespace,
       address4: value.addr4,
       address6: value.addr6,
     });
   });
+  for (const id of identities.keys()) {
+    if (image.ids.workload.nameOf(id) === undefined) image.ids.workload.reserve(id);
+    stray.push({ kind: 'delete', map: 'waypoint_client', key: id, about: `identity of client id ${id}` });
+  }
   return stray;
 }
 
@@ -175,8 +213,9 @@ export function* readImage(pins: Pins, generation?: number): Steps<Image> {
       if (id) image.ids.namespace.refer(id);
     }
   }
+  const strayTold = yield* readTold(pins, image);
   const strayClients = yield* readClients(pins, image);
-  image.stray = [...names.stray, ...strayBackends, ...read.stray, ...strayClients];
+  image.stray = [...names.stray, ...strayBackends, ...read.stray, ...strayTold, ...strayClients];
   for (const { map } of image.stray) if (map in image.counts) image.counts[map as CountedMap]++;
   image.generation =
     generation === undefined ? image.generation + generationGap : Math.max(image.generation, generation);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges as the pinned maps hold them, each checked before anything relies on it.
 import type { ValueOfMap } from '../abi/maps.ts';
+import { backendFlag } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
-import type { Header, IdTables, Sizes, SlotAt, TakenRanges } from './image.ts';
+import type { Header, IdTables, Sizes, SlotAt, TakenRanges, ViaSlot } from './image.ts';
 import { eachEntry, type Pins } from './pins.ts';
 import { maglevSlots } from './range-layout.ts';
 
@@ -13,6 +14,7 @@ interface Candidate {
   readonly id: number;
   readonly first: number;
   readonly header: Header;
+  readonly via: ViaSlot | undefined;
 }
 
 export interface UsableBackend extends Candidate {
@@ -38,13 +40,14 @@ export function* readHeaders(pins: Pins, sizes: Sizes, each: (id: number) => voi
     if (id === 0 || first === 0 || first >= sizes.endpoint) return;
     const header = pins.header(first);
     if (header.backend_id !== id || header.generation !== generation) return;
-    const length = header.count + 1;
+    const goesThrough = (header.flags & backendFlag.via) !== 0;
+    const length = header.count + 1 + (goesThrough ? 1 : 0);
     const places = maglevSlots(header.maglev_size);
     if (first + length > sizes.endpoint || header.maglev_first + places > sizes.maglev) return;
     if (overlaps(slots, first, length) || overlaps(maglev, header.maglev_first, places)) return;
     slots.fill(1, first, first + length);
     maglev.fill(1, header.maglev_first, header.maglev_first + places);
-    found.push({ id, first, header });
+    found.push({ id, first, header, via: goesThrough ? pins.via(first + 1 + header.count) : undefined });
   });
   return found;
 }
@@ -147,14 +150,15 @@ export function* readRanges(
   const endpointRanges: [number, number][] = [];
   const maglevRanges: [number, number][] = [];
   for (const candidate of candidates) {
-    const { id, first, header } = candidate;
+    const { id, first, header, via } = candidate;
     if (ids.service.nameOf(header.service_id) === undefined || !isWhole(columns, candidate, ids)) continue;
+    if (via && ids.backend.nameOf(via.backend_id) === undefined) continue;
     const from = 2 * header.maglev_first;
     const indexes = tables.slice(from, from + header.maglev_size);
     if (indexes.some((i) => i >= header.count)) continue;
     const places = maglevSlots(header.maglev_size);
-    usable.set(id, { id, first, header, slot: slotsFrom(columns, first), indexes, maglevSlots: places });
-    endpointRanges.push([first, header.count + 1]);
+    usable.set(id, { id, first, header, via, slot: slotsFrom(columns, first), indexes, maglevSlots: places });
+    endpointRanges.push([first, header.count + 1 + (via ? 1 : 0)]);
     if (places > 0) maglevRanges.push([header.maglev_first, places]);
     if (usable.size % rangesAStep === 0) yield;
   }

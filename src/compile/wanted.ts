@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What should be in the kernel, by name: no ids, no ranges, no bytes yet. compile makes it, plan turns it into operations.
 import type { Protocol } from '../abi/structs.ts';
+import type { Otherwise } from '../mesh/gateway.ts';
 import type { BalancerPolicy } from '../mesh/service.ts';
 import type { Address } from '../net/address.ts';
 
@@ -11,22 +12,39 @@ export interface WantedEndpoint {
   readonly port: number;
   /** > 0: what has weight 0 is not in the list. */
   readonly weight: number;
+  /** Of a waypoint: what it reads first. */
+  readonly header?: 'proxy' | 'kmesh';
+}
+
+/** TCP connections of a backend go through another one, a waypoint. Those of the waypoint itself go past it. */
+export interface WantedVia {
+  /** Its name. */
+  readonly backend: string;
+  /** When that has no endpoint. */
+  readonly unready: Otherwise;
+  /** Refused whatever the waypoint has: the server would speak first. */
+  readonly serverFirst: boolean;
 }
 
 /** One set of endpoints that one or more frontends lead to. */
 export interface WantedBackend {
-  /** "namespace/hostname:port/4" or "/6" by the frontend's family; "/4/udp" when UDP's set differs from TCP's. */
+  /**
+   * "namespace/hostname:port/4" or "/6" by the frontend's family; "/4/udp" when UDP's set differs from TCP's. Of a waypoint
+   * "waypoint:namespace/hostname/4", of the workloads behind one "workloads:waypoint:…/4".
+   */
   readonly name: string;
+  /** "namespace/hostname"; of waypoints and of workloads behind them the name without the family. */
   readonly service: string;
   readonly policy: BalancerPolicy;
   readonly affinitySeconds: number;
   readonly passthrough: boolean;
   readonly emptyDirect: boolean;
+  readonly via?: WantedVia;
   /** In any order; no two alike in {workload, address, port}. */
   readonly endpoints: readonly WantedEndpoint[];
 }
 
-/** Key text of a frontend: "tcp/10.0.0.1:80", "udp/[2001:db8::1]:53", a range "tcp/10.1.0.0/16:80". */
+/** Key text of a frontend: "tcp/10.0.0.1:80", "udp/[2001:db8::1]:53", a range "tcp/10.1.0.0/16:80"; with port 0: every port that has none of its own. */
 export interface WantedFrontend {
   readonly key: string;
   readonly protocol: Protocol;
@@ -44,6 +62,8 @@ export interface WantedClient {
   readonly namespace: string;
   readonly address4: Address | '';
   readonly address6: Address | '';
+  /** SPIFFE id, which waypoints are told. */
+  readonly identity: string;
 }
 
 /** All that is wanted, keyed by name, key and uid. */

@@ -306,6 +306,7 @@ describe('frontends and backends', () => {
 
 describe('clients', () => {
   test('are the workloads of this node, with an address of each family', () => {
+    const identity = 'spiffe://cluster.local/ns/shop/sa/default';
     const here = workload('w1', { node: 'n1', addresses: ['2001:db8::1', '10.0.0.1', '10.0.0.2'] });
     const bare = workload('w2', { node: 'n1', addresses: [] });
     const there = [workload('w3', { node: 'n2' }), workload('w4')];
@@ -314,8 +315,8 @@ describe('clients', () => {
         a.workload < b.workload ? -1 : 1,
       ),
     ).toEqual([
-      { workload: 'w1', namespace: 'shop', address4: '10.0.0.1', address6: '2001:db8::1' },
-      { workload: 'w2', namespace: 'shop', address4: '', address6: '' },
+      { workload: 'w1', namespace: 'shop', address4: '10.0.0.1', address6: '2001:db8::1', identity },
+      { workload: 'w2', namespace: 'shop', address4: '', address6: '', identity },
     ]);
     expect(compileAll(model([], there), { ...view, node: '' }).clients.size).toBe(0);
   });

@@ -2,6 +2,7 @@
 // Plans over random sequences of desired states.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { backendFlag } from '../../src/abi/structs.ts';
 import { fillOf, type Image } from '../../src/compile/image.ts';
 import { normalise } from '../../src/compile/normalise.ts';
 import type { Operation } from '../../src/compile/operation.ts';
@@ -28,6 +29,9 @@ function used(image: Image) {
   return {
     fills: Object.fromEntries(Object.entries(fillOf(image)).map(([map, fill]) => [map, fill.used])),
     udp: image.udpFrontends,
+    vias: Object.fromEntries([...image.vias].sort(([a], [b]) => (a < b ? -1 : 1))),
+    told: [...image.told].sort(([a], [b]) => (a < b ? -1 : 1)),
+    anyPorts: image.anyPorts,
     leads: Object.fromEntries([...image.leads].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
@@ -58,13 +62,16 @@ function isPublished(plane: DataPlane, op: Operation): boolean {
   for (const [, { first }] of plane.map('backend').entries()) {
     const header = plane.header(first);
     const [start, length] =
-      op.map === 'endpoint' ? [first, header.count + 1] : [header.maglev_first, (header.maglev_size + 1) >>> 1];
+      op.map === 'endpoint'
+        ? [first, header.count + 1 + (header.flags & backendFlag.via ? 1 : 0)]
+        : [header.maglev_first, (header.maglev_size + 1) >>> 1];
     if (op.key >= start && op.key < start + length) return true;
   }
   return false;
 }
 
-const sets = (of: ReadonlyMap<string, Seen>) => new Map([...of.values()].map((s) => [s.backend, s.set]));
+const sets = (of: ReadonlyMap<string, Seen>) =>
+  new Map([...of.values()].flatMap((s) => [[s.backend, s.set] as const, [s.via, s.viaSet] as const]));
 
 describe('plan, random', () => {
   it('comes to what planning from scratch comes to, and leaks nothing', () => {
@@ -112,7 +119,8 @@ describe('plan, random', () => {
             backends.push(next.get(who.replace(/from .*/, 'from '))?.backend);
             // The whole set of then, or the whole set of now, of the backend of then or of now.
             const whole = [oldSets.get(seen.backend), nextSets.get(seen.backend)].includes(seen.set);
-            if (!whole || !backends.includes(seen.backend))
+            const through = [oldSets.get(seen.via), nextSets.get(seen.via)].includes(seen.viaSet);
+            if (!whole || !through || !backends.includes(seen.backend))
               expect({ who, done, seen }).toEqual({ who, done, backends });
           }
         });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random changes over a small world, so that names, addresses, ports and localities meet often.
 import fc from 'fast-check';
+import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
 import type { Change, NodeView } from '../../src/mesh/model.ts';
 import type { Scope, Service } from '../../src/mesh/service.ts';
@@ -39,6 +40,24 @@ const portMapping: fc.Arbitrary<PortMapping> = fc.record(
   { requiredKeys: ['servicePort', 'targetPort'] },
 );
 
+const gateway: fc.Arbitrary<GatewayAddress> = fc
+  .record({
+    destination: fc.oneof(
+      fc.constantFrom(
+        ...namespaces.map((namespace) => ({ kind: 'hostname', namespace, hostname: 'two.test' }) as const),
+      ),
+      fc
+        .constantFrom('10.96.0.1', ...workloadAddresses, '192.0.2.9')
+        .map((address) => ({ kind: 'address', network: '', address }) as const),
+      fc.constant({ kind: 'unusable', reason: 'nobody knows' } as const),
+    ),
+    binding: fc.constantFrom(undefined, undefined, { header: 'kmesh', port: 15019 } as const),
+  })
+  .map(({ destination, binding }) => ({ destination, hboneMtlsPort: 15008, ...(binding && { binding }) }));
+
+const maybeGateway = fc.option(gateway, { nil: undefined, freq: 2 });
+const otherwise = fc.constantFrom(undefined, undefined, 'refuse', 'direct');
+
 export const anyWorkload: fc.Arbitrary<Workload> = fc
   .record({
     uid: fc.constantFrom(...uids),
@@ -54,8 +73,11 @@ export const anyWorkload: fc.Arbitrary<Workload> = fc
     services: fc
       .array(fc.tuple(fc.constantFrom(...serviceKeys), fc.array(portMapping, { maxLength: 2 })), { maxLength: 4 })
       .map((pairs) => new Map(pairs)),
+    waypoint: maybeGateway,
+    waypointUnready: otherwise,
+    applicationTunnel: fc.constantFrom(undefined, undefined, { protocol: 'proxy', port: 15088 } as const),
   })
-  .map((fields) => workload(fields.uid, fields));
+  .map((fields) => workload(fields.uid, fields as Partial<Workload>));
 
 const scope: fc.Arbitrary<Scope> = fc.constantFrom('region', 'zone', 'subzone', 'node', 'cluster', 'network');
 
@@ -109,6 +131,11 @@ export const anyService: fc.Arbitrary<Service> = fc
       canonical: fc.boolean(),
       visibility: fc.constantFrom('public', 'public', 'namespace'),
       onEmpty: fc.constantFrom('refuse', 'direct'),
+      waypoint: maybeGateway,
+      waypointUnready: otherwise,
+      weightedWaypoints: fc.array(fc.record({ destination: gateway, weight: fc.constantFrom(0, 20, 80) }), {
+        maxLength: 2,
+      }),
       locality,
     },
     {
@@ -123,6 +150,7 @@ export const anyService: fc.Arbitrary<Service> = fc
         'canonical',
         'visibility',
         'onEmpty',
+        'weightedWaypoints',
       ],
     },
   )
@@ -148,6 +176,11 @@ export const anyView: fc.Arbitrary<NodeView> = fc.record({
   network: fc.constantFrom(...networks),
   clusterId: fc.constantFrom('', 'other'),
   locality: fc.constantFrom(...localities),
+  waypoints: fc.record({
+    binding: fc.constantFrom({ header: 'proxy', port: 15088 } as const, { header: 'none', port: 0 } as const),
+    unready: fc.constantFrom('refuse', 'direct'),
+    serverFirst: fc.constantFrom('refuse', 'direct'),
+  }),
 });
 
 export { namespaces };

@@ -9,6 +9,7 @@ import type {
   WantedDelta,
   WantedEndpoint,
   WantedFrontend,
+  WantedVia,
 } from '../../src/compile/wanted.ts';
 import type { BalancerPolicy } from '../../src/mesh/service.ts';
 
@@ -18,6 +19,8 @@ const pods = Array.from({ length: 9 }, (_, i) => `Kubernetes//Pod/${namespaces[i
 // One name that takes two parts, one with characters of more than one byte.
 pods.push(`Kubernetes//Pod/red/${'long-name-'.repeat(7)}`, `Kubernetes//Pod/red/${'ü'.repeat(35)}`);
 const policies: readonly BalancerPolicy[] = ['random', 'round-robin', 'least-request', 'source-hash'];
+
+const waypoints = ['waypoint:red/way.local', 'waypoint:192.0.2.9', 'waypoint:red/way.local*1,192.0.2.9*2'];
 
 const endpoint = (pod: number, weight: number): WantedEndpoint => ({
   workload: pods[pod] as string,
@@ -45,6 +48,58 @@ const backendArb = (service: string, suffix: string): fc.Arbitrary<WantedBackend
       endpoints: members.map((m) => endpoint(m.pod, m.weight)),
     }));
 
+const viaArb: fc.Arbitrary<WantedVia | undefined> = fc.option(
+  fc.record({
+    backend: fc.constantFrom(...waypoints.map((name) => `${name}/4`)),
+    unready: fc.constantFrom('refuse', 'direct'),
+    serverFirst: fc.constantFrom(false, false, true),
+  }),
+  { nil: undefined, freq: 1 },
+);
+
+/** Sets of endpoints for the waypoints, and which of them pods are behind. */
+const waypointsArb = fc.record({
+  backends: fc.tuple(...waypoints.map((name) => backendArb(name, ''))).map((all) =>
+    all.map(
+      (backend, i): WantedBackend => ({
+        ...backend,
+        ...{ name: `${waypoints[i]}/4`, passthrough: false, emptyDirect: false },
+        endpoints: backend.endpoints.map((e, n) =>
+          n % 2 === i % 2 ? { ...e, header: i === 0 ? 'proxy' : 'kmesh' } : e,
+        ),
+      }),
+    ),
+  ),
+  pods: fc.tuple(...pods.map(() => fc.constantFrom(-1, -1, -1, 0, 1))),
+});
+type Waypoints = typeof waypointsArb extends fc.Arbitrary<infer T> ? T : never;
+
+/** Those that are used, and the frontends of the pods behind them. */
+function addWaypoints(
+  { backends: all, pods: behind }: Waypoints,
+  backends: Map<string, WantedBackend>,
+  frontends: Map<string, WantedFrontend>,
+): void {
+  for (const [pod, of] of behind.entries()) {
+    if (of < 0) continue;
+    const service = `workloads:${waypoints[of]}`;
+    const via = { backend: `${waypoints[of]}/4`, unready: 'refuse', serverFirst: false } as const;
+    const rest = {
+      policy: 'random',
+      affinitySeconds: 0,
+      passthrough: true,
+      emptyDirect: false,
+      endpoints: [],
+    } as const;
+    backends.set(`${service}/4`, { name: `${service}/4`, service, ...rest, via });
+    const address = `172.16.0.${pod + 1}`;
+    const key = `tcp/${address}:0`;
+    frontends.set(key, { key, protocol: 'tcp', address, port: 0, backend: `${service}/4` });
+  }
+  const used = new Set([...backends.values()].map(({ via }) => via?.backend));
+  for (const backend of all) if (used.has(backend.name)) backends.set(backend.name, backend);
+}
+
 interface Entry {
   readonly backend: WantedBackend;
   readonly shared: boolean;
@@ -55,7 +110,9 @@ interface Entry {
 const entryArb = (service: string): fc.Arbitrary<Entry | undefined> =>
   fc.option(
     fc.record({
-      backend: backendArb(service, ''),
+      backend: fc
+        .tuple(backendArb(service, ''), viaArb)
+        .map(([backend, via]): WantedBackend => (via ? { ...backend, via } : backend)),
       shared: fc.boolean(),
       ranged: fc.constantFrom(false, false, true),
       udp: fc.constantFrom(false, false, true),
@@ -64,7 +121,7 @@ const entryArb = (service: string): fc.Arbitrary<Entry | undefined> =>
   );
 
 /** Own address, a shared one with variants by namespace, a range: as each entry says. */
-function wantedOf(entries: readonly (Entry | undefined)[], local: readonly number[]): Wanted {
+function wantedOf(entries: readonly (Entry | undefined)[], local: readonly number[], through: Waypoints): Wanted {
   const backends = new Map<string, WantedBackend>();
   const frontends = new Map<string, WantedFrontend>();
   const variants = { exact: new Map<string, string>(), range: new Map<string, string>() };
@@ -89,8 +146,11 @@ function wantedOf(entries: readonly (Entry | undefined)[], local: readonly numbe
   for (const pod of local) {
     const workload = pods[pod] as string;
     const address4 = `172.16.0.${pod + 1}`;
-    clients.set(workload, { workload, namespace: namespaces[pod % 3] as string, address4, address6: '' });
+    const identity = pod % 4 === 0 ? '' : `spiffe://cluster.local/ns/${namespaces[pod % 3]}/sa/s${pod % 2}`;
+    const namespace = namespaces[pod % 3] as string;
+    clients.set(workload, { workload, namespace, address4, address6: '', identity });
   }
+  addWaypoints(through, backends, frontends);
   return { backends, frontends, clients };
 }
 
@@ -98,8 +158,9 @@ export const wantedArb: fc.Arbitrary<Wanted> = fc
   .record({
     entries: fc.tuple(...services.map(entryArb)),
     local: fc.uniqueArray(fc.nat(pods.length - 1), { maxLength: 4 }),
+    waypoints: waypointsArb,
   })
-  .map(({ entries, local }) => wantedOf(entries, local));
+  .map(({ entries, local, waypoints }) => wantedOf(entries, local, waypoints));
 
 /** Every address that any of the states gives an entry, one inside each range, and one that nobody has. */
 export const dialled: readonly { readonly address: string; readonly protocol: Protocol; readonly varies: boolean }[] = [
@@ -109,6 +170,7 @@ export const dialled: readonly { readonly address: string; readonly protocol: Pr
   { address: '10.9.9.9', protocol: 'tcp', varies: true },
   { address: '10.77.1.2', protocol: 'tcp', varies: true },
   { address: '192.0.2.1', protocol: 'tcp', varies: false },
+  ...pods.map((_, i) => ({ address: `172.16.0.${i + 1}`, protocol: 'tcp' as const, varies: false })),
 ];
 
 function difference<T>(before: ReadonlyMap<string, T>, after: ReadonlyMap<string, T>): Map<string, T | undefined> {

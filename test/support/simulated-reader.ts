@@ -3,6 +3,7 @@
 import { frontendTag, variantTag } from '../../src/abi/hash.ts';
 import type { ValueOfMap } from '../../src/abi/maps.ts';
 import {
+  backendFlag,
   backendVariant,
   type NameKind,
   nameKind,
@@ -27,19 +28,43 @@ export interface Seen {
   readonly backend: string;
   /** Its endpoints and what the header says, by name. */
   readonly set: string;
+  /** The waypoint that it goes through, and its endpoints; '' none. */
+  readonly via: string;
+  readonly viaSet: string;
 }
 
 export type NameOf = (kind: NameKind, id: number) => string;
 
 /** What one look by a program gives, while nothing changes. */
 export function look(plane: DataPlane, dialled: Dialled, nameOf: NameOf): Seen {
+  const nothing = { set: '', via: '', viaSet: '' };
   const id = backendIdFor(plane, dialled);
-  if (typeof id === 'string') return { backend: id, set: '' };
+  if (typeof id === 'string') return { backend: id, ...nothing };
+  const found = rangeOf(plane, id);
+  if (!found) return { backend: 'torn', ...nothing };
+  const { first, header } = found;
+  const seen = { backend: nameOf('backend', id), set: describe(plane, first, header, nameOf) };
+  if ((header.flags & backendFlag.via) === 0) return { ...seen, via: '', viaSet: '' };
+  const via = plane.via(first + 1 + header.count);
+  const through = rangeOf(plane, via.backend_id);
+  if (!through) return { ...seen, via: 'torn', viaSet: '' };
+  const viaSet = describe(plane, through.first, through.header, nameOf);
+  const told = plane.map('waypoint_service').get(header.service_id);
+  const untold = told?.id === header.service_id || seen.backend.startsWith('workloads:') ? '' : ', not told';
+  return {
+    backend: seen.backend,
+    set: `${seen.set} via ${nameOf('backend', via.backend_id)} ${via.flags}${untold}`,
+    via: nameOf('backend', via.backend_id),
+    viaSet,
+  };
+}
+
+function rangeOf(plane: DataPlane, id: number): { readonly first: number; readonly header: HeaderSlot } | undefined {
   const backend = plane.map('backend').get(id);
-  if (!backend || backend.first === 0) return { backend: 'torn', set: '' };
+  if (!backend || backend.first === 0) return undefined;
   const header = plane.header(backend.first);
-  if (header.backend_id !== id || header.generation !== backend.generation) return { backend: 'torn', set: '' };
-  return { backend: nameOf('backend', id), set: describe(plane, backend.first, header, nameOf) };
+  const whole = header.backend_id === id && header.generation === backend.generation;
+  return whole ? { first: backend.first, header } : undefined;
 }
 
 /** Names as the kernel holds them now. */
@@ -64,6 +89,11 @@ function backendIdFor(plane: DataPlane, d: Dialled): number | 'unknown' | 'torn'
       : exact.backend_id;
   }
   const flags = plane.map('setting').get(0)?.flags ?? 0;
+  if ((flags & settingFlag.anyPort) !== 0) {
+    const all = { ...key, port: 0 };
+    const any = plane.map('frontend').get(all);
+    if (any) return any.tag === frontendTag(all) ? any.backend_id : 'torn';
+  }
   if ((flags & settingFlag.cidr) === 0) return 'unknown';
   const range = plane.map('cidr').get({ ...key, prefixlen: 160 });
   if (!range) return 'unknown';
@@ -97,7 +127,9 @@ function masked(address: Address, bits: number): Address {
 function describe(plane: DataPlane, first: number, header: HeaderSlot, nameOf: NameOf): string {
   const slots = Array.from({ length: header.count }, (_, i) => plane.map('endpoint').get(first + 1 + i));
   const names = slots.map((s) => (s ? `${nameOf('workload', s.workload_id)}@${s.addr}:${s.port}` : 'no slot'));
-  const endpoints = slots.map((s, i) => `${names[i]}/${s?.threshold}>${names[s?.alias ?? 0]}`).sort();
+  const endpoints = slots
+    .map((s, i) => `${names[i]}/${s?.threshold}${s?.flags ? `!${s.flags}` : ''}>${names[s?.alias ?? 0]}`)
+    .sort();
   const table = Array.from({ length: header.maglev_size }, (_, i) => {
     const pair = plane.map('maglev').get(header.maglev_first + (i >> 1));
     return names[pair?.index[i & 1] ?? 0];

@@ -37,7 +37,7 @@ export function frontend(text: string, to: string | Readonly<Record<string, stri
 }
 
 export function client(n: number, namespace: string): WantedClient {
-  return { workload: `pod-${n}`, namespace, address4: endpoint(n).address, address6: '' };
+  return { workload: `pod-${n}`, namespace, address4: endpoint(n).address, address6: '', identity: '' };
 }
 
 export type Entry = WantedBackend | WantedFrontend | WantedClient;

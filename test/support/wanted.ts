@@ -71,5 +71,5 @@ export function frontendsOf(specs: readonly ServiceSpec[]): Map<string, WantedFr
 }
 
 export function clientOf(pod: Pod, namespace: string): WantedClient {
-  return { workload: uidOf(pod.name), namespace, address4: pod.address4, address6: pod.address6 };
+  return { workload: uidOf(pod.name), namespace, address4: pod.address4, address6: pod.address6, identity: '' };
 }

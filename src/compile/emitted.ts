@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entries by name while they are compiled: each source replaces what it emitted before, and what really differs is the delta.
+import type { Steps } from '../mesh/steps.ts';
+import type { Table, TableEditor } from '../mesh/table.ts';
+
+/** One kind of wanted entry while it is compiled: what emitters gave before, and what they give now. */
+export interface Emitted<T> {
+  /** Takes what `source` emits now; `list`: of which sources it is one. True when its names are others than before. */
+  replace(source: string, entries: readonly T[], list?: number): boolean;
+  has(name: string): boolean;
+  readonly delta: ReadonlyMap<string, T | undefined>;
+  close(): Steps<{ readonly entries: Table<T>; readonly of: readonly Table<readonly string[]>[] }>;
+}
+
+const none: readonly string[] = [];
+
+/** Whether a name is in a list: most lists are too short for a Set to pay. */
+function membership(names: readonly string[]): (name: string) => boolean {
+  if (names.length <= 8) return (name) => names.includes(name);
+  const all = new Set(names);
+  return (name) => all.has(name);
+}
+
+export function emit<T>(
+  before: Table<T>,
+  beforeOf: readonly Table<readonly string[]>[],
+  name: (entry: T) => string,
+  same: (a: T, b: T) => boolean,
+): Emitted<T> {
+  const entries = before.edit();
+  const lists = beforeOf.map((of) => of.edit());
+  const delta = new Map<string, T | undefined>();
+  return {
+    delta,
+    has: (key) => entries.has(key),
+    replace(source, now, list = 0) {
+      const of = lists[list] as TableEditor<readonly string[]>;
+      const old = of.get(source) ?? none;
+      const names = now.map(name);
+      const [was, is] = [membership(old), membership(names)];
+      for (const key of old) {
+        if (is(key)) continue;
+        entries.delete(key);
+        delta.set(key, undefined);
+      }
+      for (let i = 0; i < now.length; i++) {
+        const entry = now[i] as T;
+        const key = names[i] as string;
+        // Only what this source emitted can be held already.
+        const held = was(key) ? entries.get(key) : undefined;
+        if (held !== undefined && same(held, entry)) continue;
+        entries.set(key, entry);
+        delta.set(key, entry);
+      }
+      const renamed = old.length !== names.length || old.some((key, i) => key !== names[i]);
+      if (names.length === 0) of.delete(source);
+      else if (renamed) of.set(source, names);
+      return renamed;
+    },
+    *close() {
+      const of: Table<readonly string[]>[] = [];
+      for (const list of lists) of.push(yield* list.close());
+      return { entries: yield* entries.close(), of };
+    },
+  };
+}
