@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// The listener of a waypoint: a filter chain for each address and port that is served, after the PROXY protocol header said which was dialled.
+import { addressBits } from '../../net/cidr.ts';
+import { adsSource } from './clusters.ts';
+import type * as envoy from './envoy.ts';
+import { type Rules, sourceKey } from './rbac.ts';
+
+/** TLV of the PROXY protocol that holds the source's SPIFFE identity. */
+const identityTlv = 0xd0;
+const proxyFilter = 'envoy.filters.listener.proxy_protocol';
+export const denyFilter = 'kmesh.authz.deny';
+export const allowFilter = 'kmesh.authz.allow';
+
+const type = {
+  proxy: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol',
+  tls: 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+  http: 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+  tcp: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+  state: 'envoy.extensions.filters.network.set_filter_state.v3.Config',
+  networkRbac: 'envoy.extensions.filters.network.rbac.v3.RBAC',
+  httpRbac: 'envoy.extensions.filters.http.rbac.v3.RBAC',
+  router: 'envoy.extensions.filters.http.router.v3.Router',
+} as const;
+
+/** Keeps the identity where routes and policies can ask for it. */
+const keepSource: envoy.NetworkFilter = {
+  name: 'kmesh.source',
+  typedConfig: {
+    type: type.state,
+    value: {
+      onNewConnection: [
+        {
+          objectKey: sourceKey,
+          factoryKey: 'envoy.string',
+          formatString: { textFormatSource: { inlineString: `%DYNAMIC_METADATA(${proxyFilter}:source)%` } },
+          skipIfEmpty: true,
+        },
+      ],
+    },
+  },
+};
+
+const httpFilters: readonly envoy.HttpFilterConfig[] = [
+  { name: denyFilter, typedConfig: { type: type.httpRbac, value: {} } },
+  { name: allowFilter, typedConfig: { type: type.httpRbac, value: {} } },
+  { name: 'envoy.filters.http.router', typedConfig: { type: type.router, value: { suppressEnvoyHeaders: true } } },
+];
+
+/** An address or range, and a port (none: all). */
+export interface Dialled {
+  readonly address: string;
+  readonly length?: number;
+  readonly port?: number;
+}
+
+function matchOf(
+  { address, length, port }: Dialled,
+  serverNames: readonly string[],
+): envoy.FilterChain['filterChainMatch'] {
+  return {
+    prefixRanges: [{ addressPrefix: address, prefixLen: length ?? addressBits(address) }],
+    ...(port !== undefined && { destinationPort: port }),
+    ...(serverNames.length > 0 && { serverNames }),
+  };
+}
+
+export function httpChain(at: Dialled, name: string): envoy.FilterChain {
+  const value: envoy.HttpConnectionManager = {
+    codecType: 0,
+    statPrefix: name,
+    rds: { configSource: adsSource, routeConfigName: name },
+    httpFilters,
+    upgradeConfigs: [{ upgradeType: 'websocket' }],
+    // The client's own word of who it is for is left to it; the connection says who it is.
+    useRemoteAddress: false,
+    skipXffAppend: true,
+    generateRequestId: false,
+    preserveExternalRequestId: true,
+    normalizePath: true,
+    pathWithEscapedSlashesAction: 1,
+    streamIdleTimeout: 0,
+    serverHeaderTransformation: 2,
+    httpProtocolOptions: { acceptHttp10: true },
+  };
+  return {
+    name: `${name}@${at.address}`,
+    filterChainMatch: matchOf(at, []),
+    filters: [keepSource, { name: 'http', typedConfig: { type: type.http, value } }],
+  };
+}
+
+export interface StreamTarget {
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+  readonly serverNames: readonly string[];
+}
+
+export function streamChain(
+  at: Dialled,
+  name: string,
+  { clusters, serverNames }: StreamTarget,
+  { deny, allow }: { readonly deny?: Rules; readonly allow?: Rules },
+): envoy.FilterChain {
+  const rbac = (one: Rules | undefined, filter: string): envoy.NetworkFilter[] =>
+    one ? [{ name: filter, typedConfig: { type: type.networkRbac, value: { ...one, statPrefix: filter } } }] : [];
+  const [only] = clusters;
+  const value: envoy.TcpProxy = {
+    statPrefix: name,
+    ...(clusters.length === 1 && only ? { cluster: only.name } : { weightedClusters: { clusters } }),
+  };
+  return {
+    name: [`${name}@${at.address}`, ...serverNames].join('#'),
+    filterChainMatch: matchOf(at, serverNames),
+    filters: [
+      keepSource,
+      ...rbac(deny, denyFilter),
+      ...rbac(allow, allowFilter),
+      { name: 'tcp', typedConfig: { type: type.tcp, value } },
+    ],
+  };
+}
+
+/** `tlsPorts`: those where the server name counts. Elsewhere nothing waits for what the client says first. */
+export function listenerOf(
+  listen: { readonly address: string; readonly port: number },
+  chains: readonly envoy.FilterChain[],
+  tlsPorts: readonly number[],
+): envoy.Listener {
+  const proxy: envoy.ListenerFilter = {
+    name: proxyFilter,
+    typedConfig: { type: type.proxy, value: { rules: [{ tlvType: identityTlv, onTlvPresent: { key: 'source' } }] } },
+  };
+  const ports = tlsPorts.map((port) => ({ destinationPortRange: { start: port, end: port + 1 } }));
+  const [only] = ports;
+  const tls: envoy.ListenerFilter = {
+    name: 'envoy.filters.listener.tls_inspector',
+    typedConfig: { type: type.tls, value: {} },
+    // A set of rules has two at least.
+    ...(only && { filterDisabled: { notMatch: ports.length === 1 ? only : { orMatch: { rules: ports } } } }),
+  };
+  return {
+    name: 'waypoint',
+    statPrefix: 'waypoint',
+    address: {
+      socketAddress: {
+        address: listen.address,
+        portValue: listen.port,
+        ...(listen.address === '::' && { ipv4Compat: true }),
+      },
+    },
+    listenerFilters: only ? [proxy, tls] : [proxy],
+    filterChains: chains,
+    trafficDirection: 1,
+  };
+}

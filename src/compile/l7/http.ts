@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules of HTTPRoutes and GRPCRoutes as routes of Envoy, in the order in which they count.
+import type {
+  BackendRef,
+  GrpcMatch,
+  GrpcRoute,
+  HttpFilter,
+  HttpMatch,
+  HttpRoute,
+  HttpRule,
+  NamedMatch,
+  PathMatch,
+  Retry,
+} from '../../mesh/route.ts';
+import type * as envoy from './envoy.ts';
+import { byPrecedence, grpcSpecificity, httpSpecificity, type Specificity, trimmedPrefix } from './precedence.ts';
+import { quoted } from './regex.ts';
+import { redirectAction, rewriteFields } from './rewrite.ts';
+import { noCluster } from './services.ts';
+
+/** What rules need to know of the world. */
+export interface RuleWorld {
+  /** Cluster of a backend; undefined: it cannot be used. */
+  clusterOf(route: HttpRoute | GrpcRoute, backend: BackendRef): string | undefined;
+  /** True for a rule that is left out. */
+  isDropped(route: HttpRoute | GrpcRoute, rule: number): boolean;
+  /** Port of the service that is routed. */
+  readonly port: number;
+}
+
+interface Line {
+  readonly route: HttpRoute | GrpcRoute;
+  readonly rule: number;
+  readonly match: number;
+  readonly specificity: Specificity;
+  readonly made: envoy.EnvoyRoute;
+}
+
+/** Routes of one group, merged. */
+export function envoyRoutes(routes: readonly (HttpRoute | GrpcRoute)[], world: RuleWorld): envoy.EnvoyRoute[] {
+  const lines: Line[] = [];
+  for (const route of routes) {
+    route.rules.forEach((rule, i) => {
+      if (world.isDropped(route, i)) return;
+      rule.matches.forEach((match, k) => {
+        const http = 'path' in match ? match : grpcAsHttp(match);
+        lines.push({
+          route,
+          rule: i,
+          match: k,
+          specificity: 'path' in match ? httpSpecificity(match) : grpcSpecificity(match),
+          made: {
+            name: `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`,
+            match: matchOf(http),
+            ...actionOf(route, { timeouts: {}, ...rule } as HttpRule, http.path, world),
+          },
+        });
+      });
+    });
+  }
+  return lines.sort(byPrecedence).map(({ made }) => made);
+}
+
+const anyName = '[^/]+';
+
+function grpcAsHttp({ method, headers }: GrpcMatch): HttpMatch {
+  return { path: method ? grpcPath(method) : { kind: 'prefix', value: '/' }, headers, query: [], method: 'POST' };
+}
+
+function grpcPath({ kind, service, method }: NonNullable<GrpcMatch['method']>): PathMatch {
+  if (kind === 'exact' && service !== '') {
+    return method === ''
+      ? { kind: 'prefix', value: `/${service}/` }
+      : { kind: 'exact', value: `/${service}/${method}` };
+  }
+  const part = (text: string) => (text === '' ? anyName : kind === 'exact' ? quoted(text) : `(?:${text})`);
+  return { kind: 'regex', value: `/${part(service)}/${part(method)}` };
+}
+
+const textOf = ({ kind, value }: NamedMatch): envoy.StringMatcher =>
+  kind === 'exact' ? { exact: value } : { safeRegex: { regex: value } };
+
+function matchOf({ path, headers, query, method }: HttpMatch): envoy.RouteMatch {
+  const matchers: envoy.HeaderMatcher[] = headers.map((match) => ({
+    name: match.name === 'host' ? ':authority' : match.name,
+    stringMatch: textOf(match),
+  }));
+  if (method !== undefined) matchers.unshift({ name: ':method', stringMatch: { exact: method } });
+  return {
+    ...pathOf(path),
+    ...(matchers.length > 0 && { headers: matchers }),
+    ...(query.length > 0 && {
+      queryParameters: query.map((match) => ({ name: match.name, stringMatch: textOf(match) })),
+    }),
+  };
+}
+
+function pathOf({ kind, value }: PathMatch): envoy.RouteMatch {
+  if (kind === 'exact') return { path: value };
+  if (kind === 'regex') return { safeRegex: { regex: value } };
+  const trimmed = trimmedPrefix(value);
+  return trimmed === '' ? { prefix: '/' } : { pathSeparatedPrefix: trimmed };
+}
+
+type Action = Omit<envoy.EnvoyRoute, 'name' | 'match'>;
+
+const failed: Action = { directResponse: { status: 500 } };
+
+function actionOf(route: HttpRoute | GrpcRoute, rule: HttpRule, path: PathMatch, world: RuleWorld): Action {
+  const { filters } = rule;
+  if (filters.some(({ kind }) => kind === 'unknown')) return failed;
+  const headers = headerFields(filters);
+  const redirect = filters.find((filter) => filter.kind === 'redirect');
+  if (redirect?.kind === 'redirect') return { redirect: redirectAction(redirect, path, world.port), ...headers };
+  const target = targetOf(route, rule.backends, world);
+  if (!target) return { ...failed, ...headers };
+  const rewrite = filters.find((filter) => filter.kind === 'rewrite');
+  const mirrors = filters.flatMap((filter) => (filter.kind === 'mirror' ? (mirrorOf(route, filter, world) ?? []) : []));
+  return {
+    route: {
+      ...target,
+      clusterNotFoundResponseCode: 2,
+      ...(rewrite?.kind === 'rewrite' && rewriteFields(rewrite, path)),
+      ...timing(rule),
+      ...(mirrors.length > 0 && { requestMirrorPolicies: mirrors }),
+    },
+    ...headers,
+  };
+}
+
+/** Where requests go; undefined: nowhere. The share of backends that cannot be used fails. */
+function targetOf(
+  route: HttpRoute | GrpcRoute,
+  backends: readonly BackendRef[],
+  world: RuleWorld,
+): Pick<envoy.RouteAction, 'cluster' | 'weightedClusters'> | undefined {
+  const parts = backends
+    .filter(({ weight }) => weight > 0)
+    .map((backend) => ({ backend, cluster: world.clusterOf(route, backend) }));
+  if (parts.every(({ cluster }) => cluster === undefined)) return undefined;
+  const [only] = parts;
+  if (parts.length === 1 && only?.cluster !== undefined && only.backend.filters.length === 0) {
+    return { cluster: only.cluster };
+  }
+  return {
+    weightedClusters: {
+      clusters: parts.map(({ backend, cluster }) => ({
+        name: cluster ?? noCluster,
+        weight: backend.weight,
+        ...headerFields(backend.filters),
+      })),
+    },
+  };
+}
+
+type HeaderFields = Pick<
+  envoy.EnvoyRoute,
+  'requestHeadersToAdd' | 'requestHeadersToRemove' | 'responseHeadersToAdd' | 'responseHeadersToRemove'
+>;
+
+function headerFields(filters: readonly HttpFilter[]): HeaderFields {
+  const fields: Record<string, unknown> = {};
+  for (const filter of filters) {
+    if (filter.kind !== 'request-headers' && filter.kind !== 'response-headers') continue;
+    const side = filter.kind === 'request-headers' ? 'request' : 'response';
+    const added = [
+      ...filter.set.map(([key, value]) => option(key, value, 2)),
+      ...filter.add.map(([key, value]) => option(key, value, 0)),
+    ];
+    if (added.length > 0) fields[`${side}HeadersToAdd`] = added;
+    if (filter.remove.length > 0) fields[`${side}HeadersToRemove`] = filter.remove;
+  }
+  return fields;
+}
+
+/** A percent sign begins what Envoy would put something else in for. */
+function option(key: string, value: string, appendAction: 0 | 2): envoy.HeaderValueOption {
+  return {
+    header: { key, value: value.replaceAll('%', '%%') },
+    appendAction,
+    ...(value === '' && { keepEmptyValue: true }),
+  };
+}
+
+function mirrorOf(
+  route: HttpRoute | GrpcRoute,
+  { backend, share: [numerator, denominator] }: HttpFilter & { readonly kind: 'mirror' },
+  world: RuleWorld,
+): envoy.MirrorPolicy | undefined {
+  const cluster = world.clusterOf(route, backend);
+  if (cluster === undefined) return undefined;
+  const millionths = Math.round((numerator / denominator) * 1_000_000);
+  return {
+    cluster,
+    runtimeFraction: { defaultValue: { numerator: millionths, denominator: 2 } },
+    disableShadowHostSuffixAppend: true,
+  };
+}
+
+/** What Envoy retries besides answers with the codes asked for: attempts that had no answer. */
+const unanswered = 'connect-failure,refused-stream,reset';
+
+function timing({
+  timeouts: { request, backendRequest },
+  retry,
+}: HttpRule): Pick<envoy.RouteAction, 'timeout' | 'retryPolicy'> {
+  const limit = backendRequest || undefined;
+  if (!retry) return { timeout: request && limit ? Math.min(request, limit) : request || limit || 0 };
+  return { timeout: request ?? 0, retryPolicy: retryPolicy(retry, limit) };
+}
+
+function retryPolicy({ codes, attempts, backoffMs }: Retry, perTry: number | undefined): envoy.RetryPolicy {
+  return {
+    retryOn: codes.length > 0 ? `${unanswered},retriable-status-codes` : unanswered,
+    ...(attempts !== undefined && { numRetries: attempts }),
+    ...(perTry !== undefined && { perTryTimeout: perTry }),
+    retriableStatusCodes: codes,
+    ...(backoffMs !== undefined &&
+      backoffMs > 0 && { retryBackOff: { baseInterval: backoffMs, maxInterval: 10 * backoffMs } }),
+  };
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// A waypoint as its control plane sees it: whom it serves, and where it listens.
+import type { GatewayAddress } from '../../mesh/gateway.ts';
+import { proxyPort } from '../../mesh/gateway.ts';
+import type { Model } from '../../mesh/model.ts';
+import type { Service } from '../../mesh/service.ts';
+import type { Workload } from '../../mesh/workload.ts';
+
+export interface WaypointScope {
+  readonly namespace: string;
+  readonly name: string;
+  readonly className: string;
+  readonly listen: { readonly address: string; readonly port: number };
+  serves(service: Service): boolean;
+  servesWorkload(workload: Workload): boolean;
+}
+
+/** Address of all addresses, of both families. */
+const everywhere = '::';
+
+/** The waypoint "namespace/name". It need not be there: then it serves what names it by its service. */
+export function waypointScope(
+  model: Model,
+  waypoint: { readonly namespace: string; readonly name: string },
+  listen: { readonly address?: string; readonly port?: number } = {},
+): WaypointScope {
+  const { namespace, name } = waypoint;
+  const gateway = model.gateways.get(`${namespace}/${name}`);
+  const host = `${name}.${namespace}.svc.cluster.local`;
+  const isIt = (address: GatewayAddress | undefined): boolean => {
+    if (!address) return false;
+    if (address.gateway !== undefined) return address.gateway === `${namespace}/${name}`;
+    const { destination: to } = address;
+    if (to.kind === 'hostname' && to.namespace === namespace && to.hostname === host) return true;
+    return (gateway?.addresses ?? []).some((own) =>
+      own.kind === 'hostname' && to.kind === 'hostname'
+        ? own.namespace === to.namespace && own.hostname === to.hostname
+        : own.kind === 'address' && to.kind === 'address' && own.address === to.address && own.network === to.network,
+    );
+  };
+  return {
+    namespace,
+    name,
+    className: gateway?.className ?? '',
+    listen: { address: listen.address ?? everywhere, port: listen.port ?? gateway?.binding?.port ?? proxyPort },
+    serves: ({ waypoint: at, weightedWaypoints }) =>
+      weightedWaypoints.length > 0 ? weightedWaypoints.some(({ destination }) => isIt(destination)) : isIt(at),
+    servesWorkload: ({ waypoint: at, hostNetwork }) => !hostNetwork && isIt(at),
+  };
+}
