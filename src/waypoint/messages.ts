@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages of aggregated discovery, both ways of it: what Envoy asks and how it is answered.
+import protobuf from 'protobufjs/minimal.js';
+import { type TypeName, typeUrls } from './types.ts';
+
+/** A request of either way; what was not there is empty. */
+export interface Request {
+  readonly node: { readonly id: string; readonly cluster: string; readonly metadata: Readonly<Record<string, string>> };
+  readonly hasNode: boolean;
+  readonly typeUrl: string;
+  /** State of the world: all that is wanted. Delta: what is wanted from now on. */
+  readonly names: readonly string[];
+  readonly unsubscribe: readonly string[];
+  /** Delta: what the client holds from before. */
+  readonly held: ReadonlyMap<string, string>;
+  readonly nonce: string;
+  /** Why the response was refused; undefined: it was not. */
+  readonly error: string | undefined;
+}
+
+export interface Resource {
+  readonly name: string;
+  readonly version: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface Response {
+  readonly type: TypeName;
+  readonly version: string;
+  readonly nonce: string;
+  readonly resources: readonly Resource[];
+  readonly removed: readonly string[];
+}
+
+type Reader = protobuf.Reader;
+
+function fields(reader: Reader, end: number, take: (number: number) => boolean): void {
+  while (reader.pos < end) {
+    const tag = reader.uint32();
+    if (!take(tag >>> 3)) reader.skipType(tag & 7);
+  }
+}
+
+function inside(reader: Reader, take: (number: number) => boolean): true {
+  const length = reader.uint32();
+  fields(reader, reader.pos + length, take);
+  return true;
+}
+
+function readNode(reader: Reader, node: { id: string; cluster: string; metadata: Record<string, string> }): true {
+  return inside(reader, (number) => {
+    if (number === 1) node.id = reader.string();
+    else if (number === 2) node.cluster = reader.string();
+    else if (number === 3) return inside(reader, (field) => field === 1 && readMember(reader, node.metadata));
+    else return false;
+    return true;
+  });
+}
+
+/** One member of a google.protobuf.Struct; only texts are kept. */
+function readMember(reader: Reader, out: Record<string, string>): true {
+  let key = '';
+  let text: string | undefined;
+  inside(reader, (number) => {
+    if (number === 1) key = reader.string();
+    else if (number === 2) {
+      inside(reader, (kind) => {
+        if (kind !== 3) return false;
+        text = reader.string();
+        return true;
+      });
+    } else return false;
+    return true;
+  });
+  if (text !== undefined) out[key] = text;
+  return true;
+}
+
+const numbers = {
+  delta: { node: 1, type: 2, names: 3, unsubscribe: 4, held: 5, nonce: 6, error: 7 },
+  world: { node: 2, type: 4, names: 3, unsubscribe: -1, held: -1, nonce: 5, error: 6 },
+} as const;
+
+export type Way = keyof typeof numbers;
+
+/** Throws for bytes that are no message. */
+export function decodeRequest(bytes: Uint8Array, way: Way): Request {
+  const reader = protobuf.Reader.create(bytes);
+  const at = numbers[way];
+  const node = { id: '', cluster: '', metadata: {} };
+  const held = new Map<string, string>();
+  const names: string[] = [];
+  const unsubscribe: string[] = [];
+  let [hasNode, typeUrl, nonce] = [false, '', ''];
+  let error: string | undefined;
+  fields(reader, bytes.length, (number) => {
+    switch (number) {
+      case at.node:
+        hasNode = true;
+        return readNode(reader, node);
+      case at.type:
+        typeUrl = reader.string();
+        return true;
+      case at.names:
+        names.push(reader.string());
+        return true;
+      case at.unsubscribe:
+        unsubscribe.push(reader.string());
+        return true;
+      case at.held: {
+        let [key, value] = ['', ''];
+        inside(reader, (part) => {
+          if (part === 1) key = reader.string();
+          else if (part === 2) value = reader.string();
+          else return false;
+          return true;
+        });
+        held.set(key, value);
+        return true;
+      }
+      case at.nonce:
+        nonce = reader.string();
+        return true;
+      case at.error:
+        error = '';
+        return inside(reader, (part) => {
+          if (part !== 2) return false;
+          error = reader.string();
+          return true;
+        });
+      default:
+        return false;
+    }
+  });
+  return { node, hasNode, typeUrl, names, unsubscribe, held, nonce, error };
+}
+
+const delimited = (number: number): number => (number << 3) | 2;
+
+function writeAny(writer: protobuf.Writer, number: number, url: string, bytes: Uint8Array): void {
+  writer.uint32(delimited(number)).fork();
+  writer.uint32(delimited(1)).string(url);
+  writer.uint32(delimited(2)).bytes(bytes);
+  writer.ldelim();
+}
+
+export function encodeResponse({ type, version, nonce, resources, removed }: Response, way: Way): Uint8Array {
+  const writer = protobuf.Writer.create();
+  const url = typeUrls[type];
+  writer.uint32(delimited(1)).string(version);
+  for (const resource of resources) {
+    if (way === 'world') {
+      writeAny(writer, 2, url, resource.bytes);
+      continue;
+    }
+    writer.uint32(delimited(2)).fork();
+    writer.uint32(delimited(1)).string(resource.version);
+    writeAny(writer, 2, url, resource.bytes);
+    writer.uint32(delimited(3)).string(resource.name);
+    writer.ldelim();
+  }
+  writer.uint32(delimited(4)).string(url);
+  writer.uint32(delimited(5)).string(nonce);
+  if (way === 'delta') for (const name of removed) writer.uint32(delimited(6)).string(name);
+  return writer.finish();
+}
