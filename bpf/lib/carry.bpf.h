@@ -56,21 +56,25 @@ km_inline struct km_sock *km_carrier(struct bpf_sock *sk)
 	return held && held->flags & KM_SOCK_VIA && held->header ? held : NULL;
 }
 
+km_aside void km_disarm(struct bpf_sock_ops *ctx, struct km_sock *held)
+{
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+
+	held->flags &= ~KM_SOCK_ARMED;
+	bpf_map_delete_elem(&waypoint_sock, &cookie);
+}
+
 /* The header has arrived: from here on it is a socket like any other. */
 km_aside void km_carried(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct km_sock *held = km_carrier(sk);
-	__u64 cookie;
 
 	if (!held || !(held->flags & KM_SOCK_HEADER) ||
 	    (__s32)(km_kernel_cast(struct tcp_sock, sk)->write_seq - held->start) < (__s32)held->length)
 		return;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~KM_CARRY_CALLBACKS);
-	if (!(held->flags & KM_SOCK_ARMED))
-		return;
-	held->flags &= ~KM_SOCK_ARMED;
-	cookie = bpf_get_socket_cookie(ctx);
-	bpf_map_delete_elem(&waypoint_sock, &cookie);
+	if (held->flags & KM_SOCK_ARMED)
+		km_disarm(ctx, held);
 }
 
 /*

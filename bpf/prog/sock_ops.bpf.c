@@ -24,13 +24,17 @@ km_inline void km_opening(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 		km_count_open(held);
 }
 
-km_inline void km_state_changed(struct bpf_sock *sk, __u32 before, __u32 now)
+km_inline void km_state_changed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
+	const __u32 before = ctx->args[0], now = ctx->args[1];
 	struct km_sock *held;
 
 	if (now != BPF_TCP_CLOSE && now != BPF_TCP_ESTABLISHED)
 		return;
 	held = bpf_sk_storage_get(&sock, sk, NULL, 0);
+	/* Or it would stay there for as long as the application keeps the descriptor. */
+	if (held && now == BPF_TCP_CLOSE && km_unlikely(held->flags & KM_SOCK_ARMED))
+		km_disarm(ctx, held);
 	/* Not ours: another program asked for state changes too. */
 	if (!held || !(held->flags & KM_SOCK_COUNTED))
 		return;
@@ -118,7 +122,7 @@ int sock_ops(struct bpf_sock_ops *ctx)
 	if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
 		km_opening(ctx, sk);
 	} else if (ctx->op == BPF_SOCK_OPS_STATE_CB) {
-		km_state_changed(sk, ctx->args[0], ctx->args[1]);
+		km_state_changed(ctx, sk);
 	} else if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
 		struct km_sock *held = km_carrier(sk);
 

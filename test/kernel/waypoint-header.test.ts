@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a waypoint reads first: the header, once, whatever way the application sends.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { enableStats, pinnedPrograms } from '../../src/kernel/programs.ts';
+import { type Mesh, openMesh } from '../support/mesh.ts';
+import type { Python } from '../support/python.ts';
+import { named, part, through } from '../support/via.ts';
+import { endpoint, uidOf } from '../support/wanted.ts';
+
+interface Said {
+  readonly peer: string;
+  readonly port: number;
+  readonly header: unknown;
+  readonly bytes: number;
+}
+
+let mesh: Mesh;
+let client: Python;
+let way: Python;
+
+const spiffe = 'spiffe://cluster.local/ns/shop/sa/client';
+
+beforeAll(async () => {
+  mesh = await openMesh(['client', 'way', 'a']);
+  await mesh.serve('a', 'tcp/8080');
+  await mesh.enroll('client');
+  client = await mesh.python('client');
+  way = await mesh.python('way');
+  await way.run(
+    'from waypoint_server import Waypoint; proxy = Waypoint(15088); kmesh = Waypoint(15019); bare = Waypoint(9000, bare=True)',
+  );
+  await client.run('from waypoint_client import *');
+  const a = [endpoint(mesh.pod('a'), 8080)];
+  const to = (port: number, family: 4 | 6 = 4) => [endpoint(mesh.pod('way'), port, 1, family)];
+  await mesh.want(
+    { name: 's', at: ['10.96.0.1:80'], endpoints: a },
+    { name: 's6', at: ['[fd96::1]:80'], endpoints: a },
+    { name: 'mixed', at: ['[fd96::2]:80'], endpoints: a },
+    { name: 'k', at: ['10.96.0.3:80'], endpoints: a },
+    { name: 'k6', at: ['[fd96::3]:80'], endpoints: a },
+    { name: 'n', at: ['10.96.0.4:9000'], endpoints: a },
+    { name: 'proxy4', at: [], endpoints: to(15088) },
+    { name: 'proxy6', at: [], endpoints: to(15088, 6) },
+    { name: 'kmesh4', at: [], endpoints: to(15019) },
+    { name: 'kmesh6', at: [], endpoints: to(15019, 6) },
+    { name: 'bare', at: [], endpoints: to(0) },
+  );
+  through(
+    mesh,
+    { service: 's', waypoint: 'proxy4' },
+    { service: 's6', waypoint: 'proxy6' },
+    { service: 'mixed', waypoint: 'proxy4' },
+    { service: 'k', waypoint: 'kmesh4', header: 'kmesh' },
+    { service: 'k6', waypoint: 'kmesh6', header: 'kmesh' },
+    { service: 'n', waypoint: 'bare', header: 'none' },
+  );
+  named(mesh, 'waypoint_client', mesh.image.ids.workload.idOf(uidOf('client')) as number, [part(0xd0, spiffe)]);
+  named(mesh, 'waypoint_service', mesh.image.backends.get('s')?.serviceId as number, [
+    part(0xe0, 'shop'),
+    part(0xe1, 's.shop.svc.cluster.local'),
+  ]);
+});
+afterAll(() => mesh?.close());
+
+const parts = { d0: spiffe, e0: 'shop', e1: 's.shop.svc.cluster.local' };
+
+test.each(['write', 'writev', 'sendfile', 'splice', 'byte', 'bytes', 'megabyte', 'eagain', 'more', 'small_buffer'])(
+  'first and once: %s',
+  async (name) => {
+    const { whole, own, said } = await client.run<{ whole: boolean; own: unknown; said: Said }>(
+      'out = send(name, "10.96.0.1", 80)',
+      { name },
+    );
+    expect(said.header).toEqual({ kind: 'proxy', from: own, to: ['10.96.0.1', 80], parts });
+    expect(whole).toBe(true);
+  },
+);
+
+test('several threads at once: one header, and no block of any is lost or torn', async () => {
+  const code = `
+import hashlib, random, threading
+def go(n=16, each=40):
+    s = connect("10.96.0.1", 80)
+    gate = threading.Barrier(n)
+    def run(i):
+        gate.wait()
+        for _ in range(each): s.sendall(bytes([65 + i]) * 100)
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(n)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    return finish(s)
+out = [go() for _ in range(20)]`;
+  const all = await client.run<Said[]>(code);
+  for (const said of all) {
+    expect(said.header).toMatchObject({ kind: 'proxy', to: ['10.96.0.1', 80] });
+    expect(said.bytes).toBe(16 * 40 * 100);
+  }
+});
+
+test('send() in a loop while the handshake goes on: never a byte before the header', async () => {
+  const code = `
+import threading
+def one(threads):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(("10.96.0.1", 80))
+    sent = [0] * threads
+    faults = []
+    def run(i):
+        while True:
+            try:
+                sent[i] = s.send(b"x" * 10)
+                return
+            except BlockingIOError: pass
+            except OSError as e:
+                faults.append(e.errno)
+                return
+    ts = [threading.Thread(target=run, args=(i,)) for i in range(threads)]
+    for t in ts: t.start()
+    for t in ts: t.join()
+    if faults: return None
+    try: return finish(s), sum(sent)
+    except OSError: return None
+out = []
+for i in range(600):
+    got = one(1 + i % 2)
+    if got: out.append([got[0]["header"].get("kind"), got[0]["bytes"] == got[1]])`;
+  const all = await client.run<[string, boolean][]>(code);
+  expect(all.length).toBeGreaterThan(300);
+  expect(new Set(all.map(String))).toEqual(new Set(['proxy,true']));
+  const kinds = await way.run<string[]>(
+    'out = [str(r["header"] and r["header"].get("kind")) if not isinstance(r["header"], str) else r["header"] for r in proxy.log]',
+  );
+  expect(kinds.filter((kind) => kind !== 'proxy')).toEqual([]);
+});
+
+test('IPv6, and IPv6 to a waypoint that has IPv4 only', async () => {
+  const code = `
+out = []
+for host in ["fd96::1", "fd96::2"]:
+    s = connect(host, 80)
+    own, peer = s.getsockname()[:2], s.getpeername()[:2]
+    said = short(s)
+    out.append([list(own), list(peer), said["header"]])`;
+  const all =
+    await client.run<[[string, number], unknown, { from: [string, number]; to: unknown; parts: unknown }][]>(code);
+  for (const [i, [own, peer, header]] of all.entries()) {
+    expect(peer).toEqual([`fd96::${i + 1}`, 80]);
+    expect(header.to).toEqual([`fd96::${i + 1}`, 80]);
+    expect(header.parts).toEqual({ d0: spiffe });
+    expect(header.from[1]).toBe(own[1]);
+  }
+  expect(all[0]?.[2].from[0]).toBe(mesh.pod('client').address6);
+  expect(all[1]?.[2].from[0]).toMatch(new RegExp(`^::ffff:(${mesh.pod('client').address4}|a00:1)$`));
+});
+
+test("Kmesh's header, both families; and none at the port that was dialled", async () => {
+  const code =
+    'out = [short(connect(h, p))["header"] for h, p in [("10.96.0.3", 80), ("fd96::3", 80), ("10.96.0.4", 9000)]]';
+  expect(await client.run(code)).toEqual([
+    { kind: 'kmesh', to: ['10.96.0.3', 80] },
+    { kind: 'kmesh', to: ['fd96::3', 80] },
+    null,
+  ]);
+});
+
+test('one run of the program a connection, then the socket is like any other', async () => {
+  const runs = () => pinnedPrograms(mesh.plane.bpffs).find(({ name }) => name === 'waypoint_msg')?.runCount ?? 0n;
+  const stats = enableStats();
+  try {
+    const before = runs();
+    const code = `
+s = connect("10.96.0.1", 80)
+for _ in range(20):
+    s.sendall(b"a?\\n")
+    assert s.recv(100) == b"line\\n"
+data = b"x" * 1_000_000
+for _ in range(100): s.sendall(data)
+out = finish(s)["bytes"]`;
+    expect(await client.run(code)).toBe(20 * 3 + 100_000_000);
+    expect(runs() - before).toBe(1n);
+  } finally {
+    stats.close();
+  }
+});
