@@ -79,12 +79,6 @@ export function defineKind<S extends Shape>(definition: Definition<S>): Kind {
         annotations: given.annotations ?? noLabels,
         place: reading.place(child(child(root, 'metadata'), 'name')?.at ?? root.at),
       };
-      if ('istio.io/use-waypoint' in meta.labels && meta.labels['istio.io/use-waypoint'] !== 'none') {
-        reading.warnAt(
-          ['metadata', 'labels', 'istio.io/use-waypoint'],
-          'is not supported: traffic goes past waypoints',
-        );
-      }
       const made = definition.make(raw as ObjectOf<S>, meta, reading);
       return reading.faults > 0 ? undefined : made;
     },

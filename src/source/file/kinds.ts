@@ -4,6 +4,7 @@ import type { Kind } from './kind.ts';
 import { authorizationPolicyKind } from './kinds/authorization-policy.ts';
 import { destinationRuleKind } from './kinds/destination-rule.ts';
 import { endpointSliceKind } from './kinds/endpoint-slice.ts';
+import { gatewayClassKind, gatewayKind } from './kinds/gateway.ts';
 import { grpcRouteKind } from './kinds/grpc-route.ts';
 import { httpRouteKind } from './kinds/http-route.ts';
 import { namespaceKind } from './kinds/namespace.ts';
@@ -26,6 +27,8 @@ export const kinds: readonly Kind[] = [
   destinationRuleKind,
   authorizationPolicyKind,
   peerAuthenticationKind,
+  gatewayKind,
+  gatewayClassKind,
   httpRouteKind,
   grpcRouteKind,
   tlsRouteKind,

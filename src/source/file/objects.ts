@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checked objects: what is kept of a document once it was found good. Plain data, as it also passes between threads.
+import type { Otherwise, WaypointBinding, WaypointFor } from '../../mesh/gateway.ts';
 import type { Rule } from '../../mesh/policy.ts';
 import type { GrpcRoute, HttpRoute, ReferenceGrant, TcpRoute, TlsRoute } from '../../mesh/route.ts';
 import type { BalancerPolicy, Scope, ServicePort } from '../../mesh/service.ts';
@@ -22,8 +23,22 @@ interface ObjectBase {
 /** How far traffic should stay: 'zone' prefers the same zone, 'node' the same node; 'any' says that nothing is preferred. */
 export type Distribution = 'any' | 'zone' | 'node';
 
-export interface NamespaceObject extends ObjectBase {
+/** Gateways that an object names as its waypoint: "namespace/name"; `gateway` '': none, whatever its namespace says. */
+export interface WaypointWish {
+  readonly gateway: string;
+  readonly canary: string;
+  /** Percent; 0: no canary. */
+  readonly canaryWeight: number;
+}
+
+interface WaypointWisher {
+  readonly waypoint?: WaypointWish;
+  readonly waypointUnready?: Otherwise;
+}
+
+export interface NamespaceObject extends ObjectBase, WaypointWisher {
   readonly kind: 'Namespace';
+  readonly labels: Labels;
   readonly distribution?: Distribution;
 }
 
@@ -38,7 +53,7 @@ export interface NamedPort {
   readonly port: number;
 }
 
-export interface PodObject extends ObjectBase {
+export interface PodObject extends ObjectBase, WaypointWisher {
   readonly kind: 'Pod';
   readonly labels: Labels;
   /** Empty when it has none yet. */
@@ -65,7 +80,7 @@ export interface ObjectPort extends ServicePort {
   readonly targetName: string;
 }
 
-export interface ServiceObject extends ObjectBase {
+export interface ServiceObject extends ObjectBase, WaypointWisher {
   readonly kind: 'Service';
   /** ExternalName: leads nowhere here. */
   readonly external: boolean;
@@ -111,7 +126,7 @@ export interface EntryEndpoint {
   readonly serviceAccount: string;
 }
 
-export interface WorkloadEntryObject extends ObjectBase {
+export interface WorkloadEntryObject extends ObjectBase, WaypointWisher {
   readonly kind: 'WorkloadEntry';
   readonly labels: Labels;
   readonly endpoint: EntryEndpoint;
@@ -126,7 +141,7 @@ export interface AddressOrRange {
   readonly length?: number;
 }
 
-export interface ServiceEntryObject extends ObjectBase {
+export interface ServiceEntryObject extends ObjectBase, WaypointWisher {
   readonly kind: 'ServiceEntry';
   readonly hosts: readonly string[];
   readonly addresses: readonly AddressOrRange[];
@@ -190,6 +205,35 @@ export interface AuthorizationPolicyObject extends PolicyObject {
   readonly aimed?: WaypointPolicy;
 }
 
+/** Namespaces whose objects may use a gateway, besides its own. */
+export type AllowedFrom =
+  | { readonly from: 'All' | 'Same' | 'None' }
+  | {
+      readonly from: 'Selector';
+      readonly labels: Labels;
+      readonly expressions: readonly {
+        readonly key: string;
+        readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+        readonly values: readonly string[];
+      }[];
+    };
+
+export interface GatewayObject extends ObjectBase {
+  readonly kind: 'Gateway';
+  readonly className: string;
+  readonly waypointFor?: WaypointFor;
+  readonly binding?: WaypointBinding;
+  readonly addresses: readonly ({ readonly address: Address } | { readonly hostname: string })[];
+  /** Of each listener. */
+  readonly allowed: readonly AllowedFrom[];
+}
+
+export interface GatewayClassObject extends ObjectBase {
+  readonly kind: 'GatewayClass';
+  readonly waypointFor?: WaypointFor;
+  readonly binding?: WaypointBinding;
+}
+
 export type MtlsMode = 'UNSET' | 'DISABLE' | 'PERMISSIVE' | 'STRICT';
 
 export interface PeerAuthenticationObject extends PolicyObject {
@@ -218,6 +262,8 @@ export type MeshObject =
   | DestinationRuleObject
   | AuthorizationPolicyObject
   | PeerAuthenticationObject
+  | GatewayObject
+  | GatewayClassObject
   | RouteDocument;
 
 /** "Pod shop/cart-1", "Node node-a": what two documents may not share. */

@@ -13,6 +13,7 @@ import { type AddressBook, openAddressBook } from './address-book.ts';
 import { type Dirty, nothingDirty, openObjectsIndex, serviceOfSlice } from './objects-index.ts';
 import { hostsOf, type Owner, settleOwners } from './owners.ts';
 import { buildService, wantsAddress } from './service.ts';
+import type { Chosen } from './waypoints.ts';
 import * as make from './workload.ts';
 
 export interface Builder {
@@ -41,6 +42,8 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   /** Hosts that somebody lost, and keys for which no address was left: warnings. */
   const contested = new Set<string>();
   const without = new Set<string>();
+  /** Service key -> why its waypoint cannot be used. */
+  const cannot = new Map<string, string>();
   /** Identity -> uids, of objects other than pods: a pod's follows from its name. */
   const uids = new Map<string, readonly string[]>();
   const addresses = new Map<string, readonly Address[]>();
@@ -81,6 +84,13 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
     }
   };
 
+  const unusable = (key: string, { waypoint, weighted }: Chosen) => {
+    const all = weighted.length > 0 ? weighted.map(({ destination }) => destination) : waypoint ? [waypoint] : [];
+    const reasons = all.flatMap(({ destination: to }) => (to.kind === 'unusable' ? [to.reason] : []));
+    if (reasons.length === 0) cannot.delete(key);
+    else cannot.set(key, reasons.join('; '));
+  };
+
   const putService = (key: string, next: Service | undefined, changes: Change[]) => {
     const before = services.get(key);
     if (next === undefined) {
@@ -116,12 +126,15 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
           distribution: index.namespaces.get(namespace)?.distribution,
           rule: index.rules.find(host, namespace),
           assigned,
+          waypoint: index.waypoints.chooseFor('service', owner),
         };
+        unusable(key, facts.waypoint);
         putService(key, buildService(owner, facts), changes);
       }
       for (const key of built.get(host) ?? []) {
         if (owners.has(key)) continue;
         without.delete(key);
+        cannot.delete(key);
         putService(key, undefined, changes);
       }
       if (winners.size > 0)
@@ -183,6 +196,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
           locality,
           mapOf(members, (of) => make.podPorts(object, of)),
           index.policies.namesFor(object.namespace, object.labels),
+          index.waypoints.chooseFor('workload', object),
         );
         return workload ? [workload] : [];
       }
@@ -193,6 +207,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
           mapOf(members, (of) => make.entryPorts(object.endpoint, of)),
           resolved,
           index.policies.namesFor(object.namespace, object.labels),
+          index.waypoints.chooseFor('workload', object),
         );
       }
       case 'ServiceEntry':
@@ -222,6 +237,10 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
     for (const [key, policy] of index.policies.changes()) {
       if (policy) changes.push({ kind: 'put-policy', policy });
       else gone.push({ kind: 'remove-policy', key });
+    }
+    for (const [key, gateway] of index.waypoints.changes()) {
+      if (gateway) changes.push({ kind: 'put-gateway', gateway });
+      else gone.push({ kind: 'remove-gateway', key });
     }
     for (const [key, route] of index.routes.changes()) {
       if (route) changes.push({ kind: 'put-route', route });
@@ -271,6 +290,11 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
         const owner = owners.get(key);
         const reason = `no automatic address is left for ${JSON.stringify(key.slice(key.indexOf('/') + 1))}`;
         if (owner) out.push({ ...owner.place, resource: identityOf(owner), field: 'spec.hosts', reason });
+      }
+      for (const [key, reason] of cannot) {
+        const owner = owners.get(key);
+        const field = 'istio.io/use-waypoint';
+        if (owner) out.push({ ...owner.place, resource: identityOf(owner), field, reason });
       }
       for (const [hostname, fault] of unresolved) {
         for (const identity of index.resolving.get(hostname)) {

@@ -5,6 +5,8 @@ import {
   type AuthorizationPolicyObject,
   type DestinationRuleObject,
   type EndpointSliceObject,
+  type GatewayClassObject,
+  type GatewayObject,
   identityOf,
   type Labels,
   type MeshObject,
@@ -21,6 +23,7 @@ import { openPolicyBook, type PolicyBook } from './policies.ts';
 import { openRouteBook, type RouteBook } from './routes.ts';
 import { covers, openRuleBook, type RuleBook } from './rules.ts';
 import { openSelectors, type Selectors, selectorOf } from './selectors.ts';
+import { openWaypointBook, type WaypointBook, type Wisher } from './waypoints.ts';
 import { resolvesHosts } from './workload.ts';
 
 /** What a batch of changes touched. Objects are named by identity, and may be gone. */
@@ -55,6 +58,7 @@ export interface ObjectsIndex {
   readonly rules: RuleBook;
   readonly policies: PolicyBook;
   readonly routes: RouteBook;
+  readonly waypoints: WaypointBook;
   /** "namespace/name" of a pod -> slices with an endpoint that stands for it. */
   readonly slicesOfPod: Bags<EndpointSliceObject>;
   /** Host name that is to be resolved -> identities of what has it as an endpoint. */
@@ -79,6 +83,7 @@ export function openObjectsIndex(): ObjectsIndex {
   const rules = openRuleBook();
   const policies = openPolicyBook();
   const routes = openRouteBook();
+  const waypoints = openWaypointBook(namespaces);
   const slicesOfPod = openBags<EndpointSliceObject>();
   const slicesOfService = openBags<EndpointSliceObject>();
   const podsOf = openBags<PodObject>();
@@ -146,6 +151,16 @@ export function openObjectsIndex(): ObjectsIndex {
     }
   };
 
+  /** What may get another waypoint with this object. */
+  const wishers = function* (object: GatewayObject | GatewayClassObject): Generator<Wishing> {
+    for (const one of objects.values()) if (isWishing(one) && waypoints.concerns(object, one)) yield one;
+  };
+  const touchWisher = (one: Wishing, dirty: Dirty) => {
+    if (one.kind === 'Pod') dirty.pods.add(identityOf(one));
+    else if (one.kind === 'WorkloadEntry') dirty.entries.add(identityOf(one));
+    else for (const host of hostsOf(one)) dirty.hosts.add(host);
+  };
+
   const touchSelected = (namespace: string, selector: Labels, dirty: Dirty) => {
     const touched = dirty.selected.get(namespace);
     if (touched) touched.push(selector);
@@ -159,6 +174,9 @@ export function openObjectsIndex(): ObjectsIndex {
         if (how === 'add') namespaces.set(object.name, object);
         else namespaces.delete(object.name);
         for (const owner of ownersOf.get(object.name)) for (const host of hostsOf(owner)) dirty.hosts.add(host);
+        for (const of of [podsOf.get(object.name), entriesOf.get(object.name)]) {
+          for (const one of of) if (object.waypoint ?? one.waypoint) touchWisher(one, dirty);
+        }
         return;
       case 'Node':
         if (how === 'add') nodes.set(object.name, object);
@@ -199,6 +217,12 @@ export function openObjectsIndex(): ObjectsIndex {
       case 'ReferenceGrant':
         routes[how](object);
         return;
+      case 'Gateway':
+      case 'GatewayClass':
+        for (const one of wishers(object)) touchWisher(one, dirty);
+        waypoints[how](object);
+        for (const one of wishers(object)) touchWisher(one, dirty);
+        return;
       case 'ServiceEntry':
         for (const host of hostnamesOf(object)) resolving[how](host, identity);
         break;
@@ -222,6 +246,7 @@ export function openObjectsIndex(): ObjectsIndex {
     rules,
     policies,
     routes,
+    waypoints,
     slicesOfPod,
     resolving,
     replace(identity, next, dirty) {
@@ -239,6 +264,13 @@ export function openObjectsIndex(): ObjectsIndex {
     touchMembers,
     expand,
   };
+}
+
+type Wishing = Owner | PodObject | WorkloadEntryObject;
+
+function isWishing(object: MeshObject): object is Wishing & Wisher {
+  const { kind } = object;
+  return kind === 'Service' || kind === 'ServiceEntry' || kind === 'Pod' || kind === 'WorkloadEntry';
 }
 
 /** Key of the service that a slice belongs to; undefined when it belongs to none. */

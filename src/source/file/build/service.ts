@@ -11,6 +11,7 @@ import type {
 import type { DestinationRuleObject, Distribution, ObjectPort, RuleLocality } from '../objects.ts';
 import type { Assigned } from './address-book.ts';
 import type { Owner } from './owners.ts';
+import type { Chosen } from './waypoints.ts';
 
 /** What a service depends on beside its own object. */
 export interface ServiceFacts {
@@ -20,12 +21,13 @@ export interface ServiceFacts {
   readonly distribution: Distribution | undefined;
   readonly rule: DestinationRuleObject | undefined;
   readonly assigned: Assigned | undefined;
+  readonly waypoint: Chosen;
 }
 
 const network = '';
 
 export function buildService(owner: Owner, facts: ServiceFacts): Service {
-  const { hostname, canonical, rule } = facts;
+  const { hostname, canonical, rule, waypoint } = facts;
   const locality = rule?.locality?.enabled ? distributionOf(rule.locality) : undefined;
   return {
     name: owner.name,
@@ -36,6 +38,7 @@ export function buildService(owner: Owner, facts: ServiceFacts): Service {
     loadBalancing: loadBalancingOf(owner, facts),
     balancer: {
       policy: rule?.policy ?? 'random',
+      ...(rule?.policy === 'random' && { stated: true }),
       affinitySeconds: owner.kind === 'Service' ? owner.affinitySeconds : 0,
     },
     ...(locality && { locality }),
@@ -43,7 +46,9 @@ export function buildService(owner: Owner, facts: ServiceFacts): Service {
     canonical,
     visibility: owner.kind === 'ServiceEntry' && owner.visibility === 'namespace' ? 'namespace' : 'public',
     subjectAltNames: owner.kind === 'ServiceEntry' ? owner.subjectAltNames : [],
-    weightedWaypoints: [],
+    ...(waypoint.waypoint && { waypoint: waypoint.waypoint }),
+    weightedWaypoints: waypoint.weighted,
+    ...(waypoint.unready && { waypointUnready: waypoint.unready }),
     onEmpty: owner.onEmpty,
   };
 }

@@ -12,6 +12,7 @@ import type {
   WorkloadEntryObject,
 } from '../objects.ts';
 import type { Owner } from './owners.ts';
+import type { Chosen } from './waypoints.ts';
 
 /** A service that a workload belongs to: its key, and the object that owns it. */
 export interface Membership {
@@ -82,13 +83,17 @@ export function slicePorts(slice: EndpointSliceObject, of: Owner): readonly Port
   return out.length > 0 ? out : none;
 }
 
-type Parts = Omit<Workload, 'clusterId' | 'trustDomain' | 'tunnelProtocol' | 'nativeTunnel'> & {
+type Parts = Omit<
+  Workload,
+  'clusterId' | 'trustDomain' | 'tunnelProtocol' | 'nativeTunnel' | 'waypoint' | 'waypointUnready'
+> & {
   readonly tunnel: PodObject['tunnel'];
+  readonly behind?: Chosen;
 };
 
 /** One literal for all workloads, without spreads: engines then keep one hidden class for them, which halves their memory. */
 function workloadOf(parts: Parts): Workload {
-  return {
+  const workload: Workload = {
     uid: parts.uid,
     name: parts.name,
     namespace: parts.namespace,
@@ -112,6 +117,8 @@ function workloadOf(parts: Parts): Workload {
     tunnelProtocol: parts.tunnel === 'none' ? 'none' : 'hbone',
     nativeTunnel: parts.tunnel === 'native',
   };
+  const { waypoint, unready } = parts.behind ?? {};
+  return waypoint ? { ...workload, waypoint, ...(unready && { waypointUnready: unready }) } : workload;
 }
 
 /** @param pod "namespace/name" */
@@ -125,6 +132,7 @@ export function podWorkload(
   locality: Locality,
   services: Services,
   authorizationPolicies: readonly string[],
+  behind: Chosen,
 ): Workload | undefined {
   if (pod.terminal || pod.addresses.length === 0) return undefined;
   return workloadOf({
@@ -147,6 +155,7 @@ export function podWorkload(
     services,
     authorizationPolicies,
     tunnel: pod.tunnel,
+    behind,
   });
 }
 
@@ -162,7 +171,7 @@ function endpointWorkloads(
     Parts,
     | ('uid' | 'name' | 'namespace' | 'workloadName' | 'canonicalName' | 'canonicalRevision' | 'services' | 'tunnel')
     | 'authorizationPolicies'
-  >,
+  > & { readonly behind?: Chosen },
   endpoint: EntryEndpoint,
   resolved: Resolved,
 ): Workload[] {
@@ -198,6 +207,7 @@ export function entryWorkloads(
   services: Services,
   resolved: Resolved,
   authorizationPolicies: readonly string[],
+  behind: Chosen,
 ): Workload[] {
   const one = {
     uid: `${clusterId}/networking.istio.io/WorkloadEntry/${entry.namespace}/${entry.name}`,
@@ -209,6 +219,7 @@ export function entryWorkloads(
     services,
     authorizationPolicies,
     tunnel: entry.tunnel,
+    behind,
   };
   return endpointWorkloads(one, entry.endpoint, resolved);
 }

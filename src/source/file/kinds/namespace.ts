@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Namespace: only its annotation for traffic distribution counts.
+// Namespace: what its labels and annotations say of traffic.
 import { object, silent, silentFields } from '../fields.ts';
 import { annotatedDistribution, base, defineKind } from '../kind.ts';
+import { waypointWish } from '../waypoint-labels.ts';
 
 export const namespaceKind = defineKind({
   kind: 'Namespace',
@@ -9,5 +10,11 @@ export const namespaceKind = defineKind({
   versions: ['v1'],
   namespaced: false,
   shape: { spec: object(silentFields('finalizers')), status: silent },
-  make: (_raw, meta, reading) => ({ kind: 'Namespace', ...base(meta), ...annotatedDistribution(meta, reading) }),
+  make: (_raw, meta, reading) => ({
+    kind: 'Namespace',
+    ...base(meta),
+    labels: meta.labels,
+    ...waypointWish(meta, reading, meta.name),
+    ...annotatedDistribution(meta, reading),
+  }),
 });

@@ -5,6 +5,7 @@ import { flag, listOf, object, oneOf, port, silentFields, text } from '../fields
 import { base, defineKind, type Meta } from '../kind.ts';
 import { canonical, labelledLocality, tunnelOf } from '../names.ts';
 import type { NamedPort, PodObject } from '../objects.ts';
+import { waypointWish } from '../waypoint-labels.ts';
 
 const containers = listOf(
   object(
@@ -57,7 +58,7 @@ export const podKind = defineKind({
   versions: ['v1'],
   namespaced: true,
   shape,
-  make(raw, meta): PodObject {
+  make(raw, meta, reading): PodObject {
     const { spec, status } = raw;
     const conditions = status?.conditions ?? [];
     const met = (type: string | undefined) => conditions.some((c) => c.type === type && c.status === 'True');
@@ -87,6 +88,7 @@ export const podKind = defineKind({
       ],
       ...canonical(meta.labels, owner.workloadName),
       tunnel: tunnelOf(meta.labels, meta.annotations),
+      ...waypointWish(meta, reading),
     };
   },
 });

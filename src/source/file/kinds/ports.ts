@@ -3,7 +3,7 @@
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
 
-const protocols = new Map([
+const protocols = new Map<string, string>([
   ['http', 'http'],
   ['kubernetes.io/ws', 'http'],
   ['http2', 'http2'],
@@ -14,9 +14,11 @@ const protocols = new Map([
   ['kubernetes.io/wss', 'tls'],
   ['tls', 'tls'],
   ['tcp', 'tcp'],
+  // Their servers speak first, which matters to waypoints.
+  ...['mysql', 'smtp', 'ftp', 'pop3', 'imap', 'ssh'].map((name) => [name, name] as const),
 ]);
 
-/** http, http2, grpc, tls, tcp or '' (not known), from appProtocol, else from the port's name ("http-web"). */
+/** http, http2, grpc, tls, tcp, one whose server speaks first, or '' (not known), from appProtocol, else from the port's name ("http-web"). */
 export function appProtocolOf(stated: string | undefined, name: string): string {
   const text = (stated ?? name).toLowerCase();
   const found = protocols.get(text);

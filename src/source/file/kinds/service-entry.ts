@@ -6,6 +6,7 @@ import { annotatedDistribution, annotatedOnEmpty, base, defineKind } from '../ki
 import { canonical, isHostPattern } from '../names.ts';
 import type { AddressOrRange, EntryEndpoint, ServiceEntryObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
+import { waypointWish } from '../waypoint-labels.ts';
 import { endpointOf, endpointShape } from './entry-endpoint.ts';
 import { appProtocolOf, checkPorts } from './ports.ts';
 
@@ -84,6 +85,7 @@ export const serviceEntryKind = defineKind({
       given,
       ...canonical(meta.labels, meta.name),
       onEmpty: annotatedOnEmpty(meta, reading),
+      ...waypointWish(meta, reading),
     };
   },
 });

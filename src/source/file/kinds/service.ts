@@ -21,6 +21,7 @@ import { annotatedDistribution, annotatedOnEmpty, base, defineKind, type Meta } 
 import { parseDistribution } from '../names.ts';
 import type { Distribution, ObjectPort, ServiceObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
+import { waypointWish } from '../waypoint-labels.ts';
 import { appProtocolOf, checkPorts } from './ports.ts';
 
 /** What Kubernetes uses when a service with ClientIP affinity names no time. */
@@ -116,6 +117,7 @@ export const serviceKind = defineKind({
       publishNotReady: spec.publishNotReadyAddresses ?? false,
       ipFamilies: familiesOf(spec.ipFamilies ?? []),
       onEmpty: annotatedOnEmpty(meta, reading),
+      ...waypointWish(meta, reading),
     };
   },
 });

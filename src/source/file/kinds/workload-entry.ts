@@ -4,6 +4,7 @@ import { needed, object, silent } from '../fields.ts';
 import { base, defineKind } from '../kind.ts';
 import { canonical, tunnelOf } from '../names.ts';
 import type { WorkloadEntryObject } from '../objects.ts';
+import { waypointWish } from '../waypoint-labels.ts';
 import { endpointOf, endpointShape } from './entry-endpoint.ts';
 
 export const workloadEntryKind = defineKind({
@@ -28,6 +29,7 @@ export const workloadEntryKind = defineKind({
       workloadName,
       ...canonical(labels, workloadName),
       tunnel: tunnelOf(labels, meta.annotations),
+      ...waypointWish({ ...meta, labels }, reading),
     };
   },
 });

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which waypoint a service or workload goes through: its own wish before its namespace's, and whether the Gateway that it names takes it.
+import { equal } from '../../../mesh/equal.ts';
+import {
+  type Gateway,
+  type GatewayAddress,
+  type GatewayDestination,
+  gatewayKey,
+  type Otherwise,
+} from '../../../mesh/gateway.ts';
+import type {
+  AllowedFrom,
+  GatewayClassObject,
+  GatewayObject,
+  Labels,
+  NamespaceObject,
+  WaypointWish,
+} from '../objects.ts';
+import { noWaypoint } from '../waypoint-labels.ts';
+
+/** What can have a waypoint. */
+export interface Wisher {
+  readonly namespace: string;
+  readonly waypoint?: WaypointWish;
+  readonly waypointUnready?: Otherwise;
+}
+
+export interface Chosen {
+  readonly waypoint?: GatewayAddress;
+  readonly weighted: readonly { readonly destination: GatewayAddress; readonly weight: number }[];
+  readonly unready?: Otherwise;
+}
+
+export interface WaypointBook {
+  add(object: GatewayObject | GatewayClassObject): void;
+  remove(object: GatewayObject | GatewayClassObject): void;
+  chooseFor(what: 'service' | 'workload', wisher: Wisher): Chosen;
+  /** True when what `wisher` gets may follow from this Gateway or GatewayClass. */
+  concerns(object: GatewayObject | GatewayClassObject, wisher: Wisher): boolean;
+  /** What differs since this was asked last, by key (undefined: gone). */
+  changes(): Map<string, Gateway | undefined>;
+}
+
+/** What Istio dials a waypoint at; no header of ours goes there. */
+const hboneMtlsPort = 15008;
+const nothing: Chosen = { weighted: [] };
+
+export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject>): WaypointBook {
+  const objects = new Map<string, GatewayObject>();
+  const classes = new Map<string, GatewayClassObject>();
+  const gateways = new Map<string, Gateway>();
+  const told = new Map<string, Gateway>();
+  const touched = new Set<string>();
+  /** One value for all that go through a gateway. */
+  const usable = new Map<string, GatewayAddress>();
+
+  const touch = (key: string) => {
+    touched.add(key);
+    usable.delete(key);
+    const object = objects.get(key);
+    if (object) gateways.set(key, gatewayOf(object, classes.get(object.className)));
+    else gateways.delete(key);
+  };
+  const file = (object: GatewayObject | GatewayClassObject, how: 'add' | 'remove') => {
+    if (object.kind === 'Gateway') {
+      if (how === 'add') objects.set(gatewayKey(object), object);
+      else objects.delete(gatewayKey(object));
+      touch(gatewayKey(object));
+      return;
+    }
+    if (how === 'add') classes.set(object.name, object);
+    else classes.delete(object.name);
+    for (const [key, { className }] of objects) if (className === object.name) touch(key);
+  };
+
+  const wishOf = ({ namespace, waypoint }: Wisher): WaypointWish =>
+    waypoint ?? namespaces.get(namespace)?.waypoint ?? noWaypoint;
+
+  /** Undefined: the gateway does not care for what only its namespace sends there. */
+  const through = (key: string, what: 'service' | 'workload', wisher: Wisher): GatewayAddress | undefined => {
+    const own = wisher.waypoint !== undefined;
+    const gateway = gateways.get(key);
+    const unusable = (reason: string): GatewayAddress => ({
+      destination: { kind: 'unusable', reason: `Gateway ${key} ${reason}` },
+      hboneMtlsPort,
+      gateway: key,
+    });
+    const takes = gateway?.waypointFor ?? 'service';
+    if (takes !== 'all' && takes !== what) {
+      if (!own) return undefined;
+      if (gateway) return unusable(takes === 'none' ? 'is for no traffic' : `is for ${takes}s only`);
+    }
+    if (!gateway) return unusable('is not there');
+    const allowed = objects.get(key)?.allowed ?? [];
+    if (gateway.namespace !== wisher.namespace && !allowed.some((from) => allows(from, wisher.namespace))) {
+      return unusable(`takes nothing from namespace "${wisher.namespace}"`);
+    }
+    const [destination] = gateway.addresses;
+    if (!destination) return unusable('has no address');
+    let address = usable.get(key);
+    if (!address) {
+      const { binding } = gateway;
+      address = { destination, hboneMtlsPort, gateway: key, ...(binding && { binding }) };
+      usable.set(key, address);
+    }
+    return address;
+  };
+
+  const allows = (from: AllowedFrom, namespace: string): boolean => {
+    if (from.from !== 'Selector') return from.from === 'All';
+    const labels: Labels = { 'kubernetes.io/metadata.name': namespace, ...namespaces.get(namespace)?.labels };
+    return (
+      Object.entries(from.labels).every(([key, value]) => labels[key] === value) &&
+      from.expressions.every(({ key, operator, values }) => {
+        const value = labels[key];
+        if (operator === 'Exists') return value !== undefined;
+        if (operator === 'DoesNotExist') return value === undefined;
+        const inside = value !== undefined && values.includes(value);
+        return operator === 'In' ? inside : !inside;
+      })
+    );
+  };
+
+  return {
+    add: (object) => file(object, 'add'),
+    remove: (object) => file(object, 'remove'),
+    chooseFor(what, wisher) {
+      const { gateway, canary, canaryWeight } = wishOf(wisher);
+      if (gateway === '') return nothing;
+      const waypoint = through(gateway, what, wisher);
+      if (!waypoint) return nothing;
+      const other = canary === '' || what === 'workload' ? undefined : through(canary, what, wisher);
+      const unready = wisher.waypointUnready ?? namespaces.get(wisher.namespace)?.waypointUnready;
+      const weighted = other
+        ? [
+            { destination: waypoint, weight: 100 - canaryWeight },
+            { destination: other, weight: canaryWeight },
+          ]
+        : [];
+      return { waypoint, weighted, ...(unready && { unready }) };
+    },
+    concerns(object, wisher) {
+      const { gateway, canary } = wishOf(wisher);
+      if (gateway === '') return false;
+      const names = [gateway, canary];
+      if (object.kind === 'Gateway') return names.includes(gatewayKey(object));
+      return names.some((key) => objects.get(key)?.className === object.name);
+    },
+    changes() {
+      const changes = new Map<string, Gateway | undefined>();
+      for (const key of touched) {
+        const next = gateways.get(key);
+        const before = told.get(key);
+        if (next === undefined ? before === undefined : before !== undefined && equal(before, next)) continue;
+        if (next) told.set(key, next);
+        else told.delete(key);
+        changes.set(key, next);
+      }
+      touched.clear();
+      return changes;
+    },
+  };
+}
+
+function gatewayOf(object: GatewayObject, of: GatewayClassObject | undefined): Gateway {
+  const { namespace, name, className, created } = object;
+  const binding = object.binding ?? of?.binding;
+  const destinations = object.addresses.map((a): GatewayDestination => {
+    if ('address' in a) return { kind: 'address', network: '', address: a.address };
+    const [, home = namespace] = /^[^.]+\.([^.]+)\.svc(?:\.|$)/.exec(a.hostname) ?? [];
+    return { kind: 'hostname', namespace: home, hostname: a.hostname };
+  });
+  return {
+    namespace,
+    name,
+    className,
+    waypointFor: object.waypointFor ?? of?.waypointFor ?? 'service',
+    // By name it follows the endpoints of a service.
+    addresses: destinations.sort((a, b) => Number(a.kind !== 'hostname') - Number(b.kind !== 'hostname')),
+    ...(binding && { binding }),
+    ...(created === undefined ? {} : { created }),
+  };
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which waypoint an object asks for by its labels, and what should become of connections while that cannot be used.
+import type { Otherwise } from '../../mesh/gateway.ts';
+import { isLabel, isName } from './names.ts';
+import type { Labels, WaypointWish } from './objects.ts';
+import type { Reading } from './reading.ts';
+
+const use = 'istio.io/use-waypoint';
+const canaryUse = 'istio.io/use-waypoint-canary';
+const weightAnnotation = 'istio.io/use-waypoint-canary-weight';
+const unreadyAnnotation = 'kmesh.net/waypoint-unready';
+/** On what is a waypoint, or any gateway, itself. */
+const gatewayName = 'gateway.networking.k8s.io/gateway-name';
+
+interface Marked {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Labels;
+  readonly annotations: Labels;
+}
+
+/** `home`: the namespace that is meant when none is named. */
+export function waypointWish(
+  meta: Marked,
+  reading: Reading,
+  home = meta.namespace,
+): { waypoint?: WaypointWish; waypointUnready?: Otherwise } {
+  const { labels, annotations } = meta;
+  const unready = unreadyOf(annotations, reading);
+  const waypoint = wishOf(labels, annotations, home, reading);
+  return { ...(waypoint && { waypoint }), ...(unready && { waypointUnready: unready }) };
+}
+
+function wishOf(labels: Labels, annotations: Labels, home: string, reading: Reading): WaypointWish | undefined {
+  if (labels[gatewayName] !== undefined) return noWaypoint;
+  const gateway = named(labels, use, home, reading);
+  const canary = named(labels, canaryUse, home, reading);
+  const weight = weightOf(annotations, reading);
+  if (gateway === undefined) {
+    if (canary !== undefined) reading.warnAt(['metadata', 'labels', canaryUse], `has no effect without ${use}`);
+    return undefined;
+  }
+  if (gateway === '' || !canary || weight === 0) return { gateway, canary: '', canaryWeight: 0 };
+  return { gateway, canary, canaryWeight: weight };
+}
+
+export const noWaypoint: WaypointWish = { gateway: '', canary: '', canaryWeight: 0 };
+
+/** "namespace/name"; '' for "none"; undefined: nothing is said. */
+function named(labels: Labels, key: string, home: string, reading: Reading): string | undefined {
+  const name = labels[key];
+  if (name === undefined || name === '') return undefined;
+  if (name === 'none') return '';
+  const namespace = labels[`${key}-namespace`] || home;
+  if (isName(name) && isLabel(namespace)) return `${namespace}/${name}`;
+  reading.faultAt(['metadata', 'labels', key], `must be the name of a Gateway or "none", not ${JSON.stringify(name)}`);
+  return undefined;
+}
+
+function weightOf(annotations: Labels, reading: Reading): number {
+  const text = annotations[weightAnnotation];
+  if (text === undefined) return 0;
+  if (/^\d{1,3}$/.test(text) && Number(text) <= 100) return Number(text);
+  const path = ['metadata', 'annotations', weightAnnotation];
+  reading.faultAt(path, `must be a whole number from 0 to 100, not ${JSON.stringify(text)}`);
+  return 0;
+}
+
+function unreadyOf(annotations: Labels, reading: Reading): Otherwise | undefined {
+  const value = annotations[unreadyAnnotation];
+  if (value === undefined || value === 'refuse' || value === 'direct') return value;
+  const path = ['metadata', 'annotations', unreadyAnnotation];
+  reading.faultAt(path, `must be one of refuse, direct, not ${JSON.stringify(value)}`);
+  return undefined;
+}
