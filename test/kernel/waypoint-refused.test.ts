@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections that cannot carry a header: refused or ended, and nothing of them reaches the waypoint bare.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { libbpf } from '../../src/kernel/libbpf.ts';
 import { type Mesh, openMesh } from '../support/mesh.ts';
 import type { Python } from '../support/python.ts';
 import { through } from '../support/via.ts';
@@ -23,18 +24,19 @@ beforeAll(async () => {
   await client.run('from waypoint_client import *; import threading');
   const a = [endpoint(mesh.pod('a'), 8080)];
   await mesh.want(
-    { name: 's', at: ['10.96.0.1:80'], endpoints: a },
-    { name: 's6', at: ['[fd96::1]:80'], endpoints: a },
-    { name: 'n', at: ['10.96.0.2:80'], endpoints: a },
-    { name: 'proxy4', at: [], endpoints: [endpoint(mesh.pod('way'), 15088)] },
-    { name: 'proxy6', at: [], endpoints: [endpoint(mesh.pod('way'), 15088, 1, 6)] },
-    { name: 'bare', at: [], endpoints: [endpoint(mesh.pod('way'), 9000)] },
-  );
-  through(
-    mesh,
-    { service: 's', waypoint: 'proxy4' },
-    { service: 's6', waypoint: 'proxy6' },
-    { service: 'n', waypoint: 'bare', header: 'none' },
+    ...through(
+      [
+        { name: 's', at: ['10.96.0.1:80'], endpoints: a },
+        { name: 's6', at: ['[fd96::1]:80'], endpoints: a },
+        { name: 'n', at: ['10.96.0.2:80'], endpoints: a },
+        { name: 'proxy4', at: [], endpoints: [endpoint(mesh.pod('way'), 15088)] },
+        { name: 'proxy6', at: [], endpoints: [endpoint(mesh.pod('way'), 15088, 1, 6)] },
+        { name: 'bare', at: [], endpoints: [endpoint(mesh.pod('way'), 9000)] },
+      ],
+      { service: 's', waypoint: 'proxy4' },
+      { service: 's6', waypoint: 'proxy6' },
+      { service: 'n', waypoint: 'bare', header: 'none' },
+    ),
   );
 });
 afterAll(() => mesh?.close());
@@ -48,7 +50,7 @@ afterEach(async () => {
 const works = 'short(connect("10.96.0.1", 80))["header"]["kind"]';
 
 /** What the application is told. */
-const ends = ['EHOSTUNREACH', 'ETIMEDOUT'];
+const ends = ['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'];
 
 /** Waits, in Python, until the kernel gave up on a socket `s`: the errno's name. */
 const END = `
@@ -122,6 +124,25 @@ out = True`;
   expect(reasons.waypoint_ended).toBe(1);
   expect(reasons.waypoint_header).toBeUndefined();
 });
+
+test.each(['10.96.0.1', 'fd96::1'])(
+  'a send() that passes the program all the same: no byte leaves; %s',
+  async (host) => {
+    const cookie = await client.run<string>(
+      's = connect(host, 80); out = str(struct.unpack("Q", s.getsockopt(socket.SOL_SOCKET, 57, 8))[0])',
+      { host },
+    );
+    // As if the handshake had ended between two instructions of send().
+    const key = new Uint8Array(new BigUint64Array([BigInt(cookie)]).buffer);
+    expect(libbpf().bpf_map_delete_elem(mesh.plane.fd('waypoint_sock'), key)).toBe(0);
+    const { value, reasons } = await mesh.counting(() =>
+      client.run<string>(`${END}\ns.sendall(b"bare bytes"); out = end_of(s)`),
+    );
+    expect(ends).toContain(value);
+    expect(reasons).toMatchObject({ waypoint_ended: 1 });
+    expect(reasons.waypoint_header).toBeUndefined();
+  },
+);
 
 test('half-closed before the first byte: ended, not told as an empty request', async () => {
   const code = `${END}

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Waypoints written straight into the maps: what a plan would make of them.
-import { backendFlag, endpointFlag, settingFlag, viaFlag } from '../../src/abi/structs.ts';
-import type { Mesh } from './mesh.ts';
+// Services that are reached through waypoints.
+import type { WantedEndpoint } from '../../src/compile/wanted.ts';
+import type { ServiceSpec } from './wanted.ts';
 
 export interface Via {
-  /** Name of the backend that is dialled. */
+  /** Name of the service. */
   readonly service: string;
-  /** Name of the waypoint's backend. */
+  /** Name of the waypoint: a backend of that name. */
   readonly waypoint: string;
   /** What the waypoint wants to read first; default 'proxy'. */
   readonly header?: 'proxy' | 'kmesh' | 'none';
@@ -14,55 +14,23 @@ export interface Via {
   readonly serverFirst?: true;
 }
 
-const kinds = { proxy: endpointFlag.proxy, kmesh: endpointFlag.kmesh, none: 0 };
+/** Name of a waypoint's backend. */
+export const wayName = (waypoint: string): string => `waypoint:shop/${waypoint}/4`;
 
-/** Puts each waypoint before its service, until the mesh's next want(). */
-export function through(mesh: Mesh, ...vias: readonly Via[]): void {
-  const endpoints = mesh.plane.map('endpoint');
-  const backends = mesh.plane.map('backend');
-  let free = endpoints.maxEntries;
-  for (const { service, waypoint, header: kind = 'proxy', unready, serverFirst } of vias) {
-    const own = held(mesh, service);
-    const way = held(mesh, waypoint);
-    for (let i = 1; i <= way.workloadIds.length; i++) {
-      const slot = endpoints.get(way.first + i);
-      if (slot) endpoints.put([[way.first + i, { ...slot, flags: kinds[kind] }]]);
+function wanting(endpoints: readonly WantedEndpoint[], header: Via['header']): WantedEndpoint[] {
+  return endpoints.map((e) => (header === 'none' ? e : { ...e, header: header ?? 'proxy' }));
+}
+
+/** The specs, those that `vias` name as services behind those that they name as waypoints. */
+export function through(specs: readonly ServiceSpec[], ...vias: readonly Via[]): ServiceSpec[] {
+  return specs.map((spec) => {
+    const out = vias.find(({ service }) => service === spec.name);
+    if (out) {
+      const { waypoint, unready = 'refuse', serverFirst = false } = out;
+      return { ...spec, via: { backend: wayName(waypoint), unready, serverFirst } };
     }
-    const header = mesh.plane.header(own.first);
-    const first = free - header.count - 2;
-    free = first;
-    for (let i = 1; i <= header.count; i++) {
-      const slot = endpoints.get(own.first + i);
-      if (slot) endpoints.put([[first + i, slot]]);
-    }
-    const flags = (unready === 'direct' ? viaFlag.direct : 0) | (serverFirst ? viaFlag.refuse : 0);
-    endpoints.put([[first + 1 + header.count, { backend_id: way.id, flags }]]);
-    endpoints.put([[first, { ...header, flags: header.flags | backendFlag.via }]]);
-    backends.put([[own.id, { first, generation: own.generation }]]);
-  }
-}
-
-function held(mesh: Mesh, name: string) {
-  const found = mesh.image.backends.get(name);
-  if (!found) throw new Error(`no backend is named ${name}`);
-  return found;
-}
-
-/** Frontends with port 0 count from now on. */
-export function withAnyPort(mesh: Mesh): void {
-  const map = mesh.plane.map('setting');
-  const now = map.get(0);
-  if (now) map.put([[0, { ...now, flags: now.flags | settingFlag.anyPort }]]);
-}
-
-/** One type-length-value part of a PROXY header. */
-export function part(type: number, text: string): Uint8Array {
-  const bytes = Buffer.from(text);
-  return Buffer.concat([Buffer.of(type, bytes.length >> 8, bytes.length & 255), bytes]);
-}
-
-/** What headers of a pod's connections, and of those to a service, say beside the addresses. */
-export function named(mesh: Mesh, map: 'waypoint_client' | 'waypoint_service', id: number, parts: Uint8Array[]): void {
-  const tlvs = Buffer.concat(parts);
-  mesh.plane.map(map).put([[id, { id, length: tlvs.length, tlvs }]]);
+    const into = vias.find(({ waypoint }) => waypoint === spec.name);
+    if (!into) return spec;
+    return { ...spec, name: wayName(spec.name), endpoints: wanting(spec.endpoints, into.header) };
+  });
 }

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Short ways to say what should be in the kernel.
 import type { Protocol } from '../../src/abi/structs.ts';
-import type { WantedBackend, WantedClient, WantedEndpoint, WantedFrontend } from '../../src/compile/wanted.ts';
+import type {
+  WantedBackend,
+  WantedClient,
+  WantedEndpoint,
+  WantedFrontend,
+  WantedVia,
+} from '../../src/compile/wanted.ts';
 import type { Pod } from '../../src/demo/lab.ts';
 import type { BalancerPolicy } from '../../src/mesh/service.ts';
 
@@ -15,6 +21,7 @@ export interface ServiceSpec {
   readonly affinitySeconds?: number;
   readonly passthrough?: boolean;
   readonly emptyDirect?: boolean;
+  readonly via?: WantedVia;
   readonly endpoints: readonly WantedEndpoint[];
   /** Namespaces of the clients that see it at these addresses ('': those not named elsewhere); absent: all. */
   readonly visibleTo?: readonly string[];
@@ -35,6 +42,7 @@ export function backendOf(spec: ServiceSpec): WantedBackend {
     affinitySeconds: spec.affinitySeconds ?? 0,
     passthrough: spec.passthrough ?? false,
     emptyDirect: spec.emptyDirect ?? false,
+    ...(spec.via && { via: spec.via }),
     endpoints: spec.endpoints,
   };
 }
@@ -71,5 +79,6 @@ export function frontendsOf(specs: readonly ServiceSpec[]): Map<string, WantedFr
 }
 
 export function clientOf(pod: Pod, namespace: string): WantedClient {
-  return { workload: uidOf(pod.name), namespace, address4: pod.address4, address6: pod.address6, identity: '' };
+  const identity = `spiffe://cluster.local/ns/${namespace}/sa/${pod.name}`;
+  return { workload: uidOf(pod.name), namespace, address4: pod.address4, address6: pod.address6, identity };
 }

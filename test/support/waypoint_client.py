@@ -86,6 +86,7 @@ def by_megabyte(s, data):
 
 
 def by_eagain(s, data):
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 50_000)
     s.setblocking(False)
     full = 0
     while data:
