@@ -2,6 +2,7 @@
 // After any sequence of edits the builder holds what it would have built from scratch, and its changes add up to that.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { type Gateway, gatewayKey } from '../../../src/mesh/gateway.ts';
 import type { Change } from '../../../src/mesh/model.ts';
 import { type Policy, policyKey } from '../../../src/mesh/policy.ts';
 import { type Service, serviceKey } from '../../../src/mesh/service.ts';
@@ -45,12 +46,15 @@ test('incremental equals from scratch', () => {
       const services = new Map<string, Service>();
       const workloads = new Map<string, Workload>();
       const policies = new Map<string, Policy>();
+      const gateways = new Map<string, Gateway>();
       const take = (changes: readonly Change[]) => {
         for (const change of changes) {
           if (change.kind === 'put-service') services.set(serviceKey(change.service), change.service);
           else if (change.kind === 'put-workload') workloads.set(change.workload.uid, change.workload);
           else if (change.kind === 'remove-service') expect(services.delete(change.key)).toBe(true);
           else if (change.kind === 'remove-workload') expect(workloads.delete(change.uid)).toBe(true);
+          else if (change.kind === 'put-gateway') gateways.set(gatewayKey(change.gateway), change.gateway);
+          else if (change.kind === 'remove-gateway') expect(gateways.delete(change.key)).toBe(true);
           else if (change.kind === 'put-policy') policies.set(policyKey(change.policy), change.policy);
           else if (change.kind === 'remove-policy') expect(policies.delete(change.key)).toBe(true);
         }
@@ -75,7 +79,13 @@ test('incremental equals from scratch', () => {
 
       const fresh = open();
       for (const [host, addresses] of resolved) fresh.builder.resolve(host, addresses);
-      fresh.builder.update(fresh.folder.update([...files].map(([file, text]) => [file, readFileText(file, text)])));
+      const anew = fresh.builder.update(
+        fresh.folder.update([...files].map(([file, text]) => [file, readFileText(file, text)])),
+      );
+      const gatewaysAnew = anew.flatMap((c) =>
+        c.kind === 'put-gateway' ? [[gatewayKey(c.gateway), c.gateway] as const] : [],
+      );
+      expect(byKey(gateways)).toEqual(byKey(new Map(gatewaysAnew)));
       expect(byKey(builder.services)).toEqual(byKey(fresh.builder.services));
       expect(byKey(builder.workloads)).toEqual(byKey(fresh.builder.workloads));
       expect(byKey(builder.policies)).toEqual(byKey(fresh.builder.policies));

@@ -15,10 +15,22 @@ const annotations = distribution.map((value) => value && { 'networking.istio.io/
 const address = fc.nat({ max: 5 }).map((n) => `10.0.0.${n + 1}`);
 const host = pick('one.example.com', 'two.example.com', 's1.a.svc.cluster.local');
 
+const way = maybe(pick('w1', 'w1', 'w2', 'none'));
+const wayLabels = {
+  'istio.io/use-waypoint': way,
+  'istio.io/use-waypoint-namespace': maybe(namespace),
+  'istio.io/use-waypoint-canary': maybe(pick('w2')),
+};
+const wayAnnotations = fc.record({
+  'networking.istio.io/traffic-distribution': distribution,
+  'istio.io/use-waypoint-canary-weight': maybe(pick('0', '20')),
+  'kmesh.net/waypoint-unready': maybe(pick('direct', 'refuse')),
+});
+
 const pod = fc.record({
   apiVersion: pick('v1'),
   kind: pick('Pod'),
-  metadata: meta(pick('p1', 'p2', 'p3'), { labels: fc.record({ app, tier: maybe(app) }) }),
+  metadata: meta(pick('p1', 'p2', 'p3'), { labels: fc.record({ app, tier: maybe(app), ...wayLabels }) }),
   spec: fc.record({
     nodeName: node,
     containers: maybe(
@@ -34,7 +46,7 @@ const pod = fc.record({
 const service = fc.record({
   apiVersion: pick('v1'),
   kind: pick('Service'),
-  metadata: meta(pick('s1', 's2'), { annotations }),
+  metadata: meta(pick('s1', 's2'), { annotations: wayAnnotations, labels: fc.record(wayLabels) }),
   spec: fc.record({
     type: pick('ClusterIP', 'ClusterIP', 'ExternalName'),
     clusterIP: address,
@@ -66,13 +78,13 @@ const endpoint = fc.record({
 const workloadEntry = fc.record({
   apiVersion: pick('networking.istio.io/v1'),
   kind: pick('WorkloadEntry'),
-  metadata: meta(pick('w1', 'w2'), { labels: fc.record({ app }) }),
+  metadata: meta(pick('w1', 'w2'), { labels: fc.record({ app, ...wayLabels }) }),
   spec: endpoint,
 });
 const serviceEntry = fc.record({
   apiVersion: pick('networking.istio.io/v1'),
   kind: pick('ServiceEntry'),
-  metadata: meta(pick('t1', 't2'), { annotations }),
+  metadata: meta(pick('t1', 't2'), { annotations, labels: fc.record(wayLabels) }),
   spec: fc.oneof(
     fc.record({
       hosts: fc.uniqueArray(host, { minLength: 1 }),
@@ -114,7 +126,40 @@ const nodeDocument = fc.record({
 const namespaceDocument = fc.record({
   apiVersion: pick('v1'),
   kind: pick('Namespace'),
-  metadata: fc.record({ name: namespace, annotations }),
+  metadata: fc.record({
+    name: namespace,
+    annotations: wayAnnotations,
+    labels: fc.record({ ...wayLabels, team: maybe(pick('red', 'blue')) }),
+  }),
+});
+const traits = {
+  labels: fc.record({ 'istio.io/waypoint-for': maybe(pick('service', 'workload', 'all', 'none')) }),
+  annotations: fc.record({ 'kmesh.net/waypoint-binding': maybe(pick('PROXY', 'KMESH/15020', 'NONE')) }),
+};
+const gateway = fc.record({
+  apiVersion: pick('gateway.networking.k8s.io/v1'),
+  kind: pick('Gateway'),
+  metadata: meta(pick('w1', 'w1', 'w2'), traits),
+  spec: fc.record({
+    gatewayClassName: pick('kmesh-waypoint', 'istio-waypoint'),
+    addresses: maybe(address.map((value) => [{ type: 'IPAddress', value }])),
+    listeners: pick<unknown[]>(
+      [],
+      [{ name: 'mesh', allowedRoutes: { namespaces: { from: 'All' } } }],
+      [
+        {
+          name: 'mesh',
+          allowedRoutes: { namespaces: { from: 'Selector', selector: { matchLabels: { team: 'red' } } } },
+        },
+      ],
+    ),
+  }),
+  status: maybe(fc.record({ addresses: pick([{ type: 'Hostname', value: 's1.a.svc.cluster.local' }]) })),
+});
+const gatewayClass = fc.record({
+  apiVersion: pick('gateway.networking.k8s.io/v1'),
+  kind: pick('GatewayClass'),
+  metadata: fc.record({ name: pick('kmesh-waypoint', 'istio-waypoint'), ...traits }),
 });
 
 const policyMeta = (name: fc.Arbitrary<string>) =>
@@ -155,6 +200,9 @@ export const document: fc.Arbitrary<string> = fc
     rule,
     nodeDocument,
     namespaceDocument,
+    gateway,
+    gateway,
+    gatewayClass,
     authorizationPolicy,
     peerAuthentication,
   )
