@@ -18,15 +18,18 @@ const allowed: Readonly<Record<string, { readonly values: readonly string[]; rea
   outputs: { values: ['telemetry'] },
   admin: { values: [], types: ['mesh', 'abi'] },
   kube: { values: [] },
+  waypoint: { values: ['mesh', 'compile'] },
   agent: { values: ['mesh', 'abi', 'compile', 'kernel', 'source', 'telemetry', 'outputs', 'admin'] },
-  tasks: { values: ['admin', 'agent', 'agent.ts', 'compile', 'kernel', 'kube', 'source', 'demo', 'mesh', 'abi'] },
+  tasks: {
+    values: ['admin', 'agent', 'agent.ts', 'compile', 'kernel', 'kube', 'source', 'demo', 'mesh', 'abi', 'waypoint'],
+  },
   demo: { values: ['admin', 'agent', 'compile', 'kernel', 'source', 'tasks', 'mesh', 'abi'] },
   cli: { values: ['tasks'] },
 };
 /** Open to all. */
 const open = new Set(['errors.ts', 'net']);
 /** Files of src itself that the rims may import too: env is what they get, version is a constant. */
-const rims = new Set(['source', 'kernel', 'kube', 'outputs', 'admin', 'agent', 'tasks', 'demo', 'cli']);
+const rims = new Set(['source', 'kernel', 'kube', 'waypoint', 'outputs', 'admin', 'agent', 'tasks', 'demo', 'cli']);
 /** No input or output, no clock, no process: nothing of node. */
 const pure = new Set(['net', 'abi', 'mesh', 'compile', 'telemetry']);
 

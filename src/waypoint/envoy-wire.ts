@@ -64,7 +64,7 @@ const principal: Message<envoy.Principal> = message<envoy.Principal>({
   orIds: inner(2, message({ ids: list(later<envoy.Principal>(1, () => principal)) })),
   any: flag(3),
   notId: later(8, () => principal),
-  directRemoteIp: inner(10, cidrRange),
+  sourceIp: inner(5, cidrRange),
   remoteIp: inner(11, cidrRange),
   filterState: inner(12, filterStateMatcher),
 });

@@ -200,7 +200,8 @@ export interface Principal {
   readonly andIds?: { readonly ids: readonly Principal[] };
   readonly orIds?: { readonly ids: readonly Principal[] };
   readonly any?: boolean;
-  readonly directRemoteIp?: CidrRange;
+  /** Of the connection, as the PROXY protocol header says; the direct one is the node that sent it. */
+  readonly sourceIp?: CidrRange;
   readonly remoteIp?: CidrRange;
   readonly filterState?: FilterStateMatcher;
   readonly notId?: Principal;

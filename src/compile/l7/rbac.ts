@@ -178,7 +178,7 @@ function sourceIds(from: Partial<HttpSource>): envoy.Principal[] {
     ...principalsOf(from.serviceAccounts, accountId),
     // Tokens are read by nobody here: no request has a principal.
     ...principalsOf(from.requestPrincipals, () => noPrincipal),
-    ...principalsOf(from.ips, (ip) => ({ directRemoteIp: range(ip) })),
+    ...principalsOf(from.ips, (ip) => ({ sourceIp: range(ip) })),
     ...principalsOf(from.remoteIps, (ip) => ({ remoteIp: range(ip) })),
   ];
 }
