@@ -9,6 +9,7 @@
 #include "maps/pod.bpf.h"
 #include "maps/service.bpf.h"
 #include "maps/state.bpf.h"
+#include "maps/waypoint.bpf.h"
 #include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";
