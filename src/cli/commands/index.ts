@@ -33,13 +33,14 @@ import { waypointApply } from './waypoint/apply.ts';
 import { waypointDelete } from './waypoint/delete.ts';
 import { waypointGenerate } from './waypoint/generate.ts';
 import { waypointList } from './waypoint/list.ts';
+import { waypointServe } from './waypoint/serve.ts';
 import { waypointStatus } from './waypoint/status.ts';
 
 export const commands: readonly Command[] = [
   ...[load, unload, upgrade, status, check],
   ...[enroll, unenroll, enrolled, exec],
   ...[authzStatus, authzExplain, authzEnable, authzDisable, authzCheck],
-  ...[waypointGenerate, waypointApply, waypointDelete, waypointList, waypointStatus],
+  ...[waypointGenerate, waypointApply, waypointDelete, waypointList, waypointStatus, waypointServe],
   ...[agent, validate, log],
   ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
   ...[install, uninstall, version, completion, demo],
