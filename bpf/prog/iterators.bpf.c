@@ -17,6 +17,7 @@ km_inline struct km_sock_record km_record_of(__u64 cookie, const struct km_sock 
 		.flags = held->flags,
 		.backend_id = held->backend_id,
 		.peer_workload_id = held->peer_workload_id,
+		.service_id = held->flags & KM_SOCK_VIA ? held->service_id : 0,
 	};
 
 	return record;

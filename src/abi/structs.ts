@@ -146,6 +146,8 @@ export const sockRecord = struct('km_sock_record', {
   flags: u32,
   backend_id: u32,
   peer_workload_id: u32,
+  service_id: u32,
+  pad: pad(4),
 });
 export const oldRecord = struct('km_old_record', {
   cookie: u64,

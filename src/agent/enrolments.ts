@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments as the pinned maps hold them: read as a whole, and written whole from what is wanted.
-import { enrolmentNameLength } from '../abi/structs.ts';
+import { enrolmentFlag, enrolmentNameLength } from '../abi/structs.ts';
 import {
   type Enrolment,
   enrolmentName,
@@ -22,7 +22,8 @@ export function readEnrolments(plane: DataPlane): Map<bigint, Enrolment> {
       level: value.level,
       workload: enrolmentName(value.workload),
       netns: value.netns,
-      authz: value.authz !== 0,
+      authz: (value.authz & enrolmentFlag.authz) !== 0,
+      ...(value.authz & enrolmentFlag.waypoint && { waypoint: true }),
       sinceNs: value.since_ns,
     });
   }
@@ -56,11 +57,13 @@ export function writeEnrolments(
     a.workload === b.workload &&
     a.netns === b.netns &&
     a.authz === b.authz &&
+    (a.waypoint ?? false) === (b.waypoint ?? false) &&
     a.sinceNs === b.sinceNs;
   const encode = (e: Enrolment) => {
     const workload = enrolmentNameBytes(e.workload, enrolmentNameLength);
     if (workload === undefined) throw new KmeshError('KM_USAGE', `workload name "${e.workload}" is too long`);
-    return { netns: e.netns, since_ns: e.sinceNs, level: e.level, authz: e.authz ? 1 : 0, workload };
+    const authz = (e.authz ? enrolmentFlag.authz : 0) | (e.waypoint ? enrolmentFlag.waypoint : 0);
+    return { netns: e.netns, since_ns: e.sinceNs, level: e.level, authz, workload };
   };
   records.put([...wanted.values()].filter((e) => !same(e, held.get(e.cgroupId))).map((e) => [e.cgroupId, encode(e)]));
 

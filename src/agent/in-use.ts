@@ -7,11 +7,13 @@ import type { DataPlane } from '../kernel/dataplane.ts';
 export function idsInUse(plane: DataPlane): IdsInUse {
   const workloads = new Set<number>();
   const backends = new Set<number>();
+  const services = new Set<number>();
   for (const socket of plane.sockets()) {
     workloads.add(socket.workload_id);
     workloads.add(socket.peer_workload_id);
     backends.add(socket.backend_id);
+    services.add(socket.service_id);
   }
   for (const [, { workload_id }] of plane.map('enrolled').entries()) workloads.add(workload_id);
-  return { workloads, backends };
+  return { workloads, backends, services };
 }

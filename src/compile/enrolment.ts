@@ -14,6 +14,8 @@ export interface Enrolment {
   readonly netns: bigint;
   /** What it accepts is judged. */
   readonly authz: boolean;
+  /** It is a waypoint: its calls go through none. */
+  readonly waypoint?: boolean;
   /** Nanoseconds since the epoch. */
   readonly sinceNs: bigint;
 }
@@ -32,7 +34,7 @@ export function wantedEnrolled(
   for (const e of enrolments) {
     out.set(e.cgroupId, {
       workload_id: e.workload === '' ? 0 : idOf(e.workload),
-      flags: e.authz ? enrolledFlag.authz : 0,
+      flags: (e.authz ? enrolledFlag.authz : 0) | (e.waypoint ? enrolledFlag.waypoint : 0),
     });
   }
   return out;

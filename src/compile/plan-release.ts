@@ -9,6 +9,7 @@ import type { DeleteOperation } from './operation.ts';
 export interface IdsInUse {
   readonly workloads: ReadonlySet<number>;
   readonly backends: ReadonlySet<number>;
+  readonly services: ReadonlySet<number>;
 }
 
 export type NumberedId = readonly [kind: NameKind, id: number];
@@ -28,6 +29,7 @@ export function idleIds(image: Image, inUse: IdsInUse): NumberedId[] {
     for (const id of image.ids[kind].idle()) {
       if (kind === 'workload' && inUse.workloads.has(id)) continue;
       if (kind === 'backend' && inUse.backends.has(id)) continue;
+      if (kind === 'service' && inUse.services.has(id)) continue;
       found.push([kind, id]);
     }
   }

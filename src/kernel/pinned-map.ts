@@ -2,7 +2,7 @@
 // Any pinned map as its own BTF describes it: no table of ours needed, so maps of another version can be read too.
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
-import { backendHeader } from '../abi/structs.ts';
+import { backendFlag, backendHeader } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import { findType, parseBtf } from './btf.ts';
 import { type BtfValue, decodeBtf } from './btf-value.ts';
@@ -33,7 +33,7 @@ export interface PinnedMap {
   readonly name: string;
   readonly type: string;
   readonly info: MapInfo;
-  /** False for maps that have no keys to walk: socket storage, the ring buffer. */
+  /** False for maps that have no keys to walk, or nothing to copy: socket storage, sockets, the ring buffer. */
   readonly walkable: boolean;
   /** Every entry, as it is read; per-CPU values are added up, all-zero entries of arrays are left out. Hex text when raw. */
   entries(raw?: boolean): Generator<PinnedEntry>;
@@ -67,12 +67,19 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
   const ranged = name === 'endpoint';
   const header = ranged && btf ? findType(btf, 'struct', 'km_backend_header') : undefined;
 
-  const decodeValue = (bytes: Uint8Array, key: BtfValue, headers: ReadonlySet<number>): BtfValue => {
+  const via = ranged && btf ? findType(btf, 'struct', 'km_backend_via') : undefined;
+
+  /** `vias`: slots behind the endpoints of the headers seen so far. */
+  const decodeValue = (bytes: Uint8Array, key: BtfValue, headers: ReadonlySet<number>, vias: Set<number>): BtfValue => {
     if (!btf) return hex(bytes);
     if (headers.has(key as number)) {
       // Another version's header may differ from ours. Versions whose BTF does not tell it had ours.
-      return header ? decodeBtf(btf, header.id, bytes) : { ...backendHeader.decode(bytes) };
+      const value = header ? decodeBtf(btf, header.id, bytes) : { ...backendHeader.decode(bytes) };
+      const { flags, count } = value as { readonly flags: number; readonly count: number };
+      if (flags & backendFlag.via) vias.add((key as number) + 1 + count);
+      return value;
     }
+    if (via && vias.has(key as number)) return decodeBtf(btf, via.id, bytes);
     if (!perCpu) return decodeBtf(btf, info.valueTypeId, bytes);
     let sum = decodeBtf(btf, info.valueTypeId, bytes);
     for (let cpu = 1; cpu < cpus; cpu++) sum = added(sum, decodeBtf(btf, info.valueTypeId, bytes, cpu * step));
@@ -82,6 +89,7 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
   function* entries(raw = false): Generator<PinnedEntry> {
     const map = { fd: fd as number, keySize: info.keySize, valueSize };
     const headers = ranged && !raw ? headerSlots(bpffs) : new Set<number>();
+    const vias = new Set<number>();
     const fault = (errno: string) => new KmeshError('KM_MAP', `reading map "${name}" failed: ${errno}`);
     for (const { count, keys, values } of walkRaw(map, fault)) {
       for (let i = 0; i < count; i++) {
@@ -93,7 +101,7 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
           continue;
         }
         const key = decodeBtf(btf, info.keyTypeId, keyBytes);
-        yield { key, value: decodeValue(value, key, headers) };
+        yield { key, value: decodeValue(value, key, headers, vias) };
       }
     }
   }
@@ -102,7 +110,7 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
     name,
     type,
     info,
-    walkable: type !== 'sk_storage' && type !== 'ringbuf',
+    walkable: type !== 'sk_storage' && type !== 'sockhash' && type !== 'ringbuf',
     entries,
     close: () => closeSync(fd),
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contents of a map of another layout: read by the old map's BTF, written by our table. Members are matched by name.
 import { type KeyOf, type MapName, maps, type ValueOfMap } from '../abi/maps.ts';
-import { backendHeader } from '../abi/structs.ts';
+import { backendHeader, backendVia } from '../abi/structs.ts';
 import type { BtfValue } from '../kernel/btf-value.ts';
 import type { DataPlane, MapHandle, WritableValue } from '../kernel/dataplane.ts';
 import { openPinnedMap } from '../kernel/pinned-map.ts';
@@ -22,6 +22,13 @@ function flat(value: BtfValue): unknown {
   return value.flatMap((part) => (typeof part === 'object' ? Object.values(part) : [part]));
 }
 
+/** Of what a slot of `endpoint` holds, where that is no endpoint. */
+function zeroSlot(value: BtfValue): object | undefined {
+  if (typeof value !== 'object' || !('backend_id' in value)) return undefined;
+  const layout = 'generation' in value ? backendHeader : backendVia;
+  return layout.decode(new Uint8Array(layout.size));
+}
+
 type Entry<M extends MapName> = [KeyOf<M>, WritableValue<M>];
 
 /** What is pinned as `name` under `bpffs`, as entries of today. */
@@ -29,14 +36,12 @@ function* converted<M extends MapName>(bpffs: string, name: M): Generator<Entry<
   const layout = maps[name];
   const zeroKey = layout.key.decode(new Uint8Array(layout.key.size));
   const zeroValue = layout.value.decode(new Uint8Array(layout.value.size));
-  const zeroHeader = backendHeader.decode(new Uint8Array(backendHeader.size));
   const old = openPinnedMap(bpffs, name);
   try {
     if (!old.walkable) return;
     for (const { key, value } of old.entries()) {
-      const isHeader = name === 'endpoint' && typeof value === 'object' && 'generation' in value;
-      const today = completed(isHeader ? zeroHeader : zeroValue, value);
-      yield [completed(zeroKey, key) as KeyOf<M>, today as WritableValue<M>];
+      const zero = (name === 'endpoint' && zeroSlot(value)) || zeroValue;
+      yield [completed(zeroKey, key) as KeyOf<M>, completed(zero, value) as WritableValue<M>];
     }
   } finally {
     old.close();

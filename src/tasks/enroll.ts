@@ -27,6 +27,8 @@ export interface EnrollOptions {
   readonly workload?: string | undefined;
   /** Whether inbound connections are judged. Left out: as it is enrolled now, else on if an agent runs. */
   readonly authz?: AuthzChoice | undefined;
+  /** It is a waypoint: what it calls goes through none. */
+  readonly waypoint?: boolean | undefined;
   readonly dryRun: boolean;
 }
 
@@ -65,6 +67,7 @@ export async function enrollCgroup(env: Env, options: EnrollOptions): Promise<Ch
         workload,
         netns: network.inode,
         authz,
+        ...(options.waypoint && { waypoint: true }),
         sinceNs: before?.sinceNs ?? BigInt(env.now()) * 1_000_000n,
       };
       const as = workload === '' ? '' : ` as ${workload}`;
@@ -93,10 +96,15 @@ const choiceOf = ({ authz }: Enrolment): AuthzChoice => (authz ? 'on' : 'off');
 
 /** What there is to do; nothing when it is enrolled so already. */
 function stepsOf(path: string, wanted: Enrolment, before: Enrolment | undefined): Step[] {
-  const { workload, netns, authz } = wanted;
-  if (before && before.workload === workload && before.netns === netns && before.authz === authz) return [];
+  const { workload, netns, authz, waypoint = false } = wanted;
+  const same =
+    before?.workload === workload &&
+    before.netns === netns &&
+    before.authz === authz &&
+    (before.waypoint ?? false) === waypoint;
+  if (same) return [];
   const where = (inode: bigint) => `network namespace ${inode}`;
-  const as = workload === '' ? '' : ` as ${workload}`;
+  const as = (workload === '' ? '' : ` as ${workload}`) + (waypoint ? ', a waypoint' : '');
   return [
     ...(authz ? [{ action: 'attach', what: 'authorization', detail: where(netns) }] : []),
     { action: 'write', what: `cgroup ${path}`, detail: `id ${wanted.cgroupId}${as}` },

@@ -13,6 +13,7 @@ const socket = (peer: number, flags: number = sockFlag.translated | sockFlag.cou
   flags,
   backend_id: 1,
   peer_workload_id: peer,
+  service_id: 0,
 });
 
 function planeWith(active: Record<number, bigint>, peers: readonly number[]) {

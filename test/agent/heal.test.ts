@@ -56,7 +56,14 @@ describe('self-heal', () => {
     ]);
     const round = heal.recount();
     await pause(5);
-    const socket = { cookie: 1n, workload_id: 1, flags: sockFlag.counted, backend_id: 1, peer_workload_id: 4 };
+    const socket = {
+      cookie: 1n,
+      workload_id: 1,
+      flags: sockFlag.counted,
+      backend_id: 1,
+      peer_workload_id: 4,
+      service_id: 0,
+    };
     plane.setSockets([socket]);
     await round;
     expect(plane.map('active').get(3)?.connections).toBe(0n);

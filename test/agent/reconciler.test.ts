@@ -200,7 +200,9 @@ describe('reconciler', () => {
     await reconciler.replaceAll(mesh());
     const uids = [3, 9].map((n) => replacePod(n, 1)[0] as { uid: string });
     const [socket, cgroup] = uids.map(({ uid }) => reconciler.idOf('workload', uid) as number);
-    plane.setSockets([{ cookie: 1n, workload_id: 0, flags: 0, backend_id: 0, peer_workload_id: socket as number }]);
+    plane.setSockets([
+      { cookie: 1n, workload_id: 0, flags: 0, backend_id: 0, peer_workload_id: socket as number, service_id: 0 },
+    ]);
     plane.map('enrolled').put([[7n, { workload_id: cgroup as number, flags: 0 }]]);
     await reconciler.submit([removePod(3), removePod(9), removePod(15)]);
     await reconciler.idle();

@@ -22,7 +22,7 @@ test('a fault on order comes once, after as many entries as asked', () => {
 
 test('sockets, sweeps and hooks are what the test says', async () => {
   const plane = openMemory();
-  const record = { cookie: 1n, workload_id: 2, flags: 3, backend_id: 4, peer_workload_id: 5 };
+  const record = { cookie: 1n, workload_id: 2, flags: 3, backend_id: 4, peer_workload_id: 5, service_id: 6 };
   plane.setSockets([record]);
   plane.setSweep(3);
   expect(plane.sockets()).toEqual([record]);

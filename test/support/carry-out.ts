@@ -26,7 +26,7 @@ export function carryOut(plane: DataPlane, image: Image, plan: Plan, after: (op:
 
 /** Frees every idle id, as if no socket named any. */
 export function releaseAll(plane: DataPlane, image: Image): number {
-  const ids = idleIds(image, { workloads: new Set(), backends: new Set() });
+  const ids = idleIds(image, { workloads: new Set(), backends: new Set(), services: new Set() });
   const plan = planRelease(image, ids);
   for (const op of plan.ops) step(plane, op);
   plan.commit();

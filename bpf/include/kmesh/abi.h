@@ -321,6 +321,8 @@ struct km_sock_record {
 	__u32 flags;
 	__u32 backend_id;
 	__u32 peer_workload_id;
+	__u32 service_id; /* of a connection to a waypoint */
+	__u32 pad;
 };
 
 struct km_old_record {
@@ -362,7 +364,7 @@ KM_SIZE(km_miss_record, 32);
 KM_SIZE(km_name_key, 8);
 KM_SIZE(km_name, 64);
 KM_SIZE(km_setting, 8);
-KM_SIZE(km_sock_record, 24);
+KM_SIZE(km_sock_record, 32);
 KM_SIZE(km_old_record, 56);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { choice, text, whole } from '../param.ts';
+import { choice, text, toggle, whole } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewChange } from '../view/change.ts';
 
@@ -31,6 +31,7 @@ export const enroll = command({
       'on|off',
       'whether policies judge inbound connections (default: as it is enrolled, else on if an agent runs; without one to be given)',
     ),
+    waypoint: toggle('it is a waypoint: what it calls goes through none'),
   },
   needsRoot: true,
   changesKernel: true,
