@@ -2,13 +2,17 @@
 // What the model says of a connection: which service answers, who could serve it, and why the others do not.
 import type { ExplainQuery } from '../admin/routes.ts';
 import type { Candidate, ModelExplanation } from '../admin/types.ts';
-import { candidates } from '../compile/backend.ts';
+import { candidates, portsOf } from '../compile/backend.ts';
 import { lookup } from '../compile/lookup.ts';
-import type { Wanted } from '../compile/wanted.ts';
+import { isServerFirst } from '../compile/server-first.ts';
+import type { Wanted, WantedBackend } from '../compile/wanted.ts';
+import { refOf } from '../compile/waypoint.ts';
 import { KmeshError } from '../errors.ts';
+import { defaultWaypointSettings, type GatewayAddress } from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import type { Service } from '../mesh/service.ts';
+import type { Workload } from '../mesh/workload.ts';
 import { isV4, parseAddress } from '../net/address.ts';
 import { socketAddressText } from '../net/socket-address.ts';
 
@@ -35,18 +39,93 @@ export function explainByModel(
   }
   const service = model.services.get(backend.service);
   const family = isV4(address) ? 4 : 6;
+  const behind = protocol === 'tcp' ? throughWaypoint(state, backend, client, port) : undefined;
   return {
     ...base,
     service: backend.service,
     backend: backend.name,
-    candidates: candidates(model, view, backend.service, port, protocol, family).map(
-      (c): Candidate =>
-        c.in
-          ? { ...pick(c), out: '' }
-          : { workload: c.workload, address: '', port: 0, weight: 0, probability: 0, out: c.reason },
-    ),
-    notes: service ? rules(service, view) : [],
+    candidates:
+      behind?.candidates ??
+      candidates(model, view, backend.service, port, protocol, family).map(
+        (c): Candidate =>
+          c.in
+            ? { ...pick(c), out: '' }
+            : { workload: c.workload, address: '', port: 0, weight: 0, probability: 0, out: c.reason },
+      ),
+    notes: [...waypointNotes(state, backend, service, port, protocol), ...(service ? rules(service, view) : [])],
   };
+}
+
+type State = Parameters<typeof explainByModel>[0];
+
+/** The waypoint's endpoints as candidates; undefined: the connection goes past it, if there is one. */
+function throughWaypoint(
+  { wanted }: State,
+  { via }: WantedBackend,
+  client: Workload | undefined,
+  dialled: number,
+): { readonly candidates: readonly Candidate[] } | undefined {
+  const through = via && wanted.backends.get(via.backend);
+  if (!via || !through) return undefined;
+  if (via.serverFirst) return { candidates: [] };
+  if (through.endpoints.some((e) => e.workload === client?.uid)) return undefined;
+  if (through.endpoints.length === 0) return via.unready === 'direct' ? undefined : { candidates: [] };
+  const total = through.endpoints.reduce((sum, e) => sum + e.weight, 0);
+  return {
+    candidates: through.endpoints.map(({ workload, address, port, weight }): Candidate => {
+      const probability = weight / total;
+      return { workload, address, port: port === 0 ? dialled : port, weight, probability, out: '' };
+    }),
+  };
+}
+
+/** Which Gateways are meant, what of them cannot be used, and what becomes of connections then. */
+function waypointNotes(
+  { model, view, wanted }: State,
+  { via, name }: WantedBackend,
+  service: Service | undefined,
+  port: number,
+  protocol: 'tcp' | 'udp',
+): string[] {
+  const notes: string[] = [];
+  const asked = service ? asksFor(service) : [];
+  if (service === undefined && via) asked.push(...behindOf(model, name));
+  for (const { destination: to, gateway } of asked) {
+    const who = gateway === undefined ? 'a waypoint' : `Gateway ${gateway}`;
+    if (to.kind === 'unusable') notes.push(`waypoint: ${to.reason}`);
+    else if (to.kind === 'hostname') notes.push(`waypoint: ${who}, the service ${to.namespace}/${to.hostname}`);
+    else notes.push(`waypoint: ${who} at ${to.address}`);
+  }
+  if (asked.length === 0) return notes;
+  if (protocol === 'udp') return [...notes, 'UDP goes past waypoints'];
+  const entry = service && portsOf(service).get(port)?.tcp;
+  const settings = view.waypoints ?? defaultWaypointSettings;
+  if (entry && isServerFirst(entry)) {
+    const what = settings.serverFirst === 'direct' ? 'past it by --server-first direct' : 'refused';
+    const why = entry.appProtocol === '' || entry.appProtocol === 'tcp' ? 'by its name or number' : 'by appProtocol';
+    return [...notes, `the server speaks first on port ${port} (${why}): a header would never be sent, so ${what}`];
+  }
+  const through = via && wanted.backends.get(via.backend);
+  if (!via || !through) return notes;
+  if (through.endpoints.length === 0) {
+    notes.push(`no endpoint of the waypoint is usable: ${via.unready === 'direct' ? 'past it' : 'refused'}`);
+  }
+  return notes;
+}
+
+function asksFor({ waypoint, weightedWaypoints }: Service): GatewayAddress[] {
+  if (weightedWaypoints.length > 0) return weightedWaypoints.map(({ destination }) => destination);
+  return waypoint ? [waypoint] : [];
+}
+
+/** The waypoint of the workloads behind a backend that stands for them. */
+function behindOf(model: Model, backend: string): GatewayAddress[] {
+  for (const workload of model.workloads.values()) {
+    if (!workload.waypoint) continue;
+    const ref = refOf([{ at: workload.waypoint, weight: 1 }]);
+    if (ref && backend.startsWith(`workloads:${ref.name}`)) return [workload.waypoint];
+  }
+  return [];
 }
 
 function pick(c: Omit<Candidate, 'out'>): Omit<Candidate, 'out'> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where this node stands, as the workloads that run on it say.
+import type { WaypointSettings } from '../mesh/gateway.ts';
 import type { Change, NodeView } from '../mesh/model.ts';
 import { type Locality, noLocality, type Workload } from '../mesh/workload.ts';
 
@@ -24,12 +25,15 @@ const sameView = (a: NodeView, b: NodeView): boolean =>
 export interface GivenView {
   readonly network?: string | undefined;
   readonly clusterId?: string | undefined;
+  readonly waypoints?: WaypointSettings | undefined;
 }
 
 /** A node without workloads, which has no locality. What is given counts; of several workloads that disagree the first by uid. */
 export function viewFinder(node: string, given: GivenView = {}): ViewFinder {
   const local = new Map<string, Workload>();
-  let view: NodeView = { node, ...surroundings(local, given) };
+  const { waypoints } = given;
+  const fixed = { node, ...(waypoints && { waypoints }) };
+  let view: NodeView = { ...fixed, ...surroundings(local, given) };
   return {
     get view() {
       return view;
@@ -45,7 +49,7 @@ export function viewFinder(node: string, given: GivenView = {}): ViewFinder {
         else if (change.kind === 'remove-workload') moved = local.delete(change.uid) || moved;
       }
       if (!moved) return false;
-      const next = { node, ...surroundings(local, given) };
+      const next = { ...fixed, ...surroundings(local, given) };
       if (sameView(next, view)) return false;
       view = next;
       return true;

@@ -12,7 +12,7 @@ export interface Found {
   readonly backend: string | undefined;
 }
 
-/** The frontend for `address`: itself, else the longest range around it. */
+/** The frontend for `address`: itself, else that of all its ports, else the longest range around it. */
 export function findFrontend(
   wanted: Pick<Wanted, 'frontends'>,
   protocol: Protocol,
@@ -21,6 +21,8 @@ export function findFrontend(
 ): WantedFrontend | undefined {
   const exact = wanted.frontends.get(frontendKey(protocol, address, undefined, port));
   if (exact) return exact;
+  const all = wanted.frontends.get(frontendKey(protocol, address, undefined, 0));
+  if (all) return all;
   for (let length = addressBits(address) - 1; length >= 0; length--) {
     const found = wanted.frontends.get(frontendKey(protocol, maskAddress(address, length), length, port));
     if (found) return found;

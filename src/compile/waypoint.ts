@@ -45,7 +45,7 @@ function textOf({ destination: to, binding }: GatewayAddress): string {
   return to.kind === 'address' ? `${to.network === '' ? '' : `${to.network}/`}${to.address}${suffix}` : 'unusable';
 }
 
-function refOf(parts: readonly Part[]): WaypointRef | undefined {
+export function refOf(parts: readonly Part[]): WaypointRef | undefined {
   const used = parts.filter(({ weight }) => weight > 0);
   if (used.length === 0) return undefined;
   const texts = used.map(({ at, weight }) => (used.length === 1 ? textOf(at) : `${textOf(at)}*${weight}`));

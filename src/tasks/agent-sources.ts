@@ -8,6 +8,7 @@ import type { SourceOpening } from '../agent/sources.ts';
 import type { GivenView } from '../agent/view.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
+import { defaultWaypointSettings, type Otherwise, parseBinding, type WaypointSettings } from '../mesh/gateway.ts';
 import { folderSourceName, openFolderSource } from '../source/file/folder-source.ts';
 import { readXdsSettings, serverText, type XdsFlags, type XdsSettings } from '../source/xds/settings.ts';
 
@@ -17,6 +18,10 @@ export interface SourceOptions extends XdsFlags {
   readonly config: readonly string[];
   /** What becomes of the first connection to an address that is not known yet; on demand only. */
   readonly onMiss?: 'direct' | 'refuse';
+  /** What waypoints read first that do not say: "PROXY/15088". */
+  readonly waypointBinding?: string;
+  readonly waypointUnready?: Otherwise;
+  readonly serverFirst?: Otherwise;
 }
 
 /** What is known of the node before anybody says anything. */
@@ -42,9 +47,27 @@ export function readNodeSettings(env: Env, options: SourceOptions): NodeSettings
       hint: 'otherwise every address of the mesh is known beforehand',
     });
   }
-  if (xds) return { node: xds.node.nodeName, view: { network: xds.node.network, clusterId: xds.node.clusterId }, xds };
+  const waypoints = waypointSettings(options);
+  if (xds) {
+    const { network, clusterId, nodeName } = xds.node;
+    return { node: nodeName, view: { network, clusterId, waypoints }, xds };
+  }
   const { network, clusterId } = options;
-  return { node: options.node ?? hostname, view: { network, clusterId }, xds };
+  return { node: options.node ?? hostname, view: { network, clusterId, waypoints }, xds };
+}
+
+function waypointSettings({ waypointBinding, waypointUnready, serverFirst }: SourceOptions): WaypointSettings {
+  const { binding, ...defaults } = defaultWaypointSettings;
+  const said = waypointBinding === undefined ? binding : parseBinding(waypointBinding);
+  if (!said) {
+    const forms = 'PROXY, KMESH or NONE, or one of them with /PORT';
+    throw new KmeshError('KM_USAGE', `--waypoint-binding must be ${forms}, got "${waypointBinding}"`);
+  }
+  return {
+    binding: said,
+    unready: waypointUnready ?? defaults.unready,
+    serverFirst: serverFirst ?? defaults.serverFirst,
+  };
 }
 
 /** The control plane counts more than files. */

@@ -8,7 +8,7 @@ import { explainByKernel } from '../../src/tasks/held/explain.ts';
 
 const client: HeldClient = {
   ...{ cgroup: '/c', cgroupId: 7n, enrolled: true, workloadId: 1, workload: 'client', namespaceId: 0, namespace: '' },
-  ...{ address4: '10.0.0.9', address6: 'fd00::9' },
+  ...{ address4: '10.0.0.9', address6: 'fd00::9', waypoint: false },
 };
 const { onDemand, missRefuse } = settingFlag;
 

@@ -60,6 +60,7 @@ const clientOf = (plane: Awaited<ReturnType<typeof filled>>, fields: Partial<Hel
   return {
     cgroup: '/c',
     cgroupId: 77n,
+    waypoint: false,
     enrolled: true,
     workloadId: id,
     workload: 'client',

@@ -49,6 +49,22 @@ export const agentFlags = {
     'a policy whose last version is refused: keep the one before, or close what it holds for',
   ),
   strictL7Deny: toggle('close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'),
+  waypointBinding: text(
+    'BINDING',
+    'what waypoints read first that do not say: PROXY, KMESH or NONE, with /PORT or without (default: PROXY/15088)',
+  ),
+  waypointUnready: choiceOr(
+    'refuse',
+    ['refuse', 'direct'],
+    'HOW',
+    'connections whose waypoint has no usable endpoint: refused, or past it to the service',
+  ),
+  serverFirst: choiceOr(
+    'refuse',
+    ['refuse', 'direct'],
+    'HOW',
+    'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint',
+  ),
   logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
   healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
   metrics: listenAddress('ADDRESS', 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'),

@@ -23,6 +23,7 @@ function facts(explanation: Explanation): [string, Cell][] {
     service,
     frontend,
     backend,
+    waypoint,
     policy,
     affinitySeconds = 0,
     predicted,
@@ -35,6 +36,7 @@ function facts(explanation: Explanation): [string, Cell][] {
   if (service !== '') rows.push(['service', service]);
   if (frontend !== undefined) rows.push(['frontend', frontend]);
   if (backend !== undefined) rows.push(['backend', backend]);
+  if (waypoint !== undefined) rows.push(['through', waypoint]);
   if (policy !== undefined)
     rows.push(['policy', affinitySeconds > 0 ? `${policy}, affinity ${affinitySeconds} s` : policy]);
   if (predicted !== undefined) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One backend as the programs read it: header, endpoints, and the share of new connections that each gets.
-import { backendFlag, policyCode } from '../../abi/structs.ts';
-import type { DataPlane, HeaderSlot } from '../../kernel/dataplane.ts';
+import { backendFlag, endpointFlag, policyCode, viaFlag } from '../../abi/structs.ts';
+import type { DataPlane, HeaderSlot, ViaSlot } from '../../kernel/dataplane.ts';
 import type { BalancerPolicy } from '../../mesh/service.ts';
 
 export interface HeldEndpoint {
@@ -10,6 +10,8 @@ export interface HeldEndpoint {
   readonly port: number;
   /** 0 to 1, before open connections (least request) and affinity count. */
   readonly probability: number;
+  /** Of a waypoint: the header that it reads first. */
+  readonly header: 'proxy' | 'kmesh' | 'none';
 }
 
 export interface HeldBackend {
@@ -20,6 +22,8 @@ export interface HeldBackend {
   readonly affinitySeconds: number;
   readonly passthrough: boolean;
   readonly emptyDirect: boolean;
+  /** The waypoint's backend that TCP goes through. */
+  readonly via?: { readonly backendId: number; readonly direct: boolean; readonly refuse: boolean };
   readonly maglevFirst: number;
   readonly maglevSize: number;
   readonly endpoints: readonly HeldEndpoint[];
@@ -63,6 +67,7 @@ function decodeRange(plane: DataPlane, first: number, header: HeaderSlot, probab
     affinitySeconds: header.affinity_seconds,
     passthrough: (header.flags & backendFlag.passthrough) !== 0,
     emptyDirect: (header.flags & backendFlag.emptyDirect) !== 0,
+    ...((header.flags & backendFlag.via) === 0 ? {} : { via: viaOf(plane.via(first + 1 + header.count)) }),
     maglevFirst: header.maglev_first,
     maglevSize: header.maglev_size,
     endpoints: slots.map((slot, i) => ({
@@ -70,8 +75,18 @@ function decodeRange(plane: DataPlane, first: number, header: HeaderSlot, probab
       address: slot?.addr ?? '',
       port: slot?.port ?? 0,
       probability: share[i] ?? Number.NaN,
+      header: headerOf(slot?.flags ?? 0),
     })),
   };
+}
+
+function viaOf({ backend_id, flags }: ViaSlot): NonNullable<HeldBackend['via']> {
+  return { backendId: backend_id, direct: (flags & viaFlag.direct) !== 0, refuse: (flags & viaFlag.refuse) !== 0 };
+}
+
+function headerOf(flags: number): HeldEndpoint['header'] {
+  if ((flags & endpointFlag.proxy) !== 0) return 'proxy';
+  return (flags & endpointFlag.kmesh) === 0 ? 'none' : 'kmesh';
 }
 
 function policyOf(code: number): BalancerPolicy {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who "--from" means: a process, a cgroup or a workload, and what the kernel knows of it as a client.
 import { dirname } from 'node:path';
+import { enrolledFlag } from '../../abi/structs.ts';
 import { readEnrolments, workloadIdFinder } from '../../agent/enrolments.ts';
 import type { Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
@@ -15,6 +16,8 @@ export interface HeldClient {
   /** 0n: not known. */
   readonly cgroupId: bigint;
   readonly enrolled: boolean;
+  /** Enrolled as a waypoint. */
+  readonly waypoint: boolean;
   readonly workloadId: number;
   /** uid; '' when it has no id. */
   readonly workload: string;
@@ -41,6 +44,7 @@ function clientOf(plane: DataPlane, cgroup: string, id: bigint, enrolled: boolea
     cgroup,
     cgroupId: id,
     enrolled,
+    waypoint: enrolled && ((plane.map('enrolled').get(id)?.flags ?? 0) & enrolledFlag.waypoint) !== 0,
     workloadId,
     workload: readName(plane, 'workload', workloadId),
     namespaceId,

@@ -29,6 +29,8 @@ export interface KernelExplanation {
   /** As the kernel holds it: an address, or the range around it. */
   readonly frontend?: string;
   readonly backend?: string;
+  /** Name of the waypoint's backend that the connection goes through. */
+  readonly waypoint?: string;
   readonly policy?: BalancerPolicy;
   readonly affinitySeconds?: number;
   /** The endpoint that this client gets for sure: source hash, or the one that affinity holds. */
@@ -70,19 +72,22 @@ export function explainByKernel(
         : `backend ${found.backendId} is not there: refused until the agent repairs it`;
     return { ...left(why), outcome: found.backendId === 0 ? 'left-alone' : 'refused', frontend };
   }
-  const predicted = predict(plane, backend, client, address, monotonicNs);
+  const via = protocol === 'tcp' && backend.via ? goThrough(plane, backend.via, backend, client, target) : undefined;
+  const chosen = via?.through ?? backend;
+  const predicted = predict(plane, chosen, client, address, monotonicNs);
   return {
-    ...outcomeOf(backend, client, target),
+    ...(via?.outcome ?? outcomeOf(backend, client, target)),
+    ...(via?.through ? { waypoint: readName(plane, 'backend', via.through.id) } : {}),
     service: readName(plane, 'service', backend.serviceId),
     frontend,
     backend: readName(plane, 'backend', backend.id),
-    policy: backend.policy,
-    affinitySeconds: backend.affinitySeconds,
+    policy: chosen.policy,
+    affinitySeconds: chosen.affinitySeconds,
     ...(predicted ? { predicted } : {}),
-    candidates: backend.endpoints.map((e) => ({
+    candidates: (via?.outcome?.outcome === 'refused' ? [] : chosen.endpoints).map((e) => ({
       workload: readName(plane, 'workload', e.workloadId),
       address: e.address,
-      port: e.port,
+      port: e.port === 0 && via?.through ? port : e.port,
       weight: 0,
       probability: e.probability,
       out: '',
@@ -90,9 +95,48 @@ export function explainByKernel(
     notes: [
       ...(open ? ['the address was not answered for yet: a service of its own would come before the range'] : []),
       ...(client && !client.enrolled ? [notEnrolled] : []),
-      ...(backend.policy === 'least-request' ? [leastRequest] : []),
+      ...(via?.notes ?? []),
+      ...(chosen.policy === 'least-request' ? [leastRequest] : []),
     ],
   };
+}
+
+interface Through {
+  /** Set: the waypoint's endpoints are the candidates. */
+  readonly through?: HeldBackend;
+  /** Absent: that of the service's own endpoints. */
+  readonly outcome?: Outcome;
+  readonly notes: readonly string[];
+}
+
+const headers = { proxy: 'PROXY protocol v2', kmesh: "Kmesh's header", none: 'no header' } as const;
+
+/** Whether a connection goes through the waypoint of its service. */
+function goThrough(
+  plane: DataPlane,
+  { backendId, direct, refuse }: NonNullable<HeldBackend['via']>,
+  own: HeldBackend,
+  client: HeldClient | undefined,
+  target: Target,
+): Through {
+  const name = readName(plane, 'backend', backendId);
+  const through = readBackend(plane, backendId);
+  if (client && !client.enrolled) return { notes: [] };
+  const isWaypoint = client?.waypoint || through?.endpoints.some((e) => e.workloadId === client?.workloadId);
+  if (client && isWaypoint) return { notes: [`the client is a waypoint itself: past ${name}`] };
+  if (refuse) {
+    const why = `the server speaks first on this port, so that ${name} would wait for its header for ever`;
+    return { outcome: { outcome: 'refused', why }, notes: [] };
+  }
+  if (!through || through.endpoints.length === 0) {
+    if (through && direct) return { notes: [`${name} has no usable endpoint, and past it is allowed`] };
+    return { outcome: { outcome: 'refused', why: `${name} has no usable endpoint` }, notes: [] };
+  }
+  const reads = [...new Set(through.endpoints.map((e) => headers[e.header]))].join(' or ');
+  const after = outcomeOf(through, client, target);
+  const outcome = after.outcome === 'balanced' ? { ...after, why: `through ${name}, ${after.why}` } : after;
+  const to = own.passthrough ? 'the address that was dialled' : 'the service';
+  return { through, outcome, notes: [`the waypoint goes on to ${to}; it is told of it by ${reads}`] };
 }
 
 const notEnrolled = 'the candidates and their chances are those of a client that is enrolled';

@@ -60,7 +60,10 @@ export function findHeldFrontend(
   const number = protocolNumber[protocol];
   let address = dialled;
   let length: number | undefined;
-  let value = plane.map('frontend').get({ addr: dialled, port, protocol: number });
+  const exact = plane.map('frontend');
+  let value = exact.get({ addr: dialled, port, protocol: number });
+  // All ports of an address that have none of their own.
+  value ??= exact.get({ addr: dialled, port: 0, protocol: number });
   if (!value) {
     value = plane.map('cidr').get({ prefixlen: 32 + 128, addr: dialled, port, protocol: number });
     // The tag of a range's entry is its length in bits of the 16-byte form.
