@@ -3,6 +3,7 @@
 import type { ValueOfMap } from '../abi/maps.ts';
 import { missState, nameKind } from '../abi/structs.ts';
 import { joinName } from '../compile/names.ts';
+import { isStandIn } from '../compile/waypoint.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Address } from '../net/address.ts';
@@ -39,7 +40,8 @@ export function* readHeldBefore(plane: DataPlane): Steps<HeldBefore> {
   }
   for (const held of parts.values()) {
     const name = joinName(held);
-    if (name !== undefined) services.add(name);
+    // Stand-ins for waypoints are no services.
+    if (name !== undefined && !isStandIn(name)) services.add(name);
   }
   return { services, addresses };
 }

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { missState } from '../abi/structs.ts';
 import type { DemandStatus } from '../admin/types.ts';
 import type { DataPlane, MissRecord } from '../kernel/dataplane.ts';
+import type { GatewayAddress } from '../mesh/gateway.ts';
 import type { Change, Model } from '../mesh/model.ts';
 import type { Address } from '../net/address.ts';
 import { type HeldBefore, readHeldBefore } from './demand-held.ts';
@@ -77,6 +78,23 @@ interface Wish {
   readonly heldBefore: boolean;
 }
 
+/** Waypoints that changes name, as control planes know them. */
+function* namesOfWaypoints(changes: readonly Change[]): Generator<string> {
+  for (const change of changes) {
+    const asked: (GatewayAddress | undefined)[] = [];
+    if (change.kind === 'put-workload') asked.push(change.workload.waypoint);
+    if (change.kind === 'put-service') {
+      const { waypoint, weightedWaypoints: several } = change.service;
+      asked.push(waypoint, ...several.map(({ destination }) => destination));
+    }
+    for (const at of asked) {
+      const to = at?.destination;
+      if (to?.kind === 'hostname') yield `${to.namespace}/${to.hostname}`;
+      if (to?.kind === 'address') yield `${to.network}/${to.address}`;
+    }
+  }
+}
+
 /** Reads what was in use before; the source is not to be opened earlier. */
 export async function openDemand(options: DemandOptions): Promise<Demand> {
   return demandOver(options, await inTurns(readHeldBefore(options.plane())));
@@ -90,6 +108,8 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
   const wishes = new Map<string, Wish>();
   /** Keys of services that were in use before. */
   const services = new Set(before.services);
+  /** Names of what services and workloads that are known go through: nobody dials it, so that nothing else asks for it. */
+  const waypoints = new Set<string>();
   let pods: ReadonlySet<string> = new Set();
   let podsEpoch: bigint | undefined;
   let source: DemandSource | undefined;
@@ -120,6 +140,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
   const refresh = setInterval(() => {
     for (const [name, { address, waiting }] of wishes) if (!waiting && owners(address).length > 0) askAgain(name);
     for (const key of services) askAgain(key);
+    for (const name of waypoints) if (!services.has(name)) askAgain(name);
   }, limits.refreshMs).unref();
 
   const write = (work: (plane: DataPlane) => void): void => {
@@ -149,7 +170,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
     sweepAt = wishes.size + Math.ceil(limits.unknown * 0.25);
     if (gone.length === 0) return;
     forgotten += gone.length;
-    unwant(gone.map(([name]) => name));
+    unwant(gone.flatMap(([name]) => (waypoints.has(name) ? [] : name)));
     write((plane) => plane.map('miss').delete(gone.map(([, { address }]) => address)));
   };
 
@@ -188,7 +209,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       // Judged, and who it is only its addresses tell.
       else for (const address of addresses.get(netns) ?? []) now.add(nameOf(address));
     }
-    const gone = [...pods].filter((name) => !now.has(name) && !wishes.has(name));
+    const gone = [...pods].filter((name) => !now.has(name) && !wishes.has(name) && !waypoints.has(name));
     source.want([...now].filter((name) => !pods.has(name)));
     unwant(gone);
     pods = now;
@@ -221,6 +242,10 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       void run();
     },
     noticed(changes) {
+      const unknown = new Set<string>();
+      for (const name of namesOfWaypoints(changes)) if (!waypoints.has(name)) unknown.add(name);
+      for (const name of unknown) waypoints.add(name);
+      if (unknown.size > 0) source?.want(unknown);
       for (const change of changes) {
         if (change.kind !== 'remove-workload') continue;
         // A workload of a service went: another may have come in its place, which nobody tells.
@@ -244,7 +269,7 @@ function demandOver(options: DemandOptions, before: HeldBefore): Demand {
       };
       for (const name of present) answer(name);
       for (const name of absent) answer(name);
-      const gone = absent.filter((name) => services.delete(name));
+      const gone = absent.filter((name) => services.delete(name) && !waypoints.has(name));
       unwant(gone);
       mark(known);
       const now = clock();

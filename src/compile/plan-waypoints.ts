@@ -5,7 +5,7 @@ import type { PlanDraft } from './plan-draft.ts';
 import type { BackendStep, Unit } from './plan-units.ts';
 import { serviceTlvsOf } from './tlvs.ts';
 import type { WantedDelta } from './wanted.ts';
-import { isWaypoint } from './waypoint.ts';
+import { isStandIn, isWaypoint } from './waypoint.ts';
 
 /** Units in the order in which they are planned. */
 export interface Ordered {
@@ -70,8 +70,10 @@ export function stillUsed(draft: PlanDraft, unit: Unit): readonly string[] {
   return [...left].flatMap(([name, count]) => (count > 0 ? [name] : []));
 }
 
+const noTlvs = new Uint8Array();
+
 function say(draft: PlanDraft, service: string, id: number): void {
-  const tlvs = serviceTlvsOf(service);
+  const tlvs = isStandIn(service) ? noTlvs : serviceTlvsOf(service);
   if (tlvs.length === 0) return;
   const value = { id, length: tlvs.length, tlvs };
   draft.count('waypoint_service');

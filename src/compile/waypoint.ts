@@ -33,6 +33,7 @@ export interface WaypointRef {
 }
 
 const prefix = 'waypoint:';
+const behind = 'workloads:';
 
 /** True for the name of a waypoint's own backend. */
 export function isWaypoint(backend: string): boolean {
@@ -50,6 +51,11 @@ export function refOf(parts: readonly Part[]): WaypointRef | undefined {
   if (used.length === 0) return undefined;
   const texts = used.map(({ at, weight }) => (used.length === 1 ? textOf(at) : `${textOf(at)}*${weight}`));
   return { name: `${prefix}${texts.join(',')}`, parts: used };
+}
+
+/** True for what stands where a service does: a waypoint, or workloads behind one. */
+export function isStandIn(service: string): boolean {
+  return isWaypoint(service) || service.startsWith(behind);
 }
 
 /** The waypoint that connections to a service go through; undefined: none, as for one that is the waypoint itself. */
@@ -94,7 +100,7 @@ export interface WaypointUse {
 
 /** Backend of all workloads behind a waypoint: connections to them go through it, or where they were dialled. */
 export function workloadsBackend(ref: WaypointRef, family: Family, unready: Otherwise): WantedBackend {
-  const service = `workloads:${ref.name}${unready === 'direct' ? ':direct' : ''}`;
+  const service = `${behind}${ref.name}${unready === 'direct' ? ':direct' : ''}`;
   return {
     ...{ name: `${service}/${family}`, service, policy: 'random', affinitySeconds: 0 },
     ...{ passthrough: true, emptyDirect: false, endpoints: [] },

@@ -8,7 +8,9 @@ import { openLog } from '../../src/agent/log.ts';
 import { nameParts } from '../../src/compile/names.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import { emptyModel } from '../../src/mesh/apply.ts';
+import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import type { Change, Model } from '../../src/mesh/model.ts';
+import type { Service } from '../../src/mesh/service.ts';
 
 let plane: MemoryDataPlane;
 let demand: Demand | undefined;
@@ -298,5 +300,28 @@ test('a plane that another one replaces is followed', async () => {
   expect(wishes).toEqual([
     ['want', 'net/10.0.0.1'],
     ['want', 'net/10.0.0.2'],
+  ]);
+});
+
+test('asks for the waypoints of what it learns, once, and keeps them', async () => {
+  const service = (waypoint: GatewayAddress): Change => ({
+    kind: 'put-service',
+    service: { weightedWaypoints: [], waypoint } as unknown as Service,
+  });
+  const byHost = {
+    destination: { kind: 'hostname', namespace: 'infra', hostname: 'way.infra' },
+    hboneMtlsPort: 0,
+  } as const;
+  const byAddress = {
+    destination: { kind: 'address', network: 'net', address: '10.0.9.9' },
+    hboneMtlsPort: 0,
+  } as const;
+  const { noticed, answered } = await open();
+  noticed([service(byHost), service(byHost)]);
+  noticed([service(byHost), service(byAddress)]);
+  answered([], ['infra/way.infra']);
+  expect(wishes).toEqual([
+    ['want', 'infra/way.infra'],
+    ['want', 'net/10.0.9.9'],
   ]);
 });
