@@ -150,5 +150,7 @@ export function listenerOf(
     listenerFilters: only ? [proxy, tls] : [proxy],
     filterChains: chains,
     trafficDirection: 1,
+    // A server that speaks first behind a port of the same number waits so long for nothing.
+    ...(only && { listenerFiltersTimeout: 5000, continueOnListenerFiltersTimeout: true }),
   };
 }
