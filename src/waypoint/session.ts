@@ -100,7 +100,11 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       for (const resource of told) quality.good(type, resource);
       return;
     }
-    const named = told.filter(({ name }) => error.includes(name));
+    const mentioned = told.filter(({ name }) => error.includes(name));
+    // A name may be the begin of another one.
+    const named = mentioned.filter(
+      ({ name }) => !mentioned.some((other) => other.name !== name && other.name.includes(name)),
+    );
     const blamed = named.length > 0 ? named : told;
     if (blamed.length === 1 || named.length > 0 || way === 'world') {
       for (const resource of blamed) quality.bad(type, resource, error);
