@@ -264,3 +264,21 @@ int list_denied(struct bpf_iter__bpf_sk_storage_map *ctx)
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }
+
+/* Of one network namespace: destroys connections that owe a waypoint a header, when nothing will put it there any more. */
+SEC("iter/tcp")
+int end_waiting(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *common = ctx->sk_common;
+	const struct km_sock *held;
+	struct tcp_sock *tcp;
+
+	tcp = common && common->skc_state != BPF_TCP_LISTEN ? bpf_skc_to_tcp_sock(common) : NULL;
+	if (!tcp)
+		return 0;
+	held = bpf_sk_storage_get(&sock, tcp, NULL, 0);
+	if (held && held->flags & KM_SOCK_VIA && held->header && !(held->flags & KM_SOCK_HEADER) &&
+	    !bpf_sock_destroy(common))
+		km_count(KM_REASON_WAYPOINT_ENDED);
+	return 0;
+}

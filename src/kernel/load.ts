@@ -18,9 +18,11 @@ import {
   openObjects,
 } from './objects.ts';
 import { isLoaded } from './pinned.ts';
-import { attachAll, removeLinks } from './pinned-links.ts';
-import { makeFolder, makeRoot, movePin, pin, pinFolders, removeFolder } from './pins.ts';
+import { attachAll, removeLink, removeLinks } from './pinned-links.ts';
+import { openPinnedMap } from './pinned-map.ts';
+import { makeFolder, makeRoot, movePin, type PinFolders, pin, pinFolders, pinNames, removeFolder } from './pins.ts';
 import type { MapSizes } from './sizes.ts';
+import { endWaiting } from './sockets.ts';
 import { isUdpHook } from './udp-hooks.ts';
 import { type LoadedVersion, pinVersion } from './version.ts';
 
@@ -140,11 +142,28 @@ export function unload(bpffs: string): void {
   removeLinks(folders[lookupHook.name]);
   // Those of devices go when the kernel gets to it: at once would take it a while for each.
   for (const { name } of deviceHooks) removeFolder(folders[name]);
+  endConnections(folders, bpffs);
   removeLinks(folders.links);
   removeLinks(folders.linksNext);
   for (const folder of ['progs', 'progsNext', 'progsOld', 'maps', 'mapsNext', 'mapsOld'] as const)
     removeFolder(folders[folder]);
   removeRoot(bpffs);
+}
+
+/** No connection begins any more that needs the other programs, and those that cannot do without them end. */
+function endConnections(folders: PinFolders, bpffs: string): void {
+  if (!pinNames(folders.maps).includes('enrolled')) return;
+  for (const name of ['connect4', 'connect6']) removeLink(join(folders.links, name));
+  // Read by its own BTF: it may be of any version.
+  const enrolled = openPinnedMap(bpffs, 'enrolled');
+  try {
+    endWaiting(
+      folders.progs,
+      [...enrolled.entries()].map(({ key }) => key as bigint),
+    );
+  } finally {
+    enrolled.close();
+  }
 }
 
 /** Removes the instance's folder when nothing is left in it. */

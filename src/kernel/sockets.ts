@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Walks over sockets by the pinned iterator programs.
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Layout } from '../abi/layout.ts';
 import { denialRecord, deniedRecord, oldRecord, sockRecord } from '../abi/structs.ts';
@@ -71,6 +71,13 @@ export function sweepStaleUdp(progs: string, cgroupIds: Iterable<bigint>): SockR
   for (const record of decodeAll(sockRecord, walkNetns(progs, ['sweep_udp'], cgroupIds)))
     seen.set(record.cookie, record);
   return [...seen.values()];
+}
+
+const waitingProgram = 'end_waiting';
+
+/** Destroys connections that owe a waypoint a header. Nothing where programs of before waypoints are loaded. */
+export function endWaiting(progs: string, cgroupIds: Iterable<bigint>): void {
+  if (existsSync(join(progs, waitingProgram))) walkNetns(progs, [waitingProgram], cgroupIds);
 }
 
 /** Judges the open inbound connections of these network namespaces again; those that it destroyed. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connections to waypoints while programs and maps are replaced: each has its header, or is ended.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { unload } from '../../src/kernel/load.ts';
 import { openPinned } from '../../src/kernel/pinned.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { swap } from '../../src/kernel/swap.ts';
@@ -76,4 +77,15 @@ for r in runners: r.start()`;
   const plane = openPinned(mesh.plane.bpffs);
   expect(plane.info('waypoint_sock').maxEntries).toBe(1024);
   plane.close();
+});
+
+test('unloaded: who waits for the first byte is ended, others go on', async () => {
+  await client.run(`going = connect("10.96.0.1", 80)
+going.sendall(b"a?\\n")
+assert going.recv(9) == b"line\\n"
+${hold}`);
+  unload(mesh.plane.bpffs);
+  expect(await client.run(use)).toEqual(Array(20).fill('ended'));
+  expect(await client.run('out = short(going)["header"]["kind"]')).toBe('proxy');
+  for (const header of await headers()) if (header !== 'closed') expect(header).toMatchObject({ kind: 'proxy' });
 });

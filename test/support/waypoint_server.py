@@ -81,6 +81,7 @@ class Waypoint:
     def serve(self, sock):
         record = {"peer": str(ipaddress.ip_address(sock.getpeername()[0]).ipv4_mapped or sock.getpeername()[0])}
         record["port"] = sock.getpeername()[1]
+        record["header"] = "closed"
         digest, count = hashlib.sha256(), 0
         try:
             reader = Reader(sock)
@@ -96,7 +97,8 @@ class Waypoint:
                 if part.endswith(b"?\n"):
                     sock.sendall(b"line\n")
         except EOFError:
-            record["header"] = "closed" if not reader.data else reader.data.decode("latin1")
+            if reader.data:
+                record["header"] = reader.data.decode("latin1")
         except OSError as e:
             record["error"] = str(e)
         record["bytes"] = count
