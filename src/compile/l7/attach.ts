@@ -35,8 +35,6 @@ export interface Attachments {
   readonly services: ServiceNames;
   /** Why a backend cannot be used; undefined: it can. */
   backendFault(route: Route, backend: BackendRef): BackendFault | undefined;
-  /** Of each rule; undefined: none. */
-  faultsOf(route: Route): readonly (RuleFault | undefined)[];
 }
 
 export interface BackendFault {
@@ -83,13 +81,6 @@ export function attachRoutes(model: Model, options: AttachOptions = {}): Attachm
   }
   routes.sort(byAge);
 
-  const faults = new Map<Route, readonly (RuleFault | undefined)[]>();
-  const faultsOf = (route: Route) => {
-    const known = faults.get(route) ?? ruleFaults(route);
-    faults.set(route, known);
-    return known;
-  };
-
   const backendFault = (route: Route, backend: BackendRef): BackendFault | undefined => {
     const name = `${backend.kind} ${backend.namespace}/${backend.name}`;
     if (!isServiceRef(backend)) return { reason: 'InvalidKind', message: `${name} is no kind of backend here` };
@@ -108,7 +99,7 @@ export function attachRoutes(model: Model, options: AttachOptions = {}): Attachm
   for (const route of routes) {
     const list = route.parents.map((parent, i): Draft => {
       if (!isServiceRef(parent)) return { parent, ports: [], refused: undefined };
-      const found = refusal(route, parent, services.find(parent), faultsOf(route));
+      const found = refusal(route, parent, services.find(parent), ruleFaults(route));
       if (typeof found === 'object' && 'reason' in found) return { parent, ports: [], refused: found };
       for (const port of found) {
         const wish = { route, parent: i };
@@ -136,8 +127,8 @@ export function attachRoutes(model: Model, options: AttachOptions = {}): Attachm
   for (const route of routes) {
     const list = (drafts.get(route) ?? []).filter(({ parent }) => isServiceRef(parent));
     if (list.length === 0) continue;
-    const refs = refsCondition(route, backendFault, faultsOf(route));
-    const partial = partialCondition(faultsOf(route));
+    const refs = refsCondition(route, backendFault, ruleFaults(route));
+    const partial = partialCondition(ruleFaults(route));
     status.set(
       routeKey(route),
       list.map(({ parent, ports: at, refused }) => {
@@ -159,7 +150,7 @@ export function attachRoutes(model: Model, options: AttachOptions = {}): Attachm
       }),
     );
   }
-  return { ports, status, services, backendFault, faultsOf };
+  return { ports, status, services, backendFault };
 }
 
 interface Refusal {

@@ -55,10 +55,14 @@ export function clusterOf(service: Service, port: ServicePort): envoy.Cluster {
   };
 }
 
-/** The workloads of a service, in the order of their uids. */
+/** The workloads of a service. */
 export function membersOf(model: Model, service: Service): Workload[] {
-  const uids = [...(model.members.get(serviceKey(service)) ?? [])].sort();
-  return uids.flatMap((uid) => model.workloads.get(uid) ?? []);
+  const members: Workload[] = [];
+  for (const uid of model.members.get(serviceKey(service)) ?? []) {
+    const workload = model.workloads.get(uid);
+    if (workload) members.push(workload);
+  }
+  return members;
 }
 
 export function endpointsOf(
@@ -67,7 +71,8 @@ export function endpointsOf(
   workloads: readonly Workload[],
   view: Parameters<typeof eligibleFor>[2],
 ): envoy.ClusterLoadAssignment {
-  const lbEndpoints = eligibleFor(service, workloads, view, port, 'tcp').map(
+  const sorted = [...workloads].sort((a, b) => (a.uid < b.uid ? -1 : 1));
+  const lbEndpoints = eligibleFor(service, sorted, view, port, 'tcp').map(
     ({ workload, port: portValue, address4, address6 }): envoy.LbEndpoint => ({
       endpoint: { address: { socketAddress: { address: address4 ?? (address6 as string), portValue } } },
       loadBalancingWeight: workload.capacity,

@@ -10,6 +10,7 @@ import { clusterOf, dialled, dialledCluster, endpointsOf, membersOf } from './cl
 import type * as envoy from './envoy.ts';
 import { envoyRoutes, type RuleWorld } from './http.ts';
 import { rbacOf, sourceKey } from './rbac.ts';
+import { ruleFaults } from './rule-faults.ts';
 import type { WaypointScope } from './scope.ts';
 import { names, noCluster, portName, speechOf } from './services.ts';
 import { openTimeless, type Timeless } from './timeless.ts';
@@ -137,7 +138,7 @@ class Compilation {
         used.push(cluster ?? '');
         return cluster;
       },
-      isDropped: (route, rule) => this.#attachments.faultsOf(route)[rule]?.drops === true,
+      isDropped: (route, rule) => ruleFaults(route)[rule]?.drops === true,
     };
     const producers = (routes?.producers ?? []) as readonly (HttpRoute | GrpcRoute)[];
     const consumers = [...(routes?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [

@@ -13,8 +13,18 @@ export interface RuleFault {
 
 const dropped = (message: string): RuleFault => ({ message, drops: true, unknownFilter: false });
 
-/** Of each rule; undefined: none. */
-export function ruleFaults(route: Route): (RuleFault | undefined)[] {
+const known = new WeakMap<Route, readonly (RuleFault | undefined)[]>();
+
+/** Of each rule; undefined: none. Asked again of the same route it is the same. */
+export function ruleFaults(route: Route): readonly (RuleFault | undefined)[] {
+  const before = known.get(route);
+  if (before) return before;
+  const faults = faultsOf(route);
+  known.set(route, faults);
+  return faults;
+}
+
+function faultsOf(route: Route): (RuleFault | undefined)[] {
   if (route.kind === 'TLSRoute' || route.kind === 'TCPRoute') {
     return route.rules.map((_, i) => (i === 0 ? undefined : dropped(`only the first rule of a ${route.kind} counts`)));
   }

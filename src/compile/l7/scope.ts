@@ -25,11 +25,12 @@ export function waypointScope(
   listen: { readonly address?: string; readonly port?: number } = {},
 ): WaypointScope {
   const { namespace, name } = waypoint;
-  const gateway = model.gateways.get(`${namespace}/${name}`);
+  const key = `${namespace}/${name}`;
+  const gateway = model.gateways.get(key);
   const host = `${name}.${namespace}.svc.cluster.local`;
   const isIt = (address: GatewayAddress | undefined): boolean => {
     if (!address) return false;
-    if (address.gateway !== undefined) return address.gateway === `${namespace}/${name}`;
+    if (address.gateway !== undefined) return address.gateway === key;
     const { destination: to } = address;
     if (to.kind === 'hostname' && to.namespace === namespace && to.hostname === host) return true;
     return (gateway?.addresses ?? []).some((own) =>
