@@ -17,6 +17,7 @@ import { openNotify } from '../kernel/notify.ts';
 import { isLoaded, openPinned } from '../kernel/pinned.ts';
 import { swap } from '../kernel/swap.ts';
 import { isWhole, recover } from '../kernel/swap-recovery.ts';
+import { noLocality } from '../mesh/workload.ts';
 import type { ListenAddress } from '../net/socket-address.ts';
 import { version } from '../version.ts';
 import { type NodeSettings, readNodeSettings, type SourceOptions, sourceOpenings } from './agent-sources.ts';
@@ -37,6 +38,8 @@ export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly onBadPolicy?: 'keep' | 'close';
   /** Closes what a DENY policy holds for that rests on HTTP attributes. */
   readonly strictL7Deny?: boolean;
+  /** Where proxies of waypoints are told their configuration (default: nowhere). */
+  readonly waypointAds?: ListenAddress;
 }
 
 const upgradeHint = '"kmeshctl upgrade" swaps them in place';
@@ -100,7 +103,17 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
     pid: process.pid,
     onFault: (fault) => log.warn(faultFacts(fault), 'the service manager cannot be told'),
   });
+  // Brings gRPC along, which few agents need for that.
+  const waypoints =
+    options.waypointAds &&
+    (await (
+      await import('./waypoint/listen.ts')
+    ).openWaypointAds(options.waypointAds, log, {
+      ...{ node, network: view.network ?? '', clusterId: view.clusterId ?? '' },
+      locality: noLocality,
+    }));
   return startAgent({
+    ...(waypoints && { waypoints }),
     runDir: place.runDir,
     node,
     version,

@@ -76,7 +76,8 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       name,
       clients,
       refresh() {
-        if (!model || !attachments) return;
+        if (!model) return;
+        attachments ??= attachRoutes(model, options);
         const where = at ? { address: at.host ?? '::', port: at.port } : {};
         const scope = waypointScope(model, { namespace, name: gateway }, where);
         snapshot = encode(compiler.compile(model, attachments, scope));
@@ -177,12 +178,18 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       });
     },
     update(next) {
+      if (next === model) return;
       model = next;
-      attachments = attachRoutes(next, options);
+      // Made when somebody asks for it.
+      attachments = undefined;
       for (const waypoint of waypoints.values()) waypoint.refresh();
     },
     status: () => [...waypoints.values()].map((waypoint) => waypoint.status()),
-    routes: () => attachments?.status ?? new Map(),
+    routes() {
+      if (!model) return new Map();
+      attachments ??= attachRoutes(model, options);
+      return attachments.status;
+    },
     close: () => server.forceShutdown(),
   };
 }

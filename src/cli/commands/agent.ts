@@ -53,6 +53,10 @@ export const agentFlags = {
     'BINDING',
     'what waypoints read first that do not say: PROXY, KMESH or NONE, with /PORT or without (default: PROXY/15088)',
   ),
+  waypointAds: listenAddress(
+    'ADDRESS',
+    'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)',
+  ),
   waypointUnready: choiceOr(
     'refuse',
     ['refuse', 'direct'],

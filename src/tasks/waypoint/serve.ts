@@ -11,6 +11,7 @@ import { apply, emptyModel } from '../../mesh/apply.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { openFolderSource } from '../../source/file/folder-source.ts';
 import { openWaypointServer, type WaypointServer } from '../../waypoint/server.ts';
+import { listenFor, unusable } from './listen.ts';
 
 export interface ServeOptions {
   /** Files and folders; '-' is standard input. */
@@ -53,7 +54,7 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
   try {
     await source.loaded;
     // Who asks before everything is read would be told that there is nothing.
-    const address = await listen(server, options.listen);
+    const address = await listenFor(server, options.listen);
     told = options.status && (await openStatus(server, options.status));
     log.info({ address, ...(told && { status: told.address }) }, 'waypoints are served');
     await new Promise<void>((resolve) => {
@@ -67,20 +68,6 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
     server.close();
   }
   return { stopped: true };
-}
-
-function unusable(where: ListenAddress, error: unknown): KmeshError {
-  const text = error instanceof Error ? error.message : String(error);
-  return new KmeshError('KM_USAGE', `cannot listen on ${where.host ?? ''}:${where.port}: ${text}`);
-}
-
-async function listen(server: WaypointServer, where: ListenAddress): Promise<string> {
-  const host = where.host ?? '[::]';
-  try {
-    return await server.listen(`${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${where.port}`);
-  } catch (error) {
-    throw unusable(where, error);
-  }
 }
 
 async function openStatus(waypoints: WaypointServer, where: ListenAddress) {
