@@ -16,14 +16,14 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --cluster-id | --config | --context | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --revision | --root | --run-dir | --target | --timeout | --to | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
+      --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --cluster-id | --config | --context | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --revision | --root | --run-dir | --server-first | --status | --target | --timeout | --to | --waypoint-ads | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
       -*) ;;
       *)
         case "$path:$word" in
-          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':waypoint' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'waypoint:generate' | 'waypoint:apply' | 'waypoint:delete' | 'waypoint:list' | 'waypoint:status' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':waypoint' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'waypoint:generate' | 'waypoint:apply' | 'waypoint:delete' | 'waypoint:list' | 'waypoint:status' | 'waypoint:serve' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
             path="${path:+$path }$word"
             ;;
           *) ((++count)) ;;
@@ -86,6 +86,10 @@ _kmeshctl() {
       'waypoint status:--kubeconfig') kind=file ;;
       'waypoint status:--context') : ;;
       'waypoint status:--timeout') : ;;
+      'waypoint serve:--config') kind=file ;;
+      'waypoint serve:--listen') : ;;
+      'waypoint serve:--status') : ;;
+      'waypoint serve:--log-level') words='trace debug info warn error fatal silent' ;;
       'agent:--xds') : ;;
       'agent:--config') kind=file ;;
       'agent:--xds-root-cert') kind=file ;;
@@ -99,6 +103,10 @@ _kmeshctl() {
       'agent:--node') : ;;
       'agent:--authz-host-probes') words='allow deny' ;;
       'agent:--on-bad-policy') words='keep close' ;;
+      'agent:--waypoint-binding') : ;;
+      'agent:--waypoint-ads') : ;;
+      'agent:--waypoint-unready') words='refuse direct' ;;
+      'agent:--server-first') words='refuse direct' ;;
       'agent:--log-level') words='trace debug info warn error fatal silent' ;;
       'agent:--heal-interval') : ;;
       'agent:--metrics') : ;;
@@ -133,6 +141,10 @@ _kmeshctl() {
       'install:--node') : ;;
       'install:--authz-host-probes') words='allow deny' ;;
       'install:--on-bad-policy') words='keep close' ;;
+      'install:--waypoint-binding') : ;;
+      'install:--waypoint-ads') : ;;
+      'install:--waypoint-unready') words='refuse direct' ;;
+      'install:--server-first') words='refuse direct' ;;
       'install:--log-level') words='trace debug info warn error fatal silent' ;;
       'install:--heal-interval') : ;;
       'install:--metrics') : ;;
@@ -157,7 +169,7 @@ _kmeshctl() {
       'upgrade') words='--max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'status') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'check') words='--short -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'enroll') words='--pid --netns --workload --authz --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'enroll') words='--pid --netns --workload --authz --waypoint --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'exec') words='--workload --netns --authz -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -173,7 +185,8 @@ _kmeshctl() {
       'waypoint delete') words='-n --namespace --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint status') words='-n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint serve') words='--config --listen --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -183,7 +196,7 @@ _kmeshctl() {
       'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -197,13 +210,13 @@ _kmeshctl() {
       'exec:'*) kind=command ;;
       'authz:0') words='status explain enable disable check' ;;
       'authz check:'*) kind=file ;;
-      'waypoint:0') words='generate apply delete list status' ;;
+      'waypoint:0') words='generate apply delete list status serve' ;;
       'waypoint delete:'*) : ;;
       'waypoint status:'*) : ;;
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;
       'dump:0') words='maps services workloads config diff' ;;
-      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name' ;;
+      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name' ;;
       'completion:'0) words='bash zsh fish' ;;
     esac
   fi

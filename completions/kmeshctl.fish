@@ -12,12 +12,12 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --authz --authz-host-probes --bpffs --cgroup-root --class --cluster-id --config --context --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --revision --root --run-dir --target --timeout --to --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
+            case --authz --authz-host-probes --bpffs --cgroup-root --class --cluster-id --config --context --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --revision --root --run-dir --server-first --status --target --timeout --to --waypoint-ads --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
                 set skip yes
             case '-*'
             case '*'
                 switch "$path:$word"
-                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':waypoint' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'waypoint:generate' 'waypoint:apply' 'waypoint:delete' 'waypoint:list' 'waypoint:status' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
+                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':waypoint' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'waypoint:generate' 'waypoint:apply' 'waypoint:delete' 'waypoint:list' 'waypoint:status' 'waypoint:serve' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
                         set path (string trim "$path $word")
                 end
         end
@@ -72,6 +72,7 @@ complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l pid -r -f -d 'the cgroup of 
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l netns -r -F -d 'network namespace of its sockets, a name under /run/netns or a path (default: the processes\')'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l workload -r -f -d 'the workload that it is: decides its locality, its addresses and its view'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l authz -r -f -a 'on off' -d 'whether policies judge inbound connections (default: as it is enrolled, else on if an agent runs; without one to be given)'
+complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l waypoint -d 'it is a waypoint: what it calls goes through none'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "enroll"' -f -a '(__fish_complete_directories)'
 complete -c kmeshctl -n '__kmeshctl_at "unenroll"' -l pid -r -f -d 'the cgroup of this process'
@@ -109,6 +110,7 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a apply -d 'make a waypoint 
 complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a delete -d 'delete waypoints from a cluster'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a list -d 'list the waypoints of a cluster'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a status -d 'show what controllers say of the waypoints of a cluster'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a serve -d 'tell the proxies of waypoints what their routes and policies are'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -s n -l namespace -r -f -d 'namespace of the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l name -r -f -d 'name of the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l for -r -f -a 'service workload all none' -d 'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)'
@@ -148,6 +150,11 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l context -r -f -d 'c
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s A -l all-namespaces -d 'waypoints of all namespaces'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s w -l wait -d 'until it is programmed, telling what it waits for'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l timeout -r -f -d 'how long to wait'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l config -r -F -d 'where configuration is; - reads standard input once'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l listen -r -f -d 'where proxies connect to, without TLS (default: 127.0.0.1:15010)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l status -r -f -d 'where proxies, refused resources and conditions of routes are told over HTTP (default: nowhere)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l require-grants -d 'let routes use backends of other namespaces only where a ReferenceGrant says so'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where configuration is; - reads standard input once'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-plaintext -d 'speak to the control plane without TLS: port 15010 of istiod'
@@ -164,6 +171,10 @@ complete -c kmeshctl -n '__kmeshctl_at "agent"' -l node -r -f -d 'name of this n
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l authz-host-probes -r -f -a 'allow deny' -d 'connections from this node\'s own addresses, as the kubelet\'s probes: allow lets them pass, deny judges them as others'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l on-bad-policy -r -f -a 'keep close' -d 'a policy whose last version is refused: keep the one before, or close what it holds for'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l strict-l7-deny -d 'close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-binding -r -f -d 'what waypoints read first that do not say: PROXY, KMESH or NONE, with /PORT or without (default: PROXY/15088)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads -r -f -d 'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-unready -r -f -a 'refuse direct' -d 'connections whose waypoint has no usable endpoint: refused, or past it to the service'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l server-first -r -f -a 'refuse direct' -d 'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'
@@ -182,7 +193,7 @@ complete -c kmeshctl -n '__kmeshctl_at "dump"' -a diff -d 'compare what the agen
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l raw -d 'keys and values as bytes in hex'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l filter -r -f -d 'only entries that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l limit -r -f -d 'at most so many entries of each map'
-complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name'
+complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l filter -r -f -d 'only those that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l limit -r -f -d 'at most so many'
 complete -c kmeshctl -n '__kmeshctl_at "dump workloads"' -l filter -r -f -d 'only those that contain it'
@@ -212,6 +223,10 @@ complete -c kmeshctl -n '__kmeshctl_at "install"' -l node -r -f -d 'name of this
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l authz-host-probes -r -f -a 'allow deny' -d 'connections from this node\'s own addresses, as the kubelet\'s probes: allow lets them pass, deny judges them as others'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l on-bad-policy -r -f -a 'keep close' -d 'a policy whose last version is refused: keep the one before, or close what it holds for'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l strict-l7-deny -d 'close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-binding -r -f -d 'what waypoints read first that do not say: PROXY, KMESH or NONE, with /PORT or without (default: PROXY/15088)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads -r -f -d 'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-unready -r -f -a 'refuse direct' -d 'connections whose waypoint has no usable endpoint: refused, or past it to the service'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l server-first -r -f -a 'refuse direct' -d 'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'

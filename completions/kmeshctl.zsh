@@ -144,6 +144,7 @@ _kmeshctl_enroll() {
     '--netns=[network namespace of its sockets, a name under /run/netns or a path (default\: the processes'\'')]:value:_files' \
     '--workload=[the workload that it is\: decides its locality, its addresses and its view]:value: ' \
     '--authz=[whether policies judge inbound connections (default\: as it is enrolled, else on if an agent runs; without one to be given)]:value:(on off)' \
+    '--waypoint[it is a waypoint\: what it calls goes through none]' \
     '--dry-run[change nothing\: print what would be done]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
@@ -325,6 +326,7 @@ _kmeshctl_waypoint() {
         'delete:delete waypoints from a cluster'
         'list:list the waypoints of a cluster'
         'status:show what controllers say of the waypoints of a cluster'
+        'serve:tell the proxies of waypoints what their routes and policies are'
       )
       _describe command names
       ;;
@@ -335,6 +337,7 @@ _kmeshctl_waypoint() {
         delete) _kmeshctl_waypoint_delete ;;
         list) _kmeshctl_waypoint_list ;;
         status) _kmeshctl_waypoint_status ;;
+        serve) _kmeshctl_waypoint_serve ;;
       esac
       ;;
   esac
@@ -436,6 +439,22 @@ _kmeshctl_waypoint_status() {
     '*:NAME: '
 }
 
+_kmeshctl_waypoint_serve() {
+  _arguments -s -S \
+    '*--config=[where configuration is; - reads standard input once]:value:_files' \
+    '--listen=[where proxies connect to, without TLS (default\: 127.0.0.1\:15010)]:value: ' \
+    '--status=[where proxies, refused resources and conditions of routes are told over HTTP (default\: nowhere)]:value: ' \
+    '--require-grants[let routes use backends of other namespaces only where a ReferenceGrant says so]' \
+    '--log-level=[how much is logged]:value:(trace debug info warn error fatal silent)' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]'
+}
+
 _kmeshctl_agent() {
   _arguments -s -S \
     '--xds=[control plane to subscribe to (default without --config\: istiod.istio-system.svc\:15012)]:value: ' \
@@ -454,6 +473,10 @@ _kmeshctl_agent() {
     '--authz-host-probes=[connections from this node'\''s own addresses, as the kubelet'\''s probes\: allow lets them pass, deny judges them as others]:value:(allow deny)' \
     '--on-bad-policy=[a policy whose last version is refused\: keep the one before, or close what it holds for]:value:(keep close)' \
     '--strict-l7-deny[close what a DENY policy holds for that rests on HTTP attributes, which are not judged here]' \
+    '--waypoint-binding=[what waypoints read first that do not say\: PROXY, KMESH or NONE, with /PORT or without (default\: PROXY/15088)]:value: ' \
+    '--waypoint-ads=[where Envoys of waypoints are told their routes and policies, such as 127.0.0.1\:15010 (default\: nowhere)]:value: ' \
+    '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
+    '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
     '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \
@@ -543,7 +566,7 @@ _kmeshctl_dump_maps() {
     '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]' \
-    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name)'
+    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name)'
 }
 
 _kmeshctl_dump_services() {
@@ -632,6 +655,10 @@ _kmeshctl_install() {
     '--authz-host-probes=[connections from this node'\''s own addresses, as the kubelet'\''s probes\: allow lets them pass, deny judges them as others]:value:(allow deny)' \
     '--on-bad-policy=[a policy whose last version is refused\: keep the one before, or close what it holds for]:value:(keep close)' \
     '--strict-l7-deny[close what a DENY policy holds for that rests on HTTP attributes, which are not judged here]' \
+    '--waypoint-binding=[what waypoints read first that do not say\: PROXY, KMESH or NONE, with /PORT or without (default\: PROXY/15088)]:value: ' \
+    '--waypoint-ads=[where Envoys of waypoints are told their routes and policies, such as 127.0.0.1\:15010 (default\: nowhere)]:value: ' \
+    '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
+    '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
     '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \

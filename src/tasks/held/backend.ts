@@ -10,8 +10,8 @@ export interface HeldEndpoint {
   readonly port: number;
   /** 0 to 1, before open connections (least request) and affinity count. */
   readonly probability: number;
-  /** Of a waypoint: the header that it reads first. */
-  readonly header: 'proxy' | 'kmesh' | 'none';
+  /** Of a waypoint that reads a header first: which. */
+  readonly header?: 'proxy' | 'kmesh';
 }
 
 export interface HeldBackend {
@@ -75,7 +75,7 @@ function decodeRange(plane: DataPlane, first: number, header: HeaderSlot, probab
       address: slot?.addr ?? '',
       port: slot?.port ?? 0,
       probability: share[i] ?? Number.NaN,
-      header: headerOf(slot?.flags ?? 0),
+      ...headerOf(slot?.flags ?? 0),
     })),
   };
 }
@@ -84,9 +84,9 @@ function viaOf({ backend_id, flags }: ViaSlot): NonNullable<HeldBackend['via']> 
   return { backendId: backend_id, direct: (flags & viaFlag.direct) !== 0, refuse: (flags & viaFlag.refuse) !== 0 };
 }
 
-function headerOf(flags: number): HeldEndpoint['header'] {
-  if ((flags & endpointFlag.proxy) !== 0) return 'proxy';
-  return (flags & endpointFlag.kmesh) === 0 ? 'none' : 'kmesh';
+function headerOf(flags: number): Pick<HeldEndpoint, 'header'> {
+  if ((flags & endpointFlag.proxy) !== 0) return { header: 'proxy' };
+  return (flags & endpointFlag.kmesh) === 0 ? {} : { header: 'kmesh' };
 }
 
 function policyOf(code: number): BalancerPolicy {

@@ -132,7 +132,7 @@ function goThrough(
     if (through && direct) return { notes: [`${name} has no usable endpoint, and past it is allowed`] };
     return { outcome: { outcome: 'refused', why: `${name} has no usable endpoint` }, notes: [] };
   }
-  const reads = [...new Set(through.endpoints.map((e) => headers[e.header]))].join(' or ');
+  const reads = [...new Set(through.endpoints.map((e) => headers[e.header ?? 'none']))].join(' or ');
   const after = outcomeOf(through, client, target);
   const outcome = after.outcome === 'balanced' ? { ...after, why: `through ${name}, ${after.why}` } : after;
   const to = own.passthrough ? 'the address that was dialled' : 'the service';

@@ -29,6 +29,8 @@ export interface ServiceBackend {
   /** Left alone always; left alone when empty. */
   readonly passthrough: boolean;
   readonly emptyDirect: boolean;
+  /** Backend of the waypoint that TCP goes through. */
+  readonly waypoint?: string;
   readonly frontends: readonly ServiceFrontend[];
   readonly endpoints: readonly {
     readonly workload: string;
@@ -120,6 +122,7 @@ function backendRow(
     affinitySeconds,
     passthrough,
     emptyDirect,
+    ...(held.via && { waypoint: names.nameOf('backend', held.via.backendId) }),
     frontends: frontends.map((f) => frontendRow(f, names)),
     endpoints: held.endpoints.map(({ workloadId, ...rest }) => ({
       workload: names.nameOf('workload', workloadId),

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// waypoint serve: a folder in, discovery out, and what became of it over HTTP.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { Client, credentials } from '@grpc/grpc-js';
+import protobuf from 'protobufjs/minimal.js';
+import { afterEach, expect, test } from 'vitest';
+import type { Env } from '../../../src/env.ts';
+import { serveWaypoints } from '../../../src/tasks/waypoint/serve.ts';
+import { typeUrls } from '../../../src/waypoint/types.ts';
+import { freePort } from '../../support/l7.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+const mesh = (host: string) => `
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
+spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: waypoint, namespace: shop}
+spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
+status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r, namespace: shop}
+spec: {parentRefs: [{group: "", kind: Service, name: cart}], rules: [{filters: [{type: RequestRedirect, requestRedirect: {hostname: ${host}}}]}]}
+`;
+
+function envOf(signal: AbortSignal, lines: string[]): Env {
+  const stderr = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  return {
+    ...{ stdin: Readable.from([]), stdout: stderr, stderr, getenv: () => undefined, environ: () => ({}) },
+    ...{ now: () => 0, hostname: () => 'n', cwd: () => '/', isRoot: () => false, signal },
+  };
+}
+
+async function until(check: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 20_000; !(await check()); ) {
+    if (Date.now() > end) throw new Error('never');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+test('a folder is served, an edit is told, conditions are shown', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmesh-serve-'));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'mesh.yaml'), mesh('one.example'));
+  const [port, statusPort] = [await freePort(), await freePort()];
+  const stop = new AbortController();
+  const lines: string[] = [];
+  const done = serveWaypoints(envOf(stop.signal, lines), {
+    config: [folder],
+    listen: { host: '127.0.0.1', port },
+    status: { host: '127.0.0.1', port: statusPort },
+  });
+  closing.push(async () => {
+    stop.abort();
+    await done;
+  });
+  await until(() => lines.some((line) => line.includes('waypoints are served')));
+
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  closing.push(() => client.close());
+  const same = (value: Buffer) => value;
+  const call = client.makeBidiStreamRequest(
+    '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+    same,
+    same,
+  );
+  call.on('error', () => {});
+  const got: string[] = [];
+  call.on('data', (bytes: Buffer) => got.push(bytes.toString('latin1')));
+  const node = protobuf.Writer.create().uint32(10).string('proxy').uint32(18).string('shop/waypoint').finish();
+  const name = 'shop/cart.shop.svc.cluster.local|80';
+  const ask = protobuf.Writer.create()
+    .uint32(10)
+    .bytes(node)
+    .uint32(18)
+    .string(typeUrls.routes)
+    .uint32(26)
+    .string(name);
+  call.write(Buffer.from(ask.finish()));
+  await until(() => got.some((text) => text.includes('one.example')));
+
+  writeFileSync(join(folder, 'mesh.yaml'), mesh('two.example'));
+  await until(() => got.some((text) => text.includes('two.example')));
+
+  const told = (await (await fetch(`http://127.0.0.1:${statusPort}/`)).json()) as Record<string, unknown[]>;
+  expect(told).toMatchObject({
+    waypoints: [{ waypoint: 'shop/waypoint', clients: [{ id: 'proxy', way: 'delta' }], refused: [] }],
+    routes: [{ route: 'HTTPRoute shop/r', parents: [{ conditions: [{ type: 'Accepted', status: true }, {}] }] }],
+  });
+});
+
+test('an address that is taken ends it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmesh-serve-'));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const { signal } = new AbortController();
+  const options = { config: [folder], listen: { host: '192.0.2.1', port: 1 } };
+  await expect(serveWaypoints(envOf(signal, []), options)).rejects.toThrow(/cannot listen on 192\.0\.2\.1:1/);
+});
