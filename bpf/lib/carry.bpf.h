@@ -79,19 +79,23 @@ km_aside void km_carried(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 
 /*
  * A packet is being made. Before the header it may carry nothing: a send() can have passed the program for what is sent, when the
- * handshake ended under its hands, and a half-close would tell the waypoint that nothing comes.
+ * handshake ended under its hands, and a half-close would tell the waypoint that nothing comes. With MSG_ZEROCOPY the header would
+ * count as a part of its own: the application would take completions for those of later sends, and use their buffers again too early.
  */
 km_aside void km_watch(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
+	const struct sock *full = km_kernel_cast(struct sock, sk);
 	struct km_sock *held;
 
 	if (ctx->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS || !(ctx->skb_len || ctx->skb_tcp_flags & KM_TCPHDR_FIN))
 		return;
 	held = km_carrier(sk);
-	if (!held || held->flags & (KM_SOCK_HEADER | KM_SOCK_ENDED))
+	if (!held || held->flags & KM_SOCK_ENDED)
+		return;
+	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter)
 		return;
 	/* Closed altogether: nobody waits for an answer. */
-	if (!ctx->skb_len && km_kernel_cast(struct sock, sk)->sk_shutdown == KM_SHUTDOWN_BOTH)
+	if (!ctx->skb_len && full->sk_shutdown == KM_SHUTDOWN_BOTH)
 		return;
 	km_end(ctx, held);
 }

@@ -10,7 +10,7 @@ export interface Hook {
 }
 
 /** enum bpf_prog_type */
-export const programType = { cgroupSock: 9, sockOps: 13, cgroupSockAddr: 18, skLookup: 30 } as const;
+export const programType = { cgroupSock: 9, sockOps: 13, skMsg: 16, cgroupSockAddr: 18, skLookup: 30 } as const;
 
 const address = (name: string, attachType: number): Hook => ({
   name,
@@ -42,7 +42,12 @@ export const deviceHooks = [
 ] as const;
 
 /** On the sockets of the map waypoint_sock. */
-export const messageHook = { name: 'waypoint_msg', map: 'waypoint_sock', attachType: 7 } as const;
+export const messageHook = {
+  name: 'waypoint_msg',
+  programType: programType.skMsg,
+  attachType: 7,
+  map: 'waypoint_sock',
+} as const satisfies Hook & { map: string };
 
 /** Programs that are attached to the network of single pods, each under a folder of its links. */
 export const podPrograms = [lookupHook.name, ...deviceHooks.map(({ name }) => name)] as const;

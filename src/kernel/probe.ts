@@ -4,7 +4,7 @@ import { closeSync, existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { type MapType, maps } from '../abi/maps.ts';
 import { KmeshError } from '../errors.ts';
-import { deviceHooks, type Hook, hooks, lookupHook } from './hooks.ts';
+import { deviceHooks, type Hook, hooks, lookupHook, messageHook } from './hooks.ts';
 import { mapTypeCode } from './layout-check.ts';
 import { failure, type Libbpf, libbpf, stableBytes } from './libbpf.ts';
 
@@ -43,6 +43,9 @@ const helpers: readonly (readonly [string, string, number])[] = [
   ['bpf_set_retval', 'connect4', 187],
   ['bpf_skc_to_mptcp_sock', 'connect4', 196],
   ['bpf_sock_ops_cb_flags_set', 'sock_ops', 59],
+  ['bpf_sock_hash_update', 'sock_ops', 70],
+  ['bpf_msg_push_data', messageHook.name, 90],
+  ['bpf_sk_storage_get (waypoint_msg)', messageHook.name, 107],
 ];
 
 /** BPF_TRACE_ITER finds "bpf_iter_NAME", BPF_TRACE_FENTRY the function itself. */
@@ -111,7 +114,7 @@ function probePodHooks(bpf: Libbpf): Feature[] {
 
 /** True when programs of `hook` may call the helper: a call without arguments is refused for its arguments only. */
 export function hasHelper(hook: string, id: number): boolean {
-  const found = hooks.find(({ name }) => name === hook);
+  const found = [...hooks, messageHook].find(({ name }) => name === hook);
   return found !== undefined && !refusedHelper.test(tryLoad(libbpf(), found, [...call(id), ...returnOne]).log);
 }
 
@@ -132,7 +135,7 @@ export function probeKernel(): KernelFacts {
     btf: existsSync('/sys/kernel/btf/vmlinux'),
     libbpf: bpf.libbpf_version_string().replace(/^v/, ''),
     jit: textOf('/proc/sys/net/core/bpf_jit_enable') !== '0',
-    hooks: [...hooks.map((hook) => probeHook(bpf, hook)), ...probePodHooks(bpf)],
+    hooks: [...[...hooks, messageHook].map((hook) => probeHook(bpf, hook)), ...probePodHooks(bpf)],
     mapTypes: types.map((type: MapType) => answered(type, bpf.libbpf_probe_bpf_map_type(mapTypeCode[type], null))),
     helpers: helpers.map(([name, hook, id]) => ({ name, present: hasHelper(hook, id) })),
     functions: functions.map(([name, kind, without]) => {

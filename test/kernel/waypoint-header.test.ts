@@ -150,6 +150,34 @@ for host in ["fd96::1", "fd96::2"]:
   expect(all[1]?.[2].from[0]).toMatch(new RegExp(`^::ffff:(${mesh.pod('client').address4}|a00:1)$`));
 });
 
+test('IPv4 by an IPv6 socket is told as IPv4', async () => {
+  const code = `
+s = socket.socket(socket.AF_INET6)
+s.connect(("::ffff:10.96.0.1", 80))
+own = s.getsockname()
+out = [own[1], short(s)["header"]]`;
+  const [port, header] = await client.run<[number, unknown]>(code);
+  expect(header).toMatchObject({ from: [mesh.pod('client').address4, port], to: ['10.96.0.1', 80] });
+});
+
+test('MSG_ZEROCOPY after the first send: as ever', async () => {
+  const code = `
+s = connect("10.96.0.1", 80)
+s.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+s.send(b"a?\\n")
+assert s.recv(9) == b"line\\n"
+for i in range(3): s.send(bytes([65 + i]) * 20_000, 0x4000000)  # MSG_ZEROCOPY
+last = -1
+errors = select.poll()
+errors.register(s, 0)
+while last < 2 and errors.poll(20_000):
+    for level, kind, text in s.recvmsg(1, 100, 0x2000)[1]:  # MSG_ERRQUEUE
+        last = struct.unpack_from("IBBBBII", text)[6]
+said = finish(s)
+out = [last, said["header"]["kind"], said["bytes"]]`;
+  expect(await client.run(code)).toEqual([2, 'proxy', 60_003]);
+});
+
 test("Kmesh's header, both families; and none at the port that was dialled", async () => {
   const code =
     'out = [short(connect(h, p))["header"] for h, p in [("10.96.0.3", 80), ("fd96::3", 80), ("10.96.0.4", 9000)]]';

@@ -154,6 +154,17 @@ out = end_of(s)`;
   expect(reasons.waypoint_ended).toBe(1);
 });
 
+test('MSG_ZEROCOPY for the first send: ended, since its completions could not be told right', async () => {
+  const code = `${END}
+s = connect("10.96.0.1", 80)
+s.setsockopt(socket.SOL_SOCKET, 60, 1)  # SO_ZEROCOPY
+s.send(b"x" * 20_000, 0x4000000)  # MSG_ZEROCOPY
+out = end_of(s)`;
+  const { value, reasons } = await mesh.counting(() => client.run<string>(code));
+  expect(ends).toContain(value);
+  expect(reasons.waypoint_ended).toBe(1);
+});
+
 test('closed without a byte: the waypoint sees it end', async () => {
   const opened = await way.run<number>('out = proxy.opened');
   const { reasons } = await mesh.counting(() => client.run('connect("10.96.0.1", 80).close()'));

@@ -125,16 +125,19 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
       expect(map.count()).toBe(0);
     });
 
-    test('endpoint slots hold a header or an endpoint', () => {
+    test('endpoint slots hold a header, an endpoint, or which waypoint comes first', () => {
       const map = plane.map('endpoint');
       map.put([
         [1, header],
         [2, endpoint(2)],
+        [3, { backend_id: 7, flags: 1 }],
       ]);
       expect(plane.header(1)).toEqual(header);
+      expect(plane.via(3)).toEqual({ backend_id: 7, flags: 1 });
+      expect(plane.via(50_000)).toEqual({ backend_id: 0, flags: 0 });
       expect(map.get(2)).toEqual(endpoint(2));
       expect(plane.header(50_000).count).toBe(0);
-      map.delete([1, 2]);
+      map.delete([1, 2, 3]);
       expect(plane.header(1).count).toBe(0);
     });
 

@@ -87,6 +87,10 @@ struct sock_common {
 
 struct bpf_local_storage;
 
+typedef struct {
+	int counter;
+} atomic_t;
+
 struct sock {
 	struct sock_common __sk_common;
 	struct sock_cgroup_data sk_cgrp_data;
@@ -94,6 +98,7 @@ struct sock {
 	struct bpf_local_storage *sk_bpf_storage;
 	int sk_write_pending; /* threads that wait within send() */
 	__u8 sk_shutdown;
+	atomic_t sk_zckey; /* parts of messages that were sent with MSG_ZEROCOPY */
 };
 
 struct tcp_fastopen_request;
@@ -113,10 +118,6 @@ struct mptcp_sock {
 struct bpf_map {
 	__u32 max_entries;
 };
-
-typedef struct {
-	int counter;
-} atomic_t;
 
 /* What a sockhash is in the kernel. */
 struct bpf_shtab {
