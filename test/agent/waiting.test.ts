@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { openWaiting, type Part, type Ticket } from '../../src/agent/waiting.ts';
 import { compileAll } from '../../src/compile/compile.ts';
 import type { WantedBackend } from '../../src/compile/wanted.ts';
+import { isStandIn } from '../../src/compile/waypoint.ts';
 import { apply, emptyModel } from '../../src/mesh/apply.ts';
 import type { Change, Model } from '../../src/mesh/model.ts';
 import { finish } from '../../src/mesh/steps.ts';
@@ -39,10 +40,11 @@ const anyEvents: fc.Arbitrary<readonly Event[]> = fc.array(
   { maxLength: 16 },
 );
 
-/** The backends of each service. */
+/** The backends of each service. Those of waypoints follow from what goes through them, which are several services. */
 function byService(model: Model): Map<string, Record<string, WantedBackend>> {
   const found = new Map<string, Record<string, WantedBackend>>();
   for (const backend of compileAll(model, view).backends.values()) {
+    if (isStandIn(backend.service)) continue;
     found.set(backend.service, { ...found.get(backend.service), [backend.name]: backend });
   }
   return found;
