@@ -6,7 +6,7 @@ import { candidates, portsOf } from '../compile/backend.ts';
 import { lookup } from '../compile/lookup.ts';
 import { isServerFirst } from '../compile/server-first.ts';
 import type { Wanted, WantedBackend } from '../compile/wanted.ts';
-import { refOf } from '../compile/waypoint.ts';
+import { isStandIn, refOf } from '../compile/waypoint.ts';
 import { KmeshError } from '../errors.ts';
 import { defaultWaypointSettings, type GatewayAddress } from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
@@ -42,7 +42,7 @@ export function explainByModel(
   const behind = protocol === 'tcp' ? throughWaypoint(state, backend, client, port) : undefined;
   return {
     ...base,
-    service: backend.service,
+    service: isStandIn(backend.service) ? '' : backend.service,
     backend: backend.name,
     candidates:
       behind?.candidates ??

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mesh as the kernel holds it (services, workloads), one item at a time.
+import { isStandIn } from '../compile/waypoint.ts';
 import type { Env, Place } from '../env.ts';
 import { openPinned } from '../kernel/pinned.ts';
 import { type RowFilter, type ServiceRow, serviceRows, type WorkloadRow, workloadRows } from './held/rows.ts';
@@ -37,7 +38,7 @@ export function showHosts(rows: Iterable<ServiceRow>): string {
   const lines = new Set<string>();
   for (const { service, backends } of rows) {
     const host = service.slice(service.indexOf('/') + 1);
-    if (host.includes('*')) continue;
+    if (host.includes('*') || isStandIn(service)) continue;
     for (const { frontends } of backends) {
       for (const { address } of frontends) if (!address.includes('/')) lines.add(`${address}\t${host}`);
     }

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { explainByModel } from '../../src/agent/explain.ts';
 import { compileAll } from '../../src/compile/compile.ts';
+import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
 import type { Model } from '../../src/mesh/model.ts';
 import { model, port, service, view, workload } from '../mesh/make.ts';
@@ -61,5 +62,65 @@ describe('explanation by the model', () => {
     expect(explainByModel(state(shopModel), query)).toMatchObject({ namespace: 'dev', service: 'dev/own.dev' });
     expect(() => explainByModel(state(shopModel), { ...query, workload: 'nobody' })).toThrow('knows no workload');
     expect(() => explainByModel(state(shopModel), { ...query, address: 'x' })).toThrow('is no address');
+  });
+});
+
+describe('waypoints', () => {
+  const byHost: GatewayAddress = {
+    ...{ destination: { kind: 'hostname', namespace: 'infra', hostname: 'way.infra' }, hboneMtlsPort: 15008 },
+    gateway: 'infra/way',
+  };
+  const way = service({ name: 'way', namespace: 'infra', hostname: 'way.infra', addresses: [] });
+  const inWay = { services: new Map([['infra/way.infra', []]]) };
+  const proxy = workload('p', { addresses: ['10.0.9.1'], node: 'n1', ...inWay });
+  const ask = (m: Model, more: Partial<Parameters<typeof explainByModel>[1]> = {}) => {
+    const {
+      service: name,
+      candidates,
+      notes,
+    } = explainByModel(state(m), {
+      ...{ address: '10.96.0.1', port: 80, protocol: 'tcp' },
+      ...more,
+    });
+    return [name, candidates.map((c) => `${c.workload} ${c.address}:${c.port}`).join(), ...notes.slice(0, -1)];
+  };
+  const through = 'waypoint: Gateway infra/way, the service infra/way.infra';
+
+  it('their endpoints are the candidates, but for themselves and UDP', () => {
+    const ports = [port(80, { protocol: 'any' })];
+    const m = model([service({ waypoint: byHost, ports }), way], [workload('w'), proxy]);
+    expect(ask(m)).toEqual(['shop/cart.shop', 'p 10.0.9.1:15088', through]);
+    expect(ask(m, { workload: 'p' })).toEqual(['shop/cart.shop', 'w 10.0.0.1:8080', through]);
+    expect(ask(m, { protocol: 'udp' })).toEqual([
+      'shop/cart.shop',
+      'w 10.0.0.1:8080',
+      through,
+      'UDP goes past waypoints',
+    ]);
+  });
+
+  it('why they cannot be used', () => {
+    const unusable: GatewayAddress = {
+      destination: { kind: 'unusable', reason: 'Gateway a/b is not there' },
+      hboneMtlsPort: 0,
+    };
+    expect(ask(model([service({ waypoint: unusable })], [workload('w')]))).toEqual([
+      ...['shop/cart.shop', '', 'waypoint: Gateway a/b is not there', 'no endpoint of the waypoint is usable: refused'],
+    ]);
+    expect(ask(model([service({ waypoint: byHost, waypointUnready: 'direct' }), way], [workload('w')]))).toEqual([
+      ...['shop/cart.shop', 'w 10.0.0.1:8080', through, 'no endpoint of the waypoint is usable: past it'],
+    ]);
+    const m = model([service({ waypoint: byHost, ports: [port(3306)] }), way], [workload('w'), proxy]);
+    expect(ask(m, { port: 3306 })).toEqual([
+      ...['shop/cart.shop', '', through],
+      'the server speaks first on port 3306 (by its name or number): a header would never be sent, so refused',
+    ]);
+  });
+
+  it('of workloads', () => {
+    const m = model([way], [workload('w', { waypoint: byHost }), proxy]);
+    expect(explainByModel(state(m), { address: '10.0.0.1', port: 9999, protocol: 'tcp' })).toMatchObject({
+      ...{ service: '', candidates: [{ workload: 'p', port: 15088 }], notes: [through] },
+    });
   });
 });

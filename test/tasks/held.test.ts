@@ -7,6 +7,7 @@ import { compileAll } from '../../src/compile/compile.ts';
 import { planAll } from '../../src/compile/plan.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
+import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import type { Service } from '../../src/mesh/service.ts';
 import { shares } from '../../src/tasks/held/backend.ts';
 import type { HeldClient } from '../../src/tasks/held/client.ts';
@@ -253,5 +254,51 @@ describe('shares', () => {
     shares(policy, list, table).forEach((share, i) => {
       expect(share).toBeCloseTo(expected[i] as number, 6);
     });
+  });
+});
+
+describe('connections through waypoints', () => {
+  const way = service({ name: 'way', namespace: 'infra', hostname: 'way.infra', addresses: [] });
+  const byHost: GatewayAddress = {
+    destination: { kind: 'hostname', namespace: 'infra', hostname: 'way.infra' },
+    hboneMtlsPort: 15008,
+  };
+  const open = async (fields: Partial<Service>, ...more: ReturnType<typeof workload>[]) => {
+    const plane = openMemory();
+    const all = [member('w', shop, '10.0.0.1'), workload('client', { node: 'n1', services: new Map() }), ...more];
+    const made = model([service({ waypoint: byHost, ...fields }), way], all);
+    await execute(plane, planAll(imageOf(plane), compileAll(made, view)).ops);
+    return plane;
+  };
+  const proxy = member('p', 'infra/way.infra', '10.0.9.1', 1, { node: 'n1' });
+  const name = 'waypoint:infra/way.infra/4';
+
+  it('lead to its endpoints, but for its own', async () => {
+    const plane = await open({}, proxy);
+    const said = explainByKernel(plane, clientOf(plane), to('10.96.0.1'), 0n);
+    expect(said).toMatchObject({
+      ...{ outcome: 'balanced', waypoint: name, service: shop, backend: `${shop}:80/4`, policy: 'least-request' },
+      why: `through ${name}, to one of 1 endpoint, by least-request`,
+      candidates: [{ workload: 'p', address: '10.0.9.1', port: 15088 }],
+    });
+    const own = explainByKernel(plane, clientOf(plane, { waypoint: true }), to('10.96.0.1'), 0n);
+    expect(own).toMatchObject({ outcome: 'balanced', candidates: [{ workload: 'w' }] });
+    expect(own.notes).toContain(`the client is a waypoint itself: past ${name}`);
+    const use = new Map(mapUse(plane).map((m) => [m.name, m]));
+    expect(use.get('endpoint')?.used).toBe([...plane.map('endpoint').entries()].length);
+  });
+
+  it('are refused, or go past it, without one', async () => {
+    const refused = await open({});
+    expect(explainByKernel(refused, clientOf(refused), to('10.96.0.1'), 0n)).toMatchObject({
+      ...{ outcome: 'refused', why: `${name} has no usable endpoint`, candidates: [] },
+    });
+    const direct = await open({ waypointUnready: 'direct' });
+    expect(explainByKernel(direct, clientOf(direct), to('10.96.0.1'), 0n)).toMatchObject({
+      ...{ outcome: 'balanced', candidates: [{ workload: 'w' }] },
+    });
+    const first = await open({ ports: [port(3306)] }, proxy);
+    const said = explainByKernel(first, clientOf(first), to('10.96.0.1', 3306), 0n);
+    expect([said.outcome, said.why]).toEqual(['refused', expect.stringContaining('the server speaks first')]);
   });
 });

@@ -3,6 +3,7 @@
 import { addressHash, cgroupHash } from '../../abi/hash.ts';
 import type { Protocol } from '../../abi/structs.ts';
 import type { Candidate } from '../../admin/types.ts';
+import { isStandIn } from '../../compile/waypoint.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
 import type { BalancerPolicy } from '../../mesh/service.ts';
 import { isV4 } from '../../net/address.ts';
@@ -74,11 +75,12 @@ export function explainByKernel(
   }
   const via = protocol === 'tcp' && backend.via ? goThrough(plane, backend.via, backend, client, target) : undefined;
   const chosen = via?.through ?? backend;
+  const named = readName(plane, 'service', backend.serviceId);
   const predicted = predict(plane, chosen, client, address, monotonicNs);
   return {
     ...(via?.outcome ?? outcomeOf(backend, client, target)),
     ...(via?.through ? { waypoint: readName(plane, 'backend', via.through.id) } : {}),
-    service: readName(plane, 'service', backend.serviceId),
+    service: isStandIn(named) ? '' : named,
     frontend,
     backend: readName(plane, 'backend', backend.id),
     policy: chosen.policy,
