@@ -4,6 +4,7 @@ import { addressBits } from '../../net/cidr.ts';
 import { adsSource } from './clusters.ts';
 import type * as envoy from './envoy.ts';
 import { type Rules, sourceKey } from './rbac.ts';
+import { noCluster } from './services.ts';
 
 /** TLV of the PROXY protocol that holds the source's SPIFFE identity. */
 const identityTlv = 0xd0;
@@ -119,6 +120,14 @@ export function streamChain(
   };
 }
 
+/** Envoy wants one chain at least: for what nobody can dial. */
+const nobody = streamChain(
+  { address: '0.0.0.0' },
+  'nobody',
+  { clusters: [{ name: noCluster, weight: 1 }], serverNames: [] },
+  {},
+);
+
 /** `tlsPorts`: those where the server name counts. Elsewhere nothing waits for what the client says first. */
 export function listenerOf(
   listen: { readonly address: string; readonly port: number },
@@ -148,7 +157,7 @@ export function listenerOf(
       },
     },
     listenerFilters: only ? [proxy, tls] : [proxy],
-    filterChains: chains,
+    filterChains: chains.length > 0 ? chains : [nobody],
     trafficDirection: 1,
     // A server that speaks first behind a port of the same number waits so long for nothing.
     ...(only && { listenerFiltersTimeout: 5000, continueOnListenerFiltersTimeout: true }),
