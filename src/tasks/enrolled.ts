@@ -32,6 +32,8 @@ export interface EnrolledRow {
   readonly authz: EnforcementState;
   /** True: they should be judged, and are not: what does so has come off. */
   readonly detached: boolean;
+  /** It is a waypoint: its calls go through none. */
+  readonly waypoint?: true;
   /** ISO 8601 */
   readonly since: string;
   readonly older: readonly OlderConnection[];
@@ -87,6 +89,7 @@ function rowsOf(plane: DataPlane): EnrolledRow[] {
         netns: e.netns,
         authz: enforcement(e),
         detached: e.authz && path !== undefined && !judged.has(e.netns),
+        ...(e.waypoint && { waypoint: true }),
         since: new Date(Number(e.sinceNs / 1_000_000n)).toISOString(),
         older: older.get(e.cgroupId) ?? [],
       };

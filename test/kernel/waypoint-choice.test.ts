@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which calls go through a waypoint, to which of its endpoints, and what becomes of them where there is none.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { enrolledFlag } from '../../src/abi/structs.ts';
+import { readEnrolments } from '../../src/agent/enrolments.ts';
 import { type Mesh, openMesh } from '../support/mesh.ts';
 import type { Python } from '../support/python.ts';
 import { through, type Via, wayName } from '../support/via.ts';
@@ -58,21 +58,15 @@ test('a call of the waypoint itself goes past it: by its workload, or enrolled a
   await want({});
   expect(await client.run(call)).toBe(waypoint);
   await inWay.run('from waypoint_client import *');
-  const id = await mesh.enroll('way1');
+  await mesh.enroll('way1');
   const { value, reasons } = await mesh.counting(() => inWay.run(call));
   expect(value).toBe(direct);
   expect(reasons).toMatchObject({ waypoint_own: 1, balanced: 1 });
   expect(reasons.waypoint).toBeUndefined();
   await mesh.enroll('way1', { workload: '' });
   expect(await inWay.run(call)).toBe(waypoint);
-  const enrolled = mesh.plane.map('enrolled');
-  const level = mesh.plane.map('level');
-  const raise = () => {
-    const now = level.get(0);
-    if (now) level.put([[0, { ...now, epoch: now.epoch + 2n }]]);
-  };
-  enrolled.put([[id, { workload_id: 0, flags: enrolledFlag.waypoint }]]);
-  raise();
+  await mesh.enroll('way1', { workload: '', waypoint: true });
+  expect([...readEnrolments(mesh.plane).values()].filter((e) => e.waypoint)).toHaveLength(1);
   expect(await inWay.run(call)).toBe(direct);
   expect(await inWay.run(call)).toBe(direct);
   await mesh.unenroll('way1');

@@ -26,6 +26,8 @@ export interface EnrollOptions {
   readonly namespace?: string;
   /** '' enrolls the cgroup without a workload. */
   readonly workload?: '';
+  /** Enrolled as a waypoint. */
+  readonly waypoint?: true;
 }
 
 export interface Counted<T> {
@@ -134,6 +136,7 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
         workload: uid,
         netns: 0n,
         authz: false,
+        ...(options.waypoint && { waypoint: true }),
         sinceNs: 0n,
       });
       writeEnrolments(plane, enrolled, idOf);

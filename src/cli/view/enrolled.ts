@@ -7,8 +7,11 @@ import type { Block, Cell } from '../spec.ts';
 const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `${cgroupId} (deleted)`, tone: 'warn' };
 
 /** "shop/cart", and what the programs know it as where that says more. */
-const workloadCell = ({ workload, known }: EnrolledRow): Cell =>
-  workload !== '' && known === '' ? { text: `${workload} (not known yet)`, tone: 'warn' } : workload || known;
+const workloadCell = ({ workload, known, waypoint }: EnrolledRow): Cell => {
+  const kind = waypoint ? ' (waypoint)' : '';
+  if (workload !== '' && known === '') return { text: `${workload}${kind} (not known yet)`, tone: 'warn' };
+  return `${workload || known}${kind}`.trim();
+};
 
 const authzCell = ({ authz, detached }: EnrolledRow): Cell => {
   if (detached) return { text: 'off (came off)', tone: 'bad' };
