@@ -120,7 +120,7 @@ _kmeshctl() {
       'dump services:--limit') : ;;
       'dump workloads:--filter') : ;;
       'dump workloads:--limit') : ;;
-      'dump config:--kind') words='workload service policy' ;;
+      'dump config:--kind') words='workload service policy gateway route' ;;
       'dump config:--filter') : ;;
       'dump config:--limit') : ;;
       'dump diff:--limit') : ;;

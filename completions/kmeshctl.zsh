@@ -537,7 +537,7 @@ _kmeshctl_dump() {
         'maps:print what the pinned maps hold, decoded by their own type information'
         'services:list the services that the kernel balances, with their endpoints'
         'workloads:list the workloads that the kernel knows'
-        'config:list the workloads, services and policies as the agent has them'
+        'config:list the workloads, services, policies, gateways and routes as the agent has them'
         'diff:compare what the agent wants with what the kernel holds'
       )
       _describe command names
@@ -597,7 +597,7 @@ _kmeshctl_dump_workloads() {
 
 _kmeshctl_dump_config() {
   _arguments -s -S \
-    '--kind=[only those]:value:(workload service policy)' \
+    '--kind=[only those]:value:(workload service policy gateway route)' \
     '--origin[show the source that each is taken from, and those that give it too]' \
     '--filter=[only those that contain it]:value: ' \
     '--limit=[at most so many]:value: ' \

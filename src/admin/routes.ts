@@ -128,7 +128,7 @@ export const routes: Readonly<Record<RouteName, Route>> = {
     method: 'GET',
     path: '/config',
     input: {
-      kind: { type: ['workload', 'service', 'policy'], required: false },
+      kind: { type: ['workload', 'service', 'policy', 'gateway', 'route'], required: false },
       filter: text,
       limit: count,
       origin: { type: 'boolean', required: false },

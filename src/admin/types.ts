@@ -188,7 +188,7 @@ export interface VersionAnswer {
   readonly pid: number;
 }
 
-export type ConfigKind = 'workload' | 'service' | 'policy';
+export type ConfigKind = 'workload' | 'service' | 'policy' | 'gateway' | 'route';
 
 export interface ConfigOrigin {
   /** Name of the source that it is taken from; only when asked for. */

@@ -15,7 +15,7 @@ const sliceMs = 4;
 const run = 1024;
 
 /**
- * Endpoints of services that are not known, then workloads, services and policies, each sorted by name; services with many endpoints are
+ * Endpoints of services that are not known, then workloads, services, policies, gateways and routes, each sorted by name; services with many endpoints are
  * followed by the rest of them. Reads one snapshot however long it takes.
  */
 export async function* configItems(
@@ -45,6 +45,8 @@ function* items(
     workload: isAsked('workload') ? [...model.workloads.keys()] : [],
     service: isAsked('service') ? [...model.services.keys()] : [],
     policy: isAsked('policy') ? [...model.policies.keys()] : [],
+    gateway: isAsked('gateway') ? [...model.gateways.keys()] : [],
+    route: isAsked('route') ? [...model.routes.keys()] : [],
   };
   const filter = query.filter ?? '';
   const limit = query.limit ?? Number.POSITIVE_INFINITY;
@@ -57,7 +59,7 @@ function* items(
     for (const endpoints of endpointsOf(model, name)) yield { kind: 'staged', name, fields: endpoints };
   }
   count = 0;
-  for (const kind of ['workload', 'service', 'policy'] as const) {
+  for (const kind of ['workload', 'service', 'policy', 'gateway', 'route'] as const) {
     for (const name of yield* sorted(names[kind], filter)) {
       if (count++ === limit) return;
       const fields = fieldsOf(model, kind, name);
@@ -74,6 +76,9 @@ function* items(
 }
 
 function fieldsOf(model: Model, kind: ConfigKind, name: string): JsonObject {
+  // As the model has them: nobody else prints these.
+  if (kind === 'gateway') return plainJson(model.gateways.get(name));
+  if (kind === 'route') return plainJson(model.routes.get(name));
   const [workload, service, policy] = [
     kind === 'workload' ? model.workloads.get(name) : undefined,
     kind === 'service' ? model.services.get(name) : undefined,
@@ -82,6 +87,11 @@ function fieldsOf(model: Model, kind: ConfigKind, name: string): JsonObject {
   if (workload) return workloadJson(workload);
   if (service) return serviceJson(service);
   return policy ? policyJson(policy) : {};
+}
+
+/** Such values are JSON as they are, but for what is undefined. */
+function plainJson(thing: object | undefined): JsonObject {
+  return JSON.parse(JSON.stringify(thing ?? {})) as JsonObject;
 }
 
 function originOf(origin: Combination['origin'], kind: ConfigKind, name: string): ConfigOrigin {

@@ -13,6 +13,9 @@ export interface ConfigDump {
   readonly workloads: AsyncGenerator<ConfigObject, void, undefined>;
   readonly services: AsyncGenerator<ConfigObject, void, undefined>;
   readonly policies: AsyncGenerator<ConfigObject, void, undefined>;
+  /** What ztunnel does not know. */
+  readonly gateways: AsyncGenerator<ConfigObject, void, undefined>;
+  readonly routes: AsyncGenerator<ConfigObject, void, undefined>;
   /** Service -> uid -> endpoint, of services that are not known. */
   readonly stagedServices: Readonly<Record<string, Readonly<Record<string, Json>>>>;
   readonly staticConfig: { readonly workloads: []; readonly policies: []; readonly services: [] };
@@ -44,6 +47,8 @@ export async function showConfig(
     workloads: objectsOf(reader, 'workload'),
     services: objectsOf(reader, 'service'),
     policies: objectsOf(reader, 'policy'),
+    gateways: objectsOf(reader, 'gateway'),
+    routes: objectsOf(reader, 'route'),
     stagedServices,
     staticConfig: { workloads: [], policies: [], services: [] },
     version: { version },

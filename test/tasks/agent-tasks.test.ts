@@ -101,16 +101,22 @@ describe('tasks that ask the agent', () => {
 
   it('puts what the model holds together in the shape of a config_dump', async () => {
     server = await openAdminServer(runDir, handlers);
-    const { workloads, services, policies, ...rest } = await showConfig(env, { place, limit: 2, origin: true });
+    const { workloads, services, policies, gateways, routes, ...rest } = await showConfig(env, {
+      place,
+      limit: 2,
+      origin: true,
+    });
     expect(asked).toEqual({ limit: 2, origin: true });
     const lists = [];
-    for (const list of [workloads, services, policies]) lists.push(await collect(list));
+    for (const list of [workloads, services, policies, gateways, routes]) lists.push(await collect(list));
     expect(lists).toEqual([
       [{ uid: 'a', origin: 'xds', shadows: ['files'] }, { uid: 'b' }],
       [
         { name: 's', endpoints: { a: 1, b: 2 } },
         { name: 't', endpoints: {} },
       ],
+      [],
+      [],
       [],
     ]);
     expect(rest).toEqual({

@@ -30,6 +30,8 @@ const kinds = [
   ['workload', 'workloads', ({ uid }: ConfigObject) => String(uid)],
   ['service', 'services', ({ namespace, hostname }: ConfigObject) => `${namespace}/${hostname}`],
   ['policy', 'policies', ({ namespace, name }: ConfigObject) => `${namespace}/${name}`],
+  ['gateway', 'gateways', ({ namespace, name }: ConfigObject) => `${namespace}/${name}`],
+  ['route', 'routes', ({ kind, namespace, name }: ConfigObject) => `${kind} ${namespace}/${name}`],
 ] as const;
 
 async function* rows(dump: ConfigDump): AsyncGenerator<readonly Cell[]> {

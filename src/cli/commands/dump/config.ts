@@ -7,7 +7,7 @@ import { viewConfig } from '../../view/config.ts';
 export const dumpConfig = command({
   path: ['dump', 'config'],
   group: 'Looking inside',
-  summary: 'list the workloads, services and policies as the agent has them',
+  summary: 'list the workloads, services, policies, gateways and routes as the agent has them',
   description:
     'The model that the agent made of its sources, before anything is worked out for this node. JSON and YAML have the shape of ' +
     'the config_dump of ztunnel, so that "istioctl ztunnel-config … -f FILE" reads them; what ztunnel has no field for stands ' +
@@ -23,7 +23,7 @@ export const dumpConfig = command({
   ],
   args: {},
   flags: {
-    kind: choice(['workload', 'service', 'policy'], 'KIND', 'only those'),
+    kind: choice(['workload', 'service', 'policy', 'gateway', 'route'], 'KIND', 'only those'),
     origin: toggle('show the source that each is taken from, and those that give it too'),
     ...listFlags,
   },
