@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which calls go through a waypoint, to which of its endpoints, and what becomes of them where there is none.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { viaFlag } from '../../src/abi/structs.ts';
 import { readEnrolments } from '../../src/agent/enrolments.ts';
+import { openMemory } from '../../src/kernel/memory.ts';
+import { openPinnedMap } from '../../src/kernel/pinned-map.ts';
+import { convertMap } from '../../src/tasks/convert-map.ts';
 import { type Mesh, openMesh } from '../support/mesh.ts';
 import type { Python } from '../support/python.ts';
 import { through, type Via, wayName } from '../support/via.ts';
@@ -184,4 +188,19 @@ test('the address that was dialled is what the application sees', async () => {
     '10.96.0.1',
     80,
   ]);
+});
+
+test('the slot behind the endpoints is read as what it is, and survives another layout', async () => {
+  await want({ unready: 'direct' });
+  const { first, workloadIds } = mesh.image.backends.get('s') as { first: number; workloadIds: readonly number[] };
+  const at = first + 1 + workloadIds.length;
+  const waypoint_id = mesh.image.backends.get(wayName('w'))?.id as number;
+  const pinned = openPinnedMap(mesh.plane.bpffs, 'endpoint');
+  const read = new Map([...pinned.entries()].map(({ key, value }) => [key, value]));
+  pinned.close();
+  expect(read.get(at)).toMatchObject({ backend_id: waypoint_id, flags: viaFlag.direct });
+  const copy = openMemory();
+  convertMap(mesh.plane.bpffs, 'endpoint', copy);
+  expect(copy.via(at)).toEqual({ backend_id: waypoint_id, flags: viaFlag.direct });
+  expect(copy.header(first)).toEqual(mesh.plane.header(first));
 });
