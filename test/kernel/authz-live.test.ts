@@ -140,6 +140,20 @@ out = accepted(); l.close()`;
     expect(await server.run(code)).not.toBe('late');
   });
 
+  test('the last packet brings data along: the connection ends all the same', async () => {
+    await server.run('l = socket.socket(); l.bind(("0.0.0.0", 7062)); l.listen(); l.settimeout(5)');
+    const args = { ...hosts(), own: lab.address('foe') };
+    expect(await lab.run('foe', 'held = Handshake(own, host4, 7062); out = held.answer', args)).toBe('accepted');
+    await lab.policies(friendOnly);
+    await lab.run('foe', 'held.finish(b"late")');
+    const dead = `
+s = l.accept()[0]; s.setblocking(False)
+while (said := outcome(lambda: s.send(b"x"))) in (1, "EAGAIN"): time.sleep(0.01)
+s.close(); l.close(); out = said`;
+    expect(['EPIPE', 'ECONNRESET', 'ECONNABORTED']).toContain(await server.run(dead));
+    expect(await lab.run('foe', 'held.send(ACK, b"more"); out = held.fate(); held.close()')).toBe('reset');
+  });
+
   test('the server waits for data before it accepts', async () => {
     await server.run(`
 l = socket.socket(); l.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
