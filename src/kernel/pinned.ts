@@ -106,6 +106,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
   const enforcement: Enforcement = {
     folders,
     addresses: map('pod_address'),
+    destinations: map('authz_dest'),
     state: map('authz_state'),
     finder: netnsFinder(),
   };
