@@ -58,7 +58,10 @@ const samePod = (a: EnforcedPod, b: EnforcedPod): boolean =>
   a.netns === b.netns &&
   a.hostNetns === b.hostNetns &&
   a.ifindex === b.ifindex &&
-  a.addresses.join() === b.addresses.join();
+  a.addresses.join() === b.addresses.join() &&
+  placesText(a) === placesText(b);
+
+const placesText = ({ otherwise }: EnforcedPod): string => JSON.stringify([...(otherwise ?? [])]);
 
 export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, now }: AuthzParts): AgentAuthz {
   let current: EnforcementNow = { enforcement: noEnforcement, pods: [] };
