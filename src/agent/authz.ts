@@ -98,6 +98,8 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
   });
   const recheck = openRecheck<Denial>({
     denied: () => plane().denied(),
+    judged: () => new Set(current.enforcement.pods.map(({ netns }) => BigInt(netns))),
+    handshakes: (netns) => plane().handshakes(netns),
     recheck: (netns) => plane().recheck([netns]),
     destroyed: denials.take,
     log,
