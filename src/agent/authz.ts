@@ -36,6 +36,8 @@ export interface AuthzParts {
 }
 
 export interface AgentAuthz extends AuthzSource {
+  /** Some pod is judged. */
+  readonly judges: boolean;
   /** Attaches what is missing and takes off what is left of pods that are gone. To be called under the lock. */
   keep(): void;
   /** To be told of every outcome. */
@@ -152,6 +154,9 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
     settled({ judged }) {
       policies.look(reconciler.model);
       if (judged) recheck.changed();
+    },
+    get judges() {
+      return current.enforcement.pods.length > 0;
     },
     keep() {
       const held = readEnrolments(plane());
