@@ -16,6 +16,14 @@ const rounds = 7;
 const trafficRounds = 5;
 const connections = 10_000;
 const sizes = [1, 10, 100, 1000];
+const kinds: readonly { readonly what: string; readonly limit?: number; readonly objects: () => KubeObject[] }[] = [
+  ...sizes.map((size) => ({
+    what: `${size} ${size === 1 ? 'policy' : 'policies'}`,
+    ...(size === 1 ? {} : { limit: size === 1000 ? 3 : 2 }),
+    objects: () => policies(size),
+  })),
+  { what: '1000 policies, half of which match by range and half by port', objects: () => crossed(1000) },
+];
 const names = ['authz', 'spoof', 'no_group', 'sockops'] as const;
 
 /** So many ALLOW policies that name accounts, ranges and ports; the last one lets the client in. */
@@ -26,6 +34,15 @@ function policies(count: number): KubeObject[] {
     const source = i % 5 === 0 ? { principals, ipBlocks: [`10.0.0.0/8`, `172.${i & 255}.0.0/16`] } : { principals };
     const ports = [`${httpPort}`, '5201', `${9000 + (i % 50)}`];
     return authz(`p${i}`, { app: 'server', rules: [{ from: [{ source }], to: [{ operation: { ports } }] }] });
+  });
+}
+
+/** The worst kind: of every two policies one matches by the range and the other by the port, none by both. */
+function crossed(count: number): KubeObject[] {
+  return Array.from({ length: count }, (_, i) => {
+    const [range, port] = i % 2 === 0 ? ['10.0.0.0/8', 1] : ['192.0.2.0/24', httpPort];
+    const rules = [{ from: [{ source: { ipBlocks: [range] } }], to: [{ operation: { ports: [`${port}`] } }] }];
+    return authz(`x${i}`, { action: 'DENY', app: 'server', rules });
   });
 }
 
@@ -64,24 +81,24 @@ async function connect(lab: AuthzLab, tool: string): Promise<void> {
 async function programs(lab: AuthzLab, tool: string): Promise<Line[]> {
   const stats = enableStats();
   try {
-    const runs = new Map(sizes.map((size) => [size, [] as number[]]));
+    const runs = kinds.map(() => [] as number[]);
     for (let round = -1; round < rounds; round++) {
-      for (const size of sizes) {
-        await lab.policies(...policies(size));
+      for (const [i, { objects }] of kinds.entries()) {
+        await lab.policies(...objects());
         const { authz: one } = await costs(lab, () => connect(lab, tool));
         if (!one || one.runs < connections) throw new Error(`authz ran ${one?.runs} times, not ${connections}`);
-        if (round >= 0) runs.get(size)?.push(one.ns);
+        if (round >= 0) runs[i]?.push(one.ns);
       }
     }
-    const least = runs.get(1) as number[];
-    const lines = sizes.map((size): Line => {
-      const ns = runs.get(size) as number[];
-      const ratios = ns.map((n, i) => n / (least[i] as number));
-      const limit = size === 1000 ? 3 : 2;
+    await lab.policies(...policies(1));
+    const [least = []] = runs;
+    const lines = kinds.map(({ what, limit }, i): Line => {
+      const ns = runs[i] ?? [];
+      const ratios = ns.map((n, round) => n / (least[round] as number));
       return {
-        what: `a new connection judged, ${size} ${size === 1 ? 'policy' : 'policies'}`,
+        what: `a new connection judged, ${what}`,
         figure: `${spreadText(ns, 0)} ns; ${spreadText(ratios)}x of one policy`,
-        ...(size === 1 ? {} : { limit: `at most ${limit}x`, met: spread(ratios).median <= limit }),
+        ...(limit === undefined ? {} : { limit: `at most ${limit}x`, met: spread(ratios).median <= limit }),
       };
     });
     const [client, server] = [lab.node.pod('client'), lab.node.pod('server')];

@@ -210,16 +210,39 @@ km_inline bool km_is_to_end(const struct sock_common *sk, struct km_denial *aske
 		asked->why == KM_REASON_AUTHZ_CLOSED);
 }
 
-/* Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each. */
+/* A handshake under way is no socket that could be destroyed here: a record of it, for userland to do that. */
+km_inline void km_recheck_request(const struct bpf_iter__tcp *ctx, const struct sock_common *common)
+{
+	struct km_denial asked;
+
+	if (!km_is_to_end(common, &asked))
+		return;
+	asked.time_ns = bpf_ktime_get_ns();
+	asked.flags |= KM_DENIAL_REQUEST;
+	if (bpf_seq_write(ctx->meta->seq, &asked, sizeof(asked)))
+		return;
+	km_count_verdict(&asked);
+	km_count(KM_REASON_AUTHZ_HANDSHAKE);
+}
+
+/*
+ * Of one network namespace: destroys connections that peers opened and that are denied now, and writes a record of each, and of
+ * handshakes likewise.
+ */
 SEC("iter/tcp")
 int recheck_tcp(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *common = ctx->sk_common;
 	struct km_denial asked;
 	struct tcp_sock *tcp;
+	char anywhere[] = "";
 
 	if (!common || common->skc_state == BPF_TCP_SYN_SENT)
 		return 0;
+	if (common->skc_state == BPF_TCP_NEW_SYN_RECV) {
+		km_recheck_request(ctx, common);
+		return 0;
+	}
 	if (common->skc_state == BPF_TCP_LISTEN) {
 		km_note_listening(ctx, common->skc_num);
 		return 0;
@@ -232,6 +255,9 @@ int recheck_tcp(struct bpf_iter__tcp *ctx)
 	/* When the buffer is full the kernel shows this socket again: so the record comes first. */
 	if (bpf_seq_write(ctx->meta->seq, &asked, sizeof(asked)))
 		return 0;
+	/* At the end of its handshake it was bound to lo: so that its peer is told. */
+	if (common->skc_bound_dev_if == KM_LOOPBACK)
+		bpf_setsockopt(tcp, KM_SOL_SOCKET, KM_SO_BINDTODEVICE, anywhere, sizeof(anywhere));
 	if (!bpf_sock_destroy(common)) {
 		km_count_verdict(&asked);
 		km_count(KM_REASON_AUTHZ_DESTROYED);

@@ -73,15 +73,13 @@ km_aside void km_accepted(struct bpf_sock *sk)
 		km_count(KM_REASON_STORAGE_FULL);
 }
 
-/* Authorization may have changed since the SYN was judged. */
-km_inline bool km_changed_lately(void)
+/* False where nobody was ever judged. Else authorization may have changed since the SYN was, however long ago: a listener may wait hours. */
+km_inline bool km_may_have_changed(void)
 {
 	const __u32 zero = 0;
 	const struct km_authz_state *state = bpf_map_lookup_elem(&authz_state, &zero);
-	__u64 since = state ? state->changed_ns : 0;
 
-	/* Signed: it may be written on another CPU after the time is read. */
-	return since && (__s64)(bpf_ktime_get_ns() - since) < (__s64)KM_HANDSHAKE_NS;
+	return state && state->changed_ns;
 }
 
 /*
@@ -134,7 +132,7 @@ int sock_ops(struct bpf_sock_ops *ctx)
 		km_watch(ctx, sk);
 	} else {
 		km_accepted(sk);
-		if (km_changed_lately())
+		if (km_may_have_changed())
 			km_judge_handshake(ctx, sk);
 	}
 	return 1;

@@ -55,6 +55,12 @@ km_aside int km_from_neighbour(struct __sk_buff *skb, __u8 next)
 	return km_drop(KM_REASON_SPOOFED);
 }
 
+/* From a link-local address: to its like and to groups, and elsewhere what finds neighbours, or DENY by identity would not be met. */
+km_inline bool km_may_be_nobody(const struct km_ip6 *ip)
+{
+	return ip->next == KM_IPPROTO_ICMPV6 || km_is_link_local(&ip->destination) || km_is_group6(&ip->destination);
+}
+
 km_inline int km_from6(struct __sk_buff *skb)
 {
 	const struct km_ip6 *ip = km_pull(skb, sizeof(*ip));
@@ -70,7 +76,7 @@ km_inline int km_from6(struct __sk_buff *skb)
 		if (km_addr_is_zero(&source)) {
 			if (next != KM_IPPROTO_ICMPV6 && next != KM_IPPROTO_HOPOPTS)
 				return km_drop(KM_REASON_SPOOFED);
-		} else if (!km_is_link_local(&source)) {
+		} else if (!km_is_link_local(&source) || !km_may_be_nobody(ip)) {
 			return km_drop(KM_REASON_SPOOFED);
 		}
 	}

@@ -224,7 +224,7 @@ export const identityHost = 0xffffffff;
 /** Bits of km_authz_range_key.prefixlen before those of the address. */
 export const rangeSetBits = 32;
 /** Bits of km_denial.flags */
-export const denialFlag = { dryRun: 1, dryAllows: 2, handshake: 4, open: 8 } as const;
+export const denialFlag = { dryRun: 1, dryAllows: 2, handshake: 4, open: 8, request: 16 } as const;
 /** enum km_name_kind */
 export const nameKind = { workload: 1, service: 2, backend: 3, namespace: 4, identity: 5, policy: 6 } as const;
 export type NameKind = keyof typeof nameKind;

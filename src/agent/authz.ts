@@ -36,6 +36,8 @@ export interface AuthzParts {
 }
 
 export interface AgentAuthz extends AuthzSource {
+  /** Some pod is judged. */
+  readonly judges: boolean;
   /** Attaches what is missing and takes off what is left of pods that are gone. To be called under the lock. */
   keep(): void;
   /** To be told of every outcome. */
@@ -58,7 +60,10 @@ const samePod = (a: EnforcedPod, b: EnforcedPod): boolean =>
   a.netns === b.netns &&
   a.hostNetns === b.hostNetns &&
   a.ifindex === b.ifindex &&
-  a.addresses.join() === b.addresses.join();
+  a.addresses.join() === b.addresses.join() &&
+  placesText(a) === placesText(b);
+
+const placesText = ({ otherwise }: EnforcedPod): string => JSON.stringify([...(otherwise ?? [])]);
 
 export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, now }: AuthzParts): AgentAuthz {
   let current: EnforcementNow = { enforcement: noEnforcement, pods: [] };
@@ -95,6 +100,8 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
   });
   const recheck = openRecheck<Denial>({
     denied: () => plane().denied(),
+    judged: () => new Set(current.enforcement.pods.map(({ netns }) => BigInt(netns))),
+    handshakes: (netns) => plane().handshakes(netns),
     recheck: (netns) => plane().recheck([netns]),
     destroyed: denials.take,
     log,
@@ -147,6 +154,9 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
     settled({ judged }) {
       policies.look(reconciler.model);
       if (judged) recheck.changed();
+    },
+    get judges() {
+      return current.enforcement.pods.length > 0;
     },
     keep() {
       const held = readEnrolments(plane());

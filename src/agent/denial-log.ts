@@ -41,7 +41,7 @@ const messages = {
 
 function eventOf({ flags }: Denial): keyof typeof messages {
   if ((flags & denialFlag.dryRun) !== 0) return 'dry_run';
-  if ((flags & (denialFlag.open | denialFlag.handshake)) !== 0) return 'ended';
+  if ((flags & (denialFlag.open | denialFlag.handshake | denialFlag.request)) !== 0) return 'ended';
   return (flags & denialFlag.dryAllows) !== 0 ? 'dry_run_allowed' : 'denied';
 }
 

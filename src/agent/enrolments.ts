@@ -43,11 +43,14 @@ export function workloadIdFinder(ids: ReadonlyMap<number, string>): (workload: s
 /**
  * Makes enrolment, level and enrolled hold exactly `wanted`, writing what differs. Order: what programs need first when
  * something is added (level before enrolled), last when something goes. Returns how many entries of `enrolled` were written or removed.
+ *
+ * @param touched addresses of pods were written before
  */
 export function writeEnrolments(
   plane: DataPlane,
   wanted: ReadonlyMap<bigint, Enrolment>,
   idOf: (workload: string) => number,
+  touched = false,
 ): number {
   const records = plane.map('enrolment');
   const held = readEnrolments(plane);
@@ -65,7 +68,8 @@ export function writeEnrolments(
     const authz = (e.authz ? enrolmentFlag.authz : 0) | (e.waypoint ? enrolmentFlag.waypoint : 0);
     return { netns: e.netns, since_ns: e.sinceNs, level: e.level, authz, workload };
   };
-  records.put([...wanted.values()].filter((e) => !same(e, held.get(e.cgroupId))).map((e) => [e.cgroupId, encode(e)]));
+  const anew = [...wanted.values()].filter((e) => !same(e, held.get(e.cgroupId)));
+  records.put(anew.map((e) => [e.cgroupId, encode(e)]));
 
   const enrolled = plane.map('enrolled');
   const current = new Map(enrolled.entries());
@@ -80,7 +84,13 @@ export function writeEnrolments(
   const before = level.get(0) ?? levelEntry([], 0n);
   const after = levelEntry(wanted.values(), (before.epoch | 1n) + 1n);
   // Odd: a change that was cut short.
-  if (changed.length + gone.length > 0 || (before.epoch & 1n) === 1n || !sameLevel(before, after)) {
+  // An agent looks at enrolments when the epoch is another: also where programs see no difference.
+  if (
+    touched ||
+    anew.length + changed.length + gone.length > 0 ||
+    (before.epoch & 1n) === 1n ||
+    !sameLevel(before, after)
+  ) {
     // Both while entries change, and no identity kept in a socket counts: programs look up more than they need, at most.
     level.put([[0, levelBetween(before, after)]]);
     enrolled.put(changed);

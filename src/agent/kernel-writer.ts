@@ -258,7 +258,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   };
 
   const bringAuthz = async (on: Image, everything: boolean, { index, delta, pods }: AuthzWork): Promise<number> => {
-    if (pods && !everything) notePods(on, pods);
+    if (pods && !everything) notePods(on, pods, (address) => plane.map('authz_dest').get(address) !== undefined);
     if (!everything && !pods && isNothing(delta) && on.authz.refused.length === 0) return 0;
     let plan = await inTurns(planningAuthz(on, index, everything ? everythingAuthz : delta));
     let operations = 0;

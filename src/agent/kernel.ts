@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+// SPD-License-Identifier: Apache-2.0
 // The agent's side towards the kernel: the reconciler, and what retries, reclaims, grows and heals around it.
 import type { Reason } from '../abi/reasons.ts';
 import type { Difference } from '../admin/types.ts';
@@ -8,9 +8,12 @@ import { type AgentAuthz, type AuthzSettings, openAuthz } from './authz.ts';
 import { backoff } from './backoff.ts';
 import type { DemandSettings } from './demand.ts';
 import { type Growth, openGrowth } from './growth.ts';
+
 import { type AgentPlane, openGuard } from './guard.ts';
+
 import { type Heal, openHeal } from './heal.ts';
 import type { Interfaces } from './host-addresses.ts';
+import { openKeeping } from './keeping.ts';
 import { faultFacts, type Log } from './log.ts';
 import { memberDifferences, openMemberSync, pruneMembers, syncMembers, type WorkloadIds } from './members.ts';
 import { openReconciler } from './reconciler.ts';
@@ -148,6 +151,7 @@ export async function openKernel(
         return removed;
       }),
   });
+  const keeping = openKeeping({ needed: () => authz.judges, keep: () => inside(() => authz.keep()), log });
   const retry = backoff(retryMs.first, retryMs.last, () => void reconciler.submit([]).then(settle));
   const reclaim = backoff(reclaimMs.first, reclaimMs.last, () => {
     reconciler.reclaim().then(
@@ -177,6 +181,7 @@ export async function openKernel(
     async close() {
       retry.close();
       reclaim.close();
+      await keeping.close();
       await authz.close();
       await heal.close();
       await growth.close();

@@ -30,6 +30,13 @@ const gather = 50;
 /** So many are told one by one. */
 const mostTold = 20;
 
+/** As events of the log name them, and the metrics. */
+const eventOf = {
+  refused: 'policy_refused',
+  stale: 'policy_stale',
+  deniesLess: 'policy_denies_less',
+} as const satisfies Record<Kind, string>;
+
 const began = {
   refused: 'policy refused: what it holds for is closed',
   stale: 'policy refused: its last good version stays in force',
@@ -41,7 +48,8 @@ function faultsOf(policy: Policy, options: AuthzOptions): readonly Fault[] {
   const { fault } = enforcedPolicy(policy, options);
   if (fault) out.push([fault.kind, fault.reason]);
   const dead = deadRules(policy);
-  if (dead.length > 0 && fault?.kind !== 'refused') out.push(['deniesLess', `rules ${dead.join(', ')} (from 0)`]);
+  if (dead.length > 0 && fault?.kind !== 'refused')
+    out.push(['deniesLess', dead.map((rule) => `spec.rules[${rule}]`).join(', ')]);
   return out;
 }
 
@@ -60,11 +68,11 @@ export function watchPolicies(options: AuthzOptions, log: Log, gatherMs = gather
     const come = [...now].filter(([policy, reason]) => before.get(policy) !== reason);
     const gone = [...before.keys()].filter((policy) => !now.has(policy));
     for (const [policy, reason] of come.slice(0, mostTold)) {
-      log.warn({ event: `policy_${kind}`, policy, reason }, began[kind]);
+      log.warn({ event: eventOf[kind], policy, reason }, began[kind]);
     }
-    if (come.length > mostTold) log.warn({ event: `policy_${kind}`, more: come.length - mostTold }, began[kind]);
+    if (come.length > mostTold) log.warn({ event: eventOf[kind], more: come.length - mostTold }, began[kind]);
     for (const policy of gone.slice(0, mostTold))
-      log.info({ event: `policy_${kind}_over`, policy }, 'policy is as written');
+      log.info({ event: `${eventOf[kind]}_over`, policy }, 'policy is as written');
   };
   const read = (): void => {
     timer = undefined;

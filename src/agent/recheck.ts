@@ -7,7 +7,11 @@ import { breath, sliceIsOver } from './slices.ts';
 export interface RecheckOptions<T> {
   /** Inodes of the network namespaces with a connection that is denied now, as far as that is known: one look at the mesh's connections. */
   readonly denied: () => Iterable<bigint>;
-  /** Judges all connections of one again; those that it destroyed. It costs a walk over all connections of the host. */
+  /** Inodes of all network namespaces where connections are judged. */
+  readonly judged: () => Iterable<bigint>;
+  /** A handshake is under way in one: it may be denied now, and `denied` knows of open connections only. */
+  readonly handshakes: (netns: bigint) => boolean;
+  /** Judges all connections of one again, and handshakes; those that it destroyed. It costs a walk over all connections of the host. */
   readonly recheck: (netns: bigint) => readonly T[];
   readonly destroyed: (connections: readonly T[]) => void;
   readonly log: Log;
@@ -69,15 +73,24 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
       return none;
     }
   };
-  const round = async (netns: ReadonlySet<bigint>): Promise<void> => {
+  const round = async (netns: ReadonlySet<bigint>, alsoWithin: Iterable<bigint>): Promise<void> => {
     const begun = performance.now();
     const all = new Set(netns);
     for (const inode of attempt<Iterable<bigint>>({}, [], options.denied)) all.add(inode);
     const gone: T[] = [];
+    const walk = (inode: bigint): void => {
+      gone.push(...attempt({ netns: String(inode) }, [], () => options.recheck(inode)));
+    };
     for (const inode of all) {
       if (sliceIsOver()) await breath();
       if (closed) break;
-      gone.push(...attempt({ netns: String(inode) }, [], () => options.recheck(inode)));
+      walk(inode);
+    }
+    for (const inode of alsoWithin) {
+      if (all.has(inode)) continue;
+      if (sliceIsOver()) await breath();
+      if (closed) break;
+      if (attempt({ netns: String(inode) }, false, () => options.handshakes(inode))) walk(inode);
     }
     status.rounds++;
     status.destroyed += gone.length;
@@ -92,7 +105,7 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
     due = false;
     for (const inode of netns) walked.add(inode);
     clearTimeout(later);
-    await round(netns);
+    await round(netns, options.judged());
     restUntil = performance.now() + Math.max(delays.restMs, status.lastMilliseconds * restFactor);
     soon = undefined;
     arm();
@@ -100,7 +113,7 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
     later = setTimeout(() => {
       const once = walked;
       walked = new Set();
-      void work.run(() => round(once));
+      void work.run(() => round(once, []));
     }, delays.againMs).unref();
   };
   const arm = (): void => {

@@ -5,6 +5,7 @@ import type { Change } from '../mesh/model.ts';
 import { policyKey } from '../mesh/policy.ts';
 import { routeKey } from '../mesh/route.ts';
 import { serviceKey } from '../mesh/service.ts';
+import type { Ticket } from './waiting.ts';
 
 /** In the order in which what has waited for longest is looked for. */
 export const kinds = ['workload', 'service', 'policy', 'gateway', 'route'] as const;
@@ -45,6 +46,28 @@ export function keyOf(change: Change): string {
     default:
       return change.key;
   }
+}
+
+/** Policies that a workload names from now on. */
+export const policiesNamed = (change: Change): readonly string[] =>
+  change.kind === 'put-workload' ? change.workload.authorizationPolicies : [];
+
+export interface Submission {
+  readonly changes: readonly Change[];
+  readonly ticket: Ticket | undefined;
+}
+
+/** A submission that was sorted in: its changes are known by numbers from `base` on, which costs no object for each of many thousands. */
+export interface Sorted extends Submission {
+  readonly base: number;
+}
+
+export interface Head {
+  readonly base: number;
+  /** Indexes of changes that were taken out of turn. */
+  readonly pulled: Set<number>;
+  /** Key -> index of the last change of it that was taken out of turn; infinity: one of a later submission was. */
+  readonly latest: Readonly<Record<Kind, Map<string, number>>>;
 }
 
 /** Keys of each kind. */

@@ -3,7 +3,20 @@
 import type { Change, Model } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
-import { byKind, type Kind, keyOf, kindOf, kinds, type Named, noKeys, numberLists } from './waiting-names.ts';
+import {
+  byKind,
+  type Head,
+  type Kind,
+  keyOf,
+  kindOf,
+  kinds,
+  type Named,
+  noKeys,
+  numberLists,
+  policiesNamed,
+  type Sorted,
+  type Submission,
+} from './waiting-names.ts';
 
 /** Whoever is told once all changes of a submission were carried out, or gave way to later ones of the same name. */
 export interface Ticket {
@@ -30,7 +43,8 @@ export interface Waiting {
   readonly bulk: boolean;
   /**
    * What comes next of the small submissions, or of the large ones until `most` work is gathered; 'all': everything. With each change come all
-   * that touch a service that it touches: nobody ever sees half of a service's new endpoints, or none between the old and the new.
+   * that touch a service that it touches: nobody ever sees half of a service's new endpoints, or none between the old and the new. With a
+   * workload come the policies that it names: one that nobody knows would close it.
    */
   take(model: Model, lane: 'urgent' | 'bulk' | 'all', most: number): Steps<Part>;
   /** A part that could not be carried out waits again, without anybody to tell. To be called before anything else is taken. */
@@ -49,24 +63,6 @@ export interface WaitingSizes {
 }
 
 const usualSizes: WaitingSizes = { mostSmall: 256, aStep: 16, ahead: 1024 };
-
-interface Submission {
-  readonly changes: readonly Change[];
-  readonly ticket: Ticket | undefined;
-}
-
-/** A submission that was sorted in: its changes are known by numbers from `base` on, which costs no object for each of many thousands. */
-interface Sorted extends Submission {
-  readonly base: number;
-}
-
-interface Head {
-  readonly base: number;
-  /** Indexes of changes that were taken out of turn. */
-  readonly pulled: Set<number>;
-  /** Key -> index of the last change of it that was taken out of turn; infinity: one of a later submission was. */
-  readonly latest: Readonly<Record<Kind, Map<string, number>>>;
-}
 
 /** `superseded` is told of submissions none of whose changes wait any more, because later ones took their place. */
 export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, aStep, ahead } = usualSizes): Waiting {
@@ -181,7 +177,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
 
   /** The short submissions behind the long one that is being sorted in, with all that belongs to them: of its rest, too. */
   function* overtake(model: Model): Steps<Part> {
-    const { part, services, add, again } = gather(model);
+    const { part, services, policies, add, again } = gather(model);
     const first = submissions[0] as Submission;
     const { base, pulled, latest } = opened();
     for (let next = submissions[1]; next && isSmall(next); next = submissions[1]) {
@@ -199,10 +195,11 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
     urgent = [];
     for (const name of names) yield* add(name);
 
-    for (let known = -1; known < services.size; ) {
-      known = services.size;
+    for (let known = -1; known < services.size + policies.size; ) {
+      known = services.size + policies.size;
       const related = noKeys();
       for (const change of part.changes) related[kindOf(change)].add(keyOf(change));
+      for (const key of policies) related.policy.add(key);
       for (const key of services) {
         related.service.add(key);
         for (const uid of model.members.get(key) ?? []) related.workload.add(uid);
@@ -238,6 +235,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
   function gather(model: Model) {
     const part: Part = { changes: [], tickets: new Map(), work: 0 };
     const services = new Set<string>();
+    const policies = new Set<string>();
     const addresses = new Set<string>();
     const left: Named[] = [];
 
@@ -262,6 +260,10 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       if (!change) return;
       for (const key of model.workloads.get(uid)?.services.keys() ?? []) touch(key);
       if (change.kind === 'put-workload') for (const key of change.workload.services.keys()) touch(key);
+      for (const key of policiesNamed(change)) {
+        policies.add(key);
+        take({ kind: 'policy', key });
+      }
     };
     /** Who else has or gets one of its addresses goes along: an address never belongs to nobody on its way from one to another. */
     const claims = (service: Service | undefined): void => {
@@ -306,12 +308,14 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
     return {
       part,
       services: services as ReadonlySet<string>,
+      policies: policies as ReadonlySet<string>,
       add,
       /** Once more, for what was sorted in since. */
       *again(): Steps<void> {
         addresses.clear();
         for (const change of part.changes.slice()) yield* add({ kind: kindOf(change), key: keyOf(change) });
         for (const key of services) left.push({ kind: 'service', key });
+        for (const key of policies) take({ kind: 'policy', key });
         yield* close();
       },
     };

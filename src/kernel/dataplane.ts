@@ -82,7 +82,12 @@ export interface DataPlane {
    * machine for each. Connections older than the enrolment are among them once recheck() has been there.
    */
   denied(): ReadonlySet<bigint>;
-  /** Judges the open inbound connections in these namespaces again, and destroys what is denied now: that. Those not enforced are left out. */
+  /** True while a handshake is under way there that a peer began: denied() cannot tell of those. False where nobody is judged. */
+  handshakes(netns: bigint): boolean;
+  /**
+   * Judges the open inbound connections in these namespaces again, and handshakes under way, and destroys what is denied now: that. Those not
+   * enforced are left out.
+   */
   recheck(netns: Iterable<bigint>): Denial[];
   /** Denied connections since the last call. One process may ask. */
   denials(): Denial[];

@@ -12,7 +12,7 @@ import { attachDevice, attachNetns } from './link.ts';
 import { inNetns, isHostNetns, netnsInode } from './netns.ts';
 import { removeLink } from './pinned-links.ts';
 import { makeFolder, openPin, type PinFolders, pin, pinNames, withPin } from './pins.ts';
-import { type HostSide, type PodNetwork, readPodNetwork } from './pod-network.ts';
+import { type HostSide, type PodAddress, type PodNetwork, readPodNetwork } from './pod-network.ts';
 
 /** What is attached for one pod. */
 export interface Enforced {
@@ -28,6 +28,7 @@ export interface Enforced {
 export interface Enforcement {
   readonly folders: PinFolders;
   readonly addresses: MapHandle<'pod_address'>;
+  readonly destinations: MapHandle<'authz_dest'>;
   readonly state: MapHandle<'authz_state'>;
   readonly finder: NetnsFinder;
 }
@@ -107,6 +108,20 @@ function addressesOf({ addresses }: Enforcement, netns: bigint): KeyOf<'pod_addr
   return found;
 }
 
+/** Inode of the namespace that has an address as far as is known. */
+function ownerOf({ addresses }: Enforcement, address: KeyOf<'pod_address'>): bigint | undefined {
+  const pod = addresses.get(address);
+  return pod && BigInt(pod.netns);
+}
+
+/** Who may configure its own interfaces gets no other judged pod's address by that. An agent knows whose it is. */
+function notTaken(at: Enforcement, netns: bigint, found: readonly PodAddress[]): readonly PodAddress[] {
+  return found.filter(({ address }) => {
+    const owner = ownerOf(at, address);
+    return owner === undefined || owner === netns || !isJudged(at.folders, owner);
+  });
+}
+
 function attachDevices({ folders, finder }: Enforcement, netns: bigint, host: HostSide): void {
   const hostFd = finder.open(host.netns);
   if (hostFd === undefined) return; // gone meanwhile, and the pair with it
@@ -133,15 +148,20 @@ export function enforce(at: Enforcement, netnsFd: number): PodNetwork {
       hint: '--authz off: what is in it stays open to everybody',
     });
   }
-  const { folders, addresses } = at;
+  const { folders, addresses, destinations } = at;
   const netns = netnsInode(netnsFd);
   const network = readPodNetwork(netnsFd);
-  const before = isJudged(folders, netns) ? [] : addressesOf(at, netns);
+  const judged = isJudged(folders, netns);
+  const before = judged ? [] : addressesOf(at, netns);
+  const own = notTaken(at, netns, network.addresses);
+  // Verdicts on whoever had them before are not its own.
+  const fresh = own.filter(({ address }) => !judged || ownerOf(at, address) !== netns);
+  destinations.delete(fresh.map(({ address }) => address));
   // Before the devices are guarded: the pod's packets must find its addresses.
-  addresses.put(network.addresses.map(({ address, host }) => [address, entryOf(netns, host)]));
+  addresses.put(own.map(({ address, host }) => [address, entryOf(netns, host)]));
   // A namespace that is gone may have had the same inode.
-  const own = new Set(network.addresses.map(({ address }) => address));
-  addresses.delete(before.filter((address) => !own.has(address)));
+  const kept = new Set(own.map(({ address }) => address));
+  addresses.delete(before.filter((address) => !kept.has(address)));
   withPin(join(folders.progs, 'authz'), (program) =>
     attachOnce(folders.authz, `${netns}`, () => attachNetns('authz', program, netnsFd)),
   );

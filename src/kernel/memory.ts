@@ -21,6 +21,8 @@ export interface MemoryDataPlane extends DataPlane {
   deny(record: Denial): void;
   /** What denied() answers from now on. */
   setDenied(netns: Iterable<bigint>): void;
+  /** Where handshakes() says that some are under way, from now on. */
+  setHandshakes(netns: Iterable<bigint>): void;
   /** What recheck() destroys in an enforced namespace from now on. */
   setRecheck(denied: (netns: bigint) => readonly Denial[]): void;
   readonly udpHooks: boolean;
@@ -44,6 +46,7 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
   let sweeps = 0;
   const denied: Denial[] = [];
   let deniedIn: ReadonlySet<bigint> = new Set();
+  let handshakesIn: ReadonlySet<bigint> = new Set();
   let rechecked: (netns: bigint) => readonly Denial[] = () => [];
   let judged: ReadonlySet<bigint> = new Set();
 
@@ -107,6 +110,7 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
       return { attached, removed, moved: new Map(), faults: [] };
     },
     denied: () => deniedIn,
+    handshakes: (netns) => judged.has(netns) && handshakesIn.has(netns),
     recheck: (netns) => [...netns].filter((inode) => judged.has(inode)).flatMap(rechecked),
     denials: () => denied.splice(0),
     close() {
@@ -118,6 +122,9 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
     },
     setDenied(netns) {
       deniedIn = new Set(netns);
+    },
+    setHandshakes(netns) {
+      handshakesIn = new Set(netns);
     },
     setRecheck(found) {
       rechecked = found;

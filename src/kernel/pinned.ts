@@ -22,7 +22,7 @@ import { percpuMap } from './percpu-map.ts';
 import { openPin, type PinFolders, pinFolders, pinNames } from './pins.ts';
 import type { PodNetwork } from './pod-network.ts';
 import { type PinnedProgram, pinnedPrograms } from './programs.ts';
-import { deniedNetns, listOlder, listSockets, recheckTcp, sweepStaleUdp } from './sockets.ts';
+import { deniedNetns, hasHandshakes, listOlder, listSockets, recheckTcp, sweepStaleUdp } from './sockets.ts';
 import { setUdpHooks, udpHooksOn } from './udp-hooks.ts';
 import { type LoadedVersion, readVersion } from './version.ts';
 
@@ -115,6 +115,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
   const enforcement: Enforcement = {
     folders,
     addresses: map('pod_address'),
+    destinations: map('authz_dest'),
     state: map('authz_state'),
     finder: netnsFinder(),
   };
@@ -163,6 +164,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     enforce: (netnsFd) => enforce(enforcement, netnsFd),
     collect: (wanted) => void collect(enforcement, wanted),
     denied: () => deniedNetns(progs, at('sock').fd),
+    handshakes: (netns) => isJudged(folders, netns) && hasHandshakes(enforcement.finder, netns),
     recheck: (netns) =>
       recheckTcp(
         progs,

@@ -3,12 +3,13 @@
 import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Layout } from '../abi/layout.ts';
-import { denialRecord, deniedRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import { denialFlag, denialRecord, deniedRecord, oldRecord, sockRecord } from '../abi/structs.ts';
 import type { Denial, OldRecord, SockRecord } from './dataplane.ts';
 import type { NetnsFinder } from './find-netns.ts';
 import { createWalk, linkIterator, readWalk } from './link.ts';
 import { inNetns, netnsOfCgroups } from './netns.ts';
 import { withPin } from './pins.ts';
+import { endHandshake, type Handshake, listHandshakes } from './sock-diag.ts';
 
 function decodeAll<T>(layout: Layout<T>, bytes: Uint8Array): T[] {
   const found: T[] = [];
@@ -80,6 +81,38 @@ export function endWaiting(progs: string, cgroupIds: Iterable<bigint>): void {
   if (existsSync(join(progs, waitingProgram))) walkNetns(progs, [waitingProgram], cgroupIds);
 }
 
+const isRequest = ({ flags }: Denial): boolean => (flags & denialFlag.request) !== 0;
+
+const endsOf = (source: string, sourcePort: number, destination: string, destinationPort: number): string =>
+  [source, sourcePort, destination, destinationPort].join();
+
+const endsOfHandshake = (one: Handshake): string =>
+  endsOf(one.source, one.sourcePort, one.destination, one.destinationPort);
+
+/** Ends the handshakes that these records are of; the records of those that were still there. */
+function endHandshakes(denied: readonly Denial[]): Denial[] {
+  if (denied.length === 0) return [];
+  const under = new Map(listHandshakes().map((handshake) => [endsOfHandshake(handshake), handshake]));
+  return denied.filter(({ source, source_port, destination, destination_port }) => {
+    const ends = endsOf(source, source_port, destination, destination_port);
+    const found = under.get(ends);
+    // A walk that fills its buffer shows the last one again.
+    under.delete(ends);
+    return found !== undefined && endHandshake(found);
+  });
+}
+
+/** True while a handshake that a peer began is under way there: much cheaper than a walk by a program. */
+export function hasHandshakes(finder: NetnsFinder, netns: bigint): boolean {
+  const fd = finder.open(netns);
+  if (fd === undefined) return false; // gone
+  try {
+    return inNetns(fd, listHandshakes).length > 0;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Judges the open inbound connections of these network namespaces again; those that it destroyed. */
 export function recheckTcp(progs: string, finder: NetnsFinder, netns: Iterable<bigint>): Denial[] {
   const name = 'recheck_tcp';
@@ -90,7 +123,9 @@ export function recheckTcp(progs: string, finder: NetnsFinder, netns: Iterable<b
       if (fd === undefined) continue; // gone
       try {
         const walk = inNetns(fd, () => createWalk(name, link));
-        found.push(...decodeAll(denialRecord, readWalk(name, walk)));
+        const denied = decodeAll(denialRecord, readWalk(name, walk));
+        const requests = denied.filter(isRequest);
+        found.push(...denied.filter((record) => !isRequest(record)), ...inNetns(fd, () => endHandshakes(requests)));
       } finally {
         closeSync(fd);
       }

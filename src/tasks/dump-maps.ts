@@ -83,6 +83,7 @@ function named(names: HeldNames, kind: NameKind, id: number): NamedId | 0 {
 /** Text when the bytes are zero-filled UTF-8, else hex. */
 function bytesText(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
+  if (end >= 0 && bytes.subarray(end).some((byte) => byte !== 0)) return Buffer.from(bytes).toString('hex');
   const text = utf8.decode(end < 0 ? bytes : bytes.subarray(0, end));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: finding them is the purpose
   return /[\u0000-\u001f\ufffd]/.test(text) ? Buffer.from(bytes).toString('hex') : text;
@@ -96,6 +97,7 @@ function shown(value: BtfValue, names: HeldNames): DumpedValue {
   for (const [member, one] of Object.entries(value as Readonly<Record<string, BtfValue>>)) {
     const kind = idMembers[member];
     if (kind) out[member] = named(names, kind, one as number);
+    else if (member === 'ends' && one instanceof Uint8Array) out[member] = [...one];
     else if (member === 'protocol') out[member] = protocols.get(one as number) ?? (one as number);
     else out[member] = shown(one, names);
   }
@@ -109,7 +111,14 @@ function shownKey(map: string, key: BtfValue, names: HeldNames): DumpedValue {
   return shown(key, names);
 }
 
+/** The sets that a stack counts; what lies behind them is no part of it. */
+function usedSets(stack: DumpedValue): DumpedValue {
+  if (typeof stack !== 'object' || !('sets' in stack) || !Array.isArray(stack.sets)) return stack;
+  return { ...stack, sets: stack.sets.slice(0, Number(stack.count)) };
+}
+
 function shownValue(map: string, value: BtfValue, names: HeldNames): DumpedValue {
+  if (map === 'authz_stack') return usedSets(shown(value, names));
   if (map !== 'authz_member' || typeof value !== 'number') return shown(value, names);
   const rule = value >>> memberPolicyBits;
   return { policy: named(names, 'policy', value & ((1 << memberPolicyBits) - 1)), rule };

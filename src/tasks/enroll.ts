@@ -81,6 +81,9 @@ export async function enrollCgroup(env: Env, options: EnrollOptions): Promise<Ch
       const unknown = workload !== '' && workloadIdFinder(names.all('workload'))(workload) === 0;
       const remarks = [
         ...(unknown ? ['no agent has told of that workload yet'] : []),
+        ...(before?.workload && workload === ''
+          ? [`not as ${before.workload} any more: --workload was not given`]
+          : []),
         ...remarksOf(plane, wanted, before, found),
       ];
       return { dryRun, summary: [`enrolled ${path}${as}`, ...remarks].join('; '), steps };

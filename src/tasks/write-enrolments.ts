@@ -29,8 +29,10 @@ export function changeEnrolments({ runDir }: Place, plane: PinnedDataPlane, chan
   try {
     // Without these, answers to the pods' own datagrams would be judged.
     if (networks.length > 0) plane.setUdpHooks(true);
+    const before = addressesText(plane);
     const attached = networks.map((fd) => plane.enforce(fd));
-    writeEnrolments(plane, wanted, workloadIdFinder(change.names.all('workload')));
+    const moved = addressesText(plane) !== before;
+    writeEnrolments(plane, wanted, workloadIdFinder(change.names.all('workload')), moved);
     const judged = judgedOf(wanted);
     plane.collect(judged);
     // An agent knows by itself.
@@ -42,6 +44,13 @@ export function changeEnrolments({ runDir }: Place, plane: PinnedDataPlane, chan
     throw cause;
   }
 }
+
+/** Which pod has which address, as text. */
+const addressesText = (plane: PinnedDataPlane): string =>
+  [...plane.map('pod_address').entries()]
+    .map(([address, { netns }]) => `${address} ${netns}`)
+    .sort()
+    .join('\n');
 
 /** They cost every sender of datagrams on the node. */
 function servicesNeedUdpHooks(plane: PinnedDataPlane): boolean {

@@ -88,6 +88,7 @@ test.each([
   [denialFlag.dryAllows, 'dry_run_allowed'],
   [denialFlag.open, 'ended'],
   [denialFlag.handshake, 'ended'],
+  [denialFlag.request, 'ended'],
 ])('flags %i: %s', (flags, event) => {
   denials.take([denial({ flags, dry_policy: 3 })]);
   expect(lines()).toMatchObject([{ event, dryRun: 'shop/only-cart' }]);

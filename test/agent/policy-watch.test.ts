@@ -64,6 +64,7 @@ test('a DENY that rests on HTTP attributes is told in capitals, and with the opt
   const http = policy('http', { rules: [[[emptyMatch]]] });
   change(put(http));
   expect(log).toContain('DENIES LESS THAN IT SAYS');
+  expect(log).toContain('"event":"policy_denies_less","policy":"shop/http","reason":"spec.rules[0]"');
   expect([...watch.faults.deniesLess.keys()]).toEqual(['shop/http']);
   watch.close();
   open({ ...defaultAuthzOptions, strictL7Deny: true });

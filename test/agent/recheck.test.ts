@@ -7,6 +7,7 @@ import { sink } from '../support/sink.ts';
 
 let recheck: Recheck;
 let denied: bigint[];
+let handshakes: bigint[];
 let looks: number;
 let looked: bigint[];
 let gone: string[];
@@ -16,6 +17,7 @@ const output = sink();
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   denied = [];
+  handshakes = [];
   looks = 0;
   looked = [];
   gone = [];
@@ -25,6 +27,8 @@ beforeEach(() => {
       looks++;
       return denied;
     },
+    judged: () => [1n, 2n, 3n],
+    handshakes: (netns) => handshakes.includes(netns),
     recheck(netns) {
       if (netns === fails) throw new Error('it is gone');
       looked.push(netns);
@@ -77,6 +81,18 @@ test('where connections are judged anew all are walked, and again', async () => 
   recheck.changed();
   await pass(500);
   expect(looked).toHaveLength(4);
+});
+
+test('where a handshake is under way it is walked as well, once, after those with open connections', async () => {
+  denied = [2n];
+  handshakes = [1n, 2n, 4n];
+  recheck.changed();
+  await pass(10);
+  expect(looked).toEqual([2n, 1n]);
+  denied = [];
+  // The second round is for those that were at their end.
+  await pass(200);
+  expect([looks, looked]).toEqual([2, [2n, 1n]]);
 });
 
 test('changes that do not end are looked at again and again, with rest between', async () => {

@@ -8,6 +8,7 @@ import type { WantedBackend } from '../../src/compile/wanted.ts';
 import { isStandIn } from '../../src/compile/waypoint.ts';
 import { apply, emptyModel } from '../../src/mesh/apply.ts';
 import type { Change, Model } from '../../src/mesh/model.ts';
+import { refusedPolicy } from '../../src/mesh/policy.ts';
 import { finish } from '../../src/mesh/steps.ts';
 import { anyChange } from '../mesh/arbitrary.ts';
 import { service, shop, workload } from '../mesh/make.ts';
@@ -158,6 +159,23 @@ describe('changes that wait', () => {
     ];
     const parts = takeAll([move], owned, 'bulk', 1);
     expect(parts.map((part) => part.changes.map((c) => c.kind))).toContainEqual(['remove-service', 'put-service']);
+  });
+
+  it('take along the policies that a workload names, which would be closed without them', () => {
+    const policies = ['p1', 'p2', 'p3'].map((name): Change => {
+      const policy = { ...refusedPolicy({ name, namespace: 'n', scope: 'selector' }, '') };
+      return { kind: 'put-policy', policy };
+    });
+    const named = put('a', { authorizationPolicies: ['n/p1', 'n/p2'] });
+    const [p1, p2, p3] = policies as [Change, Change, Change];
+    const [first, second] = takeAll([[p1, p2, p3, named]], emptyModel, 'bulk', 1).map(({ changes }) => changes);
+    expect(first).toEqual([named, p1, p2]);
+    expect(second).toEqual([p3]);
+    // Also when the workload overtakes a long list that they are in.
+    const waiting = openWaiting(() => {}, { mostSmall: 1, aStep: 1, ahead: 1 });
+    waiting.add([p3, p1, p2], { left: 3 });
+    waiting.add([named], { left: 1 });
+    expect(finish(waiting.take(emptyModel, 'urgent', 1)).changes).toEqual([named, p1, p2]);
   });
 
   it('wait again when they could not be carried out, but for what was submitted since', () => {

@@ -314,8 +314,8 @@ describe('one question', () => {
 
   test.each([
     [['--expect', 'allow'], '--expect allow needs a question'],
-    [['--from', 'shop/frontend'], '--to must be NS/NAME:PORT or NS/NAME:PORT/udp, got ""'],
-    [['--to', 'shop/cart:80'], '--from must be NS/NAME of a workload, or an address, got ""'],
+    [['--from', 'shop/frontend'], '--to is missing\nhint: it takes NS/NAME:PORT or NS/NAME:PORT/udp'],
+    [['--to', 'shop/cart:80'], '--from is missing\nhint: it takes NS/NAME of a workload, or an address'],
     [['--from', '10.0.0.1', '--to', 'shop/cart'], '--to must be NS/NAME:PORT or NS/NAME:PORT/udp, got "shop/cart"'],
   ])('usage: %s', async (flags, message) => {
     const { code, stderr } = await ask(...flags);

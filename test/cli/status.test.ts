@@ -90,7 +90,7 @@ test('authorization: pods that nothing gets into, policies that are not in force
     'authorization     2 cgroups judged, 3 not; nothing gets into 1 cgroup whose policies are not in the kernel yet',
     'closing policies  shop/bad',
     'stale policies    shop/old',
-    'denied            5 told of (1 of them not logged), 2 more',
+    'denied            5 recorded (1 of them not logged), 2 not recorded',
     'ended             1 connection not allowed any more',
   ]);
 });

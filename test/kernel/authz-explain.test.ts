@@ -123,4 +123,7 @@ test('the addresses of the node are exempt, and what nobody judges is said to be
   expect(await lab.kmeshctl('authz', 'explain', ...words)).toContain(
     'no pod whose connections are judged has this address',
   );
+  await lab.kmeshctl('authz', 'disable', '--workload', 'shop/server', '--yes');
+  const open = await lab.kmeshctl('authz', 'explain', '--from', 'shop/good', '--to', 'shop/server:8080');
+  expect(open).toMatch(/enforcement +off\nverdict +allow\nwhy +its inbound connections are not judged/);
 });

@@ -140,17 +140,66 @@ out = accepted(); l.close()`;
     expect(await server.run(code)).not.toBe('late');
   });
 
-  test('the server waits for data before it accepts', async () => {
-    await server.run(`
-l = socket.socket(); l.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
-l.bind(("0.0.0.0", 7061)); l.listen()`);
-    await lab.run('foe', 's = dial(host4, 7061, timeout=20)');
-    await lab.run('friend', 's = dial(host4, 7061, timeout=20); s.sendall(b"x")');
+  /** The re-check has been: of all handshakes with these ports none is left but so many. */
+  const left = (count: number, ...ports: readonly number[]) =>
+    lab.node.until(async () => (await server.run('out = sum(map(under_way, ports))', { ports })) === count);
+  const knowing = () =>
+    server.run(`
+def under_way(port):
+    """Handshakes with a port of this namespace."""
+    found = 0
+    for name in "tcp", "tcp6":
+        with open(f"/proc/net/{name}") as f:
+            for line in f.readlines()[1:]:
+                fields = line.split()
+                found += fields[3] == "03" and int(fields[1].split(":")[1], 16) == port
+    return found
+def nobody(l):
+    """EAGAIN: there is nobody to accept."""
+    l.setblocking(False)
+    return outcome(lambda: l.accept()[0].recv(99).decode())`);
+
+  test('the last packet brings data along: once it was judged again not a byte arrives', async () => {
+    await knowing();
+    await server.run('l = socket.socket(); l.bind(("0.0.0.0", 7062)); l.listen()');
+    const args = { ...hosts(), own: lab.address('foe') };
+    expect(await lab.run('foe', 'held = Handshake(own, host4, 7062); out = held.answer', args)).toBe('accepted');
+    await left(1, 7062);
     await lab.policies(friendOnly);
-    expect(await lab.run('foe', 's.sendall(b"late"); out = end(s); s.close()')).toBe('reset');
-    expect(await server.run('l.settimeout(5); a = l.accept()[0]; a.sendall(b"y"); l.close()')).toBe(null);
-    expect(await lab.run('friend', 'out = s.recv(9).decode(); s.close()')).toBe('y');
-    await server.run('a.close()');
+    await left(0, 7062);
+    expect(await lab.run('foe', 'held.finish(b"late"); out = held.fate(); held.close()')).toBe('reset');
+    expect(await server.run('out = nobody(l); l.close()')).toBe('EAGAIN');
+  });
+
+  test('the server waits for data before it accepts: only that of whom is allowed comes', async () => {
+    await knowing();
+    await server.run(`
+def deferring(family, host, port):
+    l = socket.socket(family); l.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 3000)
+    l.bind((host, port)); l.listen(); l.settimeout(20)
+    return l
+l4 = deferring(socket.AF_INET, "0.0.0.0", 7061); l6 = deferring(socket.AF_INET6, "::", 7063)`);
+    const dials = 'under = [dial(*to, timeout=20) for to in ((host4, 7061), (host4, 7063), (host6, 7063))]';
+    for (const name of ['friend', 'foe']) await lab.run(name, dials);
+    await left(6, 7061, 7063);
+    await lab.policies(friendOnly);
+    await left(3, 7061, 7063);
+    const late = `
+for s in under: s.sendall(b"late")
+out = list(map(end, under))
+for s in under: s.close()`;
+    expect(await lab.run('foe', late)).toEqual(['reset', 'reset', 'reset']);
+    expect(await server.run('out = [nobody(l4), nobody(l6)]; l4.settimeout(20); l6.settimeout(20)')).toEqual([
+      'EAGAIN',
+      'EAGAIN',
+    ]);
+    await lab.run('friend', 'for s in under: s.sendall(b"friend")');
+    const read = `
+accepted = [l.accept()[0] for l in (l4, l6, l6)]
+out = [s.recv(99).decode() for s in accepted]
+for s in [*accepted, l4, l6]: s.close()`;
+    expect(await server.run(read)).toEqual(['friend', 'friend', 'friend']);
+    await lab.run('friend', 'for s in under: s.close()');
   });
 });
 

@@ -78,6 +78,9 @@ describe('what a pod sends', () => {
       'a later fragment that reads like one',
       ip6(own.v6, outside.v6, 44, [58, 0, 0, 8, 0, 0, 0, 0], advertisement(other.v6)),
     ],
+    ['TCP between link-local addresses', ip6('fe80::1', 'fe80::2', tcp, ports(1, 2))],
+    ['to a group from a link-local one', ip6('fe80::1', 'ff02::1:2', udp, ports(546, 547))],
+    ['ICMPv6 from a link-local one to another', ip6('fe80::1', other.v6, icmpv6, solicitation)],
     ['router solicitation', ip6('fe80::1', 'ff02::2', icmpv6, [133, 0, 0, 0, 0, 0, 0, 0])],
   ])('goes on: %s', (_, packet) => {
     expect(given('spoof', packet)).toBe('goes on');
@@ -95,6 +98,9 @@ describe('what a pod sends', () => {
     ['without an address to somebody', ip4('0.0.0.0', outside.v4, udp, ports(1, 2))],
     ['TCP without an address', ip4('0.0.0.0', '255.255.255.255', tcp, ports(1, 2))],
     ['UDP without an address, IPv6', ip6('::', 'ff02::1', udp, ports(1, 2))],
+    ['TCP from a link-local one to another', ip6('fe80::1', other.v6, tcp, ports(1, 2))],
+    ['UDP from a link-local one to another', ip6('fe80::1', other.v6, udp, ports(1, 2))],
+    ['the same behind an extension header', ip6('fe80::1', other.v6, 60, extension(udp), ports(1, 2))],
     ['ARP from another address', arp(other.v4, outside.v4)],
     ['advertisement of another address', ip6(own.v6, 'fe80::2', icmpv6, advertisement(other.v6))],
     ['the same behind an extension header', ip6(own.v6, 'fe80::2', 60, extension(icmpv6, 16), advertisement(other.v6))],

@@ -166,6 +166,20 @@ out = [outcome(lambda: extended(kind, o)) for kind in (socket.SOCK_STREAM, socke
     expect(await friend(code)).toEqual(['server', 'server']);
   });
 
+  test('UDP-Lite, which the kernel asks nobody about', async () => {
+    const open = `
+lite = [socket.socket(f, socket.SOCK_DGRAM, IPPROTO_UDPLITE) for f in (socket.AF_INET, socket.AF_INET6)]
+for s, host in zip(lite, (host4, host6)): s.bind((host, 7015)); s.settimeout(0.2)`;
+    await lab.run('server', open, hosts());
+    const code = `
+for host in (host4, host6):
+    with socket.socket(address(host), socket.SOCK_DGRAM, IPPROTO_UDPLITE) as s: s.sendto(b"x", (host, 7015))`;
+    await foe(code);
+    await friend(code);
+    const heard = 'out = [outcome(lambda: s.recv(9).decode()) for s in lite]; [s.close() for s in lite]';
+    expect(await lab.run('server', heard)).toEqual(['timeout', 'timeout']);
+  });
+
   test('a first packet with data: TCP fast open with a cookie from when the client was allowed', async () => {
     await lab.run(
       'server',

@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { addressTag } from '../../src/abi/hash.ts';
 import { reasons } from '../../src/abi/reasons.ts';
-import { stackFlag, stackSets } from '../../src/abi/structs.ts';
+import { denialFlag, stackFlag, stackSets } from '../../src/abi/structs.ts';
 import { takeLock } from '../../src/agent/lock.ts';
 import { cgroupId } from '../../src/kernel/cgroup.ts';
 import { lookupHook } from '../../src/kernel/hooks.ts';
@@ -131,6 +131,47 @@ for s in (early, late):
 peer.sendall(b'still\\n')`;
   expect(await client.run(states)).toEqual(['ECONNRESET', 'ECONNRESET']);
   expect(await server.run('out = first_line(own)')).toBe('still');
+});
+
+test('handshakes under way: judged at their end however long ago the change was, and ended when asked for', async () => {
+  const host = node.pod('server').address4;
+  const own = node.pod('client').address4;
+  const server = await startPython(node.pod('server'));
+  // A client that sends nothing of its own accord, and one as usual.
+  await client.run(readFileSync(new URL('../support/raw.py', import.meta.url), 'utf8'));
+  await server.run(`
+l = socket.socket(); l.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 3000)
+l.bind(("0.0.0.0", 8082)); l.listen()`);
+  expect(await enroll('server', '--authz', 'on')).toMatchObject(done);
+  writePolicies();
+  const handshakes = () => node.held((plane) => plane.handshakes(inodeOf('server')));
+  const recheck = () => node.held((plane) => plane.recheck([inodeOf('server')]));
+  expect(handshakes()).toBe(false);
+  await client.run('ends, waits = Handshake(own, host, 8082), dial(host, 8082); out = 1', { host, own });
+  expect([handshakes(), recheck()]).toEqual([true, []]);
+
+  writePolicies(stackFlag.closed | stackFlag.allows | stackFlag.dryAllows);
+  node.held((plane) => plane.map('authz_state').put([[0, { changed_ns: 1n, flags: 0 }]]));
+  const killed = () => node.held((plane) => plane.reasons().get('authz_handshake') ?? 0n);
+  const before = killed();
+  await client.run('ends.finish(b"late"); out = 1');
+  await node.until(() => killed() > before);
+  const record = { destination: host, destination_port: 8082, why: reasons.indexOf('authz_closed') };
+  const found = recheck();
+  expect(found).toMatchObject([record, record]);
+  expect(new Set(found.map(({ flags }) => flags & (denialFlag.open | denialFlag.request)))).toEqual(
+    new Set([denialFlag.open, denialFlag.request]),
+  );
+  expect([handshakes(), recheck()]).toEqual([false, []]);
+  // The first is told at once, the other with its next packet.
+  expect(await client.run('out = ends.fate(); ends.close()')).toBe('reset');
+  const state = `
+waits.settimeout(20); waits.sendall(b"late")
+try: out = waits.recv(1).decode()
+except OSError as e: out = name_of(e)
+waits.close()`;
+  expect(await client.run(state)).toBe('ECONNRESET');
+  await server.run('l.close()');
 });
 
 test('while an agent runs it is on, unless there is no network of its own', async () => {

@@ -157,8 +157,8 @@ class Handshake:
         self.seq += len(data)
 
     def fate(self):
-        """"reset", or "open" when a second goes by without."""
-        self.raw.settimeout(1)
+        """"reset", or "open" when ten seconds go by without."""
+        self.raw.settimeout(10)
         try:
             while True:
                 if self.receive()[0] & 4:

@@ -110,16 +110,13 @@ struct km_denial_limit {
 /* authz_state: one entry */
 struct km_authz_state {
 	/*
-	 * CLOCK_MONOTONIC, written right before and right after entries of authz_dest or authz_source change: handshakes that began
-	 * before are judged once more.
+	 * CLOCK_MONOTONIC, written right before and right after entries of authz_dest or authz_source change: from then on handshakes
+	 * are judged once more at their end. How long one lasts is for the listener to say (TCP_DEFER_ACCEPT): it may be hours.
 	 */
 	__u64 changed_ns;
 	__u32 flags; /* 0 */
 	__u32 pad;
 };
-
-/* A handshake lasts no longer: SYN-ACK is sent again five times, and the last is waited for. */
-#define KM_HANDSHAKE_NS 130000000000ull
 
 /* pod_address: union km_addr of a pod that is judged -> where it is: its netns, and the host's side of its link. */
 struct km_pod {
@@ -149,6 +146,7 @@ struct km_listening {
 #define KM_DENIAL_DRY_ALLOWS 2u /* with dry runs it would be allowed */
 #define KM_DENIAL_HANDSHAKE 4u /* at the end of its handshake: no byte passes, the agent destroys it */
 #define KM_DENIAL_OPEN 8u /* open already, judged again, destroyed */
+#define KM_DENIAL_REQUEST 16u /* in the middle of its handshake, judged again; whoever reads this destroys it: programs cannot */
 
 /* denials: a record for each, up to KM_DENIALS_A_SECOND for each policy on each CPU; recheck_tcp writes the same */
 struct km_denial {

@@ -2,7 +2,7 @@
 // Whether a connection gets in, and why.
 import type { Because, PolicyExplanation } from '../../tasks/authz/explain.ts';
 import type { Block, Cell } from '../spec.ts';
-import { nearestLines, whyText } from './authz-words.ts';
+import { nearestLines, whyText, wrongDocuments } from './authz-words.ts';
 import { socketText } from './socket.ts';
 
 const reasons: Readonly<Record<Exclude<Because, 'policies' | 'closed'>, string>> = {
@@ -13,7 +13,8 @@ const reasons: Readonly<Record<Exclude<Because, 'policies' | 'closed'>, string>>
   'not-judged': 'no pod whose connections are judged has this address',
 };
 
-function whyOf({ because, told }: PolicyExplanation): string {
+function whyOf({ because, told, to }: PolicyExplanation): string {
+  if (because === 'not-judged' && to.enforcement === 'off') return 'its inbound connections are not judged';
   if (because !== 'policies' && because !== 'closed') return reasons[because];
   if (because === 'closed' && told?.why !== 'closed') {
     const by = told?.by === undefined ? '' : ` by ${told.by.policy}`;
@@ -35,12 +36,18 @@ function facts(explanation: PolicyExplanation): [string, Cell][] {
   if (to.enforcement !== undefined) rows.push(['enforcement', to.enforcement]);
   rows.push(['verdict', { text: verdict, tone }]);
   rows.push(['why', whyOf(explanation)]);
-  for (const line of told && because === 'policies' ? nearestLines(told) : []) rows.push(['nearest', line]);
+  const nearest = told && because === 'policies' ? nearestLines(told) : [];
+  for (const line of nearest) rows.push(['nearest', line]);
+  if (because === 'policies' && told?.why === 'no-match' && nearest.length === 0) {
+    rows.push(['nearest', 'none: its ALLOW policies have no rule that can match']);
+  }
   if (told?.dryRun) {
     const { dryRun } = told;
     rows.push(['with dry runs', { text: `${dryRun.verdict}: ${whyText(dryRun)}`, tone: 'warn' }]);
   }
-  const closed = told?.why === 'closed' ? [] : explanation.closed;
+  // The first is named by the verdict already.
+  const named = told?.why === 'closed' ? told.by?.policy : undefined;
+  const closed = explanation.closed.filter(({ policy }) => policy !== named);
   for (const { policy, reason } of closed) rows.push(['closed by', { text: `${policy}: ${reason}`, tone: 'bad' }]);
   for (const policy of explanation.stale) {
     rows.push(['stale', { text: `${policy}: a later version is refused, and this one stays in force`, tone: 'warn' }]);
@@ -53,6 +60,9 @@ export function* viewPolicyExplanation(explanations: readonly PolicyExplanation[
   for (const [at, explanation] of explanations.entries()) {
     if (at > 0) yield { kind: 'line', text: '' };
     yield { kind: 'facts', rows: facts(explanation) };
+  }
+  if (explanations.some(({ closed, stale }) => closed.length + stale.length > 0)) {
+    yield { kind: 'line', text: wrongDocuments, tone: 'dim' };
   }
   if (explanations.some(({ agent }) => !agent)) {
     yield { kind: 'line', text: 'no agent answers: what rules ask for and what is stale is not known', tone: 'dim' };

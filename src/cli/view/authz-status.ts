@@ -2,14 +2,35 @@
 // What is judged on this node, and by what.
 import type { JudgedRow, PoliciesStatus, PolicyRow } from '../../tasks/authz/status.ts';
 import type { Block, Cell, Tone } from '../spec.ts';
+import { wrongDocuments } from './authz-words.ts';
 
 const stateTones: Readonly<Record<JudgedRow['enforcement'], Tone>> = { on: 'good', pending: 'bad', off: 'warn' };
 
+const nameOf = ({ workload, cgroup, cgroupId }: JudgedRow): string =>
+  workload === '' ? (cgroup ?? `${cgroupId} (deleted)`) : workload;
+
+/** So many that one policy closes are named; of more only how many. */
+const mostNamed = 5;
+
+/** "shop/broken: why" -> what it closes. */
+function closedBy(pods: readonly JudgedRow[]): ReadonlyMap<string, readonly string[]> {
+  const out = new Map<string, string[]>();
+  for (const pod of pods) {
+    for (const { policy, reason } of pod.closed) {
+      const by = `${policy}: ${reason}`;
+      const names = out.get(by);
+      if (names) names.push(nameOf(pod));
+      else out.set(by, [nameOf(pod)]);
+    }
+  }
+  return out;
+}
+
 function podRow(row: JudgedRow): readonly Cell[] {
-  const { workload, cgroup, cgroupId, enforcement, mode, policies, conjunctions, addresses } = row;
+  const { enforcement, mode, policies, conjunctions, addresses } = row;
   const known = enforcement === 'on';
   return [
-    workload === '' ? (cgroup ?? `${cgroupId} (deleted)`) : workload,
+    nameOf(row),
     { text: enforcement, tone: stateTones[enforcement] },
     mode === 'closed' ? { text: mode, tone: 'bad' } : mode,
     known ? policies.length : undefined,
@@ -47,10 +68,13 @@ export function* viewPoliciesStatus({ pods, policies, reasons, agent }: Policies
       rows: policies.map(policyRow),
     };
   }
-  for (const { workload, closed } of pods) {
-    for (const { policy, reason } of closed) {
-      yield { kind: 'line', text: `${workload} is closed by ${policy}: ${reason}`, tone: 'bad' };
-    }
+  for (const [by, names] of closedBy(pods)) {
+    const more = names.length - mostNamed;
+    const whom = names.slice(0, mostNamed).join(', ') + (more > 0 ? ` and ${more} more` : '');
+    yield { kind: 'line', text: `${whom} ${names.length > 1 ? 'are' : 'is'} closed by ${by}`, tone: 'bad' };
+  }
+  if (pods.some(({ closed, stale }) => closed.length + stale.length > 0)) {
+    yield { kind: 'line', text: wrongDocuments, tone: 'dim' };
   }
   if (reasons.length > 0) {
     yield {
@@ -63,7 +87,7 @@ export function* viewPoliciesStatus({ pods, policies, reasons, agent }: Policies
   if (agent === undefined) return;
   const { seen, suppressed, lost } = agent.denials;
   if (seen + lost > 0) {
-    const text = `${seen} denials and dry runs recorded, ${suppressed} of them not logged, ${lost} lost`;
+    const text = `${seen} denials and dry runs recorded, ${suppressed} of them not logged, ${lost} not recorded`;
     yield { kind: 'line', text, tone: 'dim' };
   }
 }

@@ -15,6 +15,9 @@ export function whyText({ why, by, reason }: ToldVerdict): string {
   return by === undefined ? why : ruleText(by);
 }
 
+/** Beside policies that are refused or stale. */
+export const wrongDocuments = '"kmeshctl status" says what is wrong with which document';
+
 /** Rules that nearly matched, a line each. */
 export const nearestLines = ({ nearest }: Told): string[] =>
   nearest.map((miss) => `${ruleText(miss)} asks for ${miss.asks}`);

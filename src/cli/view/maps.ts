@@ -10,14 +10,15 @@ const isNamedId = (value: DumpedValue): value is NamedId =>
 export function valueText(value: DumpedValue): string {
   if (typeof value !== 'object') return String(value);
   if (isNamedId(value)) return `${value.id} (${value.name})`;
-  if (Array.isArray(value)) return `[${value.map(valueText).join(' ')}]`;
+  if (Array.isArray(value)) return `[${value.map(memberText).join(' ')}]`;
   return Object.entries(value)
-    .map(
-      ([member, one]) =>
-        `${member}=${typeof one === 'object' && !Array.isArray(one) && !isNamedId(one) ? `{${valueText(one)}}` : valueText(one)}`,
-    )
+    .map(([member, one]) => `${member}=${memberText(one)}`)
     .join(' ');
 }
+
+/** What stands inside of something else: braces say where it ends. */
+const memberText = (value: DumpedValue): string =>
+  typeof value === 'object' && !Array.isArray(value) && !isNamedId(value) ? `{${valueText(value)}}` : valueText(value);
 
 function* rows(entries: DumpedMap['entries']): Generator<readonly Cell[]> {
   for (const { key, value } of entries) yield [valueText(key), valueText(value)];

@@ -52,7 +52,8 @@ function authzFacts({ pods, stale, refused, deniesLess, denials, rechecks }: Non
   policies('stale policies', 'warn', stale);
   policies('deny too little', 'warn', deniesLess);
   const { seen, suppressed, lost } = denials;
-  if (seen + lost > 0) rows.push(['denied', `${seen} told of (${suppressed} of them not logged), ${lost} more`]);
+  if (seen + lost > 0)
+    rows.push(['denied', `${seen} recorded (${suppressed} of them not logged), ${lost} not recorded`]);
   if (rechecks.destroyed > 0) rows.push(['ended', `${counted(rechecks.destroyed, 'connection')} not allowed any more`]);
   return rows;
 }

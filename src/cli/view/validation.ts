@@ -8,9 +8,10 @@ type Report = Awaited<ReturnType<typeof validateConfig>>;
 
 /** A line for each finding, with its place. */
 export function* findingLines(word: string, tone: Tone, list: Report['faults']): Generator<Block> {
-  for (const { file, line, column, resource, field, reason } of list) {
+  for (const { file, line, column, resource, field, reason, closes } of list) {
     const place = line === 0 ? file : `${file}:${line}:${column}`;
-    yield { kind: 'line', text: [place, word, resource, field, reason].filter((part) => part !== '').join(': '), tone };
+    const text = [place, word, resource, field, reason].filter((part) => part !== '').join(': ');
+    yield { kind: 'line', text: `${text}${closes ? ' (all that it may hold for is closed)' : ''}`, tone };
   }
 }
 

@@ -79,6 +79,7 @@ export function* commitAuthz(draft: AuthzDraft, stray: readonly DeleteOperation[
       authz.destinations.set(address, next);
     } else authz.destinations.delete(address);
   }
+  authz.lost.clear();
   yield;
   const stacks: StackImage[] = [];
   const sets: SetImage[] = [];

@@ -280,7 +280,8 @@ function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
 function placesOf(at: ReadonlyMap<Address, ResolvedPod>): ReadonlyMap<Address, PodPlace> {
   const out = new Map<Address, PodPlace>();
   for (const [address, { pod }] of at) {
-    out.set(address, { netns: pod.netns, hostNetns: pod.hostNetns, ifindex: pod.ifindex });
+    const { netns, hostNetns, ifindex } = pod.otherwise?.get(address) ?? pod;
+    out.set(address, { netns, hostNetns, ifindex });
   }
   return out;
 }

@@ -13,6 +13,8 @@ export interface EnforcedPod {
   readonly ifindex: number;
   /** Those that the kernel holds for it now, at first as they were found at its interfaces. */
   readonly addresses: readonly Address[];
+  /** Where packets from one of them enter the host, if by another link than said above. */
+  readonly otherwise?: ReadonlyMap<Address, PodPlace>;
 }
 
 export interface Enforcement {
@@ -39,11 +41,11 @@ export function enforcedPods(
   enrolments: Iterable<{ readonly workload: string; readonly netns: bigint }>,
   entries: Iterable<readonly [Address, PodPlace]>,
 ): EnforcedPod[] {
-  const found = new Map<number, { place: PodPlace; addresses: Address[] }>();
-  for (const [address, place] of entries) {
-    const pod = found.get(place.netns);
-    if (pod) pod.addresses.push(address);
-    else found.set(place.netns, { place, addresses: [address] });
+  const found = new Map<number, (readonly [Address, PodPlace])[]>();
+  for (const entry of entries) {
+    const pod = found.get(entry[1].netns);
+    if (pod) pod.push(entry);
+    else found.set(entry[1].netns, [entry]);
   }
   const names = new Map<number, string>();
   for (const { workload, netns } of enrolments) {
@@ -54,13 +56,20 @@ export function enforcedPods(
   return [...names]
     .sort(([a], [b]) => a - b)
     .map(([netns, workload]) => {
-      const { place, addresses } = found.get(netns) ?? { place: undefined, addresses: [] };
+      const held = (found.get(netns) ?? []).sort(([a], [b]) => (a < b ? -1 : 1));
+      // The first link that it has: usually the only one, and that of its main address.
+      const place = held.map((entry) => entry[1]).reduce(firstOf, undefined);
+      const others = held.filter((entry) => place && !samePlace(entry[1], place));
       return {
         workload,
         netns,
         hostNetns: place?.hostNetns ?? 0,
         ifindex: place?.ifindex ?? 0,
-        addresses: addresses.sort(),
+        addresses: held.map(([address]) => address),
+        ...(others.length > 0 ? { otherwise: new Map(others) } : {}),
       };
     });
 }
+
+const firstOf = (a: PodPlace | undefined, b: PodPlace): PodPlace =>
+  a && (b.ifindex === 0 || (a.ifindex !== 0 && a.ifindex <= b.ifindex)) ? a : b;

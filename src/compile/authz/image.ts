@@ -119,6 +119,8 @@ export interface AuthzImage {
   readonly doomed: Set<string>;
   readonly pods: Map<Address, PodPlace>;
   readonly counts: { authz_value: number; authz_range: number };
+  /** Destinations whose entry somebody else took away: planned again with the next plan. */
+  readonly lost: Set<Address>;
   /** Addresses whose entry goes after a grace period, unless it is wanted again -> the plan that said so. */
   readonly leaving: Map<Address, number>;
   /** Number of the plan that was committed last. */
@@ -156,6 +158,7 @@ export function emptyAuthzImage(sizes: AuthzSizes, taken: TakenSlots = {}): Auth
     doomed: new Set(),
     pods: new Map(),
     counts: { authz_value: 0, authz_range: 0 },
+    lost: new Set(),
     leaving: new Map(),
     plan: 0,
     generation: 0,
@@ -172,11 +175,21 @@ export function kernelAsks({ sets, unread }: AuthzImage): boolean {
   return false;
 }
 
-/** Takes over what the map pod_address holds now: whoever enrols writes it too. */
-export function notePods(image: Image, entries: Iterable<readonly [KeyOf<'pod_address'>, ValueOfMap<'pod_address'>]>) {
-  const { pods } = image.authz;
+/**
+ * Takes over what the map pod_address holds now: whoever enrols writes it too, and takes away the destinations of addresses that come to
+ * another pod.
+ */
+export function notePods(
+  image: Image,
+  entries: Iterable<readonly [KeyOf<'pod_address'>, ValueOfMap<'pod_address'>]>,
+  hasDestination: (address: Address) => boolean,
+) {
+  const { pods, destinations, lost } = image.authz;
   pods.clear();
-  for (const [address, place] of entries) pods.set(address, podPlace(place));
+  for (const [address, place] of entries) {
+    pods.set(address, podPlace(place));
+    if (destinations.has(address) && !hasDestination(address)) lost.add(address);
+  }
 }
 
 export function podPlace({ netns, host_netns, ifindex }: ValueOfMap<'pod_address'>): PodPlace {

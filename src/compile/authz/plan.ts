@@ -77,7 +77,8 @@ export function* planningAuthz(image: Image, index: AuthzIndex, delta: AuthzDelt
   });
   const unfit = new Map<PolicySet, AuthzShortage>();
   const addresses: Address[] = [];
-  yield* eachKey(delta.destinations, again('destination'), index.destinations, authz.destinations, (address) => {
+  const missing = [...new Set([...again('destination'), ...authz.lost])];
+  yield* eachKey(delta.destinations, missing, index.destinations, authz.destinations, (address) => {
     addresses.push(address);
   });
   for (const address of addresses) {
@@ -243,7 +244,7 @@ function planDestination(
     draft.addStack({ image: next, generation: draft.generation(), flags, places });
   }
   if (!held) draft.count('authz_dest');
-  if (!have || next !== have) draft.destinations.push({ address, next });
+  if (!have || next !== have || authz.lost.has(address)) draft.destinations.push({ address, next });
   const short = draft.end(shortage);
   if (!short) return;
   const [only] = made;

@@ -115,7 +115,8 @@ function questionOf({ from, to, expect }: CheckPoliciesOptions, files: number): 
   if (source === undefined || meant === undefined || number < 1 || number > 65535) {
     const [flag, given] = source === undefined ? ['--from', from] : ['--to', to];
     const form = source === undefined ? 'NS/NAME of a workload, or an address' : 'NS/NAME:PORT or NS/NAME:PORT/udp';
-    throw new KmeshError('KM_USAGE', `${flag} must be ${form}, got "${given ?? ''}"`);
+    if (given === undefined) throw new KmeshError('KM_USAGE', `${flag} is missing`, { hint: `it takes ${form}` });
+    throw new KmeshError('KM_USAGE', `${flag} must be ${form}, got "${given}"`);
   }
   if (wanted.length > 1) throw new KmeshError('KM_USAGE', '--expect allow|deny stands once: there is one question');
   const [expected] = wanted;

@@ -60,7 +60,7 @@ export async function explainPolicies(_env: Env, options: ExplainPoliciesOptions
     const meet = all.filter(({ address, destination }) => isV4(address) === isV4(destination));
     const asked = (meet.length > 0 ? meet : all.slice(0, 1)).map(async ({ address, destination }) => {
       const { port, protocol } = target;
-      const there = enrolled(destination);
+      const there = enrolled(destination) ?? openAs(plane, target.workload);
       const held: Held = {
         from: { workload: source.workload || (enrolled(address)?.workload ?? ''), address },
         to: {
@@ -123,6 +123,13 @@ function sameVerdict(held: Told, model: Told): boolean {
 interface Enrolled {
   readonly workload: string;
   readonly enforcement: EnforcementState;
+}
+
+/** A workload that is enrolled and not judged: the kernel holds no address of it. */
+function openAs(plane: DataPlane, workload: string): Enrolled | undefined {
+  if (workload === '') return undefined;
+  const open = [...readEnrolments(plane).values()].some((one) => one.workload === workload && !one.authz);
+  return open ? { workload, enforcement: 'off' } : undefined;
 }
 
 /** Who is enrolled with an address. */

@@ -50,8 +50,11 @@ function choose(held: Held, workload: string | undefined): Enrolment[] {
   if (chosen.length > 0 || workload === undefined) {
     return chosen.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
   }
+  const unnamed = [...held.values()].some((one) => one.workload === '');
   throw new KmeshError('KM_NOT_ENROLLED', `no cgroup is enrolled as ${workload}`, {
-    hint: '"kmeshctl enrolled" lists what is enrolled',
+    hint: unnamed
+      ? '"kmeshctl enroll CGROUP --workload NS/NAME" names what was enrolled without a name'
+      : '"kmeshctl enrolled" lists what is enrolled',
   });
 }
 
@@ -93,7 +96,10 @@ function disable(plane: PinnedDataPlane, options: SwitchOptions): ChangeResult {
   const wanted = new Map(held);
   for (const one of todo) wanted.set(one.cgroupId, { ...one, authz: false });
   const addresses = podAddresses(plane);
-  const open = todo.map((one) => [nameOf(one), ...(addresses.get(one.netns) ?? []).sort()].join(' '));
+  const open = todo.map((one) => {
+    const own = addresses.get(one.netns) ?? [];
+    return own.length === 0 ? nameOf(one) : `${nameOf(one)} (${[...own].sort().join(', ')})`;
+  });
   // Several cgroups may share a network: it is judged while one of them asks for that.
   const still = new Set([...wanted.values()].filter(({ authz }) => authz).map(({ netns }) => netns));
   const shared = todo.filter(({ netns }) => still.has(netns)).map(nameOf);
@@ -140,11 +146,12 @@ function enable(plane: PinnedDataPlane, options: SwitchOptions): ChangeResult {
     for (const { one, network } of todo) wanted.set(one.cgroupId, { ...one, netns: network.inode, authz: true });
     const names = todo.map(({ one }) => nameOf(one));
     const agent = lockHolder(options.place.runDir, 'agent.lock') !== undefined;
-    const closes = agent
-      ? 'refuse, and end, inbound connections that their policies do not allow'
-      : 'refuse all inbound connections, as no agent runs that knows policies,';
+    const closes = (whom: string): string =>
+      agent
+        ? `refuse, and end, inbound connections of ${whom} that their policies do not allow`
+        : `refuse all inbound connections of ${whom}, as no agent runs that knows policies`;
     return settle(options, {
-      means: `${closes} of ${listed(names)}`,
+      means: closes(listed(names)),
       left: cannot.length === 0 ? '' : `left open, as they have no network of their own: ${listed(cannot)}`,
       steps: todo.flatMap(({ one, network }) => [
         { action: 'attach', what: 'authorization', detail: `network namespace ${network.inode}` },

@@ -29,10 +29,17 @@ const before = [
 
 /**
  * What a trial showed to be needed. CAP_SYS_ADMIN is, to enter network namespaces, and holds CAP_BPF, CAP_PERFMON and what of
- * CAP_NET_ADMIN loading and attaching takes. The others: cgroups by their ids, and the namespaces of pods' processes.
+ * CAP_NET_ADMIN loading and attaching takes. The others: cgroups by their ids, the namespaces of pods' processes, ending handshakes, and
+ * taking a connection off lo so that its peer is told of its end.
  */
 const loadCapabilities = ['CAP_SYS_ADMIN'];
-const agentCapabilities = [...loadCapabilities, 'CAP_DAC_READ_SEARCH', 'CAP_SYS_PTRACE'];
+const agentCapabilities = [
+  ...loadCapabilities,
+  'CAP_DAC_READ_SEARCH',
+  'CAP_SYS_PTRACE',
+  'CAP_NET_ADMIN',
+  'CAP_NET_RAW',
+];
 
 /** Nothing here gives the process a view of mounts of its own: a bpffs that `load` mounts is everybody's. */
 const confined: readonly Line[] = [

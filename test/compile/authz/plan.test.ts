@@ -254,7 +254,11 @@ test('addresses of pods are as they should be, whoever wrote them', () => {
   const place = { netns: 77, host_netns: 1, ifindex: 9, flags: 0 };
   plane.map('pod_address').put([['10.0.0.66', place]]);
   plane.map('pod_address').put([['10.0.0.1', place]]);
-  notePods(image(), plane.map('pod_address').entries());
+  notePods(
+    image(),
+    plane.map('pod_address').entries(),
+    (address) => plane.map('authz_dest').get(address) !== undefined,
+  );
   const made = plan({ ...everythingAuthz, destinations: new Set(), sources: new Set(), identities: new Set() });
   expect(made.changes()).toEqual([
     { what: 'pod', name: '10.0.0.1', change: 'change' },
@@ -265,5 +269,26 @@ test('addresses of pods are as they should be, whoever wrote them', () => {
     ['10.0.0.1', 'a'.charCodeAt(0)],
     ['10.0.0.2', 'b'.charCodeAt(0)],
   ]);
+  expect(restart().ops.length).toBe(0);
+});
+
+test('a destination that was taken away is written again, and nothing leads to it twice', () => {
+  const { plane, plan, image, seen, restart } = node({}, ...two);
+  const verdict = seen('10.0.0.1', '10.0.0.9');
+  plane.map('authz_dest').delete(['10.0.0.1']);
+  const note = () =>
+    notePods(
+      image(),
+      plane.map('pod_address').entries(),
+      (address) => plane.map('authz_dest').get(address) !== undefined,
+    );
+  note();
+  const nothing = new Set<string>();
+  const made = plan({ destinations: nothing, sources: nothing, identities: nothing, pods: false });
+  expect(made.destinations).toEqual(['10.0.0.1']);
+  carryOutAuthz(plane, made);
+  expect(seen('10.0.0.1', '10.0.0.9')).toBe(verdict);
+  note();
+  expect(plan({ destinations: nothing, sources: nothing, identities: nothing, pods: false }).ops.length).toBe(0);
   expect(restart().ops.length).toBe(0);
 });

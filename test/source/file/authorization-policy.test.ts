@@ -339,6 +339,9 @@ test('faults', () => {
   expect(says(policy('selector: {matchLabels: {}}'))).toMatchInlineSnapshot(
     `"warning a.yaml:4:18: AuthorizationPolicy shop/p: spec.selector: names no label: the policy holds as if it had no selector"`,
   );
+  expect(says(policy('selector: {app: a}'))).toMatchInlineSnapshot(
+    `"a.yaml:4:19: AuthorizationPolicy shop/p: spec.selector.app: is no field that is known here"`,
+  );
   expect(says(policy('', '', 'v1alpha1'))).toMatchInlineSnapshot(
     `"a.yaml:1:13: AuthorizationPolicy shop/p: apiVersion: "security.istio.io/v1alpha1" is a version of AuthorizationPolicy that is not read"`,
   );

@@ -9,7 +9,8 @@ import type { Reading } from '../reading.ts';
 
 const label = text({ is: 'a label without a wildcard', test: (value) => !value.includes('*') });
 
-export const selector = object({ matchLabels: tableOf(label) });
+/** Strict: labels beside matchLabels would leave a policy that holds for more than its author meant. */
+export const selector = object({ matchLabels: tableOf(label) }, { strict: true });
 
 /** targetRefs name services and gateways: such a policy is for waypoints. */
 const target = object(
@@ -62,7 +63,7 @@ export function selectedBy(
   if (keys.some((key) => key.includes('*'))) {
     reading.faultAt(['spec', 'selector', 'matchLabels'], 'must not have a wildcard in a key');
   }
-  if (raw !== undefined && keys.length === 0) {
+  if (raw !== undefined && keys.length === 0 && reading.faults === 0) {
     reading.warnAt(['spec', 'selector'], 'names no label: the policy holds as if it had no selector');
   }
   return keys.length > 0 ? { selector: labels } : {};
