@@ -1,4 +1,4 @@
-// SPD-License-Identifier: Apache-2.0
+// SPDX-License-Identifier: Apache-2.0
 // The agent's side towards the kernel: the reconciler, and what retries, reclaims, grows and heals around it.
 import type { Reason } from '../abi/reasons.ts';
 import type { Difference } from '../admin/types.ts';
