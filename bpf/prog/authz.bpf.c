@@ -63,6 +63,8 @@ int authz(struct bpf_sk_lookup *ctx)
 		return SK_DROP;
 	}
 	km_count_verdict(&asked);
+	if (asked.protocol == KM_IPPROTO_UDP)
+		km_remember_heard(&asked);
 	if (km_unlikely(asked.flags))
 		km_tell(&asked);
 	return SK_PASS;

@@ -15,7 +15,7 @@ const hosts = () => ({ host4: lab.address('server'), host6: lab.address('server'
 
 beforeAll(async () => {
   lab = await openAuthzLab('live', ['server', 'friend', 'foe', 'open']);
-  await lab.node.serve('server', 'tcp/8080', 'tcp/8081', 'mptcp/8082');
+  await lab.node.serve('server', 'tcp/8080', 'tcp/8081', 'udp/8080', 'mptcp/8082');
   await lab.node.serve('open', 'tcp/8080');
   await lab.node.serve('foe', 'tcp/8080');
   server = await lab.python('server');
@@ -268,4 +268,27 @@ out = fate(held)`;
     return ((await server.run<number[]>(joins))[1] ?? 0) > (before[1] ?? 0);
   });
   await lab.run('foe', 'held.close(); other.close()');
+});
+
+test('datagrams of a flow that was allowed: its answers let nobody go on with it', async () => {
+  const code = `
+import socket
+def flow(host):
+    s = socket.socket(address(host), socket.SOCK_DGRAM); s.settimeout(5); s.connect((host, 8080))
+    return s
+def told(s):
+    s.send(b"x")
+    return s.recv(4096) != b""
+flows = [flow(host4), flow(host6)]
+out = [told(s) for s in flows for _ in range(3)]`;
+  const hold = (name: string) => lab.run(name, code, hosts());
+  const again = (name: string) =>
+    lab.run<(string | boolean)[]>(name, 'out = [outcome(lambda s=s: told(s)) for s in flows]');
+  expect(await hold('friend')).toEqual(Array(6).fill(true));
+  expect(await hold('foe')).toEqual(Array(6).fill(true));
+  await lab.policies(friendOnly);
+  expect(await again('foe')).toEqual(['ECONNREFUSED', 'ECONNREFUSED']);
+  expect(await again('friend')).toEqual([true, true]);
+  await lab.policies(both);
+  expect(await again('foe')).toEqual([true, true]);
 });

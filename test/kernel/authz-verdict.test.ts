@@ -193,20 +193,23 @@ test('answers to datagrams of the pod', () => {
   own(peer, undefined);
   map('authz_dest').delete([pod]);
   map('pod_address').put([[pod, { netns: 42, host_netns: 1, ifindex: 9, flags: 0 }]]);
-  const now = process.hrtime.bigint();
+  // The lowest bit says that the peer sent first.
+  const now = process.hrtime.bigint() & ~1n;
   const sent = (netns: number, peer_port: number, ns: bigint) => {
     map('sent').put([[{ netns, local_port: 80, peer_port, peer }, ns]]);
   };
   sent(42, 40000, now);
   sent(42, 40001, now > 130_000_000_000n ? now - 130_000_000_000n : 0n);
   sent(43, 40002, now);
+  sent(42, 40004, now | 1n);
   const from = (sourcePort: number) => ask({ ...question, protocol: 'udp', sourcePort });
   expect(reasonsOf(() => expect(from(40000)).toBe(true))).toEqual({ authz_reply: 1 });
-  // TCP, long ago unless the machine was just started, of another pod, from another port, of another address.
+  // TCP, long ago unless the machine was just started, of another pod, from another port, an answer itself, of another address.
   expect(ask({ ...question, sourcePort: 40000 })).toBe(false);
   if (now > 130_000_000_000n) expect(from(40001)).toBe(false);
   expect(from(40002)).toBe(false);
   expect(from(40003)).toBe(false);
+  expect(from(40004)).toBe(false);
   expect(ask({ ...question, protocol: 'udp', sourcePort: 40000, source: '10.0.0.3' })).toBe(false);
   map('pod_address').delete([pod]);
   expect(from(40000)).toBe(false);

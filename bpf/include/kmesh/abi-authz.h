@@ -126,7 +126,11 @@ struct km_pod {
 	__u32 flags; /* 0 */
 };
 
-/* sent: datagrams of pods that are judged, of sockets that are not connected -> CLOCK_MONOTONIC. What answers them is not judged. */
+/*
+ * sent: datagrams of pods that are judged, of sockets that are not connected -> CLOCK_MONOTONIC. What answers them is not judged. With
+ * KM_SENT_HEARD the peer sent first, and when it was last let in.
+ */
+#define KM_SENT_HEARD 1ull
 struct km_sent_key {
 	__u32 netns; /* inode */
 	__be16 local_port;
