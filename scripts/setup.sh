@@ -95,5 +95,6 @@ node scripts/build.mjs
 if [[ " $* " == *' --test '* ]]; then
   bash scripts/build-istiod.sh || say 'no istiod: the tests against it will be skipped'
   bash scripts/fetch-envoy.sh || say 'no Envoy: the tests with it will be skipped'
+  bash scripts/fetch-proxies.sh || say 'no HAProxy and nginx: the tests with them will be skipped'
   bash scripts/build-kube.sh || say 'no Kubernetes API server: the tests against it will be skipped'
 fi
