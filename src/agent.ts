@@ -15,7 +15,7 @@ import { openReadiness } from './agent/readiness.ts';
 import type { AgentSource, SourceOpening } from './agent/sources.ts';
 import type { ServiceManager } from './agent/systemd.ts';
 import { type GivenView, viewFinder } from './agent/view.ts';
-import type { Model } from './mesh/model.ts';
+import type { WaypointAds } from './agent/waypoint-ads.ts';
 import type { ListenAddress } from './net/socket-address.ts';
 
 export interface AgentParts extends KernelParts {
@@ -30,8 +30,8 @@ export interface AgentParts extends KernelParts {
   readonly sources: readonly SourceOpening[];
   /** End an agent that runs here already. */
   readonly takeOver?: boolean;
-  /** Told of each model: the control plane of waypoints. Closed with the agent. */
-  readonly waypoints?: { update(model: Model): void; close(): void };
+  /** The control plane of waypoints, told of each model and closed with the agent. */
+  readonly openWaypoints?: () => Promise<WaypointAds>;
   /** Called when another agent is to take over: has this one closed. */
   readonly stop: () => void;
 }
@@ -67,12 +67,13 @@ export async function startAgent(parts: AgentParts): Promise<Agent> {
 async function start(parts: AgentParts, closers: (() => unknown)[], close: () => Promise<void>): Promise<Agent> {
   const { log, runDir, manager, now, node, version } = parts;
   const since = now();
-  closers.push(() => parts.waypoints?.close());
   const life = await claimRunDir(runDir, { log, takeOver: parts.takeOver === true });
   closers.push(life.release);
   // Early: an address that is taken ends it before anything is changed, and who asks is told that it starts.
   const metrics = await openMetrics(parts.metrics, { version, log });
   closers.push(() => metrics.close());
+  const waypoints = await parts.openWaypoints?.();
+  closers.push(() => waypoints?.close());
   manager.status('opening the data plane');
   const view = viewFinder(node, parts.view);
   const kernel = await openKernel(parts, view, () => readiness.look());
@@ -89,7 +90,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
       if (feed.lastApply) metrics.applied(feed.lastApply);
       kernel.settle(outcome);
       readiness.look();
-      parts.waypoints?.update(reconciler.model);
+      waypoints?.update(reconciler.model);
       if (recounted || outcome.error) return;
       // Which workloads there are is known from now on.
       recounted = true;
@@ -132,6 +133,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     memberDifferences: kernel.memberDifferences,
     demand: () => demand?.status(),
     authz: kernel.authz,
+    waypoints,
     plane: kernel.plane,
   };
   const server = await openAdminServer(runDir, handlersOf(answering));

@@ -4,6 +4,7 @@ import type { MapName } from '../abi/maps.ts';
 import type { Protocol } from '../abi/structs.ts';
 import type { Locality } from '../mesh/workload.ts';
 import type { AuthzStatus } from './authz.ts';
+import type { WaypointAdsStatus } from './waypoint.ts';
 
 /** pino's levels. */
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -164,6 +165,8 @@ export interface AgentStatus {
   readonly demand?: DemandStatus;
   /** Only when something is enrolled, or there are policies. */
   readonly authz?: AuthzStatus;
+  /** Only when proxies of waypoints are told their configuration by this agent. */
+  readonly waypointAds?: WaypointAdsStatus;
   readonly lastApply: ApplyStatus | undefined;
   /** The last kernel write that failed; cleared by the next that succeeds. */
   readonly writeFault: string | undefined;

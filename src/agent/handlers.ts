@@ -20,6 +20,7 @@ import type { LagMeter } from './lag.ts';
 import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler-api.ts';
 import { type SourceFacts, sourceStatusOf } from './sources.ts';
+import type { WaypointAds } from './waypoint-ads.ts';
 
 export interface AnsweringAgent {
   readonly version: string;
@@ -36,6 +37,7 @@ export interface AnsweringAgent {
   readonly memberDifferences: () => Promise<readonly Difference[]>;
   readonly demand: () => DemandStatus | undefined;
   readonly authz: AgentAuthz;
+  readonly waypoints: WaypointAds | undefined;
   readonly plane: () => DataPlane;
   readonly reload: () => Promise<ReloadAnswer>;
   /** Has the agent end. */
@@ -76,6 +78,7 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     ignored: mergeIgnored(reports.map(({ ignored }) => ignored)).map(ignoredOf),
     ...(demand && { demand }),
     ...(authz && { authz }),
+    ...(agent.waypoints && { waypointAds: agent.waypoints.at }),
     lastApply: feed.lastApply,
     writeFault: error && `${error.code}: ${error.message}`,
     heal: agent.heal.status(),

@@ -103,17 +103,16 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
     pid: process.pid,
     onFault: (fault) => log.warn(faultFacts(fault), 'the service manager cannot be told'),
   });
-  // Brings gRPC along, which few agents need for that.
-  const waypoints =
-    options.waypointAds &&
-    (await (
-      await import('./waypoint/listen.ts')
-    ).openWaypointAds(options.waypointAds, log, {
-      ...{ node, network: view.network ?? '', clusterId: view.clusterId ?? '' },
-      locality: noLocality,
-    }));
+  const ads = options.waypointAds;
   return startAgent({
-    ...(waypoints && { waypoints }),
+    ...(ads && {
+      async openWaypoints() {
+        // Brings gRPC along, which few agents need for that.
+        const { openWaypointAds } = await import('./waypoint/listen.ts');
+        const place = { node, network: view.network ?? '', clusterId: view.clusterId ?? '', locality: noLocality };
+        return openWaypointAds(ads, log, place);
+      },
+    }),
     runDir: place.runDir,
     node,
     version,

@@ -74,6 +74,11 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
   }
   if (agent.demand !== undefined) rows.push(['on demand', demandText(agent.demand)]);
   if (agent.authz !== undefined) rows.push(...authzFacts(agent.authz));
+  if (agent.waypointAds !== undefined) {
+    const { address, tls } = agent.waypointAds;
+    const how = { none: 'without TLS', server: 'with TLS', mutual: 'with TLS, both ways' }[tls];
+    rows.push(['waypoints', `told at ${address} ${how}`]);
+  }
   if (agent.queue > 0) rows.push(['on their way', `${agent.queue} changes`]);
   const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
   rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);

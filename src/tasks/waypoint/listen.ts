@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the control plane of waypoints listens, in a process of its own and in the agent.
+import type { WaypointAds } from '../../agent/waypoint-ads.ts';
 import { KmeshError } from '../../errors.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
@@ -24,13 +25,18 @@ export async function listenFor(server: WaypointServer, where: ListenAddress): P
 const gatherMs = 10;
 
 /** The one inside the agent, told of each model. */
-export async function openWaypointAds(where: ListenAddress, log: WaypointServerLog, view: NodeView) {
+export async function openWaypointAds(
+  where: ListenAddress,
+  log: WaypointServerLog,
+  view: NodeView,
+): Promise<WaypointAds> {
   const server = openWaypointServer({ view, log });
   const address = await listenFor(server, where);
   log.info({ address }, 'waypoints are served');
   let next: Model | undefined;
   let timer: NodeJS.Timeout | undefined;
   return {
+    at: { address, tls: 'none' },
     update(model: Model): void {
       next = model;
       timer ??= setTimeout(() => {
