@@ -8,6 +8,8 @@ import { pathToFileURL } from 'node:url';
 import { adminClient } from '../src/admin/client.ts';
 import type { AgentStatus } from '../src/admin/types.ts';
 import type { Place } from '../src/env.ts';
+import { unload } from '../src/kernel/load.ts';
+import { openPlace } from '../test/support/instance.ts';
 
 const folder = join(import.meta.dirname, '..');
 const program = join(folder, 'bin', 'kmeshctl.js');
@@ -29,6 +31,13 @@ export function usage(pid: number): Usage {
   return { cpu: ((fields[11] ?? 0) + (fields[12] ?? 0)) / 100, rssMb: mb('VmRSS'), peakMb: mb('VmHWM') };
 }
 
+export interface Metered {
+  /** Longest time in milliseconds that the event loop was held up; waiting for a CPU does not count. */
+  readonly longest: number;
+  /** How many bytes of the last stream had come, and when, in milliseconds of the monotonic clock. */
+  readonly arrivals: readonly (readonly [bytes: number, at: number])[];
+}
+
 export interface AgentProcess {
   readonly pid: number;
   readonly place: Place;
@@ -36,8 +45,8 @@ export interface AgentProcess {
   usage(): Usage;
   /** Resolves with the status once everything that was told is in the kernel. */
   ready(): Promise<AgentStatus>;
-  /** Longest time in milliseconds that the event loop was held up since the last call; waiting for a CPU does not count. */
-  longestBlock(): Promise<number>;
+  /** Since the last call. */
+  meter(): Promise<Metered>;
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -67,12 +76,12 @@ export function startAgent(place: Place, words: readonly string[]): AgentProcess
       }
       throw new Error('the agent was not ready within a minute');
     },
-    async longestBlock() {
+    async meter() {
       rmSync(blocks, { force: true });
       child.kill('SIGUSR2');
       for (let i = 0; i < 500 && !existsSync(blocks); i++) await pause(10);
       await pause(5);
-      return Number(readFileSync(blocks, 'utf8'));
+      return JSON.parse(readFileSync(blocks, 'utf8'));
     },
     async stop(signal = 'SIGTERM') {
       child.kill(signal);
@@ -80,4 +89,25 @@ export function startAgent(place: Place, words: readonly string[]): AgentProcess
       rmSync(blocks, { force: true });
     },
   };
+}
+
+/** Entries for two clients of as many pods as there are. */
+const room = ['--map-size', 'endpoint=524288'];
+
+/** An agent that follows the control plane at this port or address, in a place of its own. */
+export async function withAgent<T>(
+  root: string,
+  server: number | string,
+  work: (agent: AgentProcess) => Promise<T>,
+): Promise<T> {
+  const { place, close } = await openPlace(root);
+  const address = typeof server === 'number' ? `127.0.0.1:${server}` : server;
+  const agent = startAgent(place, ['--xds', address, '--xds-plaintext', ...room]);
+  try {
+    return await work(agent);
+  } finally {
+    await agent.stop();
+    unload(place.bpffs);
+    await close();
+  }
 }

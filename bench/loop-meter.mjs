@@ -1,13 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loaded before the agent by benchmarks: at SIGUSR2 writes the longest hold-up of the event loop since the last time, in milliseconds.
+// Loaded before the agent by benchmarks: at SIGUSR2 writes the longest hold-up of the event loop since the last time, in milliseconds, and
+// when the bytes of responses came, by their place in the stream.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import http2 from 'node:http2';
 
 const file = process.env.KMESH_LOOP_METER;
 const everyMs = 1;
 /** Nanoseconds that the main thread was ready to run and had no CPU: the neighbours' doing. */
 const waited = () => Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[1]) / 1e6;
 
+/** Of the last stream: how many bytes had come, and when (milliseconds of the monotonic clock). */
+let arrivals = [];
+
+/** Notes each piece as HTTP/2 hands it on, before anybody reads it: right after the socket was read. */
+function noteArrivals() {
+  const { connect } = http2;
+  http2.connect = (...words) => {
+    const session = connect(...words);
+    const { request } = session;
+    session.request = (...asked) => {
+      const stream = request.apply(session, asked);
+      const { push } = stream;
+      const mine = [];
+      arrivals = mine;
+      let bytes = 0;
+      stream.push = (piece, ...more) => {
+        if (piece !== null) {
+          bytes += piece.length;
+          mine.push([bytes, Number(process.hrtime.bigint()) / 1e6]);
+        }
+        return push.call(stream, piece, ...more);
+      };
+      return stream;
+    };
+    return session;
+  };
+}
+
 if (file !== undefined) {
+  noteArrivals();
   let last = performance.now();
   let lastWaited = waited();
   let longest = 0;
@@ -22,8 +53,9 @@ if (file !== undefined) {
     lastWaited = nowWaited;
   }, everyMs).unref();
   process.on('SIGUSR2', () => {
-    writeFileSync(`${file}.new`, String(longest));
+    writeFileSync(`${file}.new`, JSON.stringify({ longest, arrivals }));
     renameSync(`${file}.new`, file);
     longest = 0;
+    arrivals.length = 0;
   });
 }

@@ -2,16 +2,19 @@
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
 
 import { benchAuthz } from './authz.ts';
+import { benchChanges } from './changes.ts';
 import { benchChurn } from './churn.ts';
 import { benchDecode } from './decode.ts';
 import { benchHooks } from './hooks.ts';
 import { benchLatency } from './latency.ts';
 import { benchPolicies } from './policies.ts';
 import type { Line } from './report.ts';
+import { benchRoutes } from './routes.ts';
 import { benchScale } from './scale.ts';
 import { benchStart } from './start.ts';
 import { benchTraffic } from './traffic.ts';
 import { benchUpgrade } from './upgrade.ts';
+import { benchWaypoint } from './waypoint.ts';
 import { benchXds } from './xds.ts';
 import { benchYaml } from './yaml.ts';
 
@@ -22,12 +25,15 @@ const benches: Readonly<Record<string, () => Promise<Line[]>>> = {
   latency: benchLatency,
   upgrade: benchUpgrade,
   xds: benchXds,
+  changes: benchChanges,
   churn: benchChurn,
   yaml: benchYaml,
   decode: benchDecode,
   start: benchStart,
   authz: benchAuthz,
   policies: benchPolicies,
+  waypoint: benchWaypoint,
+  routes: benchRoutes,
 };
 
 const asked = process.argv.slice(2);

@@ -46,8 +46,10 @@ export function resourcesOf(changes: Iterable<Change>): AdsResource[] {
 
 /** A push that is encoded and not sent. */
 export interface Push {
-  /** Milliseconds from the first byte written to the ACK read. Fails on a NACK. `onOut`: its last byte is written. */
-  send(onOut?: () => void): Promise<number>;
+  /** Bytes of the stream up to its end, once it is sent. */
+  readonly end: number;
+  /** Milliseconds from the write to the ACK read. Fails on a NACK. */
+  send(): Promise<number>;
 }
 
 export interface MeshServer {
@@ -66,6 +68,12 @@ export async function openMeshServer(
   let nonces = 0;
   let askedAt = 0;
   let stream: AdsStream | undefined;
+  /** Bytes of the stream so far. */
+  let written = 0;
+  const write = (bytes: Uint8Array) => {
+    written += prefixOf(bytes).length + bytes.length;
+    stream?.sendBytes(bytes);
+  };
   const waiting = new Map<string, (fault: string | undefined) => void>();
   const encoded = (
     type: keyof typeof typeUrls,
@@ -87,10 +95,11 @@ export async function openMeshServer(
         waiting.delete(request.responseNonce);
         return;
       }
+      if (stream !== from) written = 0;
       stream = from;
       const answer = () => {
         if (address) askedAt = Date.now();
-        from.sendBytes(address ? whole.bytes : encoded('authorization', [], []).bytes);
+        write(address ? whole.bytes : encoded('authorization', [], []).bytes);
       };
       if (onAsked) void onAsked().then(answer);
       else answer();
@@ -103,14 +112,19 @@ export async function openMeshServer(
     },
     push(resources, removed = []) {
       const { nonce, bytes } = encoded('address', resources, removed);
+      let end = 0;
       return {
-        send: (onOut = () => {}) =>
+        get end() {
+          return end;
+        },
+        send: () =>
           new Promise((resolve, reject) => {
             const began = performance.now();
             waiting.set(nonce, (fault) =>
               fault === undefined ? resolve(performance.now() - began) : reject(new Error(fault)),
             );
-            void stream?.sendRaw(Buffer.concat([prefixOf(bytes), bytes])).then(onOut);
+            write(bytes);
+            end = written;
           }),
       };
     },
