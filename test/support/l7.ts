@@ -152,7 +152,10 @@ export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_
   const folder = mkdtempSync(join(tmpdir(), 'kmesh-l7-'));
   const config = join(folder, 'envoy.json');
   const [adsHost, adsPort] = ads.split(':') as [string, string];
-  writeFileSync(config, JSON.stringify(bootstrap(listenPort, admin, adsHost, Number(adsPort), api)));
+  writeFileSync(
+    config,
+    JSON.stringify(bootstrap({ listenPort, admin, ads: { host: adsHost, port: Number(adsPort) }, api })),
+  );
   const logFile = join(folder, 'envoy.log');
   const args = ['-c', config, '--disable-hot-restart', '--concurrency', '1', '-l', 'info', '--log-path', logFile];
   const envoy: ChildProcess = spawn(envoyPath, args, { stdio: 'ignore' });
@@ -240,12 +243,25 @@ function parseReply(text: string): Reply {
   };
 }
 
-function bootstrap(listenPort: number, admin: number, adsHost: string, adsPort: number, api: string) {
+interface BootstrapOptions {
+  /** On loopback; default: as the waypoint's binding says, on all addresses. */
+  readonly listenPort?: number;
+  readonly admin: number;
+  readonly ads: { readonly host: string; readonly port: number };
+  readonly api?: 'DELTA_GRPC' | 'GRPC';
+}
+
+/** Of an Envoy that is the waypoint shop/waypoint. */
+export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC' }: BootstrapOptions) {
   const socket = (address: string, port: number) => ({ socket_address: { address, port_value: port } });
   const ads = { resource_api_version: 'V3', ads: {} };
   return {
     admin: { address: socket('127.0.0.1', admin) },
-    node: { id: 'envoy-1', cluster: 'shop/waypoint', metadata: { [listenKey]: `127.0.0.1:${listenPort}` } },
+    node: {
+      id: 'envoy-1',
+      cluster: 'shop/waypoint',
+      ...(listenPort !== undefined && { metadata: { [listenKey]: `127.0.0.1:${listenPort}` } }),
+    },
     dynamic_resources: {
       ads_config: {
         api_type: api,
@@ -262,7 +278,7 @@ function bootstrap(listenPort: number, admin: number, adsHost: string, adsPort: 
           type: 'STATIC',
           load_assignment: {
             cluster_name: 'ads',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(adsHost, adsPort) } }] }],
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(plane.host, plane.port) } }] }],
           },
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a table: each row over IPv4 and IPv6, and what is said of each route.
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { withEnvoy } from '../envoy.ts';
+import {
+  type Behaviour,
+  type Gets,
+  getsOf,
+  type Headers,
+  keyOf,
+  ownService,
+  type PodName,
+  type Row,
+  routesOf,
+  rowName,
+  type Shares,
+} from './table.ts';
+import { openWorld, type Reply, type World } from './world.ts';
+
+const usualPort = { http: 80, websocket: 80, h2: 80, grpc: 7070, https: 443, tcp: 9090 } as const;
+
+/** Rows of these tables run in one world. */
+export function tableContract(
+  name: string,
+  behaviours: readonly Behaviour[],
+  options: { readonly serve?: readonly string[] } = {},
+): void {
+  withEnvoy(name, () => {
+    let world: World;
+    beforeAll(async () => {
+      world = await openWorld(behaviours, options);
+    });
+    afterAll(() => world?.close());
+
+    for (const behaviour of behaviours) {
+      describe(behaviour.test, () => {
+        for (const row of behaviour.rows) {
+          test(rowName(row), async () => {
+            const wanted = getsOf(row);
+            for (const family of [4, 6] as const) {
+              expect({ family, ...(await outcome(world, behaviour, row, family)) }).toEqual({ family, ...wanted });
+            }
+          });
+        }
+        if (routesOf(behaviour).length > 0) {
+          test('conditions', async () => {
+            const [want, got] = [wantedConditions(behaviour), await world.conditions()];
+            const told = Object.keys(want).map((key) => [key, (got.get(key) ?? []).map(conditionText)]);
+            expect(Object.fromEntries(told)).toEqual(want);
+          });
+        }
+      });
+    }
+  });
+}
+
+const conditionText = ({ type, status, reason }: { type: string; status: boolean; reason: string }): string =>
+  [type, status ? 'True' : 'False', reason].join(' ');
+
+function wantedConditions(behaviour: Behaviour): Record<string, readonly string[]> {
+  const parts = routesOf(behaviour)
+    .filter(({ kind }) => kind !== 'ReferenceGrant')
+    .map((route): [string, readonly string[]] => {
+      const key = keyOf(behaviour, route);
+      const other = behaviour.conditions?.[key] ?? [];
+      const usual = ['Accepted True Accepted', 'ResolvedRefs True ResolvedRefs'];
+      const has = (type: string) => other.some((text) => text.startsWith(`${type} `));
+      return [key, [...usual.filter((text) => !has(text.split(' ')[0] as string)), ...other].sort(byType)];
+    });
+  return Object.fromEntries(parts);
+}
+
+const types = ['Accepted', 'ResolvedRefs', 'PartiallyInvalid'];
+const byType = (a: string, b: string): number =>
+  types.indexOf(a.split(' ')[0] as string) - types.indexOf(b.split(' ')[0] as string);
+
+interface Body {
+  readonly pod?: PodName;
+  readonly path?: string;
+  readonly host?: string;
+  readonly protocol?: string;
+  readonly sni?: string;
+  readonly peer?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** What came of a row, of what it looks at. */
+async function outcome(world: World, behaviour: Behaviour, row: Row, family: 4 | 6): Promise<Gets> {
+  const { as = 'http', to = {}, from = 'client', sni, times } = row;
+  const [first = '', second] = row.ask.split(' ');
+  const id = randomUUID();
+  const service = to.service ?? ownService(behaviour);
+  const replies = await world.ask(from, {
+    as,
+    address: world.address(to.pod ? { pod: to.pod } : { service }, family),
+    port: to.port ?? usualPort[as],
+    method: second === undefined ? 'GET' : first,
+    path: as === 'grpc' ? `/${first}` : (second ?? first),
+    headers: { host: to.pod ?? service, 'x-id': id, ...row.with },
+    ...(sni !== undefined && { sni }),
+    ...(times !== undefined && { times }),
+  });
+  const reply = replies[0] as Reply;
+  const body: Body = typeof reply.body === 'object' && reply.body !== null ? reply.body : {};
+  const wanted = getsOf(row);
+  const answered = replies.map(({ body }) => (body as Body | undefined)?.pod);
+  const read: { readonly [K in keyof Gets]-?: () => unknown } = {
+    status: () => reply.status ?? reply.error,
+    pod: () => body.pod,
+    path: () => body.path,
+    host: () => body.host,
+    protocol: () => body.protocol,
+    sni: () => body.sni,
+    peer: () => world.nameOf(body.peer ?? ''),
+    saw: () => pick(body.headers, wanted.saw),
+    headers: () => pick(reply.headers, wanted.headers),
+    body: () => reply.body,
+    fails: () => (reply.error === undefined ? reply : 'connection'),
+    shares: () => about(answered, replies.length, wanted.shares),
+    mirrors: () => wanted.mirrors,
+    tries: () => world.seen(id).length,
+  };
+  if (wanted.mirrors) await expectMirrors(world, id, replies.length, wanted.mirrors);
+  const keys = Object.keys(wanted) as (keyof Gets)[];
+  return Object.fromEntries(keys.map((key) => [key, read[key]()])) as Gets;
+}
+
+function pick(all: Readonly<Record<string, string>> | undefined, names: Headers = {}): Headers {
+  return Object.fromEntries(Object.keys(names).map((name) => [name, all?.[name.toLowerCase()] ?? null]));
+}
+
+/** `wanted` itself when what was counted differs no more than chance does: five deviations, which is one failure in millions. */
+function about(who: readonly (PodName | undefined)[], n: number, wanted: Shares = {}): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const pod of who) counts[pod ?? 'nobody'] = (counts[pod ?? 'nobody'] ?? 0) + 1;
+  for (const [pod, share] of Object.entries(wanted)) {
+    const got = (counts[pod] ?? 0) / n;
+    counts[pod] = Math.abs(got - share) <= 5 * Math.sqrt((share * (1 - share)) / n) ? share : got;
+  }
+  return counts;
+}
+
+/** Copies are sent on their own: they may come after the answer. */
+async function expectMirrors(world: World, id: string, n: number, wanted: Shares): Promise<void> {
+  const copies = () => world.seen(id).filter((pod) => wanted[pod] !== undefined);
+  await expect.poll(() => about(copies(), n, wanted), { timeout: 30_000 }).toEqual(wanted);
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node with clients, a waypoint and pods that answer: requests go through the kernel, a real Envoy and our control plane of it.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Running } from '../../../src/demo/process.ts';
+import { makeCertificates } from '../certificates.ts';
+import { bootstrap, envoyPath } from '../l7.ts';
+import { type Node, openNode } from '../node.ts';
+import { project } from '../project.ts';
+import { type Behaviour, namespace, ownService, type PodName, pods, routeDocuments } from './table.ts';
+
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+const clients = ['client', 'away'] as const;
+type ClientName = (typeof clients)[number];
+
+/** Port of the control plane, of what it tells, and of Envoy's admin; all in the waypoint's namespace. */
+const ports = { ads: 15010, status: 15011, admin: 15012 };
+const patienceMs = 60_000;
+
+export interface Ask {
+  readonly as: string;
+  readonly address: string;
+  readonly port: number;
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly sni?: string;
+  readonly times?: number;
+}
+
+export interface Reply {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly error?: string;
+}
+
+interface Condition {
+  readonly type: string;
+  readonly status: boolean;
+  readonly reason: string;
+}
+
+export interface World {
+  ask(from: ClientName, ask: Ask): Promise<readonly Reply[]>;
+  /** Address of a service or a pod. */
+  address(of: { readonly service?: string; readonly pod?: PodName }, family: 4 | 6): string;
+  /** The pod of an address. */
+  nameOf(address: string): string | undefined;
+  /** Pods that saw a request of that id, once for each time. */
+  seen(id: string): readonly PodName[];
+  /** Route key -> conditions at each parent. */
+  conditions(): Promise<ReadonlyMap<string, readonly Condition[]>>;
+  close(): Promise<void>;
+}
+
+export async function openWorld(
+  behaviours: readonly Behaviour[],
+  options: { readonly serve?: readonly string[] } = {},
+): Promise<World> {
+  const node = await openNode('conformance', [...clients, 'waypoint', ...pods]);
+  const folder = mkdtempSync(join(tmpdir(), 'km-conformance-'));
+  const close = async () => {
+    rmSync(folder, { recursive: true, force: true });
+    await node.close();
+  };
+  try {
+    return await open(node, folder, behaviours, options.serve ?? [], close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function open(
+  node: Node,
+  folder: string,
+  behaviours: readonly Behaviour[],
+  serve: readonly string[],
+  close: () => Promise<void>,
+): Promise<World> {
+  const services = [...pods, ...behaviours.map(ownService)];
+  node.write('mesh.yaml', meshYaml(node, behaviours));
+  node.startAgent({ node: 'n1' });
+  const waypoint = node.pod('waypoint');
+  const config = join(dirname(node.place.runDir), 'config');
+  const { ads, status, admin } = ports;
+  const words = ['--config', config, '--listen', `127.0.0.1:${ads}`, '--status', `127.0.0.1:${status}`, ...serve];
+  const said = speech(
+    waypoint.start(process.execPath, [join(project, 'bin/kmeshctl.js'), 'waypoint', 'serve', ...words]),
+  );
+  const seen = new Map<string, PodName[]>();
+  const { key, cert } = makeCertificates(folder, 'DNS:localhost');
+  for (const [name, text] of Object.entries({ key, cert })) writeFileSync(join(folder, name), text);
+  const echoes = pods.map((pod) => {
+    const files = [join(folder, 'key'), join(folder, 'cert')];
+    const running = node.pod(pod).start(process.execPath, [script('echo.mjs'), pod, ...files]);
+    return told<{ readonly id: string; readonly pod: PodName }>(running, ({ id, pod }) => {
+      seen.set(id, [...(seen.get(id) ?? []), pod]);
+    });
+  });
+  const speakers = new Map(
+    [...clients, 'waypoint'].map((name) => [
+      name,
+      speaker(node.pod(name).start(process.execPath, [script('client.mjs')])),
+    ]),
+  );
+  const file = join(folder, 'envoy.json');
+  writeFileSync(file, JSON.stringify(bootstrap({ admin, ads: { host: '127.0.0.1', port: ads } })));
+  const flags = ['-c', file, '--disable-hot-restart', '--concurrency', '1', '-l', 'warning'];
+  const envoySaid = speech(waypoint.start(envoyPath, flags));
+
+  const local = (port: number, path: string) =>
+    (speakers.get('waypoint') as Speaker)({ as: 'http', address: '127.0.0.1', port, method: 'GET', path, headers: {} });
+  await node.ready();
+  for (const name of clients) await enroll(node, name, '--workload', `${namespaceOf(name)}/${name}`);
+  await enroll(node, 'waypoint', '--waypoint');
+  await Promise.all(echoes);
+  const ready = async (what: string, check: () => Promise<boolean>) => {
+    for (const end = performance.now() + patienceMs; !(await check()); await pause(50)) {
+      if (performance.now() > end) throw new Error(`not ${what}:\n${said()}\n${envoySaid()}`);
+    }
+  };
+  // Ready once it has its listener and all routes, or has waited for them in vain.
+  await ready('ready', async () => (await local(admin, '/ready'))[0]?.status === 200);
+  await ready('told', async () => String((await local(admin, '/listeners'))[0]?.body).includes(':15088'));
+
+  return {
+    ask: (from, ask) => (speakers.get(from) as Speaker)(ask),
+    address({ service, pod }, family) {
+      if (pod !== undefined) return family === 4 ? node.pod(pod).address4 : node.pod(pod).address6;
+      return serviceAddress(services.indexOf(service as string), family);
+    },
+    nameOf: (address) =>
+      [...node.lab.pods.values()].find((pod) => [pod.address4, pod.address6].includes(address))?.name,
+    seen: (id) => seen.get(id) ?? [],
+    async conditions() {
+      const [answer] = await local(status, '/');
+      const { routes } = (answer as Reply).body as {
+        routes: { route: string; parents: { conditions: readonly Condition[] }[] }[];
+      };
+      return new Map(routes.map(({ route, parents }) => [route, parents.flatMap(({ conditions }) => conditions)]));
+    },
+    close,
+  };
+}
+
+const namespaceOf = (client: string): string => (client === 'away' ? 'away' : namespace);
+
+async function enroll(node: Node, pod: string, ...words: readonly string[]): Promise<void> {
+  const { code, err } = await node.kmeshctl('enroll', node.pod(pod).cgroup, ...words, '--authz', 'off');
+  if (code !== 0) throw new Error(err);
+}
+
+/** The end of what a process says. */
+function speech({ child }: Running): () => string {
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (part) => {
+      said = (said + String(part)).slice(-6000);
+    });
+  }
+  return () => said;
+}
+
+/** Takes each line of JSON; resolves once the first one is there, which says that it is ready. */
+function told<T>(running: Running, take: (line: T) => void): Promise<void> {
+  const said = speech(running);
+  return new Promise((resolve, reject) => {
+    createInterface({ input: running.child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
+      const value = JSON.parse(line) as T & { readonly ready?: true };
+      if (value.ready) resolve();
+      else take(value);
+    });
+    void running.ended.then(() => reject(new Error(`ended: ${said()}`)));
+  });
+}
+
+type Speaker = (ask: Ask) => Promise<readonly Reply[]>;
+
+function speaker(running: Running): Speaker {
+  const waiting = new Map<number, (replies: readonly Reply[]) => void>();
+  let n = 0;
+  const ready = told<{ readonly n: number; readonly replies: readonly Reply[] }>(running, (line) => {
+    waiting.get(line.n)?.(line.replies);
+    waiting.delete(line.n);
+  });
+  return async (ask) => {
+    await ready;
+    return new Promise((resolve) => {
+      waiting.set(++n, resolve);
+      running.child.stdin?.write(`${JSON.stringify({ n, ...ask })}\n`);
+    });
+  };
+}
+
+const serviceAddress = (i: number, family: 4 | 6): string => (family === 4 ? `10.96.0.${i + 1}` : `fd00:96::${i + 1}`);
+
+function meshYaml(node: Node, behaviours: readonly Behaviour[]): string {
+  const waypoint = node.pod('waypoint');
+  const addresses = [waypoint.address4, waypoint.address6].map((value) => ({ type: 'IPAddress', value }));
+  const gateway = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'Gateway',
+    metadata: { name: 'waypoint', namespace },
+    spec: {
+      gatewayClassName: 'kmesh-waypoint',
+      listeners: [{ name: 'mesh', port: 15088, protocol: 'istio.io/PROXY' }],
+    },
+    status: { addresses },
+  };
+  const podObjects = [...clients, 'waypoint', ...pods].map((name) => {
+    const { address4, address6 } = node.pod(name);
+    const serves = (pods as readonly string[]).includes(name);
+    return {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: namespaceOf(name), labels: serves ? { app: 'echo', version: name } : {} },
+      spec: { nodeName: 'n1', serviceAccountName: name, containers: [{ name: 'main' }] },
+      status: {
+        phase: 'Running',
+        podIP: address4,
+        podIPs: [{ ip: address4 }, { ip: address6 }],
+        conditions: [{ type: 'Ready', status: 'True' }],
+      },
+    };
+  });
+  const service = (name: string, i: number, selector: object, appProtocol = 'http', targetPort = 8080) => {
+    const clusterIPs = [serviceAddress(i, 4), serviceAddress(i, 6)];
+    return {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace, labels: { 'istio.io/use-waypoint': 'waypoint' } },
+      spec: {
+        clusterIP: clusterIPs[0],
+        clusterIPs,
+        selector,
+        ports: [
+          { name: 'http', port: 80, targetPort, appProtocol },
+          { name: 'http-alt', port: 8080, appProtocol: 'http' },
+          { name: 'https', port: 443, targetPort: 8443 },
+          { name: 'tcp', port: 9090 },
+          { name: 'grpc', port: 7070 },
+        ],
+      },
+    };
+  };
+  const objects = [
+    gateway,
+    ...podObjects,
+    ...pods.map((name, i) => service(name, i, { version: name })),
+    ...behaviours.map((one, i) => {
+      const target = one.speaks === 'kubernetes.io/h2c' ? 7070 : 8080;
+      return service(ownService(one), pods.length + i, { app: 'echo' }, one.speaks, target);
+    }),
+  ];
+  return [...objects.map((object) => JSON.stringify(object)), ...behaviours.flatMap(routeDocuments)].join('\n---\n');
+}
