@@ -31,11 +31,16 @@ export function usage(pid: number): Usage {
   return { cpu: ((fields[11] ?? 0) + (fields[12] ?? 0)) / 100, rssMb: mb('VmRSS'), peakMb: mb('VmHWM') };
 }
 
+/** Pieces of the last stream: how many bytes had come, when in milliseconds of the monotonic clock, and how long the main thread had waited
+ * for a CPU by then. */
+export type Arrival = readonly [bytes: number, at: number, waited: number];
+
 export interface Metered {
-  /** Longest time in milliseconds that the event loop was held up; waiting for a CPU does not count. */
+  /** Longest time in milliseconds that the event loop was held up. */
   readonly longest: number;
-  /** How many bytes of the last stream had come, and when, in milliseconds of the monotonic clock. */
-  readonly arrivals: readonly (readonly [bytes: number, at: number])[];
+  /** The same, waiting for a CPU not counted. */
+  readonly own: number;
+  readonly arrivals: readonly Arrival[];
 }
 
 export interface AgentProcess {
@@ -43,6 +48,8 @@ export interface AgentProcess {
   readonly place: Place;
   readonly client: ReturnType<typeof adminClient>;
   usage(): Usage;
+  /** Milliseconds that its main thread was ready to run and had no CPU. */
+  waited(): number;
   /** Resolves with the status once everything that was told is in the kernel. */
   ready(): Promise<AgentStatus>;
   /** Since the last call. */
@@ -67,6 +74,7 @@ export function startAgent(place: Place, words: readonly string[]): AgentProcess
     place,
     client,
     usage: () => usage(pid),
+    waited: () => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6,
     async ready() {
       for (let i = 0; i < 3000; i++) {
         const status = await client.ready({}).catch(() => undefined);

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loaded before the agent by benchmarks: at SIGUSR2 writes the longest hold-up of the event loop since the last time, in milliseconds, and
 // when the bytes of responses came, by their place in the stream.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { openSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 
 const file = process.env.KMESH_LOOP_METER;
 const everyMs = 1;
-/** Nanoseconds that the main thread was ready to run and had no CPU: the neighbours' doing. */
-const waited = () => Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[1]) / 1e6;
+/** Milliseconds that the main thread was ready to run and had no CPU: the neighbours' doing. */
+const schedstat = openSync('/proc/self/schedstat', 'r');
+const text = Buffer.alloc(128);
+const waited = () => Number(text.latin1Slice(0, readSync(schedstat, text, 0, text.length, 0)).split(' ')[1]) / 1e6;
 
-/** Of the last stream: how many bytes had come, and when (milliseconds of the monotonic clock). */
+/** Of the last stream: how many bytes had come, when (milliseconds of the monotonic clock), and `waited` by then. */
 let arrivals = [];
 
 /** Notes each piece as HTTP/2 hands it on, before anybody reads it: right after the socket was read. */
@@ -27,7 +29,7 @@ function noteArrivals() {
       stream.push = (piece, ...more) => {
         if (piece !== null) {
           bytes += piece.length;
-          mine.push([bytes, Number(process.hrtime.bigint()) / 1e6]);
+          mine.push([bytes, Number(process.hrtime.bigint()) / 1e6, waited()]);
         }
         return push.call(stream, piece, ...more);
       };
@@ -42,20 +44,18 @@ if (file !== undefined) {
   let last = performance.now();
   let lastWaited = waited();
   let longest = 0;
+  let own = 0;
   setInterval(() => {
-    const now = performance.now();
+    const [now, nowWaited] = [performance.now(), waited()];
     const gap = now - last - everyMs;
-    last = now;
-    // Asked only when it matters: it is a system call.
-    if (gap <= longest) return;
-    const nowWaited = waited();
-    longest = Math.max(longest, gap - (nowWaited - lastWaited));
-    lastWaited = nowWaited;
+    longest = Math.max(longest, gap);
+    own = Math.max(own, gap - (nowWaited - lastWaited));
+    [last, lastWaited] = [now, nowWaited];
   }, everyMs).unref();
   process.on('SIGUSR2', () => {
-    writeFileSync(`${file}.new`, JSON.stringify({ longest, arrivals }));
+    writeFileSync(`${file}.new`, JSON.stringify({ longest, own, arrivals }));
     renameSync(`${file}.new`, file);
-    longest = 0;
+    [longest, own] = [0, 0];
     arrivals.length = 0;
   });
 }

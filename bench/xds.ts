@@ -46,7 +46,7 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
         running = agent;
         const { lastApply } = await agent.ready();
         const { cpu, peakMb } = agent.usage();
-        const { longest: block } = await agent.meter();
+        const { own: block } = await agent.meter();
         await pause(settledMs);
         const ms = (lastApply?.at ?? 0) - server.askedAt;
         runs.push({ cpu: cpu - before, peakMb, block, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
