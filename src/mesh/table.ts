@@ -7,6 +7,8 @@ import type { Steps } from './steps.ts';
 export interface Table<V> extends ReadonlyMap<string, V> {
   /** Changes to be made in one step. */
   edit(): TableEditor<V>;
+  /** Keys under which this may hold something else than `before`. It costs what changed, when this came from it by edits. */
+  changedSince(before: Table<V>): ReadonlySet<string>;
 }
 
 export interface TableEditor<V> {
@@ -89,6 +91,20 @@ class Version<V> implements Table<V> {
       delete: (key) => void changes.set(key, undefined),
       close: () => this.#with(changes),
     };
+  }
+
+  changedSince(before: Table<V>): ReadonlySet<string> {
+    const changed = new Set<string>();
+    let at: Table<V> = before;
+    while (at !== this && at instanceof Version && at.#state.kind === 'older') {
+      for (const key of at.#state.undo.keys()) changed.add(key);
+      at = at.#state.next;
+    }
+    if (at === this) return changed;
+    changed.clear();
+    for (const [key, value] of this) if (before.get(key) !== value) changed.add(key);
+    for (const key of before.keys()) if (!this.has(key)) changed.add(key);
+    return changed;
   }
 
   /** Everything as one Map, not to be changed. Older versions make a copy. */

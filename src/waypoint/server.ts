@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control plane of waypoints over gRPC: each Envoy is told of the waypoint that it says it is.
 import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
-import { type Attachments, type AttachOptions, attachRoutes, type ParentStatus } from '../compile/l7/attach.ts';
+import { type Attachments, type AttachOptions, openAttacher } from '../compile/l7/attach.ts';
 import { openWaypointCompiler } from '../compile/l7/compile.ts';
 import { waypointScope } from '../compile/l7/scope.ts';
+import type { ParentStatus } from '../compile/l7/settle.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
 import { decodeRequest, encodeResponse, type Request, type Way } from './messages.ts';
@@ -62,6 +63,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
   const { log, view } = options;
   const waypoints = new Map<string, Waypoint>();
   let model: Model | undefined;
+  const attach = openAttacher(options);
   let attachments: Attachments | undefined;
 
   const open = (name: string, listen: string): Waypoint => {
@@ -77,7 +79,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       clients,
       refresh() {
         if (!model) return;
-        attachments ??= attachRoutes(model, options);
+        attachments ??= attach(model);
         const where = at ? { address: at.host ?? '::', port: at.port } : {};
         const scope = waypointScope(model, { namespace, name: gateway }, where);
         snapshot = encode(compiler.compile(model, attachments, scope));
@@ -180,14 +182,14 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     update(next) {
       if (next === model) return;
       model = next;
-      // Made when somebody asks for it.
-      attachments = undefined;
+      // Made when somebody asks for it, and from then on with each change: what is old holds on to everything since.
+      attachments &&= attach(next);
       for (const waypoint of waypoints.values()) waypoint.refresh();
     },
     status: () => [...waypoints.values()].map((waypoint) => waypoint.status()),
     routes() {
       if (!model) return new Map();
-      attachments ??= attachRoutes(model, options);
+      attachments ??= attach(model);
       return attachments.status;
     },
     close: () => server.forceShutdown(),

@@ -2,19 +2,23 @@
 // Resources as bytes with versions, and what is known of how good they are.
 import { createHash } from 'node:crypto';
 import type { Resources } from '../compile/l7/compile.ts';
+import { finish } from '../mesh/steps.ts';
+import { emptyTable, type Table } from '../mesh/table.ts';
 import { cluster, listener, loadAssignment, routeConfiguration } from './envoy-wire.ts';
 import type { Resource } from './messages.ts';
 import { type TypeName, typeNames } from './types.ts';
 import { bytesOf, type Message } from './wire.ts';
 
 export type Snapshot = Readonly<Record<TypeName, ReadonlyMap<string, Resource>>>;
+type Tables = Readonly<Record<TypeName, Table<Resource>>>;
 
-export const emptySnapshot: Snapshot = {
-  clusters: new Map(),
-  endpoints: new Map(),
-  listeners: new Map(),
-  routes: new Map(),
+const nothing: Tables = {
+  clusters: emptyTable(),
+  endpoints: emptyTable(),
+  listeners: emptyTable(),
+  routes: emptyTable(),
 };
+export const emptySnapshot: Snapshot = nothing;
 
 const encoders: { readonly [K in TypeName]: Message<never> } = {
   clusters: cluster,
@@ -23,27 +27,34 @@ const encoders: { readonly [K in TypeName]: Message<never> } = {
   routes: routeConfiguration,
 };
 
-/** Encodes what it has not encoded before: equal objects are the same object. */
+function encoded(type: TypeName, name: string, value: object): Resource {
+  const bytes = bytesOf(encoders[type] as Message<unknown>, value);
+  return { name, version: createHash('sha256').update(bytes).digest('hex').slice(0, 16), bytes };
+}
+
+/** Encodes what is another object than it was the time before. */
 export function openEncoder(): (resources: Resources) => Snapshot {
-  const known = new WeakMap<object, Resource>();
-  const encoded = (type: TypeName, name: string, value: object): Resource => {
-    const before = known.get(value);
-    if (before) return before;
-    const bytes = bytesOf(encoders[type] as Message<unknown>, value);
-    const version = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
-    const made = { name, version, bytes };
-    known.set(value, made);
-    return made;
-  };
+  let before: Resources | undefined;
+  let snapshot = nothing;
   return (resources) => {
-    const table = (type: TypeName) =>
-      new Map([...resources[type]].map(([name, value]) => [name, encoded(type, name, value)] as const));
-    return {
+    const table = (type: TypeName): Table<Resource> => {
+      const [now, old]: readonly (Table<object> | undefined)[] = [resources[type], before?.[type]];
+      const edit = snapshot[type].edit();
+      for (const name of old ? (now as Table<object>).changedSince(old) : (now as Table<object>).keys()) {
+        const value = now?.get(name);
+        if (value === undefined) edit.delete(name);
+        else if (value !== old?.get(name)) edit.set(name, encoded(type, name, value));
+      }
+      return finish(edit.close());
+    };
+    snapshot = {
       clusters: table('clusters'),
       endpoints: table('endpoints'),
       listeners: table('listeners'),
       routes: table('routes'),
     };
+    before = resources;
+    return snapshot;
   };
 }
 
@@ -81,15 +92,17 @@ export function openQuality(): Quality {
       refused.set(keyOf(type, resource.name), { version: resource.version, reason });
     },
     usable(snapshot) {
+      const table = (type: TypeName): ReadonlyMap<string, Resource> => {
+        const usual = snapshot[type];
+        const changed = new Map<string, Resource>();
+        for (const [key, { version }] of refused) {
+          const name = key.slice(type.length + 1);
+          const good = key === keyOf(type, name) ? best.get(key) : undefined;
+          if (good && usual.get(name)?.version === version) changed.set(name, good);
+        }
+        return changed.size === 0 ? usual : new Map([...usual, ...changed]);
+      };
       if (refused.size === 0) return snapshot;
-      const table = (type: TypeName) =>
-        new Map(
-          [...snapshot[type]].map(([name, resource]) => {
-            const key = keyOf(type, name);
-            const isBad = refused.get(key)?.version === resource.version;
-            return [name, isBad ? (best.get(key) ?? resource) : resource] as const;
-          }),
-        );
       return {
         clusters: table('clusters'),
         endpoints: table('endpoints'),

@@ -54,6 +54,32 @@ describe('table', () => {
     );
   });
 
+  test('what changed between any two versions is among what they tell, and nothing when they are the same', () => {
+    fc.assert(
+      fc.property(anySteps, fc.nat(12), fc.nat(12), (steps, a, b) => {
+        const tables: Table<number>[] = [emptyTable<number>()];
+        for (const { back, edit } of steps) {
+          tables.push(edited(tables[Math.max(0, tables.length - 1 - back)] as Table<number>, edit));
+        }
+        const [before, now] = [a, b].map((i) => tables[i % tables.length]) as [Table<number>, Table<number>];
+        const told = now.changedSince(before);
+        for (const k of ['a', 'b', 'c', 'd', 'e', '__proto__', 'constructor']) {
+          if (before.get(k) !== now.get(k)) expect(told).toContain(k);
+        }
+        if (before === now) expect(told.size).toBe(0);
+      }),
+    );
+  });
+
+  test('what an edit changed is told without a look at the rest', () => {
+    const table = edited(emptyTable<number>(), [
+      ['a', 1],
+      ['b', 2],
+    ]);
+    const next = edited(edited(table, [['b', 3]]), [['c', 4]]);
+    expect([...next.changedSince(table)].sort()).toEqual(['b', 'c']);
+  });
+
   test('an editor reads what it will make; the table stays as it is until then, and after', () => {
     const table = edited(emptyTable<number>(), [['a', 1]]);
     const editor = table.edit();

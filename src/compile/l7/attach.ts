@@ -1,45 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which routes hold for which port of which service, and what is said to their authors: status conditions.
+// Routes and policies brought together with the services that they are for. Kept from one model to the next: only what a change can reach is looked at.
+import { emptyModel } from '../../mesh/apply.ts';
+import { equal } from '../../mesh/equal.ts';
 import type { Model } from '../../mesh/model.ts';
-import { type BackendRef, type ParentRef, type ReferenceGrant, type Route, routeKey } from '../../mesh/route.ts';
-import type { Service, ServicePort } from '../../mesh/service.ts';
-import { byAge } from './precedence.ts';
-import { backendsOf, type RuleFault, ruleFaults } from './rule-faults.ts';
-import { isServiceRef, portName, type ServiceNames, serviceNames, speechOf } from './services.ts';
+import { type BackendRef, type ReferenceGrant, type Route, type RouteObject, routeKey } from '../../mesh/route.ts';
+import type { Service } from '../../mesh/service.ts';
+import { finish } from '../../mesh/steps.ts';
+import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
+import type { PolicyTarget, WaypointPolicy } from '../../mesh/waypoint-policy.ts';
+import { backendsOf } from './rule-faults.ts';
+import { isServiceRef, portName, refKey, refKeysOf, serviceKeyOf } from './services.ts';
+import {
+  type Attached,
+  type BackendFault,
+  type ParentStatus,
+  type PortRoutes,
+  routeKinds,
+  type Settled,
+  settle,
+  statusAt,
+} from './settle.ts';
 
-export interface Condition {
-  readonly type: 'Accepted' | 'ResolvedRefs' | 'PartiallyInvalid';
-  readonly status: boolean;
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** What becomes of a route at one of its parents. */
-export interface ParentStatus {
-  readonly parent: ParentRef;
-  readonly conditions: readonly Condition[];
-}
-
-/** Routes of one kind that hold for a port, oldest first: of the service's own namespace, and of clients' namespaces, for those clients alone. */
-export interface PortRoutes {
-  readonly kind: Route['kind'];
-  readonly producers: readonly Route[];
-  readonly consumers: ReadonlyMap<string, readonly Route[]>;
-}
-
+/** What did not change from one to the next is the same object. */
 export interface Attachments {
   /** By the name of the port. */
-  readonly ports: ReadonlyMap<string, PortRoutes>;
+  readonly ports: Table<PortRoutes>;
   /** Route key -> a status for each parent that is a service. */
-  readonly status: ReadonlyMap<string, readonly ParentStatus[]>;
-  readonly services: ServiceNames;
-  /** Why a backend cannot be used; undefined: it can. */
-  backendFault(route: Route, backend: BackendRef): BackendFault | undefined;
-}
-
-export interface BackendFault {
-  readonly reason: 'InvalidKind' | 'BackendNotFound' | 'RefNotPermitted';
-  readonly message: string;
+  readonly status: Table<readonly ParentStatus[]>;
+  /** What policies are aimed at, by targetKey(), in the order of their names. */
+  readonly policies: Table<readonly WaypointPolicy[]>;
+  /** Keys of the services that a text of refKey() names. */
+  servicesOf(ref: string): readonly string[];
 }
 
 export interface AttachOptions {
@@ -47,207 +38,265 @@ export interface AttachOptions {
   readonly requireGrants?: boolean;
 }
 
-/** The more specific one first: of several kinds at one port only the first counts. */
-const kinds: readonly Route['kind'][] = ['GRPCRoute', 'HTTPRoute', 'TLSRoute', 'TCPRoute'];
+const gatewayGroup = 'gateway.networking.k8s.io';
 
-const isRoute = (object: { readonly kind: string }): object is Route =>
-  (kinds as readonly string[]).includes(object.kind);
-
-export function isHttp(kind: Route['kind']): boolean {
-  return kind === 'GRPCRoute' || kind === 'HTTPRoute';
+/** "Gateway shop/waypoint", "GatewayClass istio-waypoint", "Service shop/cart". Undefined: nothing that could be meant. */
+export function targetKey({ group, kind, name }: PolicyTarget, namespace: string): string | undefined {
+  if (group === gatewayGroup && kind === 'GatewayClass') return `GatewayClass ${name}`;
+  if (group === gatewayGroup && kind === 'Gateway') return `Gateway ${namespace}/${name}`;
+  return refKey({ group, kind, namespace, name });
 }
 
-/** True when routes of `kind` make sense where the port is spoken to like that. */
-function suits(kind: Route['kind'], port: ServicePort): boolean {
-  if (port.protocol === 'udp') return false;
-  const speech = speechOf(port);
-  if (isHttp(kind)) return speech === 'http' || speech === 'http2' || speech === 'open';
-  if (kind === 'TLSRoute') return speech === 'tls' || speech === 'tcp' || speech === 'open';
-  return true;
-}
+const isRoute = (object: RouteObject | undefined): object is Route =>
+  object !== undefined && (routeKinds as readonly string[]).includes(object.kind);
 
-interface Wish {
-  readonly route: Route;
-  readonly parent: number;
-}
+/** Text -> keys, both ways of a change. */
+class Index {
+  readonly #keys = new Map<string, Set<string>>();
 
-export function attachRoutes(model: Model, options: AttachOptions = {}): Attachments {
-  const services = serviceNames(model);
-  const routes: Route[] = [];
-  const grants: ReferenceGrant[] = [];
-  for (const object of model.routes.values()) {
-    if (object.kind === 'ReferenceGrant') grants.push(object);
-    else if (isRoute(object)) routes.push(object);
+  of(text: string): ReadonlySet<string> {
+    return this.#keys.get(text) ?? none;
   }
-  routes.sort(byAge);
 
-  const backendFault = (route: Route, backend: BackendRef): BackendFault | undefined => {
+  add(text: string, key: string): void {
+    const known = this.#keys.get(text);
+    if (known) known.add(key);
+    else this.#keys.set(text, new Set([key]));
+  }
+
+  delete(text: string, key: string): void {
+    const known = this.#keys.get(text);
+    known?.delete(key);
+    if (known?.size === 0) this.#keys.delete(text);
+  }
+}
+
+const none: ReadonlySet<string> = new Set();
+
+const parentRefs = (route: Route): string[] => route.parents.flatMap((parent) => refKey(parent) ?? []);
+const backendRefs = (route: Route): string[] => backendsOf(route).flatMap((backend) => refKey(backend) ?? []);
+
+/** What comes of one model after the other. */
+export function openAttacher(options: AttachOptions = {}): (model: Model) => Attachments {
+  const attacher = new Attacher(options);
+  return (model) => attacher.update(model);
+}
+
+/** Of one model alone. */
+export function attachRoutes(model: Model, options: AttachOptions = {}): Attachments {
+  return openAttacher(options)(model);
+}
+
+class Attacher {
+  readonly #options: AttachOptions;
+  #model: Model = emptyModel;
+  /** Of what refKey() names: routes that have it as a parent, and as a backend. */
+  readonly #children = new Index();
+  readonly #users = new Index();
+  /** Of what refKey() names, where that is an entry: keys of its services. */
+  readonly #entries = new Index();
+  readonly #attached = new Map<string, Attached>();
+  /** By the key of the service. */
+  readonly #settled = new Map<string, Settled>();
+  #made: Attachments = {
+    ports: emptyTable(),
+    status: emptyTable(),
+    policies: emptyTable(),
+    servicesOf: (ref) => this.#servicesOf(ref),
+  };
+
+  constructor(options: AttachOptions) {
+    this.#options = options;
+  }
+
+  update(model: Model): Attachments {
+    const before = this.#model;
+    if (model === before) return this.#made;
+    this.#model = model;
+    /** Keys of routes whose targets, and of those whose status may be others, and of services that may have other routes. */
+    const aimed = new Set<string>();
+    const told = new Set<string>();
+    const services = new Set<string>();
+    for (const key of model.services.changedSince(before.services)) {
+      services.add(key);
+      for (const ref of this.#reindexService(key, before.services.get(key), model.services.get(key))) {
+        for (const route of this.#users.of(ref)) aimed.add(route);
+        for (const route of this.#children.of(ref)) told.add(route);
+      }
+    }
+    const policies = this.#made.policies.edit();
+    for (const key of model.routes.changedSince(before.routes)) {
+      const [old, now] = [before.routes.get(key), model.routes.get(key)];
+      if (old === now) continue;
+      if (old?.kind === 'ReferenceGrant' || now?.kind === 'ReferenceGrant') {
+        if (this.#options.requireGrants) for (const route of this.#attached.keys()) aimed.add(route);
+      } else if (isRoute(old) || isRoute(now)) {
+        this.#reindexRoute(key, isRoute(old) ? old : undefined, isRoute(now) ? now : undefined);
+        for (const ref of [old, now].flatMap((one) => (isRoute(one) ? parentRefs(one) : []))) {
+          for (const service of this.#servicesOf(ref)) services.add(service);
+        }
+        aimed.add(key);
+        told.add(key);
+      } else this.#aim(policies, old as WaypointPolicy | undefined, now as WaypointPolicy | undefined);
+    }
+    for (const key of aimed) {
+      if (!this.#attach(key, model.routes.get(key))) continue;
+      told.add(key);
+      for (const ref of parentRefs(model.routes.get(key) as Route)) {
+        for (const service of this.#servicesOf(ref)) services.add(service);
+      }
+    }
+    const ports = this.#made.ports.edit();
+    for (const key of services) for (const route of this.#settle(key, ports)) told.add(route);
+    const status = this.#made.status.edit();
+    for (const key of told) {
+      const said = this.#statusOf(key);
+      if (said) status.set(key, said);
+      else status.delete(key);
+    }
+    this.#made = {
+      ...this.#made,
+      ports: finish(ports.close()),
+      status: finish(status.close()),
+      policies: finish(policies.close()),
+    };
+    return this.#made;
+  }
+
+  #servicesOf(ref: string): readonly string[] {
+    const key = serviceKeyOf(ref);
+    if (key !== undefined) return this.#model.services.has(key) ? [key] : [];
+    return [...this.#entries.of(ref)].sort();
+  }
+
+  /** Gives what the service is, or was, named by. */
+  #reindexService(key: string, old: Service | undefined, now: Service | undefined): Set<string> {
+    const [gone, come] = [old, now].map((one) => (one ? refKeysOf(one) : [])) as [readonly string[], readonly string[]];
+    for (const ref of gone) if (serviceKeyOf(ref) === undefined) this.#entries.delete(ref, key);
+    for (const ref of come) if (serviceKeyOf(ref) === undefined) this.#entries.add(ref, key);
+    return new Set([...gone, ...come]);
+  }
+
+  #reindexRoute(key: string, old: Route | undefined, now: Route | undefined): void {
+    for (const ref of old ? parentRefs(old) : []) this.#children.delete(ref, key);
+    for (const ref of old ? backendRefs(old) : []) this.#users.delete(ref, key);
+    for (const ref of now ? parentRefs(now) : []) this.#children.add(ref, key);
+    for (const ref of now ? backendRefs(now) : []) this.#users.add(ref, key);
+  }
+
+  #aim(table: TableEditor<readonly WaypointPolicy[]>, old?: WaypointPolicy, now?: WaypointPolicy): void {
+    const targets = [old, now].flatMap((one) => (one ? keysOfPolicy(one) : []));
+    for (const target of new Set(targets)) {
+      const others = (table.get(target) ?? []).filter((one) => one !== old);
+      const list = now && keysOfPolicy(now).includes(target) ? [...others, now].sort(byName) : others;
+      if (list.length > 0) table.set(target, list);
+      else table.delete(target);
+    }
+  }
+
+  /** Finds the targets of a route; true when they, or the route, are others than before. */
+  #attach(key: string, route: RouteObject | undefined): boolean {
+    if (!isRoute(route)) {
+      this.#attached.delete(key);
+      return false;
+    }
+    const made: Attached = {
+      route,
+      targets: new Map(backendsOf(route).map((backend) => [backend, this.#target(route, backend)])),
+    };
+    const known = this.#attached.get(key);
+    if (known?.route === route && equal(known.targets, made.targets)) return false;
+    this.#attached.set(key, made);
+    return true;
+  }
+
+  /** The name of the port that `backend` means, or why there is none. An entry of several hosts means its first. */
+  #target(route: Route, backend: BackendRef): string | BackendFault {
     const name = `${backend.kind} ${backend.namespace}/${backend.name}`;
-    if (!isServiceRef(backend)) return { reason: 'InvalidKind', message: `${name} is no kind of backend here` };
-    if (options.requireGrants && backend.namespace !== route.namespace && !isGranted(grants, route, backend)) {
+    const ref = refKey(backend);
+    if (ref === undefined) return { reason: 'InvalidKind', message: `${name} is no kind of backend here` };
+    if (this.#options.requireGrants && backend.namespace !== route.namespace && !this.#isGranted(route, backend)) {
       return { reason: 'RefNotPermitted', message: `no ReferenceGrant lets ${route.namespace} use ${name}` };
     }
-    const service = services.find(backend);
-    if (!service) return { reason: 'BackendNotFound', message: `${name} is not there` };
-    const port = service.ports.some((p) => p.port === backend.port && p.protocol !== 'udp');
-    return port ? undefined : { reason: 'BackendNotFound', message: `${name} has no TCP port ${backend.port}` };
-  };
+    const found = this.#servicesOf(ref).map((key) => this.#model.services.get(key) as Service);
+    if (found.length === 0) return { reason: 'BackendNotFound', message: `${name} is not there` };
+    const has = (service: Service) => service.ports.some((p) => p.port === backend.port && p.protocol !== 'udp');
+    const service = found.find(has);
+    if (service) return portName(service, backend.port as number);
+    return { reason: 'BackendNotFound', message: `${name} has no TCP port ${backend.port}` };
+  }
 
-  /** Port name -> who wants it. */
-  const wishes = new Map<string, Wish[]>();
-  const drafts = new Map<Route, Draft[]>();
-  for (const route of routes) {
-    const list = route.parents.map((parent, i): Draft => {
-      if (!isServiceRef(parent)) return { parent, ports: [], refused: undefined };
-      const found = refusal(route, parent, services.find(parent), ruleFaults(route));
-      if (typeof found === 'object' && 'reason' in found) return { parent, ports: [], refused: found };
-      for (const port of found) {
-        const wish = { route, parent: i };
-        const known = wishes.get(port);
-        if (known) known.push(wish);
-        else wishes.set(port, [wish]);
+  #isGranted(route: Route, backend: BackendRef): boolean {
+    for (const object of this.#model.routes.values()) {
+      if (
+        object.kind === 'ReferenceGrant' &&
+        object.namespace === backend.namespace &&
+        grants(object, route, backend)
+      ) {
+        return true;
       }
-      return { parent, ports: found, refused: undefined };
+    }
+    return false;
+  }
+
+  /** Gives the routes whose outcome may be another. */
+  #settle(key: string, ports: TableEditor<PortRoutes>): string[] {
+    const old = this.#settled.get(key);
+    const service = this.#model.services.get(key);
+    const routes = new Set(service ? refKeysOf(service).flatMap((ref) => [...this.#children.of(ref)]) : []);
+    const made = service && routes.size > 0 ? settle(service, this.#these(routes)) : undefined;
+    if (made) this.#settled.set(key, made);
+    else this.#settled.delete(key);
+    for (const name of old?.ports.keys() ?? []) if (!made?.ports.has(name)) ports.delete(name);
+    for (const [name, port] of made?.ports ?? []) {
+      const held = old?.ports.get(name);
+      if (!held || !isSame(held, port)) ports.set(name, port);
+    }
+    return [old, made].flatMap((one) => [...(one?.outcomes.keys() ?? [])].map(routeKey));
+  }
+
+  #these(keys: Iterable<string>): Attached[] {
+    return [...keys].map((key) => this.#attached.get(key) as Attached);
+  }
+
+  #statusOf(key: string): readonly ParentStatus[] | undefined {
+    const attached = this.#attached.get(key);
+    if (!attached) return undefined;
+    const { route } = attached;
+    const list = route.parents.flatMap((parent, i) => {
+      if (!isServiceRef(parent)) return [];
+      const outcomes = this.#servicesOf(refKey(parent) as string).flatMap(
+        (service) => this.#settled.get(service)?.outcomes.get(route)?.get(i) ?? [],
+      );
+      return [statusAt(parent, attached, outcomes)];
     });
-    drafts.set(route, list);
+    return list.length > 0 ? list : undefined;
   }
-
-  const ports = new Map<string, PortRoutes>();
-  /** "port name" -> routes that hold there. */
-  const winners = new Map<string, Set<Route>>();
-  for (const [port, wished] of wishes) {
-    const settled = settlePort(
-      wished.map(({ route, parent }) => ({ route, parent: route.parents[parent] as ParentRef })),
-    );
-    ports.set(port, settled.routes);
-    winners.set(port, settled.winners);
-  }
-
-  const status = new Map<string, readonly ParentStatus[]>();
-  for (const route of routes) {
-    const list = (drafts.get(route) ?? []).filter(({ parent }) => isServiceRef(parent));
-    if (list.length === 0) continue;
-    const refs = refsCondition(route, backendFault, ruleFaults(route));
-    const partial = partialCondition(ruleFaults(route));
-    status.set(
-      routeKey(route),
-      list.map(({ parent, ports: at, refused }) => {
-        const lost = at.filter((port) => !winners.get(port)?.has(route));
-        const accepted = refused ?? (at.length > 0 && lost.length === at.length ? conflicted(lost) : undefined);
-        return {
-          parent,
-          conditions: [
-            {
-              type: 'Accepted' as const,
-              status: accepted === undefined,
-              reason: accepted?.reason ?? 'Accepted',
-              message: accepted?.message ?? (lost.length > 0 ? `but not at ${lost.join(', ')}` : ''),
-            },
-            refs,
-            ...(partial && accepted === undefined ? [partial] : []),
-          ],
-        };
-      }),
-    );
-  }
-  return { ports, status, services, backendFault };
 }
 
-interface Refusal {
-  readonly reason: string;
-  readonly message: string;
-}
+const byName = (a: WaypointPolicy, b: WaypointPolicy): number =>
+  `${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1;
 
-interface Draft {
-  readonly parent: ParentRef;
-  readonly ports: readonly string[];
-  readonly refused: Refusal | undefined;
-}
+const keysOfPolicy = (policy: WaypointPolicy): string[] =>
+  policy.targets.flatMap((target) => targetKey(target, policy.namespace) ?? []);
 
-const conflicted = (lost: readonly string[]): Refusal => ({
-  reason: 'Conflicted',
-  message: `other routes hold at ${lost.join(', ')}`,
-});
+const sameList = (a: readonly Attached[] | undefined, b: readonly Attached[]): boolean =>
+  a?.length === b.length && b.every((one, i) => one === a[i]);
 
-/** The ports that `route` is for at `parent`, or why it is for none. */
-function refusal(
-  route: Route,
-  parent: ParentRef,
-  service: Service | undefined,
-  faults: readonly (RuleFault | undefined)[],
-): Refusal | readonly string[] {
-  const none = (message: string): Refusal => ({ reason: 'NoMatchingParent', message });
-  if (!service) return none(`${parent.kind} ${parent.namespace}/${parent.name} is not there`);
-  if (service.addresses.length === 0) return none('the service has no address that clients could dial');
-  const asked = service.ports.filter(
-    (p) =>
-      (parent.port === undefined || p.port === parent.port) &&
-      (parent.section === undefined || p.name === parent.section),
-  );
-  if (asked.length === 0) return none('the service has no such port');
-  const fit = asked.filter((port) => suits(route.kind, port));
-  if (fit.length === 0) return none(`no port of the service is spoken to as ${route.kind} needs it`);
-  if (!isHttp(route.kind) && route.namespace !== service.namespace) {
-    return { reason: 'UnsupportedValue', message: `a ${route.kind} must be in the namespace of its service` };
-  }
-  const dropped = faults.filter((fault) => fault?.drops);
-  if (route.rules.length > 0 && dropped.length === route.rules.length) {
-    return { reason: 'UnsupportedValue', message: dropped[0]?.message ?? '' };
-  }
-  return fit.map(({ port }) => portName(service, port));
-}
-
-/** What holds at a port of all that want it. */
-function settlePort(wished: readonly { readonly route: Route; readonly parent: ParentRef }[]): {
-  readonly routes: PortRoutes;
-  readonly winners: Set<Route>;
-} {
-  const kind = kinds.find((one) => wished.some(({ route }) => route.kind === one)) as Route['kind'];
-  const producers: Route[] = [];
-  const consumers = new Map<string, Route[]>();
-  const winners = new Set<Route>();
-  for (const { route, parent } of wished) {
-    if (route.kind !== kind || winners.has(route)) continue;
-    // Streams have nothing that several routes could share.
-    if (kind === 'TCPRoute' && producers.length > 0) continue;
-    winners.add(route);
-    if (route.namespace === parent.namespace) producers.push(route);
-    else consumers.set(route.namespace, [...(consumers.get(route.namespace) ?? []), route]);
-  }
-  return { routes: { kind, producers, consumers }, winners };
-}
-
-function isGranted(grants: readonly ReferenceGrant[], route: Route, backend: BackendRef): boolean {
-  return grants.some(
-    (grant) =>
-      grant.namespace === backend.namespace &&
-      grant.from.some((f) => f.kind === route.kind && f.namespace === route.namespace) &&
-      grant.to.some(
-        (t) =>
-          t.kind === backend.kind && t.group === backend.group && (t.name === undefined || t.name === backend.name),
-      ),
+function isSame(a: PortRoutes, b: PortRoutes): boolean {
+  return (
+    a.kind === b.kind &&
+    sameList(a.producers, b.producers) &&
+    a.consumers.size === b.consumers.size &&
+    [...b.consumers].every(([namespace, list]) => sameList(a.consumers.get(namespace), list))
   );
 }
 
-function refsCondition(
-  route: Route,
-  backendFault: Attachments['backendFault'],
-  faults: readonly (RuleFault | undefined)[],
-): Condition {
-  const unknown = faults.find((fault) => fault?.unknownFilter);
-  let bad: Refusal | undefined = unknown && { reason: 'InvalidKind', message: unknown.message };
-  for (const backend of backendsOf(route)) bad ??= backendFault(route, backend);
-  return {
-    type: 'ResolvedRefs',
-    status: bad === undefined,
-    reason: bad?.reason ?? 'ResolvedRefs',
-    message: bad?.message ?? '',
-  };
-}
-
-function partialCondition(faults: readonly (RuleFault | undefined)[]): Condition | undefined {
-  const texts = faults.flatMap((fault, i) => (fault ? [`${i} (${fault.message})`] : []));
-  if (texts.length === 0) return undefined;
-  const message = `Dropped Rule(s) ${texts.join(', ')}`;
-  return { type: 'PartiallyInvalid', status: true, reason: 'UnsupportedValue', message };
+function grants(grant: ReferenceGrant, route: Route, backend: BackendRef): boolean {
+  return (
+    grant.from.some((f) => f.kind === route.kind && f.namespace === route.namespace) &&
+    grant.to.some(
+      (t) => t.kind === backend.kind && t.group === backend.group && (t.name === undefined || t.name === backend.name),
+    )
+  );
 }

@@ -1,280 +1,221 @@
 // SPDX-License-Identifier: Apache-2.0
-// The model -> all resources of one waypoint. What did not change is the same object as before, so that nobody has to encode or compare it again.
+// The model -> all resources of one waypoint. Kept from one model to the next: only what a change can reach is made again, and what comes out the
+// same is the same object, so that nobody has to encode or compare it.
+import { emptyModel } from '../../mesh/apply.ts';
+import { equal } from '../../mesh/equal.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
-import type { GrpcRoute, HttpRoute, Route } from '../../mesh/route.ts';
-import { addressText, type Service, type ServicePort } from '../../mesh/service.ts';
+import type { Service, ServicePort } from '../../mesh/service.ts';
+import { finish } from '../../mesh/steps.ts';
+import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
-import { type Attachments, isHttp, type PortRoutes } from './attach.ts';
-import { allowFilter, type Dialled, denyFilter, httpChain, listenerOf, streamChain } from './chains.ts';
-import { clusterOf, dialled, dialledCluster, endpointsOf, membersOf } from './clusters.ts';
+import type { Attachments } from './attach.ts';
+import { listenerOf } from './chains.ts';
+import { clusterOf, dialled, endpointsOf, membersOf } from './clusters.ts';
 import type * as envoy from './envoy.ts';
-import { envoyRoutes, type RuleWorld } from './http.ts';
-import { rbacOf, sourceKey } from './rbac.ts';
-import { ruleFaults } from './rule-faults.ts';
+import { openOwnAddresses } from './own-addresses.ts';
 import type { WaypointScope } from './scope.ts';
-import { names, noCluster, portName, speechOf } from './services.ts';
-import { openTimeless, type Timeless } from './timeless.ts';
+import { parsePortName, portName, refKeysOf } from './services.ts';
+import { type Unit, unitOf } from './unit.ts';
 
 export interface Resources {
-  readonly listeners: ReadonlyMap<string, envoy.Listener>;
-  readonly routes: ReadonlyMap<string, envoy.RouteConfiguration>;
-  readonly clusters: ReadonlyMap<string, envoy.Cluster>;
-  readonly endpoints: ReadonlyMap<string, envoy.ClusterLoadAssignment>;
+  readonly listeners: Table<envoy.Listener>;
+  readonly routes: Table<envoy.RouteConfiguration>;
+  readonly clusters: Table<envoy.Cluster>;
+  readonly endpoints: Table<envoy.ClusterLoadAssignment>;
 }
 
 export interface WaypointCompiler {
+  /** Of one waypoint, whose name never changes; `attachments`: those of `model`. */
   compile(model: Model, attachments: Attachments, scope: WaypointScope): Resources;
 }
 
-const gatewayGroup = 'gateway.networking.k8s.io';
-
-/** Keeps what it made, for the next time. */
 export function openWaypointCompiler(view: NodeView): WaypointCompiler {
-  const keep = openTimeless();
-  return {
-    compile(model, attachments, scope) {
-      keep.begin();
-      const made = new Compilation(model, attachments, scope, view, keep).run();
-      keep.end();
-      return made;
-    },
-  };
+  const compilation = new Compilation(view);
+  return { compile: (model, attachments, scope) => compilation.update(model, attachments, scope) };
+}
+
+interface State {
+  readonly model: Model;
+  readonly attachments: Attachments;
+  readonly scope: WaypointScope;
+}
+
+/** What a change can reach. */
+interface Reach {
+  /** Keys of services whose chains and routes may be others, and of those whose clusters and endpoints may be. */
+  readonly units: ReadonlySet<string>;
+  readonly clusters: ReadonlySet<string>;
+  readonly endpoints: ReadonlySet<string>;
+  /** The waypoint itself, or a policy that holds for all of it. */
+  readonly all: boolean;
 }
 
 class Compilation {
-  readonly #model: Model;
-  readonly #attachments: Attachments;
-  readonly #scope: WaypointScope;
   readonly #view: NodeView;
-  readonly #keep: Timeless;
-  readonly #policies: readonly WaypointPolicy[];
-  readonly #chains: envoy.FilterChain[] = [];
-  readonly #tlsPorts = new Set<number>();
-  readonly #routes = new Map<string, envoy.RouteConfiguration>();
-  readonly #clusters = new Map<string, envoy.Cluster>();
-  readonly #endpoints = new Map<string, envoy.ClusterLoadAssignment>();
-
-  constructor(model: Model, attachments: Attachments, scope: WaypointScope, view: NodeView, keep: Timeless) {
-    this.#model = model;
-    this.#attachments = attachments;
-    this.#scope = scope;
-    this.#view = view;
-    this.#keep = keep;
-    this.#policies = [...model.routes.values()]
-      .filter((object) => object.kind === 'AuthorizationPolicy')
-      .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
-  }
-
-  run(): Resources {
-    const keys = [...this.#model.services.keys()].sort();
-    for (const key of keys) {
-      const service = this.#model.services.get(key) as Service;
-      if (service.addresses.length > 0 && this.#scope.serves(service)) this.#service(service);
-    }
-    this.#workloads();
-    const ports = [...this.#tlsPorts].sort((a, b) => a - b);
-    const listener = this.#keep.get(
-      'listener',
-      [...this.#chains, String(ports), JSON.stringify(this.#scope.listen)],
-      () => listenerOf(this.#scope.listen, this.#chains, ports),
-    );
-    return {
-      listeners: new Map([[listener.name, listener]]),
-      routes: this.#routes,
-      clusters: this.#clusters,
-      endpoints: this.#endpoints,
-    };
-  }
-
-  #service(service: Service): void {
-    const policies = this.#policiesOf(service);
-    for (const port of service.ports) {
-      if (port.protocol === 'udp') continue;
-      const name = portName(service, port.port);
-      const routes = this.#attachments.ports.get(name);
-      const speech = speechOf(port);
-      const asHttp = routes ? isHttp(routes.kind) : speech === 'http' || speech === 'http2';
-      if (asHttp) this.#http(service, port, name, routes, policies);
-      else this.#stream(service, port, name, routes, policies);
-    }
-  }
-
-  /** Cluster of a port, which is made when it is asked for first. */
-  #cluster(service: Service, port: ServicePort): string {
-    const name = portName(service, port.port);
-    if (this.#clusters.has(name)) return name;
-    this.#clusters.set(
-      name,
-      this.#keep.get(`cluster ${name}`, [service, port], () => clusterOf(service, port)),
-    );
-    if (service.loadBalancing.mode === 'passthrough') return name;
-    const members = membersOf(this.#model, service);
-    const made = this.#keep.get(`endpoints ${name}`, [service, port, ...members], () =>
-      endpointsOf(service, port, members, this.#view),
-    );
-    this.#endpoints.set(name, made);
-    return name;
-  }
-
-  #backend(route: Route, backend: Route['rules'][number]['backends'][number]): string | undefined {
-    if (this.#attachments.backendFault(route, backend)) return undefined;
-    const service = this.#attachments.services.find(backend) as Service;
-    const port = service.ports.find((p) => p.port === backend.port && p.protocol !== 'udp') as ServicePort;
-    return this.#cluster(service, port);
-  }
-
-  #http(
-    service: Service,
-    port: ServicePort,
-    name: string,
-    routes: PortRoutes | undefined,
-    policies: readonly WaypointPolicy[],
-  ): void {
-    const used: string[] = [];
-    const world: RuleWorld = {
-      port: port.port,
-      clusterOf: (route, backend) => {
-        const cluster = this.#backend(route, backend);
-        used.push(cluster ?? '');
-        return cluster;
-      },
-      isDropped: (route, rule) => ruleFaults(route)[rule]?.drops === true,
-    };
-    const producers = (routes?.producers ?? []) as readonly (HttpRoute | GrpcRoute)[];
-    const consumers = [...(routes?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [
-      string,
-      (HttpRoute | GrpcRoute)[],
-    ][];
-    const all = [...producers, ...consumers.flatMap(([, list]) => list)];
-    // Which backends there are is part of what routes are made of, and clusters are to be there either way.
-    for (const route of all) for (const backend of backendsOfHttp(route)) world.clusterOf(route, backend);
-    const own = producers.length === 0 ? this.#cluster(service, port) : '';
-    const facts = [...all, ...used, own, ...policies, consumers.map(([ns]) => ns).join(' ')];
-    this.#routes.set(
-      name,
-      this.#keep.get(`routes ${name}`, facts, () => ({
-        name,
-        virtualHosts: [
-          {
-            name,
-            domains: ['*'],
-            routes: [
-              ...consumers.flatMap(([namespace, list]) => consumerRoutes(namespace, envoyRoutes(list, world))),
-              ...envoyRoutes(producers, world),
-              ...(own === '' ? [] : [plainRoute(own)]),
-            ],
-            ...rbacFields(policies),
-          },
-        ],
-      })),
-    );
-    for (const at of this.#dialled(service, port)) {
-      this.#chains.push(this.#keep.get(`chain ${name} ${JSON.stringify(at)}`, [], () => httpChain(at, name)));
-    }
-  }
-
-  #stream(
-    service: Service,
-    port: ServicePort,
-    name: string,
-    routes: PortRoutes | undefined,
-    policies: readonly WaypointPolicy[],
-  ): void {
-    const targets: { serverNames: readonly string[]; clusters: { name: string; weight: number }[] }[] = [];
-    const taken = new Set<string>();
-    for (const route of routes?.producers ?? []) {
-      if (route.kind !== 'TLSRoute' && route.kind !== 'TCPRoute') continue;
-      const hosts = route.kind === 'TLSRoute' ? route.hostnames : [];
-      const serverNames = hosts.filter((host) => !taken.has(host));
-      if (serverNames.length < hosts.length && serverNames.length === 0) continue;
-      if (hosts.length === 0 && taken.has('')) continue;
-      for (const host of hosts.length === 0 ? [''] : serverNames) taken.add(host);
-      const clusters = (route.rules[0]?.backends ?? [])
-        .filter(({ weight }) => weight > 0)
-        .map((backend) => ({ name: this.#backend(route, backend) ?? noCluster, weight: backend.weight }));
-      targets.push({ serverNames, clusters: clusters.length > 0 ? clusters : [{ name: noCluster, weight: 1 }] });
-      if (serverNames.length > 0) this.#tlsPorts.add(port.port);
-    }
-    if (targets.length === 0) {
-      targets.push({ serverNames: [], clusters: [{ name: this.#cluster(service, port), weight: 1 }] });
-    }
-    const text = JSON.stringify(targets);
-    for (const at of this.#dialled(service, port)) {
-      targets.forEach((target, i) => {
-        const facts = [text, ...policies];
-        const key = `chain ${name} ${JSON.stringify(at)} ${i}`;
-        this.#chains.push(this.#keep.get(key, facts, () => streamChain(at, name, target, rbacOf(policies, true))));
-      });
-    }
-  }
-
-  /** Calls of pods by their own addresses go on to where they were dialled. */
-  #workloads(): void {
-    const policies = this.#policiesOf(undefined);
-    const target = { serverNames: [], clusters: [{ name: dialledCluster, weight: 1 }] };
-    const served: string[] = [];
-    for (const workload of this.#model.workloads.values()) {
-      if (workload.waypoint && this.#scope.servesWorkload(workload)) served.push(...workload.addresses);
-    }
-    if (served.length > 0) this.#clusters.set(dialled.name, dialled);
-    for (const address of [...new Set(served)].sort()) {
-      const make = () => streamChain({ address }, 'workload', target, rbacOf(policies, true));
-      this.#chains.push(this.#keep.get(`workload ${address}`, policies, make));
-    }
-  }
-
-  #dialled(service: Service, { port }: ServicePort): Dialled[] {
-    const seen = new Map<string, Dialled>();
-    for (const at of service.addresses) {
-      if (at.network !== this.#view.network) continue;
-      seen.set(addressText(at), { address: at.address, ...(at.length !== undefined && { length: at.length }), port });
-    }
-    return [...seen.values()];
-  }
-
-  /** Undefined: those of the waypoint itself. */
-  #policiesOf(service: Service | undefined): readonly WaypointPolicy[] {
-    const { namespace, name, className } = this.#scope;
-    return this.#policies.filter((policy) =>
-      policy.targets.some((target) => {
-        if (target.group === gatewayGroup && target.kind === 'GatewayClass') return target.name === className;
-        if (target.group === gatewayGroup && target.kind === 'Gateway') {
-          return policy.namespace === namespace && target.name === name;
-        }
-        return service !== undefined && names({ ...target, namespace: policy.namespace }, service);
-      }),
-    );
-  }
-}
-
-function backendsOfHttp(route: HttpRoute | GrpcRoute) {
-  return route.rules.flatMap(({ backends, filters }) => [
-    ...backends,
-    ...filters.flatMap((filter) => (filter.kind === 'mirror' ? [filter.backend] : [])),
-  ]);
-}
-
-/** Of clients of one namespace; what none of them matches is not found. */
-function consumerRoutes(namespace: string, routes: readonly envoy.EnvoyRoute[]): envoy.EnvoyRoute[] {
-  const filterState = [{ key: sourceKey, stringMatch: { contains: `/ns/${namespace}/sa/` } }];
-  return [
-    ...routes.map((route) => ({ ...route, match: { ...route.match, filterState } })),
-    { name: `${namespace} not found`, match: { prefix: '/', filterState }, directResponse: { status: 404 } },
-  ];
-}
-
-function plainRoute(cluster: string): envoy.EnvoyRoute {
-  return { name: 'service', match: { prefix: '/' }, route: { cluster, clusterNotFoundResponseCode: 2, timeout: 0 } };
-}
-
-function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
-  const { deny, allow } = rbacOf(policies, false);
-  if (!deny && !allow) return {};
-  const type = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
-  return {
-    typedPerFilterConfig: {
-      ...(deny && { [denyFilter]: { type, value: { rbac: deny } } }),
-      ...(allow && { [allowFilter]: { type, value: { rbac: allow } } }),
-    },
+  #before: State | undefined;
+  /** By the key of the service. */
+  readonly #units = new Map<string, Unit>();
+  #order: readonly string[] = [];
+  /** Cluster name -> units that use it. */
+  readonly #users = new Map<string, number>();
+  readonly #own = openOwnAddresses();
+  #resources: Resources = {
+    listeners: emptyTable(),
+    routes: emptyTable(),
+    clusters: emptyTable(),
+    endpoints: emptyTable(),
   };
+
+  constructor(view: NodeView) {
+    this.#view = view;
+  }
+
+  update(model: Model, attachments: Attachments, scope: WaypointScope): Resources {
+    const state = { model, attachments, scope };
+    const reach = this.#reach(state);
+    const routes = this.#resources.routes.edit();
+    const clusters = this.#resources.clusters.edit();
+    const endpoints = this.#resources.endpoints.edit();
+    /** Names of clusters that are looked at again. */
+    const named = new Set<string>();
+    let isListenerNew = reach.all;
+    for (const key of reach.units) if (this.#remake(key, state, routes, named)) isListenerNew = true;
+    for (const key of [...reach.clusters, ...reach.endpoints]) this.#nameClusters(key, model, named);
+    for (const name of named) this.#remakeCluster(name, state, reach, clusters, endpoints);
+    const policies = policiesOf(state, undefined);
+    const before = this.#before?.model ?? emptyModel;
+    if (this.#own.update(model, before, scope, policies, reach.all)) isListenerNew = true;
+    if (this.#own.isAny) put(clusters, dialled.name, dialled);
+    else clusters.delete(dialled.name);
+    const listeners = this.#resources.listeners.edit();
+    if (isListenerNew || this.#before === undefined) {
+      const made = this.#listener(scope);
+      put(listeners, made.name, made);
+    }
+    this.#before = state;
+    this.#resources = {
+      listeners: finish(listeners.close()),
+      routes: finish(routes.close()),
+      clusters: finish(clusters.close()),
+      endpoints: finish(endpoints.close()),
+    };
+    return this.#resources;
+  }
+
+  #reach(state: State): Reach {
+    const { model, attachments, scope } = state;
+    const before = this.#before;
+    const isNew = !before || before.scope.gateway !== scope.gateway || !equal(before.scope.listen, scope.listen);
+    const old = before?.model ?? emptyModel;
+    const clusters = model.services.changedSince(old.services);
+    const units = new Set(clusters);
+    const endpoints = new Set(model.members.changedSince(old.members));
+    for (const uid of model.workloads.changedSince(old.workloads)) {
+      for (const one of [old.workloads.get(uid), model.workloads.get(uid)]) {
+        for (const key of one?.services.keys() ?? []) endpoints.add(key);
+      }
+    }
+    let all = isNew;
+    if (before) {
+      for (const name of attachments.ports.changedSince(before.attachments.ports))
+        units.add(parsePortName(name).service);
+      for (const target of attachments.policies.changedSince(before.attachments.policies)) {
+        if (target.startsWith('Gateway')) all ||= ownTargets(scope).includes(target);
+        else for (const key of attachments.servicesOf(target)) units.add(key);
+      }
+    }
+    if (all) for (const key of [...model.services.keys(), ...this.#units.keys()]) units.add(key);
+    return { units, clusters, endpoints, all };
+  }
+
+  /** True when the listener is another. */
+  #remake(key: string, state: State, routes: TableEditor<envoy.RouteConfiguration>, named: Set<string>): boolean {
+    const service = state.model.services.get(key);
+    const old = this.#units.get(key);
+    const isServed = service !== undefined && service.addresses.length > 0 && state.scope.serves(service);
+    if (!isServed && !old) return false;
+    const made = isServed
+      ? unitOf(service, state.attachments, policiesOf(state, service), this.#view.network)
+      : undefined;
+    for (const name of made?.uses ?? []) {
+      this.#users.set(name, (this.#users.get(name) ?? 0) + 1);
+      named.add(name);
+    }
+    for (const name of old?.uses ?? []) {
+      const left = (this.#users.get(name) ?? 0) - 1;
+      if (left > 0) this.#users.set(name, left);
+      else this.#users.delete(name);
+      named.add(name);
+    }
+    for (const name of old?.routes.keys() ?? []) if (!made?.routes.has(name)) routes.delete(name);
+    for (const [name, one] of made?.routes ?? []) put(routes, name, one);
+    if (made) this.#units.set(key, made);
+    else this.#units.delete(key);
+    if (!made || !old) this.#order = [];
+    return !equal(old?.chains, made?.chains) || !equal(old?.tlsPorts, made?.tlsPorts);
+  }
+
+  #nameClusters(key: string, model: Model, named: Set<string>): void {
+    for (const one of [this.#before?.model.services.get(key), model.services.get(key)]) {
+      for (const { port } of one?.ports ?? []) {
+        const name = portName(one as Service, port);
+        if (this.#users.has(name)) named.add(name);
+      }
+    }
+  }
+
+  #remakeCluster(
+    name: string,
+    { model }: State,
+    reach: Reach,
+    clusters: TableEditor<envoy.Cluster>,
+    endpoints: TableEditor<envoy.ClusterLoadAssignment>,
+  ): void {
+    const { service: key, port: number } = parsePortName(name);
+    const service = model.services.get(key);
+    const port = service?.ports.find((p) => p.port === number && p.protocol !== 'udp');
+    if (!this.#users.has(name) || !service || !port) {
+      clusters.delete(name);
+      endpoints.delete(name);
+      return;
+    }
+    const isThere = clusters.has(name);
+    const isOther = reach.clusters.has(key) || !isThere;
+    if (isOther) put(clusters, name, clusterOf(service, port));
+    if (service.loadBalancing.mode === 'passthrough') endpoints.delete(name);
+    else if (isOther || reach.endpoints.has(key)) put(endpoints, name, this.#endpoints(service, port, model));
+  }
+
+  #endpoints(service: Service, port: ServicePort, model: Model): envoy.ClusterLoadAssignment {
+    return endpointsOf(service, port, membersOf(model, service), this.#view);
+  }
+
+  #listener({ listen }: WaypointScope): envoy.Listener {
+    if (this.#order.length === 0) this.#order = [...this.#units.keys()].sort();
+    const units = this.#order.map((key) => this.#units.get(key) as Unit);
+    const tlsPorts = new Set(units.flatMap((unit) => unit.tlsPorts));
+    const chains = [...units.flatMap((unit) => unit.chains), ...this.#own.chains()];
+    return listenerOf(
+      listen,
+      chains,
+      [...tlsPorts].sort((a, b) => a - b),
+    );
+  }
+}
+
+/** What is equal to what is there stays what it is. */
+function put<V>(table: TableEditor<V>, name: string, value: V): void {
+  if (!equal(table.get(name), value)) table.set(name, value);
+}
+
+const ownTargets = ({ namespace, name, className }: WaypointScope): string[] => [
+  `GatewayClass ${className}`,
+  `Gateway ${namespace}/${name}`,
+];
+
+/** Undefined: those of the waypoint itself. In the order of their names. */
+function policiesOf({ attachments, scope }: State, service: Service | undefined): readonly WaypointPolicy[] {
+  const targets = [...ownTargets(scope), ...(service ? refKeysOf(service) : [])];
+  const found = new Set(targets.flatMap((target) => attachments.policies.get(target) ?? []));
+  return [...found].sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
 }

@@ -16,16 +16,16 @@ import type * as envoy from './envoy.ts';
 import { byPrecedence, grpcSpecificity, httpSpecificity, type Specificity, trimmedPrefix } from './precedence.ts';
 import { quoted } from './regex.ts';
 import { redirectAction, rewriteFields } from './rewrite.ts';
+import { ruleFaults } from './rule-faults.ts';
 import { noCluster } from './services.ts';
+import type { Attached } from './settle.ts';
 
-/** What rules need to know of the world. */
-export interface RuleWorld {
-  /** Cluster of a backend; undefined: it cannot be used. */
-  clusterOf(route: HttpRoute | GrpcRoute, backend: BackendRef): string | undefined;
-  /** True for a rule that is left out. */
-  isDropped(route: HttpRoute | GrpcRoute, rule: number): boolean;
-  /** Port of the service that is routed. */
-  readonly port: number;
+export type RequestRoute = Attached<HttpRoute | GrpcRoute>;
+
+/** Cluster of a backend; undefined: it cannot be used. */
+function clusterOf({ targets }: RequestRoute, backend: BackendRef): string | undefined {
+  const target = targets.get(backend);
+  return typeof target === 'string' ? target : undefined;
 }
 
 interface Line {
@@ -36,12 +36,14 @@ interface Line {
   readonly made: envoy.EnvoyRoute;
 }
 
-/** Routes of one group, merged. */
-export function envoyRoutes(routes: readonly (HttpRoute | GrpcRoute)[], world: RuleWorld): envoy.EnvoyRoute[] {
+/** Routes of one group, merged. `port`: of the service that is routed. */
+export function envoyRoutes(routes: readonly RequestRoute[], port: number): envoy.EnvoyRoute[] {
   const lines: Line[] = [];
-  for (const route of routes) {
+  for (const attached of routes) {
+    const { route } = attached;
+    const faults = ruleFaults(route);
     route.rules.forEach((rule, i) => {
-      if (world.isDropped(route, i)) return;
+      if (faults[i]?.drops) return;
       rule.matches.forEach((match, k) => {
         const http = 'path' in match ? match : grpcAsHttp(match);
         lines.push({
@@ -52,7 +54,7 @@ export function envoyRoutes(routes: readonly (HttpRoute | GrpcRoute)[], world: R
           made: {
             name: `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`,
             match: matchOf(http),
-            ...actionOf(route, { timeouts: {}, ...rule } as HttpRule, http.path, world),
+            ...actionOf(attached, { timeouts: {}, ...rule } as HttpRule, http.path, port),
           },
         });
       });
@@ -106,16 +108,16 @@ type Action = Omit<envoy.EnvoyRoute, 'name' | 'match'>;
 
 const failed: Action = { directResponse: { status: 500 } };
 
-function actionOf(route: HttpRoute | GrpcRoute, rule: HttpRule, path: PathMatch, world: RuleWorld): Action {
+function actionOf(route: RequestRoute, rule: HttpRule, path: PathMatch, port: number): Action {
   const { filters } = rule;
   if (filters.some(({ kind }) => kind === 'unknown')) return failed;
   const headers = headerFields(filters);
   const redirect = filters.find((filter) => filter.kind === 'redirect');
-  if (redirect?.kind === 'redirect') return { redirect: redirectAction(redirect, path, world.port), ...headers };
-  const target = targetOf(route, rule.backends, world);
+  if (redirect?.kind === 'redirect') return { redirect: redirectAction(redirect, path, port), ...headers };
+  const target = targetOf(route, rule.backends);
   if (!target) return { ...failed, ...headers };
   const rewrite = filters.find((filter) => filter.kind === 'rewrite');
-  const mirrors = filters.flatMap((filter) => (filter.kind === 'mirror' ? (mirrorOf(route, filter, world) ?? []) : []));
+  const mirrors = filters.flatMap((filter) => (filter.kind === 'mirror' ? (mirrorOf(route, filter) ?? []) : []));
   return {
     route: {
       ...target,
@@ -130,13 +132,12 @@ function actionOf(route: HttpRoute | GrpcRoute, rule: HttpRule, path: PathMatch,
 
 /** Where requests go; undefined: nowhere. The share of backends that cannot be used fails. */
 function targetOf(
-  route: HttpRoute | GrpcRoute,
+  route: RequestRoute,
   backends: readonly BackendRef[],
-  world: RuleWorld,
 ): Pick<envoy.RouteAction, 'cluster' | 'weightedClusters'> | undefined {
   const parts = backends
     .filter(({ weight }) => weight > 0)
-    .map((backend) => ({ backend, cluster: world.clusterOf(route, backend) }));
+    .map((backend) => ({ backend, cluster: clusterOf(route, backend) }));
   if (parts.every(({ cluster }) => cluster === undefined)) return undefined;
   const [only] = parts;
   if (parts.length === 1 && only?.cluster !== undefined && only.backend.filters.length === 0) {
@@ -183,11 +184,10 @@ function option(key: string, value: string, appendAction: 0 | 2): envoy.HeaderVa
 }
 
 function mirrorOf(
-  route: HttpRoute | GrpcRoute,
+  route: RequestRoute,
   { backend, share: [numerator, denominator] }: HttpFilter & { readonly kind: 'mirror' },
-  world: RuleWorld,
 ): envoy.MirrorPolicy | undefined {
-  const cluster = world.clusterOf(route, backend);
+  const cluster = clusterOf(route, backend);
   if (cluster === undefined) return undefined;
   const millionths = Math.round((numerator / denominator) * 1_000_000);
   return {

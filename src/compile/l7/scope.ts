@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A waypoint as its control plane sees it: whom it serves, and where it listens.
-import type { GatewayAddress } from '../../mesh/gateway.ts';
+import type { Gateway, GatewayAddress } from '../../mesh/gateway.ts';
 import { proxyPort } from '../../mesh/gateway.ts';
 import type { Model } from '../../mesh/model.ts';
 import type { Service } from '../../mesh/service.ts';
@@ -10,6 +10,8 @@ export interface WaypointScope {
   readonly namespace: string;
   readonly name: string;
   readonly className: string;
+  /** Absent: nobody has written it. */
+  readonly gateway?: Gateway;
   readonly listen: { readonly address: string; readonly port: number };
   serves(service: Service): boolean;
   servesWorkload(workload: Workload): boolean;
@@ -43,6 +45,7 @@ export function waypointScope(
     namespace,
     name,
     className: gateway?.className ?? '',
+    ...(gateway && { gateway }),
     listen: { address: listen.address ?? everywhere, port: listen.port ?? gateway?.binding?.port ?? proxyPort },
     serves: ({ waypoint: at, weightedWaypoints }) =>
       weightedWaypoints.length > 0 ? weightedWaypoints.some(({ destination }) => isIt(destination)) : isIt(at),

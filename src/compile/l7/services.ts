@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services as routes name them, the ports that they can be attached to, and names of what is made for Envoy.
-import type { Model } from '../../mesh/model.ts';
 import { type Service, type ServicePort, serviceKey } from '../../mesh/service.ts';
 
 /** What names a service: a parent, a backend, or the target of a policy. */
@@ -22,36 +21,27 @@ function isEntryRef({ group, kind }: { readonly group: string; readonly kind: st
   return kind === 'ServiceEntry' && group === entryGroup;
 }
 
-const hostOf = ({ namespace, name }: ServiceRef): string => `${name}.${namespace}.${clusterSuffix}`;
+const hostOf = ({ namespace, name }: { readonly namespace: string; readonly name: string }): string =>
+  `${name}.${namespace}.${clusterSuffix}`;
 
-export interface ServiceNames {
-  /** The service; of an entry with several hosts the first. */
-  find(ref: ServiceRef): Service | undefined;
+/** Text that names what `ref` names: "Service shop/cart". Undefined: that is no service. */
+export function refKey(ref: ServiceRef): string | undefined {
+  if (!isServiceRef(ref)) return undefined;
+  return `${isEntryRef(ref) ? 'ServiceEntry' : 'Service'} ${ref.namespace}/${ref.name}`;
 }
 
-/** Entries are found by their name, so that all services are looked at once, when the first is asked for. */
-export function serviceNames(model: Model): ServiceNames {
-  let entries: Map<string, Service> | undefined;
-  return {
-    find(ref) {
-      if (!isEntryRef(ref)) return model.services.get(`${ref.namespace}/${hostOf(ref)}`);
-      if (!entries) {
-        entries = new Map();
-        for (const service of model.services.values()) {
-          const key = `${service.namespace}/${service.name}`;
-          if (service.hostname === hostOf({ ...ref, ...service }) || entries.has(key)) continue;
-          entries.set(key, service);
-        }
-      }
-      return entries.get(`${ref.namespace}/${ref.name}`);
-    },
-  };
+/** Under which of those texts a service is found: the host name of a Service says so, and what has another one came from an entry. */
+export function refKeysOf(service: Service): readonly string[] {
+  const { namespace, name, hostname } = service;
+  const suffix = `.${namespace}.${clusterSuffix}`;
+  const own = hostname.endsWith(suffix) ? [`Service ${namespace}/${hostname.slice(0, -suffix.length)}`] : [];
+  return hostname === hostOf({ namespace, name }) ? own : [...own, `ServiceEntry ${namespace}/${name}`];
 }
 
-/** True when `ref` names `service`. */
-export function names(ref: ServiceRef, service: Service): boolean {
-  if (ref.namespace !== service.namespace || ref.name !== service.name) return false;
-  return isEntryRef(ref) !== (service.hostname === hostOf(ref));
+/** Key in the model of the Service that a text of `refKey` names; undefined: it names an entry. */
+export function serviceKeyOf(ref: string): string | undefined {
+  const [, namespace = '', name = ''] = /^Service ([^/]*)\/(.*)$/.exec(ref) ?? [];
+  return namespace === '' ? undefined : `${namespace}/${hostOf({ namespace, name })}`;
 }
 
 /** How a port is spoken to; 'open': nobody says, so that routes may. */
@@ -77,6 +67,12 @@ export function speechOf({ appProtocol }: ServicePort): Speech {
 /** "shop/cart.shop.svc.cluster.local|80": of a port of a service, its routes and its cluster. */
 export function portName(service: Service, port: number): string {
   return `${serviceKey(service)}|${port}`;
+}
+
+/** The service and the port that such a name names. */
+export function parsePortName(name: string): { readonly service: string; readonly port: number } {
+  const at = name.lastIndexOf('|');
+  return { service: name.slice(0, at), port: Number(name.slice(at + 1)) };
 }
 
 /** Name of a cluster that never is there. */

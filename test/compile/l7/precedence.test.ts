@@ -13,7 +13,10 @@ interface Request {
   readonly query: Readonly<Record<string, string>>;
 }
 
-const world = { port: 80, clusterOf: () => 'c', isDropped: () => false };
+const attached = (route: HttpRoute | GrpcRoute) => ({
+  route,
+  targets: new Map(route.rules.flatMap(({ backends }) => backends.map((backend) => [backend, 'c'] as const))),
+});
 
 /** First match wins, as in Envoy. */
 function chosenByEnvoy(routes: readonly envoy.EnvoyRoute[], request: Request): string | undefined {
@@ -154,7 +157,7 @@ test('HTTP: exact path, longest prefix, method, headers, parameters, age, name, 
   const routes = fc.uniqueArray(httpRoute, { minLength: 1, maxLength: 4, selector: ({ name }) => name });
   fc.assert(
     fc.property(routes, fc.array(request, { minLength: 1, maxLength: 8 }), (all, requests) => {
-      const made = envoyRoutes(all, world);
+      const made = envoyRoutes(all.map(attached), 80);
       for (const one of requests) {
         const candidates = all.flatMap((route) =>
           route.rules.flatMap((rule, i) =>
@@ -206,7 +209,7 @@ test('gRPC: characters of service and method, headers, age, name, order', () => 
   });
   fc.assert(
     fc.property(routes, fc.array(call, { minLength: 1, maxLength: 8 }), (all, calls) => {
-      const made = envoyRoutes(all, world);
+      const made = envoyRoutes(all.map(attached), 80);
       for (const { service, method, headers } of calls) {
         const candidates = all.flatMap((route) =>
           route.rules.flatMap((rule, i) =>

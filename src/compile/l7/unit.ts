@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one service makes of a waypoint: filter chains for its addresses and ports, routes of those that speak HTTP, and the clusters that these lead to.
+import { addressText, type Service, type ServicePort } from '../../mesh/service.ts';
+import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
+import type { Attachments } from './attach.ts';
+import { allowFilter, type Dialled, denyFilter, httpChain, streamChain } from './chains.ts';
+import type * as envoy from './envoy.ts';
+import { envoyRoutes, type RequestRoute } from './http.ts';
+import { rbacOf, sourceKey } from './rbac.ts';
+import { noCluster, portName, speechOf } from './services.ts';
+import { isHttp, type PortRoutes } from './settle.ts';
+
+export interface Unit {
+  readonly chains: readonly envoy.FilterChain[];
+  /** Where the server name counts. */
+  readonly tlsPorts: readonly number[];
+  readonly routes: ReadonlyMap<string, envoy.RouteConfiguration>;
+  /** Names of clusters. */
+  readonly uses: ReadonlySet<string>;
+}
+
+/** `network`: that of the waypoint, whose addresses alone can be dialled. */
+export function unitOf(
+  service: Service,
+  attachments: Attachments,
+  policies: readonly WaypointPolicy[],
+  network: string,
+): Unit {
+  const unit: Draft = { chains: [], tlsPorts: [], routes: new Map(), uses: new Set() };
+  for (const port of service.ports) {
+    if (port.protocol === 'udp') continue;
+    const routed = attachments.ports.get(portName(service, port.port));
+    const speech = speechOf(port);
+    const asHttp = routed ? isHttp(routed.kind) : speech === 'http' || speech === 'http2';
+    const at = {
+      name: portName(service, port.port),
+      port,
+      routed,
+      policies,
+      dialled: dialledAt(service, port, network),
+    };
+    if (asHttp) addHttp(unit, at);
+    else addStream(unit, at);
+  }
+  return unit;
+}
+
+interface Draft extends Unit {
+  readonly chains: envoy.FilterChain[];
+  readonly tlsPorts: number[];
+  readonly routes: Map<string, envoy.RouteConfiguration>;
+  readonly uses: Set<string>;
+}
+
+interface Port {
+  readonly name: string;
+  readonly port: ServicePort;
+  readonly routed: PortRoutes | undefined;
+  readonly policies: readonly WaypointPolicy[];
+  readonly dialled: readonly Dialled[];
+}
+
+function dialledAt(service: Service, { port }: ServicePort, network: string): readonly Dialled[] {
+  const seen = new Map<string, Dialled>();
+  for (const at of service.addresses) {
+    if (at.network !== network) continue;
+    seen.set(addressText(at), { address: at.address, ...(at.length !== undefined && { length: at.length }), port });
+  }
+  return [...seen.values()];
+}
+
+function addHttp(unit: Draft, { name, port, routed, policies, dialled }: Port): void {
+  const producers = (routed?.producers ?? []) as readonly RequestRoute[];
+  const consumers = [...(routed?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, RequestRoute[]][];
+  for (const { targets } of [...producers, ...consumers.flatMap(([, list]) => list)]) {
+    for (const target of targets.values()) if (typeof target === 'string') unit.uses.add(target);
+  }
+  if (producers.length === 0) unit.uses.add(name);
+  unit.routes.set(name, {
+    name,
+    virtualHosts: [
+      {
+        name,
+        domains: ['*'],
+        routes: [
+          ...consumers.flatMap(([namespace, list]) => consumerRoutes(namespace, envoyRoutes(list, port.port))),
+          ...envoyRoutes(producers, port.port),
+          ...(producers.length === 0 ? [plainRoute(name)] : []),
+        ],
+        ...rbacFields(policies),
+      },
+    ],
+  });
+  for (const at of dialled) unit.chains.push(httpChain(at, name));
+}
+
+function addStream(unit: Draft, { name, port, routed, policies, dialled }: Port): void {
+  const targets: { serverNames: readonly string[]; clusters: { name: string; weight: number }[] }[] = [];
+  const taken = new Set<string>();
+  for (const { route, targets: leads } of routed?.producers ?? []) {
+    if (route.kind !== 'TLSRoute' && route.kind !== 'TCPRoute') continue;
+    const hosts = route.kind === 'TLSRoute' ? route.hostnames : [];
+    const serverNames = hosts.filter((host) => !taken.has(host));
+    if (serverNames.length < hosts.length && serverNames.length === 0) continue;
+    if (hosts.length === 0 && taken.has('')) continue;
+    for (const host of hosts.length === 0 ? [''] : serverNames) taken.add(host);
+    const clusters = (route.rules[0]?.backends ?? [])
+      .filter(({ weight }) => weight > 0)
+      .map((backend) => {
+        const target = leads.get(backend);
+        return { name: typeof target === 'string' ? target : noCluster, weight: backend.weight };
+      });
+    targets.push({ serverNames, clusters: clusters.length > 0 ? clusters : [{ name: noCluster, weight: 1 }] });
+    if (serverNames.length > 0) unit.tlsPorts.push(port.port);
+  }
+  if (targets.length === 0) targets.push({ serverNames: [], clusters: [{ name, weight: 1 }] });
+  for (const { clusters } of targets) for (const one of clusters) if (one.name !== noCluster) unit.uses.add(one.name);
+  const rbac = rbacOf(policies, true);
+  for (const at of dialled) for (const target of targets) unit.chains.push(streamChain(at, name, target, rbac));
+}
+
+/** Of clients of one namespace; what none of them matches is not found. */
+function consumerRoutes(namespace: string, routes: readonly envoy.EnvoyRoute[]): envoy.EnvoyRoute[] {
+  const filterState = [{ key: sourceKey, stringMatch: { contains: `/ns/${namespace}/sa/` } }];
+  return [
+    ...routes.map((route) => ({ ...route, match: { ...route.match, filterState } })),
+    { name: `${namespace} not found`, match: { prefix: '/', filterState }, directResponse: { status: 404 } },
+  ];
+}
+
+function plainRoute(cluster: string): envoy.EnvoyRoute {
+  return { name: 'service', match: { prefix: '/' }, route: { cluster, clusterNotFoundResponseCode: 2, timeout: 0 } };
+}
+
+function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
+  const { deny, allow } = rbacOf(policies, false);
+  if (!deny && !allow) return {};
+  const type = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
+  return {
+    typedPerFilterConfig: {
+      ...(deny && { [denyFilter]: { type, value: { rbac: deny } } }),
+      ...(allow && { [allowFilter]: { type, value: { rbac: allow } } }),
+    },
+  };
+}
