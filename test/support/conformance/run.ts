@@ -104,7 +104,7 @@ async function outcome(world: World, behaviour: Behaviour, row: Row, family: 4 |
   const reply = replies[0] as Reply;
   const body: Body = typeof reply.body === 'object' && reply.body !== null ? reply.body : {};
   const wanted = getsOf(row);
-  const answered = replies.map(({ body }) => (body as Body | undefined)?.pod);
+  const answered = replies.map((one) => (one.body as Body | undefined)?.pod ?? String(one.status ?? one.error));
   const read: { readonly [K in keyof Gets]-?: () => unknown } = {
     status: () => reply.status ?? reply.error,
     pod: () => body.pod,
@@ -131,9 +131,9 @@ function pick(all: Readonly<Record<string, string>> | undefined, names: Headers 
 }
 
 /** `wanted` itself when what was counted differs no more than chance does: five deviations, which is one failure in millions. */
-function about(who: readonly (PodName | undefined)[], n: number, wanted: Shares = {}): Record<string, number> {
+function about(who: readonly string[], n: number, wanted: Shares = {}): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const pod of who) counts[pod ?? 'nobody'] = (counts[pod ?? 'nobody'] ?? 0) + 1;
+  for (const one of who) counts[one] = (counts[one] ?? 0) + 1;
   for (const [pod, share] of Object.entries(wanted)) {
     const got = (counts[pod] ?? 0) / n;
     counts[pod] = Math.abs(got - share) <= 5 * Math.sqrt((share * (1 - share)) / n) ? share : got;

@@ -8,7 +8,8 @@ export type PodName = (typeof pods)[number];
 
 /** `null`: it must not be there. */
 export type Headers = Readonly<Record<string, string | null>>;
-export type Shares = Readonly<Partial<Record<PodName, number>>>;
+/** Of pods by name, or of statuses of answers that no pod gave. */
+export type Shares = Readonly<Record<string, number>>;
 
 /** What a request must get; what is not said is not looked at. */
 export interface Gets {

@@ -11,10 +11,10 @@ import { makeCertificates } from '../certificates.ts';
 import { bootstrap, envoyPath } from '../l7.ts';
 import { type Node, openNode } from '../node.ts';
 import { project } from '../project.ts';
-import { type Behaviour, namespace, ownService, type PodName, pods, routeDocuments } from './table.ts';
+import { clients, meshYaml, namespaceOf, serviceAddress } from './objects.ts';
+import { type Behaviour, ownService, type PodName, pods } from './table.ts';
 
 const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-const clients = ['client', 'away'] as const;
 type ClientName = (typeof clients)[number];
 
 /** Port of the control plane, of what it tells, and of Envoy's admin; all in the waypoint's namespace. */
@@ -149,8 +149,6 @@ async function open(
   };
 }
 
-const namespaceOf = (client: string): string => (client === 'away' ? 'away' : namespace);
-
 async function enroll(node: Node, pod: string, ...words: readonly string[]): Promise<void> {
   const { code, err } = await node.kmeshctl('enroll', node.pod(pod).cgroup, ...words, '--authz', 'off');
   if (code !== 0) throw new Error(err);
@@ -196,67 +194,4 @@ function speaker(running: Running): Speaker {
       running.child.stdin?.write(`${JSON.stringify({ n, ...ask })}\n`);
     });
   };
-}
-
-const serviceAddress = (i: number, family: 4 | 6): string => (family === 4 ? `10.96.0.${i + 1}` : `fd00:96::${i + 1}`);
-
-function meshYaml(node: Node, behaviours: readonly Behaviour[]): string {
-  const waypoint = node.pod('waypoint');
-  const addresses = [waypoint.address4, waypoint.address6].map((value) => ({ type: 'IPAddress', value }));
-  const gateway = {
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'Gateway',
-    metadata: { name: 'waypoint', namespace },
-    spec: {
-      gatewayClassName: 'kmesh-waypoint',
-      listeners: [{ name: 'mesh', port: 15088, protocol: 'istio.io/PROXY' }],
-    },
-    status: { addresses },
-  };
-  const podObjects = [...clients, 'waypoint', ...pods].map((name) => {
-    const { address4, address6 } = node.pod(name);
-    const serves = (pods as readonly string[]).includes(name);
-    return {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, namespace: namespaceOf(name), labels: serves ? { app: 'echo', version: name } : {} },
-      spec: { nodeName: 'n1', serviceAccountName: name, containers: [{ name: 'main' }] },
-      status: {
-        phase: 'Running',
-        podIP: address4,
-        podIPs: [{ ip: address4 }, { ip: address6 }],
-        conditions: [{ type: 'Ready', status: 'True' }],
-      },
-    };
-  });
-  const service = (name: string, i: number, selector: object, appProtocol = 'http', targetPort = 8080) => {
-    const clusterIPs = [serviceAddress(i, 4), serviceAddress(i, 6)];
-    return {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name, namespace, labels: { 'istio.io/use-waypoint': 'waypoint' } },
-      spec: {
-        clusterIP: clusterIPs[0],
-        clusterIPs,
-        selector,
-        ports: [
-          { name: 'http', port: 80, targetPort, appProtocol },
-          { name: 'http-alt', port: 8080, appProtocol: 'http' },
-          { name: 'https', port: 443, targetPort: 8443 },
-          { name: 'tcp', port: 9090 },
-          { name: 'grpc', port: 7070 },
-        ],
-      },
-    };
-  };
-  const objects = [
-    gateway,
-    ...podObjects,
-    ...pods.map((name, i) => service(name, i, { version: name })),
-    ...behaviours.map((one, i) => {
-      const target = one.speaks === 'kubernetes.io/h2c' ? 7070 : 8080;
-      return service(ownService(one), pods.length + i, { app: 'echo' }, one.speaks, target);
-    }),
-  ];
-  return [...objects.map((object) => JSON.stringify(object)), ...behaviours.flatMap(routeDocuments)].join('\n---\n');
 }

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of the conformance suite that are about HTTPRoutes of gateways, with a Service as parent, through the kernel and a real Envoy.
+import { http } from '../support/conformance/http.ts';
+import { tableContract } from '../support/conformance/run.ts';
+
+tableContract('Gateway API, HTTPRoute', http);
