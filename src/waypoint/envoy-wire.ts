@@ -108,6 +108,7 @@ const any: Message<envoy.Any> = anyOf<envoy.Any>({
         clusters: list(inner(1, message<{ name: string; weight: number }>({ name: text(1), weight: whole(2) }))),
       }),
     ),
+    hashPolicy: list(inner(11, message({ sourceIp: inner(1, empty) }))),
   }),
   'envoy.extensions.filters.network.set_filter_state.v3.Config': message<envoy.SetFilterState>({
     onNewConnection: list(
@@ -238,6 +239,9 @@ const routeAction = message<envoy.RouteAction>({
   ),
   prefixRewrite: text(5),
   hostRewriteLiteral: text(6),
+  hashPolicy: list(
+    inner(15, message<envoy.HashPolicy>({ connectionProperties: inner(3, message({ sourceIp: flag(1) })) })),
+  ),
   timeout: duration(8),
   retryPolicy: inner(
     9,

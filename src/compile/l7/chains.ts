@@ -106,6 +106,7 @@ export function streamChain(
   const [only] = clusters;
   const value: envoy.TcpProxy = {
     statPrefix: name,
+    hashPolicy: [{ sourceIp: {} }],
     ...(clusters.length === 1 && only ? { cluster: only.name } : { weightedClusters: { clusters } }),
   };
   return {

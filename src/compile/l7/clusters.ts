@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports of services as clusters of Envoy, and who serves them.
-import type { Model } from '../../mesh/model.ts';
-import { type Service, type ServicePort, serviceKey } from '../../mesh/service.ts';
+import type { Model, NodeView } from '../../mesh/model.ts';
+import { type Balancer, type Service, type ServicePort, serviceKey } from '../../mesh/service.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import { eligibleFor } from '../eligible.ts';
+import { chooseByLocality } from '../spread.ts';
+import { maxWeight } from '../weights.ts';
 import type * as envoy from './envoy.ts';
 import { portName, speechOf } from './services.ts';
 
@@ -29,7 +31,14 @@ const common = {
 
 export const dialled: envoy.Cluster = { name: dialledCluster, type: 4, lbPolicy: 6, ...common };
 
-const policies = { 'round-robin': 0, 'least-request': 1, random: 3, 'source-hash': 1 } as const;
+/** 5: Maglev, by the client's address. */
+const policies = { 'round-robin': 0, 'least-request': 1, random: 3, 'source-hash': 5 } as const;
+
+/** What nobody asked for is how connections are spread, which is no good for requests. */
+function policyOf({ policy, stated, affinitySeconds }: Balancer): number {
+  if (affinitySeconds > 0) return policies['source-hash'];
+  return policies[policy === 'random' && !stated ? 'least-request' : policy];
+}
 
 export function clusterOf(service: Service, port: ServicePort): envoy.Cluster {
   const name = portName(service, port.port);
@@ -47,7 +56,7 @@ export function clusterOf(service: Service, port: ServicePort): envoy.Cluster {
     name,
     type: 3,
     edsClusterConfig: { edsConfig: adsSource, serviceName: name },
-    lbPolicy: policies[service.balancer.policy],
+    lbPolicy: policyOf(service.balancer),
     ...common,
     typedExtensionProtocolOptions: options,
     // Who is sent nothing is sent nothing, also when few are left.
@@ -65,18 +74,44 @@ export function membersOf(model: Model, service: Service): Workload[] {
   return members;
 }
 
+/** Those that a node of `view` would send connections to, with the same shares. */
 export function endpointsOf(
   service: Service,
   port: ServicePort,
   workloads: readonly Workload[],
-  view: Parameters<typeof eligibleFor>[2],
+  view: NodeView,
 ): envoy.ClusterLoadAssignment {
   const sorted = [...workloads].sort((a, b) => (a.uid < b.uid ? -1 : 1));
-  const lbEndpoints = eligibleFor(service, sorted, view, port, 'tcp').map(
-    ({ workload, port: portValue, address4, address6 }): envoy.LbEndpoint => ({
+  const eligible = eligibleFor(service, sorted, view, port, 'tcp');
+  const { chosen, weights } = chooseByLocality(withKnownScopes(service, view), eligible, view);
+  const shares = withinSum(weights ?? chosen.map(({ workload }) => workload.capacity));
+  const lbEndpoints = chosen.map(
+    ({ port: portValue, address4, address6 }, i): envoy.LbEndpoint => ({
       endpoint: { address: { socketAddress: { address: address4 ?? (address6 as string), portValue } } },
-      loadBalancingWeight: workload.capacity,
+      loadBalancingWeight: shares[i] as number,
     }),
   );
   return { clusterName: portName(service, port.port), endpoints: lbEndpoints.length > 0 ? [{ lbEndpoints }] : [] };
+}
+
+/** Where a waypoint does not know where it is, nothing is near or far: a service that is for neighbours only is for all. */
+function withKnownScopes(service: Service, { node, locality }: NodeView): Service {
+  const known = {
+    region: locality.region,
+    zone: locality.zone,
+    subzone: locality.subzone,
+    node,
+    network: ' ',
+    cluster: ' ',
+  };
+  const scopes = service.loadBalancing.scopes.filter((scope) => known[scope] !== '');
+  return { ...service, loadBalancing: { ...service.loadBalancing, scopes } };
+}
+
+/** Envoy wants the sum of weights within 32 bits. */
+function withinSum(weights: readonly number[]): readonly number[] {
+  const sum = weights.reduce((a, b) => a + b, 0);
+  if (sum <= maxWeight) return weights;
+  const scale = (maxWeight - weights.length) / sum;
+  return weights.map((weight) => Math.max(1, Math.floor(weight * scale)));
 }

@@ -149,6 +149,7 @@ export interface TcpProxy {
   readonly statPrefix: string;
   readonly cluster?: string;
   readonly weightedClusters?: { readonly clusters: readonly { readonly name: string; readonly weight: number }[] };
+  readonly hashPolicy: readonly { readonly sourceIp: Empty }[];
 }
 
 export interface NetworkRbac {
@@ -265,6 +266,12 @@ export interface RouteAction {
   readonly timeout: number;
   readonly retryPolicy?: RetryPolicy;
   readonly requestMirrorPolicies?: readonly MirrorPolicy[];
+  /** Asked by clusters alone that choose by hash. */
+  readonly hashPolicy: readonly HashPolicy[];
+}
+
+export interface HashPolicy {
+  readonly connectionProperties: { readonly sourceIp: boolean };
 }
 
 export interface ClusterWeight {
@@ -307,7 +314,7 @@ export interface Cluster {
   readonly type: number;
   readonly edsClusterConfig?: { readonly edsConfig: ConfigSource; readonly serviceName: string };
   readonly connectTimeout: number;
-  /** 0 round robin, 1 least request, 3 random, 6 by the cluster. */
+  /** 0 round robin, 1 least request, 3 random, 5 Maglev, 6 by the cluster. */
   readonly lbPolicy: number;
   readonly circuitBreakers?: { readonly thresholds: readonly Thresholds[] };
   readonly typedExtensionProtocolOptions?: Readonly<Record<string, Any>>;

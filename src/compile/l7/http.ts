@@ -106,6 +106,12 @@ function pathOf({ kind, value }: PathMatch): envoy.RouteMatch {
 
 type Action = Omit<envoy.EnvoyRoute, 'name' | 'match'>;
 
+/** Of every route that leads to a cluster: one that is not there is an error of ours (500), and whose choice is by hash is by the client's address. */
+export const always = {
+  clusterNotFoundResponseCode: 2,
+  hashPolicy: [{ connectionProperties: { sourceIp: true } }],
+} as const;
+
 const failed: Action = { directResponse: { status: 500 } };
 
 function actionOf(route: RequestRoute, rule: HttpRule, path: PathMatch, port: number): Action {
@@ -121,7 +127,7 @@ function actionOf(route: RequestRoute, rule: HttpRule, path: PathMatch, port: nu
   return {
     route: {
       ...target,
-      clusterNotFoundResponseCode: 2,
+      ...always,
       ...(rewrite?.kind === 'rewrite' && rewriteFields(rewrite, path)),
       ...timing(rule),
       ...(mirrors.length > 0 && { requestMirrorPolicies: mirrors }),

@@ -5,7 +5,7 @@ import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import type { Attachments } from './attach.ts';
 import { allowFilter, type Dialled, denyFilter, httpChain, streamChain } from './chains.ts';
 import type * as envoy from './envoy.ts';
-import { envoyRoutes, type RequestRoute } from './http.ts';
+import { always, envoyRoutes, type RequestRoute } from './http.ts';
 import { rbacOf, sourceKey } from './rbac.ts';
 import { noCluster, portName, speechOf } from './services.ts';
 import { isHttp, type PortRoutes } from './settle.ts';
@@ -129,7 +129,7 @@ function consumerRoutes(namespace: string, routes: readonly envoy.EnvoyRoute[]):
 }
 
 function plainRoute(cluster: string): envoy.EnvoyRoute {
-  return { name: 'service', match: { prefix: '/' }, route: { cluster, clusterNotFoundResponseCode: 2, timeout: 0 } };
+  return { name: 'service', match: { prefix: '/' }, route: { cluster, ...always, timeout: 0 } };
 }
 
 function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
