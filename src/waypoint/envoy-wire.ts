@@ -130,6 +130,27 @@ const any: Message<envoy.Any> = anyOf<envoy.Any>({
   }),
   'envoy.extensions.filters.http.rbac.v3.RBAC': httpRbac,
   'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': message<envoy.HttpRbacPerRoute>({ rbac: inner(2, httpRbac) }),
+  'envoy.extensions.filters.http.cors.v3.Cors': empty,
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy': message<envoy.CorsPolicy>({
+    allowOriginStringMatch: list(inner(1, stringMatcher)),
+    allowMethods: text(2),
+    allowHeaders: text(3),
+    exposeHeaders: text(4),
+    maxAge: text(5),
+    allowCredentials: wrappedFlag(6),
+    forwardNotMatchingPreflights: wrappedFlag(10),
+  }),
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': (writer, value: envoy.StatefulSession) =>
+    statefulSession(writer, value),
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': message<envoy.StatefulSessionPerRoute>({
+    statefulSession: later(2, () => statefulSession),
+  }),
+  'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': message<envoy.CookieSession>({
+    cookie: inner(1, message<envoy.CookieSession['cookie']>({ name: text(1), ttl: duration(2), path: text(3) })),
+  }),
+  'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': message<envoy.HeaderSession>({
+    name: text(1),
+  }),
   'envoy.extensions.filters.http.router.v3.Router': message<envoy.Router>({ suppressEnvoyHeaders: flag(4) }),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': message<envoy.HttpProtocolOptions>({
     explicitHttpConfig: inner(
@@ -147,6 +168,10 @@ const any: Message<envoy.Any> = anyOf<envoy.Any>({
   'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': message<envoy.UriTemplate>({
     pathTemplate: text(1),
   }),
+});
+
+const statefulSession = message<envoy.StatefulSession>({
+  sessionState: inner(1, message({ name: text(1), typedConfig: inner(2, any) })),
 });
 
 const chainPredicate: Message<envoy.ChainPredicate> = message<envoy.ChainPredicate>({
@@ -307,6 +332,7 @@ export const routeConfiguration = message<envoy.RouteConfiguration>({
               responseHeadersToAdd: list(inner(10, headerOption)),
               responseHeadersToRemove: list(text(11)),
               requestHeadersToRemove: list(text(12)),
+              typedPerFilterConfig: mapOf(13, any),
               name: text(14),
             }),
           ),

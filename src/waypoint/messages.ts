@@ -14,6 +14,8 @@ export interface Request {
   /** Delta: what the client holds from before. */
   readonly held: ReadonlyMap<string, string>;
   readonly nonce: string;
+  /** State of the world: what the client holds from before. */
+  readonly version: string;
   /** Why the response was refused; undefined: it was not. */
   readonly error: string | undefined;
 }
@@ -57,7 +59,16 @@ function readNode(reader: Reader, node: { id: string; cluster: string; metadata:
   });
 }
 
-/** One member of a google.protobuf.Struct; only texts are kept. */
+/** Longer ones are not ours; and Maps of many keys of 16 KB and more are slow, as V8 hashes those by their length alone. */
+const longestName = 4096;
+
+function readName(reader: Reader): string {
+  const name = reader.string();
+  if (name.length > longestName) throw new RangeError(`a name is longer than ${longestName} characters`);
+  return name;
+}
+
+/** One member of a google.protobuf.Struct; only short texts are kept. */
 function readMember(reader: Reader, out: Record<string, string>): true {
   let key = '';
   let text: string | undefined;
@@ -72,13 +83,13 @@ function readMember(reader: Reader, out: Record<string, string>): true {
     } else return false;
     return true;
   });
-  if (text !== undefined) out[key] = text;
+  if (text !== undefined && key.length + text.length <= longestName) out[key] = text;
   return true;
 }
 
 const numbers = {
-  delta: { node: 1, type: 2, names: 3, unsubscribe: 4, held: 5, nonce: 6, error: 7 },
-  world: { node: 2, type: 4, names: 3, unsubscribe: -1, held: -1, nonce: 5, error: 6 },
+  delta: { version: -1, node: 1, type: 2, names: 3, unsubscribe: 4, held: 5, nonce: 6, error: 7 },
+  world: { version: 1, node: 2, type: 4, names: 3, unsubscribe: -1, held: -1, nonce: 5, error: 6 },
 } as const;
 
 export type Way = keyof typeof numbers;
@@ -87,11 +98,11 @@ export type Way = keyof typeof numbers;
 export function decodeRequest(bytes: Uint8Array, way: Way): Request {
   const reader = protobuf.Reader.create(bytes);
   const at = numbers[way];
-  const node = { id: '', cluster: '', metadata: {} };
+  const node = { id: '', cluster: '', metadata: Object.create(null) as Record<string, string> };
   const held = new Map<string, string>();
   const names: string[] = [];
   const unsubscribe: string[] = [];
-  let [hasNode, typeUrl, nonce] = [false, '', ''];
+  let [hasNode, typeUrl, nonce, version] = [false, '', '', ''];
   let error: string | undefined;
   fields(reader, bytes.length, (number) => {
     switch (number) {
@@ -102,16 +113,16 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
         typeUrl = reader.string();
         return true;
       case at.names:
-        names.push(reader.string());
+        names.push(readName(reader));
         return true;
       case at.unsubscribe:
-        unsubscribe.push(reader.string());
+        unsubscribe.push(readName(reader));
         return true;
       case at.held: {
         let [key, value] = ['', ''];
         inside(reader, (part) => {
-          if (part === 1) key = reader.string();
-          else if (part === 2) value = reader.string();
+          if (part === 1) key = readName(reader);
+          else if (part === 2) value = readName(reader);
           else return false;
           return true;
         });
@@ -120,6 +131,9 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
       }
       case at.nonce:
         nonce = reader.string();
+        return true;
+      case at.version:
+        version = reader.string();
         return true;
       case at.error:
         error = '';
@@ -132,7 +146,7 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
         return false;
     }
   });
-  return { node, hasNode, typeUrl, names, unsubscribe, held, nonce, error };
+  return { node, hasNode, typeUrl, names, unsubscribe, held, nonce, version, error };
 }
 
 const delimited = (number: number): number => (number << 3) | 2;

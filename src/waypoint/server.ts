@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control plane of waypoints over gRPC: each Envoy is told of the waypoint that it says it is.
-import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
 import { type Attachments, type AttachOptions, openAttacher } from '../compile/l7/attach.ts';
-import { openWaypointCompiler } from '../compile/l7/compile.ts';
-import { waypointScope } from '../compile/l7/scope.ts';
 import type { ParentStatus } from '../compile/l7/settle.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
-import { decodeRequest, encodeResponse, type Request, type Way } from './messages.ts';
-import { openSession, type Session } from './session.ts';
-import { emptySnapshot, openEncoder, openQuality, type Refused, type Snapshot } from './snapshot.ts';
+import type { Request, Response, Way } from './messages.ts';
+import type { Quality } from './quality.ts';
+import { type EndReason, endReasons, openStreams, type Served } from './streams.ts';
+import { type TypeName, typeNames } from './types.ts';
+import { type Client, openWaypoint, type WaypointStatus } from './waypoint.ts';
 
 export interface WaypointServerLog {
   info(facts: object, message: string): void;
@@ -19,172 +19,153 @@ export interface WaypointServerLog {
 export interface WaypointServerOptions extends AttachOptions {
   readonly view: NodeView;
   readonly log: WaypointServerLog;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
 }
 
-export interface WaypointStatus {
-  /** "namespace/name" */
-  readonly waypoint: string;
-  /** Envoys by their id, and answers that are awaited of each. */
-  readonly clients: readonly { readonly id: string; readonly way: Way; readonly awaited: number }[];
-  readonly resources: Readonly<Record<keyof Snapshot, number>>;
-  readonly refused: readonly Refused[];
+export interface Totals {
+  readonly responses: number;
+  readonly acks: number;
+  readonly nacks: number;
 }
 
 export interface WaypointServer {
-  /** HOST:PORT, where it listens then. */
-  listen(address: string): Promise<string>;
+  /** HOST:PORT, where it listens then. Without credentials in plain text. */
+  listen(address: string, credentials?: ServerCredentials): Promise<string>;
+  /** Who asks before the first model waits for it. */
   update(model: Model): void;
   status(): readonly WaypointStatus[];
   /** Route key -> what is said to its author. */
   routes(): ReadonlyMap<string, readonly ParentStatus[]>;
+  /** Since it was opened. */
+  totals(): {
+    readonly streams: number;
+    readonly ended: Readonly<Record<EndReason, number>>;
+    readonly types: Readonly<Record<TypeName, Totals>>;
+  };
   close(): void;
-}
-
-interface Client {
-  readonly id: string;
-  readonly way: Way;
-  readonly session: Session;
-}
-
-interface Waypoint {
-  readonly name: string;
-  readonly clients: Set<Client>;
-  refresh(): void;
-  status(): WaypointStatus;
 }
 
 /** Metadata of a node: where its listener is to be, as ADDRESS:PORT. */
 export const listenKey = 'kmesh.net/listen';
 
-const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService/';
-const methods = { delta: 'DeltaAggregatedResources', world: 'StreamAggregatedResources' } as const;
+/** Waypoints without a proxy that are kept up to date, and those whose last good versions are remembered. */
+const mostIdle = 16;
+const mostRemembered = 64;
+const namePattern = /^[a-z0-9.-]{1,253}\/[a-z0-9.-]{1,253}$/;
+/** Characters of what a proxy says of itself that are kept. */
+const longestId = 256;
+
+type Waypoint = ReturnType<typeof openWaypoint>;
 
 export function openWaypointServer(options: WaypointServerOptions): WaypointServer {
-  const { log, view } = options;
+  const { log, view, now = () => 0 } = options;
+  /** By name and place; those without a proxy in the order in which they were left. */
   const waypoints = new Map<string, Waypoint>();
+  const qualities = new Map<string, Quality>();
   let model: Model | undefined;
   const attach = openAttacher(options);
   let attachments: Attachments | undefined;
+  let begin = (): void => {};
+  const ready = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  let streams = 0;
+  const ended = Object.fromEntries(endReasons.map((reason) => [reason, 0])) as Record<EndReason, number>;
+  const before = Object.fromEntries(typeNames.map((type) => [type, { responses: 0, acks: 0, nacks: 0 }])) as Record<
+    TypeName,
+    { responses: number; acks: number; nacks: number }
+  >;
 
-  const open = (name: string, listen: string): Waypoint => {
-    const compiler = openWaypointCompiler(view);
-    const encode = openEncoder();
-    const quality = openQuality();
-    const clients = new Set<Client>();
-    const [namespace = '', gateway = ''] = name.split('/');
-    const at = parseListenAddress(listen);
-    let snapshot = emptySnapshot;
-    const waypoint: Waypoint = {
-      name,
-      clients,
-      refresh() {
-        if (!model) return;
-        attachments ??= attach(model);
-        const where = at ? { address: at.host ?? '::', port: at.port } : {};
-        const scope = waypointScope(model, { namespace, name: gateway }, where);
-        snapshot = encode(compiler.compile(model, attachments, scope));
-        for (const { session } of clients) session.update(quality.usable(snapshot));
-      },
-      status: () => ({
-        waypoint: name,
-        clients: [...clients].map(({ id, way, session }) => ({ id, way, awaited: session.awaited })),
-        resources: {
-          clusters: snapshot.clusters.size,
-          endpoints: snapshot.endpoints.size,
-          listeners: snapshot.listeners.size,
-          routes: snapshot.routes.size,
-        },
-        refused: quality.refused(snapshot),
-      }),
-    };
-    openSessions.set(waypoint, (way, send) => {
-      const session = openSession({ way, quality, send });
-      session.update(quality.usable(snapshot));
-      return session;
-    });
-    return waypoint;
+  const refresh = (waypoint: Waypoint): void => {
+    if (!model) return;
+    attachments ??= attach(model);
+    waypoint.refresh(model, attachments);
   };
-  const openSessions = new WeakMap<Waypoint, (way: Way, send: Parameters<typeof openSession>[0]['send']) => Session>();
-
-  const waypointOf = ({ node }: Request): Waypoint => {
-    const listen = node.metadata[listenKey] ?? '';
-    const key = `${node.cluster} ${listen}`;
+  const waypointOf = (name: string, listen: string): Waypoint => {
+    const key = `${name} ${listen}`;
     const known = waypoints.get(key);
     if (known) return known;
-    const made = open(node.cluster, listen);
+    const made = openWaypoint(name, listen, view, qualities.get(key));
     waypoints.set(key, made);
-    made.refresh();
+    refresh(made);
     return made;
   };
-
-  const serve = (way: Way) => (call: ServerDuplexStream<Buffer, Buffer>) => {
-    let client: Client | undefined;
-    let waypoint: Waypoint | undefined;
-    const leave = () => {
-      if (client) waypoint?.clients.delete(client);
-    };
-    call.on('data', (bytes: Buffer) => {
-      let request: Request;
-      try {
-        request = decodeRequest(bytes, way);
-      } catch (error) {
-        call.emit('error', { code: status.INVALID_ARGUMENT, details: `no request: ${String(error)}` });
-        return;
-      }
-      if (!client) {
-        if (!/^[^/]+\/[^/]+$/.test(request.node.cluster)) {
-          call.emit('error', {
-            code: status.INVALID_ARGUMENT,
-            details: 'node.cluster must name the waypoint: NAMESPACE/NAME',
-          });
-          return;
-        }
-        waypoint = waypointOf(request);
-        const opened = openSessions.get(waypoint)?.(way, (response) =>
-          call.write(Buffer.from(encodeResponse(response, way))),
-        );
-        client = { id: request.node.id, way, session: opened as Session };
-        waypoint.clients.add(client);
-        log.info({ waypoint: waypoint.name, client: client.id }, 'a proxy is connected');
-      }
-      if (request.error !== undefined && request.nonce !== '') {
-        log.warn(
-          { waypoint: waypoint?.name, client: client.id, type: request.typeUrl, reason: request.error },
-          'a proxy refuses what it was told',
-        );
-      }
-      client.session.take(request);
-    });
-    call.on('end', () => {
-      leave();
-      call.end();
-    });
-    call.on('cancelled', leave);
-    call.on('error', leave);
+  /** What nobody asks for any more is kept for a while when it is a waypoint of the mesh. */
+  const idle = (waypoint: Waypoint): void => {
+    const key = `${waypoint.name} ${waypoint.listen}`;
+    waypoints.delete(key);
+    qualities.delete(key);
+    if (!model?.gateways.has(waypoint.name)) return;
+    waypoints.set(key, waypoint);
+    qualities.set(key, waypoint.quality);
+    const others = [...waypoints].filter(([, { size }]) => size === 0);
+    for (const [old] of others.slice(0, Math.max(0, others.length - mostIdle))) waypoints.delete(old);
+    for (const old of qualities.keys()) if (qualities.size > mostRemembered) qualities.delete(old);
   };
 
-  const server = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
-  const bytes = { serialize: (value: Buffer) => value, deserialize: (value: Buffer) => value };
-  const register = (way: Way) =>
-    server.register(service + methods[way], serve(way) as never, bytes.serialize, bytes.deserialize, 'bidi');
-  register('delta');
-  register('world');
+  const open = (request: Request, way: Way, peer: string, send: (response: Response) => void): Served | string => {
+    const { cluster, metadata } = request.node;
+    const listen = metadata[listenKey] ?? '';
+    if (!namePattern.test(cluster)) return 'node.cluster must name the waypoint: NAMESPACE/NAME';
+    if (listen !== '' && (listen.length > longestId || !parseListenAddress(listen))) {
+      return `node.metadata["${listenKey}"] must be ADDRESS:PORT`;
+    }
+    const waypoint = waypointOf(cluster, listen);
+    const about = { id: request.node.id.slice(0, longestId), peer: peerText(peer), way, since: now() };
+    const client: Client = waypoint.join(about, send);
+    streams++;
+    const facts = { waypoint: waypoint.name, client: client.id, ...(about.peer && { peer: about.peer }) };
+    log.info(facts, 'a proxy is connected');
+    return {
+      take({ error, ...rest }) {
+        if (error !== undefined && rest.nonce !== '') {
+          const refused = { ...facts, type: rest.typeUrl.slice(0, longestId), reason: error.slice(0, 2000) };
+          log.warn(refused, 'a proxy refuses what it was told');
+        }
+        return client.session.take({ ...rest, error });
+      },
+      leave() {
+        for (const { type, responses, acks, nacks } of client.session.types()) {
+          before[type].responses += responses;
+          before[type].acks += acks;
+          before[type].nacks += nacks;
+        }
+        waypoint.leave(client);
+        if (waypoint.size === 0) idle(waypoint);
+        log.info(facts, 'a proxy is gone');
+      },
+    };
+  };
+
+  const server = openStreams({
+    ready,
+    open,
+    ended(reason, peer, details) {
+      ended[reason]++;
+      // Whoever is turned away again and again must not fill the log.
+      if (ended[reason] < 100 || ended[reason] % 1000 === 0) {
+        log.warn({ peer: peerText(peer), reason, count: ended[reason], details }, 'a stream is turned away');
+      }
+    },
+  });
 
   return {
-    listen(address) {
+    listen(address, credentials = ServerCredentials.createInsecure()) {
       return new Promise((resolve, reject) => {
-        server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+        server.bindAsync(address, credentials, (error, port) => {
           if (error) reject(error);
-          else resolve(address.replace(/:\d+$/, `:${port}`));
+          else resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
         });
       });
     },
     update(next) {
       if (next === model) return;
       model = next;
-      // Made when somebody asks for it, and from then on with each change: what is old holds on to everything since.
-      attachments &&= attach(next);
-      for (const waypoint of waypoints.values()) waypoint.refresh();
+      // Always, so that they can follow by what changed; before there are any, when somebody asks for them.
+      attachments &&= attach(model);
+      for (const waypoint of waypoints.values()) refresh(waypoint);
+      begin();
     },
     status: () => [...waypoints.values()].map((waypoint) => waypoint.status()),
     routes() {
@@ -192,6 +173,21 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       attachments ??= attach(model);
       return attachments.status;
     },
+    totals() {
+      const types = structuredClone(before);
+      const live = [...waypoints.values()].flatMap((waypoint) => waypoint.status().proxies);
+      for (const { type, responses, acks, nacks } of live.flatMap((proxy) => proxy.types)) {
+        types[type].responses += responses;
+        types[type].acks += acks;
+        types[type].nacks += nacks;
+      }
+      return { streams, ended: { ...ended }, types };
+    },
     close: () => server.forceShutdown(),
   };
+}
+
+/** gRPC has no address for a unix socket. */
+function peerText(peer: string): string {
+  return /^(?:unix|unknown)/.test(peer) ? '' : peer;
 }

@@ -1,27 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream of an Envoy, without the network: what it asked for, what it was told, and what it said of that.
 import type { Request, Resource, Response, Way } from './messages.ts';
-import { emptySnapshot, type Quality, type Snapshot } from './snapshot.ts';
+import type { Quality } from './quality.ts';
+import { emptySnapshot, type Snapshot } from './snapshot.ts';
+import {
+  forget,
+  namedIn,
+  newSubscription,
+  nothing,
+  type Subscription,
+  standing,
+  type Told,
+  versionOf,
+} from './subscription.ts';
 import { type TypeName, typeNames, typeOf, wholeTypes } from './types.ts';
 
-interface Subscription {
-  /** Everything is wanted. */
-  whole: boolean;
-  readonly names: Set<string>;
-  /** Name -> version that the client was told last; '': that there is none. */
-  readonly told: Map<string, string>;
-  /** Nonce -> what it told, until it is answered. */
-  readonly open: Map<string, readonly Resource[]>;
-  lastNonce: string;
-  /** The last answer refused. */
-  refused: boolean;
+/** A resource that the client refuses. */
+export interface Refused {
+  readonly type: TypeName;
+  readonly name: string;
+  readonly version: string;
+  readonly reason: string;
+  /** Version that the client uses in its place; '': none. */
+  readonly stands: string;
+}
+
+export interface TypeState {
+  readonly type: TypeName;
+  /** Of the last answer. */
+  readonly version: string;
+  /** Resources in use. */
+  readonly taken: number;
+  readonly responses: number;
+  readonly acks: number;
+  readonly nacks: number;
+  readonly awaited: number;
 }
 
 export interface Session {
-  take(request: Request): void;
+  /** Gives why the stream is to be ended; undefined: it is not. */
+  take(request: Request): string | undefined;
   update(snapshot: Snapshot): void;
-  /** Answers that are awaited. */
-  readonly awaited: number;
+  refused(): Refused[];
+  types(): TypeState[];
+  /** Sorts of resources asked for that there are none of here. */
+  readonly unknown: ReadonlySet<string>;
 }
 
 export interface SessionOptions {
@@ -30,136 +53,328 @@ export interface SessionOptions {
   send(response: Response): void;
 }
 
-const nothing = '';
+/** Answers that may be on their way to a client at once, and bytes of them beyond the first: who reads slowly is told later, and only what holds then. */
+const mostAwaited = 16;
+const mostBytes = 1 << 20;
+/** Clusters that are gone and kept for a client. */
+const mostHeld = 1000;
+/** Characters of names that a client may ask for, and sorts of resources that are remembered as unknown. */
+const mostNames = 16 << 20;
+const mostUnknown = 16;
+/** Characters of a refusal that are looked at, and kept of it. */
+const readError = 16_384;
+const keptError = 1000;
 
 export function openSession({ way, quality, send }: SessionOptions): Session {
   const subscriptions = new Map<TypeName, Subscription>();
+  const unknown = new Set<string>();
   let snapshot = emptySnapshot;
+  /** What holds once the client has answered. */
+  let next: Snapshot | undefined;
+  /** Clusters whose endpoints are to be told anew. */
+  const warming = new Set<string>();
   /** Clusters that are gone, until nothing that the client uses can name them. */
-  let held = { clusters: new Map<string, Resource>(), endpoints: new Map<string, Resource>() };
+  const held = { clusters: new Map<string, Resource>(), endpoints: new Map<string, Resource>() };
   let count = 0;
+  let awaited = 0;
+  let awaitedBytes = 0;
+  let nameLength = 0;
 
-  const current = (type: TypeName): ReadonlyMap<string, Resource> => {
-    if (type !== 'clusters' && type !== 'endpoints') return snapshot[type];
-    return held[type].size === 0 ? snapshot[type] : new Map([...held[type], ...snapshot[type]]);
+  const isBusy = () => awaited >= mostAwaited || awaitedBytes >= mostBytes;
+  const current = (type: TypeName, name: string): Resource | undefined =>
+    snapshot[type].get(name) ?? (type === 'clusters' || type === 'endpoints' ? held[type].get(name) : undefined);
+  const heldNames = (type: TypeName): Iterable<string> =>
+    type === 'clusters' || type === 'endpoints' ? held[type].keys() : [];
+  const want = (of: Subscription, name: string): void => {
+    if (!of.names.has(name)) nameLength += name.length;
+    of.names.add(name);
+  };
+  const unwant = (of: Subscription, name: string): void => {
+    if (of.names.delete(name)) nameLength -= name.length;
+    if (!of.whole) forget(of, name);
+  };
+  const standingOf = (type: TypeName, of: Subscription, name: string) => {
+    const now = current(type, name);
+    return now && standing(of, now, quality.best(type, name));
+  };
+  /** All that the client is to have. */
+  const wanted = (type: TypeName, of: Subscription): Resource[] => {
+    const names = of.whole ? new Set([...snapshot[type].keys(), ...heldNames(type), ...of.names]) : of.names;
+    return Array.from(names, (name) => standingOf(type, of, name)).filter((one) => typeof one === 'object');
   };
 
   const tell = (type: TypeName, of: Subscription, resources: readonly Resource[], removed: readonly string[]) => {
     const nonce = String(++count);
-    const now = current(type);
-    for (const { name, version } of resources) of.told.set(name, version);
-    for (const name of removed) of.told.set(name, nothing);
-    of.open.set(nonce, resources);
+    let bytes = 0;
+    for (const resource of resources) {
+      bytes += resource.bytes.length;
+      of.told.set(resource.name, resource.version);
+    }
+    for (const name of removed) {
+      if (of.names.has(name)) of.told.set(name, nothing);
+      else of.told.delete(name);
+    }
+    // Whoever comes back says which version it has: it is that of everything, and says nothing while something before it may be refused.
+    if (way === 'delta') of.version = resources.at(-1)?.version ?? of.version;
+    else of.version = of.open.size === 0 ? stateOf(of) : `${stateOf(of)}.${nonce}`;
+    of.open.set(nonce, { resources, removed, bytes });
     of.lastNonce = nonce;
-    const version = [...resources.map((r) => r.version)].at(-1) ?? String(now.size);
-    send({ type, version: way === 'world' ? `${nonce}-${version}` : version, nonce, resources, removed });
+    of.owed = false;
+    of.responses++;
+    awaited++;
+    awaitedBytes += bytes;
+    send({ type, version: of.version, nonce, resources, removed: way === 'delta' ? removed : [] });
   };
 
-  /** Tells what differs from what the client knows. `asked`: to be told in any case; `first`: also when there is nothing. */
-  const push = (type: TypeName, asked: Iterable<string> = [], first = false): void => {
+  /** Tells of `names` what differs from what the client knows; of `asked` in any case. Later, when too much is on its way. */
+  const push = (type: TypeName, names: Iterable<string>, asked: ReadonlySet<string> = none): void => {
     const of = subscriptions.get(type);
     if (!of) return;
-    const now = current(type);
-    const wanted = of.whole ? new Set([...now.keys(), ...of.told.keys(), ...of.names]) : of.names;
-    const must = new Set(asked);
+    const due = (name: string, always: boolean): void => {
+      if (of.whole || of.names.has(name)) of.due.set(name, always || of.due.get(name) === true);
+    };
+    for (const name of names) due(name, asked.has(name));
+    if (type === 'endpoints') {
+      for (const name of warming) due(name, true);
+      warming.clear();
+    }
+    if (isBusy()) return;
     const changed: Resource[] = [];
     const removed: string[] = [];
-    for (const name of wanted) {
-      const resource = now.get(name);
-      if (resource) {
-        if (of.told.get(name) !== resource.version || must.has(name)) changed.push(resource);
-      } else if (must.has(name) || (of.told.has(name) && of.told.get(name) !== nothing)) removed.push(name);
+    for (const [name, always] of of.due) {
+      const told = of.told.get(name);
+      const now = standingOf(type, of, name);
+      if (now === 'kept') continue;
+      if (now) {
+        if (told !== now.version || always) changed.push(now);
+        // A cluster that changes is ready when its endpoints are told anew.
+        if (type === 'clusters' && told && told !== now.version) warming.add(name);
+      } else if (always || (told !== undefined && told !== nothing)) removed.push(name);
     }
-    if (changed.length + removed.length === 0 && !first) return;
+    of.due.clear();
+    if (changed.length + removed.length === 0 && !of.owed) return;
     if (way === 'delta') tell(type, of, changed, removed);
-    else {
-      // Listeners and clusters that are not told are gone; of the others there is nothing to tell until they are there.
-      const all = [...wanted].flatMap((name) => now.get(name) ?? []);
-      if (all.length > 0 || wholeTypes.has(type)) tell(type, of, all, removed);
-    }
+    // Listeners and clusters that are not told are gone; of the others there is nothing to tell until they are there.
+    else if (wholeTypes.has(type)) tell(type, of, wanted(type, of), removed);
+    else if (changed.length > 0) tell(type, of, changed, removed);
   };
 
   /** Lets go of what is held once the client has taken in what no longer names it. */
   const release = (): void => {
-    if (held.clusters.size + held.endpoints.size === 0) return;
+    const names = new Set([...held.clusters.keys(), ...held.endpoints.keys()]);
+    if (names.size === 0 || next || isBusy()) return;
     for (const type of ['listeners', 'routes'] as const) {
       const of = subscriptions.get(type);
-      if (of && (of.open.size > 0 || of.refused)) return;
+      if (of && (of.open.size > 0 || of.due.size > 0 || of.refused.size > 0)) return;
     }
-    held = { clusters: new Map(), endpoints: new Map() };
-    push('clusters');
-    push('endpoints');
+    held.clusters.clear();
+    held.endpoints.clear();
+    push('clusters', names);
+    push('endpoints', names);
+  };
+
+  const refuse = (type: TypeName, of: Subscription, { resources, removed }: Told, error: string): void => {
+    const fresh = resources.filter(({ name, version }) => of.taken.get(name)?.version !== version);
+    const named = namedIn(error.slice(0, readError), fresh);
+    if (named.length === 0 && fresh.length > 1 && (way === 'delta' || !wholeTypes.has(type))) {
+      // It does not say which: each half by itself, as long as it still holds.
+      const half = Math.ceil(fresh.length / 2);
+      for (const part of [fresh.slice(0, half), fresh.slice(half)]) {
+        const still = part.filter((one) => standingOf(type, of, one.name) === one);
+        if (still.length > 0) tell(type, of, still, []);
+      }
+      return;
+    }
+    const bad = named.length > 0 ? named : fresh;
+    for (const { name, version } of bad) {
+      const known = [current(type, name), of.taken.get(name), quality.best(type, name)];
+      if (known.some((one) => one?.version === version)) {
+        const versions = of.refused.get(name) ?? new Map<string, string>();
+        of.refused.set(name, versions.set(version, error.slice(0, keptError)));
+      }
+      if (of.told.get(name) !== version) continue;
+      const before = of.taken.get(name)?.version;
+      if (before === undefined) of.told.delete(name);
+      else of.told.set(name, before);
+    }
+    if (fresh.length === 0) return;
+    // The client may have given up at the first that it refused.
+    const rest = new Set([...fresh.filter((one) => !bad.includes(one)).map(({ name }) => name), ...removed]);
+    push(type, [...rest, ...bad.map(({ name }) => name)], rest);
   };
 
   const answer = (type: TypeName, of: Subscription, { nonce, error }: Request): void => {
     const told = of.open.get(nonce);
+    // Of an earlier stream, or answered before.
     if (!told) return;
     of.open.delete(nonce);
-    of.refused = error !== undefined;
-    if (error === undefined) {
-      for (const resource of told) quality.good(type, resource);
+    awaited--;
+    awaitedBytes -= told.bytes;
+    if (error !== undefined) {
+      of.nacks++;
+      refuse(type, of, told, error);
       return;
     }
-    const mentioned = told.filter(({ name }) => error.includes(name));
-    // A name may be the begin of another one.
-    const named = mentioned.filter(
-      ({ name }) => !mentioned.some((other) => other.name !== name && other.name.includes(name)),
-    );
-    const blamed = named.length > 0 ? named : told;
-    if (blamed.length === 1 || named.length > 0 || way === 'world') {
-      for (const resource of blamed) quality.bad(type, resource, error);
-      return;
+    of.acks++;
+    for (const resource of told.resources) {
+      of.taken.set(resource.name, resource);
+      if (current(type, resource.name)?.version === resource.version) of.refused.delete(resource.name);
+      else of.refused.get(resource.name)?.delete(resource.version);
+      quality.good(type, resource);
     }
-    // It does not say which: each is told by itself.
-    for (const resource of told) tell(type, of, [resource], []);
+    for (const name of told.removed) of.taken.delete(name);
+  };
+
+  const takeDelta = (type: TypeName, of: Subscription, request: Request, isNew: boolean): void => {
+    const asked = new Set(request.names.filter((name) => name !== '*'));
+    const look = new Set(asked);
+    const wasWhole = of.whole;
+    if (isNew) of.whole = wholeTypes.has(type) && request.names.length === 0;
+    if (request.names.length > 0) of.named = true;
+    if (request.names.includes('*')) of.whole = true;
+    for (const name of asked) want(of, name);
+    if (isNew) {
+      for (const [name, version] of request.held) {
+        if (!of.whole && !of.names.has(name)) continue;
+        const now = current(type, name);
+        of.told.set(name, version);
+        if (now?.version === version) quality.good(type, now);
+        of.taken.set(name, now?.version === version ? now : { name, version });
+        look.add(name);
+        // Whoever held it needs it only when it is another one now.
+        asked.delete(name);
+      }
+    }
+    if (request.unsubscribe.includes('*')) {
+      of.whole = false;
+      for (const name of [...of.told.keys()]) if (!of.names.has(name)) forget(of, name);
+    }
+    for (const name of request.unsubscribe) unwant(of, name);
+    if (of.whole && !wasWhole) {
+      for (const name of snapshot[type].keys()) look.add(name);
+      of.owed = of.taken.size === 0;
+    }
+    if (look.size > 0 || of.owed) push(type, look, asked);
+  };
+
+  const takeWorld = (type: TypeName, of: Subscription, request: Request, isNew: boolean): void => {
+    // An answer to what is no longer the last that was told says nothing of what is wanted.
+    if (!isNew && request.nonce !== of.lastNonce) return;
+    const names = new Set(request.names.filter((name) => name !== '*'));
+    const added = new Set([...names].filter((name) => !of.names.has(name)));
+    const wasWhole = of.whole;
+    if (request.names.length > 0) of.named = true;
+    of.whole = request.names.includes('*') || (wholeTypes.has(type) && !of.named);
+    for (const name of [...of.names]) if (!names.has(name)) unwant(of, name);
+    for (const name of names) want(of, name);
+    if (!of.whole && wasWhole) for (const name of [...of.told.keys()]) if (!names.has(name)) forget(of, name);
+    if (isNew && request.version !== '' && type !== 'endpoints') {
+      const all = wanted(type, of);
+      const told = all.map(({ name, version }) => [name, version] as const);
+      if (versionOf(told) === request.version) {
+        for (const resource of all) {
+          of.told.set(resource.name, resource.version);
+          of.taken.set(resource.name, resource);
+          quality.good(type, resource);
+        }
+        of.version = request.version;
+        return;
+      }
+    }
+    const look = of.whole && !wasWhole ? new Set([...snapshot[type].keys(), ...added]) : added;
+    if (of.whole && !wasWhole) of.owed = true;
+    if (look.size > 0 || of.owed) push(type, look, added);
+  };
+
+  const follow = (latest: Snapshot): void => {
+    const changes = typeNames.map((type) => [type, changedNames(snapshot[type], latest[type])] as const);
+    for (const [type, names] of changes) {
+      const of = subscriptions.get(type);
+      for (const name of names) {
+        const now = latest[type].get(name);
+        const before = of && standingOf(type, of, name);
+        if (now?.version !== current(type, name)?.version) of?.refused.delete(name);
+        if (type !== 'clusters' && type !== 'endpoints') continue;
+        if (now) held[type].delete(name);
+        else if (typeof before === 'object' && of?.told.get(name)) held[type].set(name, before);
+      }
+    }
+    for (const table of [held.clusters, held.endpoints]) {
+      for (const name of table.keys()) if (table.size > mostHeld) table.delete(name);
+    }
+    snapshot = latest;
+    for (const [type, names] of changes) push(type, names);
+    release();
+  };
+
+  /** Goes on with what had to wait. */
+  const goOn = (): void => {
+    for (const type of typeNames) {
+      const of = subscriptions.get(type);
+      if (of && (of.due.size > 0 || of.owed || (type === 'endpoints' && warming.size > 0))) push(type, none);
+    }
+    if (!next || isBusy()) return;
+    const latest = next;
+    next = undefined;
+    follow(latest);
   };
 
   return {
     take(request) {
       const type = typeOf(request.typeUrl);
-      if (type === undefined) return;
-      let of = subscriptions.get(type);
-      const isNew = of === undefined;
-      of ??= { whole: false, names: new Set(), told: new Map(), open: new Map(), lastNonce: '', refused: false };
+      if (type === undefined) {
+        if (unknown.size < mostUnknown) unknown.add(request.typeUrl.slice(0, 200));
+        return undefined;
+      }
+      const known = subscriptions.get(type);
+      const of = known ?? newSubscription();
       subscriptions.set(type, of);
       if (request.nonce !== '') answer(type, of, request);
-      if (way === 'world') {
-        // An answer to what is no longer the last that was told says nothing of what is wanted.
-        if (!isNew && request.nonce !== of.lastNonce) return;
-        const before = new Set(of.names);
-        of.names.clear();
-        for (const name of request.names) if (name !== '*') of.names.add(name);
-        of.whole = wholeTypes.has(type) && request.names.every((name) => name === '*');
-        const added = [...of.names].filter((name) => !before.has(name));
-        push(type, added, isNew);
-      } else {
-        if (isNew) {
-          for (const [name, version] of request.held) of.told.set(name, version);
-          of.whole = wholeTypes.has(type) && request.names.length === 0;
-        }
-        const asked = request.names.filter((name) => name !== '*');
-        if (request.names.includes('*')) of.whole = true;
-        if (request.unsubscribe.includes('*')) of.whole = false;
-        for (const name of asked) of.names.add(name);
-        for (const name of request.unsubscribe) {
-          of.names.delete(name);
-          if (!of.whole) of.told.delete(name);
-        }
-        push(type, asked, isNew && of.whole);
-      }
+      if (way === 'world') takeWorld(type, of, request, !known);
+      else takeDelta(type, of, request, !known);
+      if (nameLength > mostNames) return `more than ${mostNames} characters of names are asked for`;
+      goOn();
       release();
+      return undefined;
     },
-    update(next) {
-      for (const type of ['clusters', 'endpoints'] as const) {
-        for (const [name, resource] of current(type)) if (!next[type].has(name)) held[type].set(name, resource);
-        for (const name of [...held[type].keys()]) if (next[type].has(name)) held[type].delete(name);
+    update(latest) {
+      if (isBusy()) next = latest;
+      else follow(latest);
+    },
+    refused() {
+      const out: Refused[] = [];
+      for (const [type, of] of subscriptions) {
+        for (const [name, versions] of of.refused) {
+          const version = current(type, name)?.version ?? '';
+          const reason = versions.get(version);
+          const now = standingOf(type, of, name);
+          if (reason === undefined) continue;
+          const stands = now === 'kept' ? (of.taken.get(name)?.version ?? '') : (now?.version ?? '');
+          out.push({ type, name, version, reason, stands });
+        }
       }
-      snapshot = next;
-      for (const type of typeNames) push(type);
-      release();
+      return out;
     },
-    get awaited() {
-      return [...subscriptions.values()].reduce((sum, { open }) => sum + open.size, 0);
-    },
+    types: () =>
+      Array.from(subscriptions, ([type, { version, taken, responses, acks, nacks, open }]) => ({
+        ...{ type, version, responses, acks, nacks },
+        ...{ taken: taken.size, awaited: open.size },
+      })),
+    unknown,
   };
+}
+
+const none: ReadonlySet<string> = new Set();
+
+function stateOf({ told }: Subscription): string {
+  return versionOf([...told].filter(([, version]) => version !== nothing));
+}
+
+/** Names under which the tables hold something else. */
+function changedNames<V>(before: ReadonlyMap<string, V>, now: ReadonlyMap<string, V>): ReadonlySet<string> {
+  if (before === now) return none as ReadonlySet<string>;
+  const changed = new Set<string>();
+  for (const [name, value] of now) if (before.get(name) !== value) changed.add(name);
+  for (const name of before.keys()) if (!now.has(name)) changed.add(name);
+  return changed;
 }

@@ -193,6 +193,6 @@ describe.skipIf(!hasEnvoy)('through Envoy', () => {
     const said = (key: string) => lab.control.routes().get(key)?.[0]?.conditions[0];
     expect(said('GRPCRoute shop/g')).toMatchObject({ type: 'Accepted', status: true });
     expect(said('TCPRoute shop/x')).toMatchObject({ type: 'Accepted', status: false, reason: 'Conflicted' });
-    expect(lab.control.status()[0]).toMatchObject({ clients: [{ way: 'world' }], refused: [] });
+    expect(lab.control.status()[0]).toMatchObject({ proxies: [{ way: 'world' }], refused: [] });
   });
 });

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams of proxies over gRPC: within limits, and not answered before there is something to say.
+import { Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { decodeRequest, encodeResponse, type Request, type Response, type Way } from './messages.ts';
+
+/** What one stream is served by. */
+export interface Served {
+  /** Gives why it is to be ended; undefined: it goes on. */
+  take(request: Request): string | undefined;
+  leave(): void;
+}
+
+export interface StreamsOptions {
+  /** Nobody is answered before. */
+  readonly ready: Promise<void>;
+  /** For the first request of a stream; a text is why it is refused. */
+  open(request: Request, way: Way, peer: string, send: (response: Response) => void): Served | string;
+  /** Why a stream was ended from here. */
+  ended(reason: EndReason, peer: string, details: string): void;
+}
+
+export const endReasons = ['too_many', 'silent', 'malformed', 'misnamed', 'greedy'] as const;
+/** More streams than there may be; no request in time; no message; says no waypoint; asks for more than it may. */
+export type EndReason = (typeof endReasons)[number];
+
+const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService/';
+const methods = { delta: 'DeltaAggregatedResources', world: 'StreamAggregatedResources' } as const;
+
+/** Of all proxies together, and of one connection: an Envoy needs one. */
+const mostStreams = 1000;
+const mostOfConnection = 16;
+/** Who comes back names all that it holds: some hundred bytes for each of 100,000. */
+const largestRequest = 16 << 20;
+const firstRequestMs = 30_000;
+/** A proxy that does not answer a ping is gone. */
+const pingMs = 30_000;
+const pongMs = 20_000;
+
+const codes: Readonly<Record<EndReason, status>> = {
+  too_many: status.RESOURCE_EXHAUSTED,
+  silent: status.DEADLINE_EXCEEDED,
+  malformed: status.INVALID_ARGUMENT,
+  misnamed: status.INVALID_ARGUMENT,
+  greedy: status.RESOURCE_EXHAUSTED,
+};
+
+/** A server for both ways, which listens nowhere yet. */
+export function openStreams({ ready, open, ended }: StreamsOptions): Server {
+  let count = 0;
+
+  const serve = (way: Way) => (call: ServerDuplexStream<Buffer, Buffer>) => {
+    const peer = call.getPeer();
+    let served: Served | undefined;
+    let over = false;
+    count++;
+    const leave = (): void => {
+      if (over) return;
+      over = true;
+      count--;
+      clearTimeout(silent);
+      served?.leave();
+    };
+    const end = (reason: EndReason, details: string): void => {
+      if (over) return;
+      ended(reason, peer, details);
+      leave();
+      call.emit('error', { code: codes[reason], details });
+    };
+    const silent = setTimeout(() => end('silent', 'no request came'), firstRequestMs).unref();
+    const send = (response: Response): void => {
+      if (!over) call.write(Buffer.from(encodeResponse(response, way)));
+    };
+    const take = (bytes: Buffer): void => {
+      if (over) return;
+      let request: Request;
+      try {
+        request = decodeRequest(bytes, way);
+      } catch (error) {
+        end('malformed', `no request: ${String(error)}`);
+        return;
+      }
+      clearTimeout(silent);
+      if (!served) {
+        const opened = open(request, way, peer, send);
+        if (typeof opened === 'string') {
+          end('misnamed', opened);
+          return;
+        }
+        served = opened;
+      }
+      const fault = served.take(request);
+      if (fault !== undefined) end('greedy', fault);
+    };
+    call.on('cancelled', leave);
+    call.on('error', leave);
+    if (count > mostStreams) {
+      end('too_many', `there are ${mostStreams} streams already`);
+      return;
+    }
+    void ready.then(() => {
+      // Requests wait in the stream until here, and its window bounds them.
+      call.on('data', take);
+      call.on('end', () => {
+        leave();
+        call.end();
+      });
+    });
+  };
+
+  const server = new Server({
+    'grpc.max_receive_message_length': largestRequest,
+    'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': mostOfConnection,
+    'grpc.keepalive_time_ms': pingMs,
+    'grpc.keepalive_timeout_ms': pongMs,
+  });
+  const same = (value: Buffer) => value;
+  for (const way of ['delta', 'world'] as const) {
+    server.register(service + methods[way], serve(way) as never, same, same, 'bidi');
+  }
+  return server;
+}

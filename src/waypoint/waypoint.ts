@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// One waypoint at the control plane: what its proxies are told, and what they said of it.
+import type { Attachments } from '../compile/l7/attach.ts';
+import { openWaypointCompiler } from '../compile/l7/compile.ts';
+import { waypointScope } from '../compile/l7/scope.ts';
+import type { Model, NodeView } from '../mesh/model.ts';
+import { parseListenAddress } from '../net/socket-address.ts';
+import type { Response, Way } from './messages.ts';
+import { openQuality, type Quality } from './quality.ts';
+import { openSession, type Refused, type Session, type TypeState } from './session.ts';
+import { emptySnapshot, openEncoder, type Snapshot } from './snapshot.ts';
+import { typeNames } from './types.ts';
+
+export interface ProxyStatus {
+  /** Its node.id. */
+  readonly id: string;
+  /** "10.0.0.1:40000"; '' through a unix socket. */
+  readonly peer: string;
+  readonly way: Way;
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  readonly types: readonly TypeState[];
+  /** What it asks for, too, and there is none of here. */
+  readonly unknown: readonly string[];
+}
+
+export interface RefusedBy extends Refused {
+  /** Ids of connected proxies that refuse it. */
+  readonly proxies: readonly string[];
+}
+
+export interface WaypointStatus {
+  /** "namespace/name" */
+  readonly waypoint: string;
+  /** Where its listener is, when the proxies say so. */
+  readonly listen: string;
+  readonly proxies: readonly ProxyStatus[];
+  /** What there is for them. */
+  readonly resources: Readonly<Record<keyof Snapshot, number>>;
+  readonly refused: readonly RefusedBy[];
+}
+
+export interface Client {
+  readonly id: string;
+  readonly peer: string;
+  readonly way: Way;
+  readonly since: number;
+  readonly session: Session;
+}
+
+export interface Waypoint {
+  readonly name: string;
+  readonly listen: string;
+  /** Proxies that are connected. */
+  readonly size: number;
+  refresh(model: Model, attachments: Attachments): void;
+  join(client: Omit<Client, 'session'>, send: (response: Response) => void): Client;
+  leave(client: Client): void;
+  status(): WaypointStatus;
+}
+
+/** So many more than there are before the last good versions of what is gone are forgotten. */
+const slack = 64;
+
+export function openWaypoint(
+  name: string,
+  listen: string,
+  view: NodeView,
+  quality: Quality = openQuality(),
+): Waypoint & { readonly quality: Quality } {
+  const compiler = openWaypointCompiler(view);
+  const encode = openEncoder();
+  const clients = new Set<Client>();
+  const [namespace = '', gateway = ''] = name.split('/');
+  const at = parseListenAddress(listen);
+  let snapshot = emptySnapshot;
+  /** What those refused who are gone: it tells why they went on as they did. */
+  let left: readonly RefusedBy[] = [];
+
+  return {
+    name,
+    listen,
+    quality,
+    get size() {
+      return clients.size;
+    },
+    refresh(model, attachments) {
+      const where = at ? { address: at.host ?? '::', port: at.port } : {};
+      const scope = waypointScope(model, { namespace, name: gateway }, where);
+      snapshot = encode(compiler.compile(model, attachments, scope));
+      for (const type of typeNames) quality.prune(type, snapshot[type], slack);
+      for (const { session } of clients) session.update(snapshot);
+    },
+    join(client, send) {
+      const session = openSession({ way: client.way, quality, send });
+      session.update(snapshot);
+      const made = { ...client, session };
+      clients.add(made);
+      return made;
+    },
+    leave(client) {
+      if (!clients.delete(client)) return;
+      const gone = client.session.refused().map((one) => ({ ...one, proxies: [] }));
+      left = merged([...left.filter((one) => isCurrent(snapshot, one)), ...gone]);
+    },
+    status: () => ({
+      waypoint: name,
+      listen,
+      proxies: Array.from(clients, ({ id, peer, way, since, session }) => ({
+        ...{ id, peer, way, since },
+        ...{ types: session.types(), unknown: [...session.unknown] },
+      })),
+      resources: {
+        clusters: snapshot.clusters.size,
+        endpoints: snapshot.endpoints.size,
+        listeners: snapshot.listeners.size,
+        routes: snapshot.routes.size,
+      },
+      refused: merged([
+        ...[...clients].flatMap(({ id, session }) => session.refused().map((one) => ({ ...one, proxies: [id] }))),
+        ...left.filter((one) => isCurrent(snapshot, one) && quality.best(one.type, one.name)?.version !== one.version),
+      ]),
+    }),
+  };
+}
+
+const isCurrent = (snapshot: Snapshot, { type, name, version }: Refused): boolean =>
+  snapshot[type].get(name)?.version === version;
+
+/** What several refuse is one; what is said first counts. */
+function merged(list: readonly RefusedBy[]): RefusedBy[] {
+  const out = new Map<string, RefusedBy>();
+  for (const one of list) {
+    const key = `${one.type} ${one.name} ${one.version}`;
+    const known = out.get(key);
+    out.set(key, known ? { ...known, proxies: [...known.proxies, ...one.proxies] } : one);
+  }
+  return [...out.values()];
+}
