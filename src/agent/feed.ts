@@ -7,7 +7,7 @@ import type { Report } from '../source/findings.ts';
 import type { News } from '../source/news.ts';
 import type { Outcome, Reconciler } from './reconciler-api.ts';
 import { serial } from './serial.ts';
-import { inSlices } from './slices.ts';
+import { inSlices, inTurns } from './slices.ts';
 import type { ViewFinder } from './view.ts';
 
 export interface FeedOptions {
@@ -46,6 +46,8 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
   /** What a single source says goes on as it is. */
   const combination = sources.length > 1 ? openCombination(sources) : undefined;
   const turns = serial();
+  /** A long list takes several slices to look through, and what comes after it stays behind it. */
+  const entering = serial();
   /** Sources whose first whole state is not taken in yet. */
   const silent = new Set(sources.keys());
   /** Sources whose changes count from now on. */
@@ -66,9 +68,13 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
     const from = performance.now();
     let outcome: Outcome;
     try {
-      // Both go into the same batch.
-      const moved = view.follow(changes) ? reconciler.setView(view.view) : undefined;
-      [outcome] = await Promise.all([first ? reconciler.replaceAll(changes) : reconciler.submit(changes), moved]);
+      const { done } = await entering.run(async () => {
+        const moves = await inTurns(view.following(changes));
+        // Both go into the same batch.
+        const moved = moves ? reconciler.setView(view.view) : undefined;
+        return { done: Promise.all([first ? reconciler.replaceAll(changes) : reconciler.submit(changes), moved]) };
+      });
+      [outcome] = await done;
     } catch (fault) {
       // Whoever told it tells it again, everything if it was the first time.
       if (first) started = false;

@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { HealStatus } from '../admin/types.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { type ActiveDrift, correctActive, measuringDrift } from './active.ts';
 import type { Difference } from './drift.ts';
 import { faultFacts, type Log } from './log.ts';
@@ -20,7 +21,7 @@ export interface HealOptions {
   /** Runs `work` on the plane, which stays as it is until that has ended. */
   readonly inside: <T>(work: (plane: DataPlane) => Promise<T>) => Promise<T>;
   /** No workload has an id as high as this. */
-  readonly workloadLimit: () => number;
+  readonly workloadLimit: () => Steps<number>;
   /** Between the two looks that have to agree on a count. */
   readonly lookAgainMs?: number;
 }
@@ -78,7 +79,10 @@ export function openHeal(options: HealOptions): Heal {
   };
 
   const counts = async (): Promise<void> => {
-    const measure = (plane: DataPlane): Promise<ActiveDrift> => inTurns(measuringDrift(plane, options.workloadLimit()));
+    function* measuring(plane: DataPlane): Steps<ActiveDrift> {
+      return yield* measuringDrift(plane, yield* options.workloadLimit());
+    }
+    const measure = (plane: DataPlane): Promise<ActiveDrift> => inTurns(measuring(plane));
     const first = await options.inside(measure);
     if (first.size === 0) return;
     await pause(options.lookAgainMs ?? lookAgain, undefined, { signal: stop.signal, ref: false });

@@ -61,6 +61,8 @@ export interface AgentKernel {
   close(): Promise<void>;
 }
 
+/** Names between two pauses. */
+const namesAStep = 256;
 const retryMs = { first: 1_000, last: 30_000 };
 /** Ids whose last socket has gone are free a few seconds later; those of long connections are asked after less and less often. */
 const reclaimMs = { first: 5_000, last: 300_000 };
@@ -137,9 +139,13 @@ export async function openKernel(
     now,
     log,
     inside,
-    workloadLimit: () => {
+    *workloadLimit() {
       let highest = 0;
-      for (const [, id] of reconciler.names('workload')) highest = Math.max(highest, id);
+      let seen = 0;
+      for (const [, id] of reconciler.names('workload')) {
+        highest = Math.max(highest, id);
+        if (++seen % namesAStep === 0) yield;
+      }
       return highest + 1;
     },
     repair: () => reconciler.repair(),

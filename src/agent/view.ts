@@ -2,15 +2,19 @@
 // Where this node stands, as the workloads that run on it say.
 import type { WaypointSettings } from '../mesh/gateway.ts';
 import type { Change, NodeView } from '../mesh/model.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { type Locality, noLocality, type Workload } from '../mesh/workload.ts';
 
 export interface ViewFinder {
   readonly view: NodeView;
   /** Workloads of this node, by uid. */
   readonly local: ReadonlyMap<string, Workload>;
-  /** Follows changes; true when the view is another one now. */
-  follow(changes: readonly Change[]): boolean;
+  /** Follows changes; true when the view is another one now. One list after the other. */
+  following(changes: readonly Change[]): Steps<boolean>;
 }
+
+/** Changes between two pauses. */
+const changesAStep = 128;
 
 const isKnown = (l: Locality): boolean => l.region !== '';
 
@@ -34,26 +38,30 @@ export function viewFinder(node: string, given: GivenView = {}): ViewFinder {
   const { waypoints } = given;
   const fixed = { node, ...(waypoints && { waypoints }) };
   let view: NodeView = { ...fixed, ...surroundings(local, given) };
+  function* following(changes: readonly Change[]): Steps<boolean> {
+    let moved = false;
+    let seen = 0;
+    for (const change of changes) {
+      if (change.kind === 'put-workload' && change.workload.node === node && node !== '') {
+        local.set(change.workload.uid, change.workload);
+        moved = true;
+      } else if (change.kind === 'put-workload') moved = local.delete(change.workload.uid) || moved;
+      else if (change.kind === 'remove-workload') moved = local.delete(change.uid) || moved;
+      if (++seen % changesAStep === 0) yield;
+    }
+    if (!moved) return false;
+    const next = { ...fixed, ...surroundings(local, given) };
+    if (sameView(next, view)) return false;
+    view = next;
+    return true;
+  }
+
   return {
     get view() {
       return view;
     },
     local,
-    follow(changes) {
-      let moved = false;
-      for (const change of changes) {
-        if (change.kind === 'put-workload' && change.workload.node === node && node !== '') {
-          local.set(change.workload.uid, change.workload);
-          moved = true;
-        } else if (change.kind === 'put-workload') moved = local.delete(change.workload.uid) || moved;
-        else if (change.kind === 'remove-workload') moved = local.delete(change.uid) || moved;
-      }
-      if (!moved) return false;
-      const next = { ...fixed, ...surroundings(local, given) };
-      if (sameView(next, view)) return false;
-      view = next;
-      return true;
-    },
+    following,
   };
 }
 

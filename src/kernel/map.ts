@@ -9,6 +9,8 @@ import { mapError } from './map-error.ts';
 /** Entries in one system call: well under 5 ms (about 0.5 us each), and buffers of at most 256 KB. */
 const batchEntries = 4096;
 const batchBytes = 256 * 1024;
+/** Entries of one read, of a walk that others may pause between two reads: well under a millisecond. */
+const walkEntries = 512;
 /** Moments when memory for an element or a bucket's lock is not to be had: asked again at once, this often. */
 const transient: ReadonlySet<string> = new Set(['EBUSY', 'EAGAIN', 'EINTR', 'ENOMEM', 'EDEADLK', 'ETIMEDOUT']);
 const attempts = 10;
@@ -79,7 +81,7 @@ export function* walkRaw(
   below = Number.POSITIVE_INFINITY,
 ): Generator<RawBatch> {
   const bpf = libbpf();
-  let size = slice(map);
+  let size = Math.min(walkEntries, slice(map));
   let keys = stableBytes(size * map.keySize);
   let values = stableBytes(size * map.valueSize);
   // A hash's position is a bucket number, an array's a key: room for either.

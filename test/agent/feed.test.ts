@@ -22,6 +22,7 @@ const done: Outcome = {
 function open(sources: readonly string[]) {
   const calls: (readonly [what: string, ...names: string[]])[] = [];
   let failures = 0;
+  let found = true;
   const call = (what: string) => async (changes: readonly Change[]) => {
     const names = changes.map((c) => (c.kind === 'put-policy' ? c.policy.name : c.kind));
     calls.push([what, ...names]);
@@ -29,7 +30,13 @@ function open(sources: readonly string[]) {
     return done;
   };
   const reconciler = { replaceAll: call('replaceAll'), submit: call('submit') } as unknown as Reconciler;
-  const view = { follow: () => false } as unknown as ViewFinder;
+  const view = {
+    // The view of longer lists is found in the end only: meanwhile the event loop goes on.
+    *following(changes: readonly Change[]) {
+      while (changes.length > 1 && !found) yield;
+      return false;
+    },
+  } as unknown as ViewFinder;
   const settled: Outcome[] = [];
   const feed = openFeed({
     sources,
@@ -44,6 +51,9 @@ function open(sources: readonly string[]) {
     settled,
     fail: (times: number) => {
       failures = times;
+    },
+    find: (yes: boolean) => {
+      found = yes;
     },
     take: (place: number, ...changes: Change[]) => feed.take(place, { changes, report }),
   };
@@ -65,6 +75,19 @@ test('a failure goes to the one who told it; what waits for all is not harmed', 
   }
   expect(unhandled).toEqual([]);
   expect([feed.queue, settled.length]).toEqual([0, 1]);
+});
+
+test('what comes while a long list is looked through stays behind it', async () => {
+  const { take, find, calls } = open(['a']);
+  find(false);
+  const first = take(0, policy('p'), policy('q'));
+  const second = take(0, policy('r'));
+  setTimeout(() => find(true), 5);
+  await Promise.all([first, second]);
+  expect(calls).toEqual([
+    ['replaceAll', 'p', 'q'],
+    ['submit', 'r'],
+  ]);
 });
 
 test('a first state that fails is taken as the first one again', async () => {

@@ -29,7 +29,10 @@ function open(more: Partial<HealOptions> = {}) {
     repair: async () => [],
     prune: async () => 0,
     inside: (work) => work(plane),
-    workloadLimit: () => 10,
+    // biome-ignore lint/correctness/useYield: nothing to pause for
+    *workloadLimit() {
+      return 10;
+    },
     lookAgainMs: 20,
     ...more,
   });

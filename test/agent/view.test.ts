@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { viewFinder } from '../../src/agent/view.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
+import { finish } from '../../src/mesh/steps.ts';
 import type { Workload } from '../../src/mesh/workload.ts';
 import { workload } from '../mesh/make.ts';
 
@@ -17,24 +18,26 @@ describe('view of the node', () => {
     const finder = viewFinder('n1');
     const none = finder.view;
     expect(none).toEqual({ node: 'n1', network: '', clusterId: '', locality: parseLocality('') });
-    expect(finder.follow([put('b', { node: 'n1', locality: b, network: 'net' })])).toBe(true);
+    expect(finish(finder.following([put('b', { node: 'n1', locality: b, network: 'net' })]))).toBe(true);
     expect(finder.view).toMatchObject({ locality: b, network: 'net' });
-    expect(finder.follow([put('a', { node: 'n1', locality: a })])).toBe(true);
+    expect(finish(finder.following([put('a', { node: 'n1', locality: a })]))).toBe(true);
     expect(finder.view).toMatchObject({ locality: a, network: 'net' });
-    expect(finder.follow([put('a', { node: 'n2', locality: a })])).toBe(true);
+    expect(finish(finder.following([put('a', { node: 'n2', locality: a })]))).toBe(true);
     expect(finder.view.locality).toEqual(b);
     expect([...finder.local.keys()]).toEqual(['b']);
-    expect(finder.follow([remove('b')])).toBe(true);
+    expect(finish(finder.following([remove('b')]))).toBe(true);
     expect(finder.view).toEqual(none);
   });
 
   it('says nothing new while only others change, or nothing that counts', () => {
     const finder = viewFinder('n1');
-    expect(finder.follow([put('x', { node: 'n2', locality: a }), remove('y')])).toBe(false);
-    finder.follow([put('b', { node: 'n1', locality: b })]);
+    expect(finish(finder.following([put('x', { node: 'n2', locality: a }), remove('y')]))).toBe(false);
+    finish(finder.following([put('b', { node: 'n1', locality: b })]));
     const before = finder.view;
-    expect(finder.follow([put('b', { node: 'n1', locality: b, capacity: 9 }), put('c', { node: 'n1' })])).toBe(false);
+    expect(
+      finish(finder.following([put('b', { node: 'n1', locality: b, capacity: 9 }), put('c', { node: 'n1' })])),
+    ).toBe(false);
     expect(finder.view).toBe(before);
-    expect(viewFinder('').follow([put('b', { node: '', locality: b })])).toBe(false);
+    expect(finish(viewFinder('').following([put('b', { node: '', locality: b })]))).toBe(false);
   });
 });

@@ -98,7 +98,9 @@ export function openHostnames({ resolver, timers, tell }: HostnamesOptions): Hos
   return {
     pass(changes) {
       const concerned = (change: Change) =>
-        (change.kind === 'put-workload' && isNamed(change.workload)) || named.has(uidOf(change) ?? '');
+        (change.kind === 'put-workload' && isNamed(change.workload)) ||
+        // A first response has a hundred thousand names, and none is known before.
+        (named.size > 0 && named.has(uidOf(change) ?? ''));
       if (!changes.some(concerned)) return changes;
       const before = new Set(users.keys());
       const out: Change[] = [];
