@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What it costs to get to a waypoint: wrk and iperf3 to a service whose connections the kernel sends to an Envoy, against the same Envoy
 // (the same process, the same filter chain and clusters) that is dialled by a pod which is not enrolled, and gets no PROXY header. In turn.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../src/demo/lab.ts';
 import { enableStats } from '../src/kernel/programs.ts';
 import { pod, service } from '../test/support/kube.ts';
+import { proxyHeader } from '../test/support/l7.ts';
 import { type Node, openNode } from '../test/support/node.ts';
 import { type Line, report } from './report.ts';
 import { compared, httpPort, output, type Rate, startIperf, startNginx } from './traffic.ts';
@@ -48,15 +49,39 @@ function used({ node }: Lab): number {
 }
 
 /** Requests of one pod, and the CPU time of client, waypoint and server for each. */
-async function wrk(lab: Lab, from: Pod, to: string, close: boolean): Promise<Rate & { readonly requests: number }> {
-  const headers = close ? ['-H', 'Connection: close'] : [];
+async function wrk(lab: Lab, from: Pod, to: string, ...more: readonly string[]): Promise<Rate> {
   const before = used(lab);
-  const text = await output(from, 'wrk', ['-t2', '-c32', `-d${seconds}s`, ...headers, `http://${to}/`]);
+  const text = await output(from, 'wrk', ['-t2', '-c32', `-d${seconds}s`, ...more, `http://${to}/`]);
   const cpu = used(lab) - before;
   const faults = /Socket errors: (.*)|Non-2xx.*/.exec(text);
   if (faults) throw new Error(`wrk to ${to}: ${faults[0]}`);
   const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
-  return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), cpu: cpu / requests, requests };
+  return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), cpu: cpu / requests };
+}
+
+const closing = ['-H', 'Connection: close'];
+
+/** A script for wrk that writes before each request what the kernel would: for connections of one request each. */
+function headerScript({ node, outside }: Lab): string {
+  const part = (type: number, text: string) =>
+    Buffer.from([type, text.length >> 8, text.length & 255, ...Buffer.from(text)]);
+  const more = Buffer.concat([part(0xe0, 'shop'), part(0xe1, 'web.shop.svc.cluster.local')]);
+  const header = proxyHeader(web, httpPort, 'spiffe://cluster.local/ns/shop/sa/outside', outside.address4);
+  header.writeUInt16BE(header.length - 16 + more.length, 14);
+  const bytes = [...header, ...more].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('');
+  const path = join(dirname(node.place.runDir), 'header.lua');
+  // wrk itself reads one request of its first thread, before it begins.
+  const request = `local threads, whole = 0
+function setup(thread) threads = threads + 1; thread:set("bare", threads == 1 and 1 or 0) end
+function init() whole = "${bytes}" .. wrk.format() end
+function request()
+  if bare == 0 then return whole end
+  bare = 0
+  return wrk.format()
+end
+`;
+  writeFileSync(path, request);
+  return path;
 }
 
 /** One stream, and the CPU time for a megabyte. */
@@ -68,8 +93,7 @@ async function stream(lab: Lab, from: Pod, ip: string, port: number): Promise<Ra
   return { rate, cpu: cpu / (bytes / 1e6) };
 }
 
-async function inTurn(ways: readonly [() => Promise<Rate>, () => Promise<Rate>]): Promise<[Rate, Rate, Rate][]> {
-  const [direct, through] = ways;
+async function inTurn(direct: () => Promise<Rate>, through: () => Promise<Rate>): Promise<[Rate, Rate, Rate][]> {
   const runs: [Rate, Rate, Rate][] = [];
   for (let round = -1; round < rounds; round++) {
     const one: [Rate, Rate, Rate] = [await direct(), await through(), await direct()];
@@ -103,8 +127,8 @@ async function counted(lab: Lab): Promise<Line[]> {
     });
     const to = `${web}:${httpPort}`;
     return [
-      line('keep-alive requests', await headers(lab, () => wrk(lab, lab.client, to, false))),
-      line('new connections', await headers(lab, () => wrk(lab, lab.client, to, true))),
+      line('keep-alive requests', await headers(lab, () => wrk(lab, lab.client, to))),
+      line('new connections', await headers(lab, () => wrk(lab, lab.client, to, ...closing))),
       // The second run of a first write that is larger than what TCP takes at once only tells that no more is wanted.
       line('one stream', await headers(lab, () => stream(lab, lab.client, sink, streamPort)), false),
     ];
@@ -116,22 +140,30 @@ async function counted(lab: Lab): Promise<Line[]> {
 async function traffic(lab: Lab): Promise<Line[]> {
   const { client, outside, waypoint } = lab;
   const labels: [string, string] = ['direct', 'service'];
-  const requests = (close: boolean): [() => Promise<Rate>, () => Promise<Rate>] => [
-    () => wrk(lab, outside, `${waypoint.address4}:${ports.http}`, close),
-    () => wrk(lab, client, `${web}:${httpPort}`, close),
-  ];
+  const script = headerScript(lab);
+  const bare = `${waypoint.address4}:${ports.http}`;
+  const to = `${web}:${httpPort}`;
+  const keeping = await inTurn(
+    () => wrk(lab, outside, bare),
+    () => wrk(lab, client, to),
+  );
+  const given = await inTurn(
+    () => wrk(lab, outside, `${waypoint.address4}:${ports.listen}`, ...closing, '-s', script),
+    () => wrk(lab, client, to, ...closing),
+  );
+  const without = await inTurn(
+    () => wrk(lab, outside, bare, ...closing),
+    () => wrk(lab, client, to, ...closing),
+  );
+  const bulk = await inTurn(
+    () => stream(lab, outside, waypoint.address4, ports.stream),
+    () => stream(lab, client, sink, streamPort),
+  );
   return [
-    ...compared('keep-alive requests (wrk -t2 -c32)', 0.99, await inTurn(requests(false)), labels),
-    ...compared('new connections (Connection: close)', 0.95, await inTurn(requests(true)), labels),
-    ...compared(
-      'one stream (iperf3)',
-      0.98,
-      await inTurn([
-        () => stream(lab, outside, waypoint.address4, ports.stream),
-        () => stream(lab, client, sink, streamPort),
-      ]),
-      labels,
-    ),
+    ...compared('keep-alive requests (wrk -t2 -c32)', 0.99, keeping, labels),
+    ...compared('new connections (Connection: close)', 0.95, given, labels),
+    ...compared('the same, against a listener without a header', 0, without, labels),
+    ...compared('one stream (iperf3)', 0.98, bulk, labels),
     ...(await counted(lab)),
   ];
 }

@@ -3,36 +3,38 @@
 import type { Timers } from '../timers.ts';
 
 export interface Debounce {
-  touch(): void;
+  /** `quiet`: milliseconds without another touch after which `run` is called; of several touches the longest counts. */
+  touch(quiet: number): void;
   close(): void;
 }
 
 interface Options {
   readonly timers: Timers;
-  /** Milliseconds without a touch after which `run` is called. */
-  readonly quiet: number;
   /** Milliseconds from the first touch after which it is called all the same. */
   readonly patience: number;
   readonly run: () => void;
 }
 
-export function openDebounce({ timers, quiet, patience, run }: Options): Debounce {
+export function openDebounce({ timers, patience, run }: Options): Debounce {
   let cancelQuiet: (() => void) | undefined;
   let cancelPatience: (() => void) | undefined;
+  let longest = 0;
   const cancel = () => {
     cancelQuiet?.();
     cancelPatience?.();
     cancelQuiet = undefined;
     cancelPatience = undefined;
+    longest = 0;
   };
   const fire = () => {
     cancel();
     run();
   };
   return {
-    touch() {
+    touch(quiet) {
+      longest = Math.max(longest, quiet);
       cancelQuiet?.();
-      cancelQuiet = timers.after(quiet, fire);
+      cancelQuiet = timers.after(longest, fire);
       cancelPatience ??= timers.after(patience, fire);
     },
     close: cancel,

@@ -52,8 +52,12 @@ export function folderSourceName(paths: readonly string[]): string {
   return paths.map((path) => (path === stdinName ? '<stdin>' : path)).join(', ');
 }
 
-/** So long after the last event an edit is over; but none waits longer than `patienceMs`. */
-const quietMs = 50;
+/**
+ * So long after the last event an edit is over; but none waits longer than `patienceMs`. Who writes a file in place may pause in between, and half
+ * a file would be taken for all of it; where files are moved into place only the next one is waited for.
+ */
+const writtenMs = 50;
+const movedMs = 20;
 const patienceMs = 300;
 /** Looks again though nothing was heard: watches miss what happens behind mounts and on network file systems. */
 const rescanMs = 60_000;
@@ -146,7 +150,6 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
 
   const edit = openDebounce({
     timers,
-    quiet: quietMs,
     patience: patienceMs,
     run: () => void run(false).catch(() => {}),
   });
@@ -155,7 +158,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     thread: options.thread,
     timers,
     signal,
-    onEvent: () => edit.touch(),
+    onEvent: (whole) => edit.touch(whole ? movedMs : writtenMs),
     onFault: (path, error) => log.warn({ path, fault: String(error) }, 'folder cannot be watched'),
   });
 

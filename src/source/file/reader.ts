@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What differs on disk since the last look, read: only files that are new, that changed, or that something was heard of.
-
+import { basename } from 'node:path';
 import type { Timers } from '../timers.ts';
 import { loadFiles } from './load.ts';
 import { type FileContents, unreadable } from './read.ts';
@@ -27,8 +27,8 @@ interface Options {
   readonly thread: URL | undefined;
   readonly timers: Timers;
   readonly signal: AbortSignal;
-  /** Something may have changed: look. */
-  readonly onEvent: () => void;
+  /** Something may have changed: look. `whole`: it was put there in one step, so nobody is writing it any more. */
+  readonly onEvent: (whole: boolean) => void;
   readonly onFault: (path: string, error: unknown) => void;
 }
 
@@ -40,12 +40,15 @@ export function openReader({ paths, thread, timers, signal, onEvent, onFault }: 
   let faulted = new Map<string, string>();
   /** Paths of entries that something happened to: read whatever their stamp says, as times are coarse. */
   let heard = new Set<string>();
+  /** Paths of files, and of those behind links. */
+  let inUse: ReadonlySet<string> = new Set();
   /** Files seen empty: waiting to be believed, or believed. */
   const empty = new Map<string, 'waiting' | 'believed'>();
   const watch = openWatch({
-    onEvent(path) {
+    onEvent(path, whole) {
       if (path !== undefined) heard.add(path);
-      onEvent();
+      // What is hidden is written there to be moved into place later, unless a link leads to it.
+      onEvent(whole || (path !== undefined && basename(path).startsWith('.') && !inUse.has(path)));
     },
     onFault,
   });
@@ -69,7 +72,7 @@ export function openReader({ paths, thread, timers, signal, onEvent, onFault }: 
       timers.after(emptyMs, () => {
         if (!empty.has(file.name)) return;
         empty.set(file.name, 'believed');
-        onEvent();
+        onEvent(true);
       });
     }
     return true;
@@ -109,6 +112,7 @@ export function openReader({ paths, thread, timers, signal, onEvent, onFault }: 
       }
       for (const name of faulted.keys()) if (!faults.has(name) && !next.has(name)) read.set(name, undefined);
       known = next;
+      inUse = new Set([...next.values()].flatMap(({ path, real }) => [path, real]));
       faulted = faults;
       return { files: [...next.values()], read };
     },

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches folders and says which entry something happened to. One watch a folder: what is below has its own.
-import { type FSWatcher, watch } from 'node:fs';
+import { type FSWatcher, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import type { Watched } from './scan.ts';
 
@@ -13,8 +13,8 @@ export interface Watch {
 }
 
 interface Options {
-  /** `path` of the entry; undefined when the system does not say. */
-  readonly onEvent: (path: string | undefined) => void;
+  /** `path` of the entry; undefined when the system does not say. `whole`: what is there now was put there in one step. */
+  readonly onEvent: (path: string | undefined, whole: boolean) => void;
   readonly onFault: (path: string, error: unknown) => void;
 }
 
@@ -50,9 +50,12 @@ export function openWatch({ onEvent, onFault }: Options): Watch {
         const entry: Open = { stamp, names, watcher: undefined };
         open.set(path, entry);
         try {
-          entry.watcher = watch(path, { persistent: false }, (_event, name) => {
-            if (name === null) onEvent(undefined);
-            else if (entry.names === undefined || entry.names.has(name)) onEvent(join(path, name));
+          entry.watcher = watch(path, { persistent: false }, (event, name) => {
+            if (name === null) onEvent(undefined, false);
+            else if (entry.names === undefined || entry.names.has(name)) {
+              const at = join(path, name);
+              onEvent(at, event === 'rename' && isThere(at));
+            }
           });
           entry.watcher.on('error', (error) => fail(path, entry, error));
           added++;
@@ -71,4 +74,10 @@ export function openWatch({ onEvent, onFault }: Options): Watch {
       open.clear();
     },
   };
+}
+
+/** False of what left, perhaps for something that is written next, and of a file that was only just made. */
+function isThere(path: string): boolean {
+  const at = statSync(path, { throwIfNoEntry: false });
+  return at !== undefined && (!at.isFile() || at.size > 0);
 }
