@@ -16,14 +16,14 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --cluster-id | --config | --context | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --revision | --root | --run-dir | --server-first | --status | --target | --timeout | --to | --waypoint-ads | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
+      --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --status | --target | --timeout | --to | --user | --waypoint-ads | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
       -*) ;;
       *)
         case "$path:$word" in
-          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':waypoint' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'waypoint:generate' | 'waypoint:apply' | 'waypoint:delete' | 'waypoint:list' | 'waypoint:status' | 'waypoint:serve' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
+          ':load' | ':unload' | ':upgrade' | ':status' | ':check' | ':enroll' | ':unenroll' | ':enrolled' | ':exec' | ':authz' | ':waypoint' | ':agent' | ':validate' | ':log' | ':dump' | ':explain' | ':install' | ':uninstall' | ':version' | ':completion' | ':demo' | 'authz:status' | 'authz:explain' | 'authz:enable' | 'authz:disable' | 'authz:check' | 'waypoint:generate' | 'waypoint:apply' | 'waypoint:delete' | 'waypoint:list' | 'waypoint:status' | 'waypoint:serve' | 'waypoint:run' | 'dump:maps' | 'dump:services' | 'dump:workloads' | 'dump:config' | 'dump:diff')
             path="${path:+$path }$word"
             ;;
           *) ((++count)) ;;
@@ -90,6 +90,19 @@ _kmeshctl() {
       'waypoint serve:--listen') : ;;
       'waypoint serve:--status') : ;;
       'waypoint serve:--log-level') words='trace debug info warn error fatal silent' ;;
+      'waypoint run:-n' | 'waypoint run:--namespace') : ;;
+      'waypoint run:--proxy') kind=file ;;
+      'waypoint run:--ads') : ;;
+      'waypoint run:--config') kind=file ;;
+      'waypoint run:--listen') : ;;
+      'waypoint run:--netns') kind=file ;;
+      'waypoint run:--authz') words='on off' ;;
+      'waypoint run:--user') : ;;
+      'waypoint run:--concurrency') : ;;
+      'waypoint run:--proxy-log-level') words='trace debug info warning error critical off' ;;
+      'waypoint run:--log-level') words='trace debug info warn error fatal silent' ;;
+      'waypoint run:--drain') : ;;
+      'waypoint run:--timeout') : ;;
       'agent:--xds') : ;;
       'agent:--config') kind=file ;;
       'agent:--xds-root-cert') kind=file ;;
@@ -172,7 +185,7 @@ _kmeshctl() {
       'enroll') words='--pid --netns --workload --authz --waypoint --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'unenroll') words='--pid --workload --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'enrolled') words='--prune --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'exec') words='--workload --netns --authz -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'exec') words='--workload --netns --authz --waypoint -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz status') words='--workload -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -186,6 +199,7 @@ _kmeshctl() {
       'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint status') words='-n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint serve') words='--config --listen --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -210,9 +224,11 @@ _kmeshctl() {
       'exec:'*) kind=command ;;
       'authz:0') words='status explain enable disable check' ;;
       'authz check:'*) kind=file ;;
-      'waypoint:0') words='generate apply delete list status serve' ;;
+      'waypoint:0') words='generate apply delete list status serve run' ;;
       'waypoint delete:'*) : ;;
       'waypoint status:'*) : ;;
+      'waypoint run:'0) : ;;
+      'waypoint run:'*) : ;;
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;
       'dump:0') words='maps services workloads config diff' ;;

@@ -12,12 +12,12 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --authz --authz-host-probes --bpffs --cgroup-root --class --cluster-id --config --context --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --revision --root --run-dir --server-first --status --target --timeout --to --waypoint-ads --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
+            case --ads --authz --authz-host-probes --bpffs --cgroup-root --class --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --status --target --timeout --to --user --waypoint-ads --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
                 set skip yes
             case '-*'
             case '*'
                 switch "$path:$word"
-                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':waypoint' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'waypoint:generate' 'waypoint:apply' 'waypoint:delete' 'waypoint:list' 'waypoint:status' 'waypoint:serve' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
+                    case ':load' ':unload' ':upgrade' ':status' ':check' ':enroll' ':unenroll' ':enrolled' ':exec' ':authz' ':waypoint' ':agent' ':validate' ':log' ':dump' ':explain' ':install' ':uninstall' ':version' ':completion' ':demo' 'authz:status' 'authz:explain' 'authz:enable' 'authz:disable' 'authz:check' 'waypoint:generate' 'waypoint:apply' 'waypoint:delete' 'waypoint:list' 'waypoint:status' 'waypoint:serve' 'waypoint:run' 'dump:maps' 'dump:services' 'dump:workloads' 'dump:config' 'dump:diff'
                         set path (string trim "$path $word")
                 end
         end
@@ -84,6 +84,7 @@ complete -c kmeshctl -n '__kmeshctl_at "enrolled"' -l dry-run -d 'change nothing
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l workload -r -f -d 'the workload that the command is'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l netns -r -F -d 'network namespace: a name under /run/netns, or a path'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -l authz -r -f -a 'on off' -d 'whether policies judge inbound connections (default: off without --netns; with it on if an agent runs, else to be given)'
+complete -c kmeshctl -n '__kmeshctl_at "exec"' -l waypoint -d 'it is a waypoint: what it calls goes through none'
 complete -c kmeshctl -n '__kmeshctl_at "exec"' -f -a '(__fish_complete_command)'
 complete -c kmeshctl -n '__kmeshctl_at "authz"' -a status -d 'list what is judged on this node, by which policies, and what they decided'
 complete -c kmeshctl -n '__kmeshctl_at "authz"' -a explain -d 'say whether a connection gets in, and which policy and rule says so'
@@ -111,6 +112,7 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a delete -d 'delete waypoint
 complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a list -d 'list the waypoints of a cluster'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a status -d 'show what controllers say of the waypoints of a cluster'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a serve -d 'tell the proxies of waypoints what their routes and policies are'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint"' -a run -d 'run a waypoint on this node: a stock Envoy'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -s n -l namespace -r -f -d 'namespace of the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l name -r -f -d 'name of the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l for -r -f -a 'service workload all none' -d 'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)'
@@ -155,6 +157,20 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l listen -r -f -d 'whe
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l status -r -f -d 'where proxies, refused resources and conditions of routes are told over HTTP (default: nowhere)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l require-grants -d 'let routes use backends of other namespaces only where a ReferenceGrant says so'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -s n -l namespace -r -f -d 'namespace of the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l proxy -r -F -d 'Envoy\'s program (default: envoy in PATH)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l ads -r -f -d 'control plane (default: that of this node\'s agent, its --waypoint-ads)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l config -r -F -d 'be the control plane, from this configuration'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l listen -r -f -d 'where Envoy listens (default: the Gateway\'s address, port of its binding)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l netns -r -F -d 'network namespace: a name under /run/netns, or a path'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l authz -r -f -a 'on off' -d 'whether policies judge what comes to the network of the waypoint itself'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l user -r -f -d 'whom Envoy runs as: a name, UID or UID:GID'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l concurrency -r -f -d 'Envoy\'s worker threads; 0: as many as there are processors'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l proxy-log-level -r -f -a 'trace debug info warning error critical off' -d 'how much Envoy logs'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much else is logged'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l drain -r -f -d 'how long requests may finish when it is told to stop'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l timeout -r -f -d 'how long it may take until Envoy listens for the first time'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l no-restart -d 'end with Envoy, by its exit code, in place of starting it again'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where configuration is; - reads standard input once'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds-plaintext -d 'speak to the control plane without TLS: port 15010 of istiod'

@@ -189,6 +189,7 @@ _kmeshctl_exec() {
     '--workload=[the workload that the command is]:value: ' \
     '--netns=[network namespace\: a name under /run/netns, or a path]:value:_files' \
     '--authz=[whether policies judge inbound connections (default\: off without --netns; with it on if an agent runs, else to be given)]:value:(on off)' \
+    '--waypoint[it is a waypoint\: what it calls goes through none]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
     '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
@@ -327,6 +328,7 @@ _kmeshctl_waypoint() {
         'list:list the waypoints of a cluster'
         'status:show what controllers say of the waypoints of a cluster'
         'serve:tell the proxies of waypoints what their routes and policies are'
+        'run:run a waypoint on this node\: a stock Envoy'
       )
       _describe command names
       ;;
@@ -338,6 +340,7 @@ _kmeshctl_waypoint() {
         list) _kmeshctl_waypoint_list ;;
         status) _kmeshctl_waypoint_status ;;
         serve) _kmeshctl_waypoint_serve ;;
+        run) _kmeshctl_waypoint_run ;;
       esac
       ;;
   esac
@@ -453,6 +456,33 @@ _kmeshctl_waypoint_serve() {
     '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]'
+}
+
+_kmeshctl_waypoint_run() {
+  _arguments -s -S \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint]:value: ' \
+    '--proxy=[Envoy'\''s program (default\: envoy in PATH)]:value:_files' \
+    '--ads=[control plane (default\: that of this node'\''s agent, its --waypoint-ads)]:value: ' \
+    '*--config=[be the control plane, from this configuration]:value:_files' \
+    '--listen=[where Envoy listens (default\: the Gateway'\''s address, port of its binding)]:value: ' \
+    '--netns=[network namespace\: a name under /run/netns, or a path]:value:_files' \
+    '--authz=[whether policies judge what comes to the network of the waypoint itself]:value:(on off)' \
+    '--user=[whom Envoy runs as\: a name, UID or UID\:GID]:value: ' \
+    '--concurrency=[Envoy'\''s worker threads; 0\: as many as there are processors]:value: ' \
+    '--proxy-log-level=[how much Envoy logs]:value:(trace debug info warning error critical off)' \
+    '--log-level=[how much else is logged]:value:(trace debug info warn error fatal silent)' \
+    '--drain=[how long requests may finish when it is told to stop]:value: ' \
+    '--timeout=[how long it may take until Envoy listens for the first time]:value: ' \
+    '--no-restart[end with Envoy, by its exit code, in place of starting it again]' \
+    '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
+    '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
+    '(-v --verbose)'{-v,--verbose}'[on failure print every cause and the whole log of the kernel verifier]' \
+    '--bpffs=[folder on a bpffs that holds the pins]:value:_files -/' \
+    '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
+    '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
+    '(-h --help)'{-h,--help}'[show help]' \
+    '1:NAME: ' \
+    '*:ARG: '
 }
 
 _kmeshctl_agent() {

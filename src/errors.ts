@@ -31,6 +31,7 @@ export const errorCodes = {
   KM_DEMO: 'the demo saw something that must not happen',
   KM_LISTEN: 'an address could not be listened on',
   KM_SERVICE: 'the service manager did not do what it was asked',
+  KM_PROXY: 'the proxy of a waypoint could not be run',
   KM_KUBE: 'the Kubernetes API could not be asked, or refused what it was asked',
   KM_CONFLICT: 'somebody else owns what should be changed',
   KM_TIMEOUT: 'what was waited for did not happen in time',

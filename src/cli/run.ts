@@ -86,6 +86,7 @@ async function runCommand(
       env: ambient,
       place: { bpffs, cgroupRoot, runDir },
       verbose,
+      output: globals.output,
       program: from.program,
       words: { ...args, ...flags },
     },

@@ -12,6 +12,8 @@ export interface Context {
   readonly env: Env;
   readonly place: Place;
   readonly verbose: boolean;
+  /** Format asked for; for commands that print for themselves. */
+  readonly output: string;
   readonly program: Program;
   /** As they were typed or are in the environment, before they became `input`. */
   readonly words: Words;

@@ -15,16 +15,17 @@ const failed = (error: unknown): string => {
 };
 
 /** One request on a connection of its own. */
-function callHttp(target: Target): Promise<string> {
+function callHttp({ host, port, path = '/', headers = {} }: Target): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { host: target.host, port: target.port, agent: false, timeout: TIMEOUT_MS } as const;
+    const options = { host, port, path, headers, agent: false, timeout: TIMEOUT_MS } as const;
     const call = request(options, (response) => {
+      const { statusCode } = response;
       let text = '';
       response.setEncoding('utf8');
       response.on('data', (part) => {
         text += part;
       });
-      response.on('end', () => resolve(text.trim()));
+      response.on('end', () => resolve(statusCode === 200 ? text.trim() : `status ${statusCode}`));
       response.on('error', reject);
     });
     call.on('timeout', () => call.destroy(new CallError('timeout')));

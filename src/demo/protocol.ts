@@ -6,6 +6,9 @@ export interface Target {
   readonly protocol: 'http' | 'udp';
   readonly host: string;
   readonly port: number;
+  /** Of HTTP. */
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export type Order =
@@ -25,7 +28,7 @@ export type Order =
 export interface Tally {
   readonly target: Target;
   readonly calls: number;
-  /** Name of the server -> how often it answered. */
+  /** Name of the server (or "status 403" of an answer that is no success) -> how often it answered. */
   readonly answers: Readonly<Record<string, number>>;
   /** What went wrong (errno's name, "timeout", "source": a reply from another address) -> how often. */
   readonly errors: Readonly<Record<string, number>>;

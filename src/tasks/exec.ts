@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a command in an enrolled cgroup of its own; the cgroup and its enrolment go with it.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Env, Place } from '../env.ts';
@@ -10,6 +10,7 @@ import { ownNetns } from '../kernel/netns.ts';
 import { resolveCgroupRoot } from './cgroup-path.ts';
 import { enrollCgroup } from './enroll.ts';
 import { type AuthzChoice, netnsPath } from './judged-network.ts';
+import { removeCgroup } from './own-cgroup.ts';
 import { unenrollCgroup } from './unenroll.ts';
 
 export interface ExecOptions {
@@ -20,36 +21,13 @@ export interface ExecOptions {
   readonly netns?: string;
   /** Whether what comes to the command's network is judged. Left out: in the host's network it cannot be, else as enroll does. */
   readonly authz?: AuthzChoice;
+  /** It is a waypoint: what it calls goes through none. */
+  readonly waypoint?: boolean;
   readonly command: readonly string[];
 }
 
 /** Signals that are passed on to the command; the rest have their usual effect. */
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGCONT'] as const;
-
-/** Kills what is left in the cgroup (as a container's end does) and removes it; waits at most two seconds for it to empty. */
-async function removeCgroup(path: string): Promise<void> {
-  try {
-    writeFileSync(join(path, 'cgroup.kill'), '1');
-  } catch {
-    // Older than cgroup.kill (Linux 5.14), or gone already: rmdir below tells.
-  }
-  for (let tries = 0; tries < 40; tries++) {
-    try {
-      rmdirSync(path);
-      return;
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'ENOENT') return;
-      if (code !== 'EBUSY')
-        throw new KmeshError('KM_CGROUP', `cannot remove cgroup ${path}: ${code}`, { cause: error });
-      await new Promise((done) => setTimeout(done, 50));
-    }
-  }
-  const left = readFileSync(join(path, 'cgroup.procs'), 'utf8').trim().split('\n').join(', ');
-  throw new KmeshError('KM_CGROUP', `cgroup ${path} still holds processes ${left}`, {
-    hint: 'end them, then rmdir it',
-  });
-}
 
 /** Signals that end no process by themselves. */
 const harmless: ReadonlySet<NodeJS.Signals> = new Set(['SIGWINCH', 'SIGCONT']);
@@ -118,7 +96,8 @@ export async function execInMesh(env: Env, options: ExecOptions): Promise<{ read
     mkdirSync(cgroup);
     try {
       const authz = options.authz ?? (netns === undefined ? 'off' : undefined);
-      await enrollCgroup(env, { place, cgroup, workload, netns: netns ?? ownNetns, authz, dryRun: false });
+      const { waypoint } = options;
+      await enrollCgroup(env, { place, cgroup, workload, netns: netns ?? ownNetns, authz, waypoint, dryRun: false });
       try {
         return { exitCode: await run(options.command, cgroup, netns, signals) };
       } finally {

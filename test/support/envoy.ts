@@ -10,9 +10,9 @@ import { describe } from 'vitest';
 import { project } from './project.ts';
 
 const fetched = join(project, '.cache/envoy');
-const envoyProgram = join(fetched, 'envoy');
+export const envoyProgram = join(fetched, 'envoy');
 
-function envoyMissing(): string | undefined {
+export function envoyMissing(): string | undefined {
   if (existsSync(envoyProgram)) return undefined;
   const why = join(fetched, 'missing');
   return existsSync(why) ? readFileSync(why, 'utf8').trim() : 'scripts/fetch-envoy.sh has not been run';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { choice, requiredText, text, texts } from '../param.ts';
+import { choice, requiredText, text, texts, toggle } from '../param.ts';
 import { command } from '../spec.ts';
 
 export const exec = command({
@@ -25,6 +25,7 @@ export const exec = command({
       'on|off',
       'whether policies judge inbound connections (default: off without --netns; with it on if an agent runs, else to be given)',
     ),
+    waypoint: toggle('it is a waypoint: what it calls goes through none'),
   },
   needsRoot: true,
   ownOutput: true,

@@ -33,6 +33,7 @@ import { waypointApply } from './waypoint/apply.ts';
 import { waypointDelete } from './waypoint/delete.ts';
 import { waypointGenerate } from './waypoint/generate.ts';
 import { waypointList } from './waypoint/list.ts';
+import { waypointRun } from './waypoint/run.ts';
 import { waypointServe } from './waypoint/serve.ts';
 import { waypointStatus } from './waypoint/status.ts';
 
@@ -40,7 +41,7 @@ export const commands: readonly Command[] = [
   ...[load, unload, upgrade, status, check],
   ...[enroll, unenroll, enrolled, exec],
   ...[authzStatus, authzExplain, authzEnable, authzDisable, authzCheck],
-  ...[waypointGenerate, waypointApply, waypointDelete, waypointList, waypointStatus, waypointServe],
+  ...[waypointGenerate, waypointApply, waypointDelete, waypointList, waypointStatus, waypointServe, waypointRun],
   ...[agent, validate, log],
   ...[dumpMaps, dumpServices, dumpWorkloads, dumpConfig, dumpDiff, explain],
   ...[install, uninstall, version, completion, demo],

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a waypoint's Envoy is started with: its bootstrap and its arguments.
+import { KmeshError } from '../../errors.ts';
+import { listenKey } from '../../waypoint/server.ts';
+
+/** Below the folder that Envoy runs in: from any network namespace, and from nowhere else. */
+export const adsSocket = 'ads.sock';
+export const adminSocket = 'admin.sock';
+
+export interface BootstrapOptions {
+  /** "namespace/name" */
+  readonly waypoint: string;
+  /** Of the machine. */
+  readonly node: string;
+  /** ADDRESS:PORT */
+  readonly listen: string;
+}
+
+export function bootstrapOf({ waypoint, node, listen }: BootstrapOptions): Readonly<Record<string, unknown>> {
+  const ads = { resource_api_version: 'V3', ads: {} };
+  return {
+    node: { id: `${waypoint}@${node}`, cluster: waypoint, metadata: { [listenKey]: listen } },
+    // A file mode is a number; 0600.
+    admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
+    dynamic_resources: {
+      ads_config: {
+        api_type: 'DELTA_GRPC',
+        transport_api_version: 'V3',
+        set_node_on_first_message_only: true,
+        grpc_services: [
+          {
+            envoy_grpc: { cluster_name: 'ads' },
+            // An agent that was started anew is not waited for longer than it takes.
+            retry_policy: { retry_back_off: { base_interval: '0.2s', max_interval: '3s' } },
+          },
+        ],
+      },
+      lds_config: ads,
+      cds_config: ads,
+    },
+    static_resources: {
+      clusters: [
+        {
+          name: 'ads',
+          type: 'STATIC',
+          connect_timeout: '5s',
+          load_assignment: {
+            cluster_name: 'ads',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe: { path: adsSocket } } } }] }],
+          },
+          typed_extension_protocol_options: {
+            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+              explicit_http_config: {
+                // A control plane that went away without a word is noticed.
+                http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '10s' } },
+              },
+            },
+          },
+        },
+      ],
+    },
+  };
+}
+
+export const proxyLogLevels = ['trace', 'debug', 'info', 'warning', 'error', 'critical', 'off'] as const;
+
+export interface ProxyArgs {
+  readonly bootstrap: BootstrapOptions;
+  /** Worker threads; 0: as many as there are processors. */
+  readonly concurrency: number;
+  readonly proxyLogLevel: (typeof proxyLogLevels)[number];
+  /** Milliseconds. */
+  readonly drain: number;
+  /** Passed on as they are. */
+  readonly more: readonly string[];
+}
+
+/** Ours to say, for what we know of the proxy rests on them. */
+const own: ReadonlySet<string> = new Set([
+  '-c',
+  '--config-path',
+  '--config-yaml',
+  '--mode',
+  '--restart-epoch',
+  '--base-id',
+]);
+
+/** @throws KmeshError KM_USAGE for what cannot be passed on. */
+export function checkArgs(more: readonly string[]): void {
+  const refused = more.find((word) => own.has(word.split('=')[0] ?? ''));
+  if (refused === undefined) return;
+  throw new KmeshError('KM_USAGE', `"${refused}" cannot be passed on: kmeshctl says it to Envoy itself`);
+}
+
+export function proxyArgs({ bootstrap, concurrency, proxyLogLevel, drain, more }: ProxyArgs): readonly string[] {
+  return [
+    // Not as a file: Envoy looks at every folder of its path, and the run directory is closed to it.
+    ...['--config-yaml', JSON.stringify(bootstrapOf(bootstrap)), '--disable-hot-restart'],
+    ...(concurrency === 0 ? [] : ['--concurrency', String(concurrency)]),
+    ...['-l', proxyLogLevel],
+    // All clients are told at once, for the whole of the time: it is short.
+    ...['--drain-strategy', 'immediate', '--drain-time-s', String(Math.max(1, Math.ceil(drain / 1000)))],
+    ...more,
+  ];
+}

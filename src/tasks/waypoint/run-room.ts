@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a waypoint's proxy runs in: a folder, a cgroup that is enrolled as a waypoint. One for each waypoint and run directory; whoever
+// comes after one that was killed removes what that left.
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { takeLock } from '../../agent/lock.ts';
+import type { Log } from '../../agent/log.ts';
+import type { Env, Place } from '../../env.ts';
+import { KmeshError } from '../../errors.ts';
+import { resolveCgroupRoot } from '../cgroup-path.ts';
+import { enrollCgroup } from '../enroll.ts';
+import type { AuthzChoice } from '../judged-network.ts';
+import { killCgroup, removeCgroup } from '../own-cgroup.ts';
+import { unenrollCgroup } from '../unenroll.ts';
+
+export interface Room {
+  readonly cgroup: string;
+  /** The proxy's working directory. */
+  readonly folder: string;
+  /** The same by a short name that is good within this process: paths of sockets have 107 bytes at most. */
+  readonly near: string;
+  /** Ends what is in the cgroup, takes it out of the mesh, removes everything. */
+  close(): Promise<void>;
+}
+
+export interface RoomOptions {
+  readonly place: Place;
+  readonly namespace: string;
+  readonly name: string;
+  /** Path of the network namespace. */
+  readonly netns: string;
+  readonly authz: AuthzChoice;
+  /** Whom the folder belongs to. */
+  readonly user: { readonly uid: number; readonly gid: number };
+  readonly log: Log;
+}
+
+/** @throws KmeshError KM_BUSY when the waypoint is run already. */
+export async function openRoom(env: Env, options: RoomOptions): Promise<Room> {
+  const { place, namespace, name, netns, authz, user, log } = options;
+  const id = `${namespace}.${name}`;
+  const home = join(place.runDir, 'waypoints', id);
+  const folder = join(home, 'proxy');
+  const cgroup = join(resolveCgroupRoot(place), `kmesh-waypoint-${id}`);
+  const lock = await takeHome(home, `kmeshctl waypoint run ${name} -n ${namespace}`);
+  let near: number | undefined;
+  const close = async (): Promise<void> => {
+    try {
+      await removeEnrolled(env, place, cgroup);
+    } finally {
+      if (near !== undefined) closeSync(near);
+      rmSync(home, { recursive: true, force: true });
+      lock.release();
+      removeEmpty(dirname(home));
+    }
+  };
+  try {
+    if (existsSync(cgroup)) {
+      log.warn({ cgroup }, 'what an earlier run left is removed');
+      await removeEnrolled(env, place, cgroup);
+    }
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { mode: 0o700 });
+    near = openSync(folder, 'r');
+    chownSync(folder, user.uid, user.gid);
+    mkdirSync(cgroup);
+    await enrollCgroup(env, { place, cgroup, netns, authz, waypoint: true, dryRun: false });
+    return { cgroup, folder, near: `/proc/self/fd/${near}`, close };
+  } catch (fault) {
+    await close();
+    throw fault;
+  }
+}
+
+async function takeHome(home: string, command: string) {
+  try {
+    return await takeLock(home, { command, waitMs: 0 });
+  } catch (fault) {
+    if (!(fault instanceof KmeshError) || fault.code !== 'KM_BUSY') throw fault;
+    throw new KmeshError('KM_BUSY', fault.message, {
+      cause: fault,
+      hint: 'a waypoint is run once on a node; another beside it needs its own --run-dir and --cgroup-root',
+    });
+  }
+}
+
+/** What runs there is killed first: it is a waypoint to its end. */
+async function removeEnrolled(env: Env, place: Place, cgroup: string): Promise<void> {
+  if (!existsSync(cgroup)) return;
+  killCgroup(cgroup);
+  try {
+    await unenrollCgroup(env, { place, cgroup, dryRun: false });
+  } catch (fault) {
+    // Programs that are unloaded have forgotten it.
+    const known = fault instanceof KmeshError && ['KM_NOT_ENROLLED', 'KM_NOT_LOADED'].includes(fault.code);
+    if (!known) throw fault;
+  } finally {
+    await removeCgroup(cgroup);
+  }
+}
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Other waypoints run.
+  }
+}

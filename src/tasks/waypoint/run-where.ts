@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which waypoint it is that is to run, and where it listens.
+import { closeSync } from 'node:fs';
+import { adminClient } from '../../admin/client.ts';
+import type { Place } from '../../env.ts';
+import { KmeshError } from '../../errors.ts';
+import { inNetns, openNetns } from '../../kernel/netns.ts';
+import { listAddresses } from '../../kernel/rtnetlink.ts';
+import { defaultWaypointSettings, type Gateway, type WaypointBinding } from '../../mesh/gateway.ts';
+import { type Address, parseAddress } from '../../net/address.ts';
+import { type ListenAddress, socketAddressText } from '../../net/socket-address.ts';
+
+/** As far as it matters here: an agent of another version may say less. */
+export type KnownGateway = Pick<Gateway, 'addresses'> & Partial<Pick<Gateway, 'binding' | 'waypointFor' | 'className'>>;
+
+export interface Known {
+  readonly gateway: KnownGateway | undefined;
+  /** Names of all, for who has mistyped one. */
+  readonly names: readonly string[];
+}
+
+/** Asks the agent of this node. */
+export async function knownToAgent({ runDir }: Place, key: string): Promise<Known> {
+  const names: string[] = [];
+  let gateway: KnownGateway | undefined;
+  for await (const { name, fields } of adminClient(runDir).config({ kind: 'gateway' })) {
+    names.push(name);
+    if (name === key) gateway = fields as unknown as KnownGateway;
+  }
+  return { gateway, names };
+}
+
+/** Addresses of the network namespace at `path` that can be dialled from elsewhere, and those of lo. */
+export function addressesIn(path: string): readonly Address[] {
+  const fd = openNetns(path);
+  try {
+    return inNetns(fd, () => listAddresses().map(({ address }) => address));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const mostNames = 8;
+
+/** A Gateway that Envoy can be the proxy of. `listen`: given by hand, which does for a Gateway that nobody here has heard of. */
+export function requireUsable(key: string, { gateway, names }: Known, listen: ListenAddress | undefined): void {
+  if (gateway === undefined && listen === undefined) {
+    const more = names.length > mostNames ? ` and ${names.length - mostNames} more` : '';
+    const list = names.length === 0 ? 'no Gateway is' : `known: ${names.slice(0, mostNames).join(', ')}${more}`;
+    throw new KmeshError('KM_NOT_FOUND', `no Gateway "${key}" is known here (${list})`, {
+      hint: 'check NAME and --namespace; one that only a control plane elsewhere knows needs --listen ADDRESS',
+    });
+  }
+  const { header } = bindingOf(gateway);
+  if (header === 'proxy') return;
+  const why =
+    header === 'none' ? 'connections come to it without a header' : "connections come to it with Kmesh's own header";
+  throw new KmeshError(
+    'KM_CONFIG',
+    `the binding of waypoint ${key} is ${header.toUpperCase()}: ${why}, and Envoy could not tell where they were going`,
+    { hint: 'let its Gateway say ambient.istio.io/waypoint-inbound-binding: PROXY/15088' },
+  );
+}
+
+const bindingOf = (gateway: KnownGateway | undefined): WaypointBinding =>
+  gateway?.binding ?? defaultWaypointSettings.binding;
+
+/**
+ * Where the proxy listens: what was given by hand, else the Gateway's address that this network has; all addresses when it is named
+ * by a host name, or has several here.
+ */
+export function listenOf(
+  key: string,
+  gateway: KnownGateway | undefined,
+  own: readonly Address[],
+  given: ListenAddress | undefined,
+): { readonly host: string; readonly port: number; readonly text: string } {
+  const at = (host: string, port: number) => ({ host, port, text: socketAddressText(host, port) });
+  if (given) {
+    const host = given.host === undefined ? everywhere : parseAddress(given.host);
+    if (host !== undefined) return at(host, given.port);
+    throw new KmeshError('KM_USAGE', `--listen must name an address, got "${given.host}"`);
+  }
+  const { port } = bindingOf(gateway);
+  const addresses = gateway?.addresses ?? [];
+  if (addresses.length === 0) {
+    throw new KmeshError('KM_CONFIG', `Gateway ${key} does not say where its waypoint is`, {
+      hint: 'give it spec.addresses, or say --listen ADDRESS',
+    });
+  }
+  if (addresses.some(({ kind }) => kind === 'hostname')) return at(everywhere, port);
+  const named = addresses.flatMap((one) => (one.kind === 'address' ? [one.address] : []));
+  const here = named.filter((address) => own.includes(address));
+  const [only] = here;
+  if (only !== undefined) return at(here.length === 1 ? only : everywhere, port);
+  throw new KmeshError('KM_LISTEN', `this network has no address of waypoint ${key} (${named.join(', ') || 'none'})`, {
+    hint: '--netns names the network that has it; --listen ADDRESS has it listen elsewhere',
+  });
+}
+
+const everywhere = '::';

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// A waypoint on this node: a stock Envoy in a cgroup enrolled as a waypoint, told by a control plane, kept running until told to stop.
+import { chownSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { LogLevel } from '../../admin/types.ts';
+import { type Log, openLog } from '../../agent/log.ts';
+import type { Env, Place } from '../../env.ts';
+import { KmeshError } from '../../errors.ts';
+import { ownNetns } from '../../kernel/netns.ts';
+import type { ListenAddress } from '../../net/socket-address.ts';
+import { type AuthzChoice, netnsPath } from '../judged-network.ts';
+import { type Control, openControl } from './run-ads.ts';
+import { adminSocket, adsSocket, checkArgs, type ProxyArgs, proxyArgs } from './run-bootstrap.ts';
+import { drained, type Listening, listening } from './run-life.ts';
+import { findProxy, type Program, type ProxyProcess, readUser, startProxy, type User } from './run-proxy.ts';
+import { openRoom, type Room } from './run-room.ts';
+import { addressesIn, listenOf, requireUsable } from './run-where.ts';
+
+export interface RunOptions extends Omit<ProxyArgs, 'bootstrap' | 'more'> {
+  readonly place: Place;
+  readonly name: string;
+  readonly namespace?: string;
+  /** Default: "envoy" in PATH. */
+  readonly proxy?: string;
+  readonly ads?: ListenAddress;
+  readonly config: readonly string[];
+  readonly listen?: ListenAddress;
+  /** Name under /run/netns, or a path. */
+  readonly netns?: string;
+  readonly authz: AuthzChoice;
+  readonly user: string;
+  /** Milliseconds until the proxy has to listen. */
+  readonly timeout: number;
+  /** End with the proxy, by its exit code. */
+  readonly noRestart: boolean;
+  readonly logLevel: LogLevel;
+  /** How the line is written that says that it listens. */
+  readonly output: string;
+  /** More arguments for the proxy. */
+  readonly args: readonly string[];
+}
+
+export interface Ready {
+  readonly waypoint: string;
+  /** ADDRESS:PORT */
+  readonly listen: string;
+  readonly pid: number;
+  /** Of Envoy. */
+  readonly version: string;
+  /** How often it was started again. */
+  readonly restarts: number;
+}
+
+/** Backoff of restarts, in milliseconds; one that ran for longer than the last of it begins anew. */
+const firstPause = 100;
+const longestPause = 10_000;
+/** After SIGTERM, until it is killed. */
+const endMs = 2000;
+
+/** Resolves once env.signal is aborted and nothing is left, or (asked so) when the proxy has ended. */
+export async function runWaypoint(env: Env, options: RunOptions): Promise<{ readonly exitCode: number }> {
+  const { place, name, namespace = 'default', netns } = options;
+  const key = `${namespace}/${name}`;
+  if (!/^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/.test(key) || key.length > 200) {
+    throw new KmeshError('KM_USAGE', `"${key}" is no name of a waypoint`, { hint: 'give NAME, and -n NAMESPACE' });
+  }
+  checkArgs(options.args);
+  const [program, user] = [await findProxy(env, options.proxy), await readUser(options.user)];
+  const log = openLog(env.stderr, options.logLevel, { waypoint: key });
+  const control = await openControl(env, options, log);
+  let room: Room | undefined;
+  try {
+    const known = await control.known(key);
+    requireUsable(key, known, options.listen);
+    const network = netns === undefined ? ownNetns : netnsPath(netns);
+    const where = listenOf(key, known.gateway, addressesIn(network), options.listen);
+    room = await openRoom(env, { ...options, namespace, netns: network, user, log });
+    const ads = join(room.near, adsSocket);
+    await control.open(ads);
+    chownSync(ads, user.uid, user.gid);
+    const bootstrap = { waypoint: key, node: env.hostname(), listen: where.text };
+    const args = proxyArgs({ ...options, bootstrap, more: options.args });
+    const lowPort = where.port > 0 && where.port < 1024;
+    return await supervise(env, options, {
+      ...{ key, program, user, args, log, control, room, place, lowPort },
+      netns: netns === undefined ? undefined : network,
+    });
+  } finally {
+    await control.close();
+    await room?.close();
+  }
+}
+
+interface Running {
+  readonly key: string;
+  readonly program: Program;
+  readonly user: User;
+  readonly args: readonly string[];
+  readonly log: Log;
+  readonly control: Control;
+  readonly room: Room;
+  readonly netns: string | undefined;
+  readonly lowPort: boolean;
+}
+
+/** Keeps a proxy running. */
+async function supervise(env: Env, options: RunOptions, running: Running): Promise<{ readonly exitCode: number }> {
+  const { key, log, room, control, program } = running;
+  const stopped = aborted(env.signal);
+  let wait = firstPause;
+  for (let restarts = 0; ; restarts++) {
+    const begun = performance.now();
+    rmSync(join(room.near, adminSocket), { force: true });
+    const proxy = startProxy({ ...running, log: env.stderr });
+    const patience = restarts === 0 ? options.timeout : Number.POSITIVE_INFINITY;
+    const state = await Promise.race([
+      listening(proxy, { patience, control, log, signal: env.signal }),
+      proxy.ended.then(() => 'ended' as const),
+      stopped,
+    ]);
+    if (state === 'stopped') return { exitCode: await ended(proxy, 0) };
+    if (restarts === 0) await requireListening(state, proxy);
+    if (typeof state === 'object' && 'at' in state) {
+      tell(env, options.output, {
+        waypoint: key,
+        listen: state.at,
+        pid: proxy.pid,
+        version: program.version,
+        restarts,
+      });
+      const over = await Promise.race([proxy.ended, stopped]);
+      if (over === 'stopped') {
+        log.info({ drain: options.drain }, 'the waypoint ends');
+        return { exitCode: await ended(proxy, options.drain) };
+      }
+    } else if (state !== 'ended') {
+      log.error({ reason: state.fault }, 'the proxy does not listen');
+      proxy.kill('SIGKILL');
+    }
+    const { code, text } = await proxy.ended;
+    if (options.noRestart) return { exitCode: code };
+    if (performance.now() - begun > longestPause) wait = firstPause;
+    log.error({ ended: text, said: proxy.complaint(), pause: wait }, 'the proxy has ended, and is started again');
+    if ((await Promise.race([pause(wait), stopped])) === 'stopped') return { exitCode: 0 };
+    wait = Math.min(longestPause, wait * 2);
+  }
+}
+
+/** What does not even start the first time was asked for wrongly. */
+async function requireListening(state: Listening | 'ended', proxy: ProxyProcess): Promise<void> {
+  if (state === 'ended') {
+    const { text } = await proxy.ended;
+    const said = proxy.complaint();
+    throw new KmeshError('KM_PROXY', `Envoy ended before it listened (${text})${said === '' ? '' : `: ${said}`}`);
+  }
+  if ('fault' in state) throw state.fault;
+}
+
+/** Lets requests finish for so many milliseconds, then ends it; what is left then goes with its cgroup. */
+async function ended(proxy: ProxyProcess, drain: number): Promise<number> {
+  if (drain > 0) await Promise.race([drained(proxy, drain), proxy.ended]);
+  proxy.kill('SIGTERM');
+  await Promise.race([proxy.ended, pause(endMs)]);
+  return 0;
+}
+
+function aborted(signal: AbortSignal): Promise<'stopped'> {
+  return new Promise((done) => {
+    if (signal.aborted) done('stopped');
+    else signal.addEventListener('abort', () => done('stopped'), { once: true });
+  });
+}
+
+function tell(env: Env, output: string, ready: Ready): void {
+  const { waypoint, listen, pid, version } = ready;
+  const line = `waypoint ${waypoint} is ready: Envoy ${version}, process ${pid}, listens on ${listen}`;
+  const text = output === 'table' ? line : JSON.stringify(ready);
+  env.stdout.write(`${output === 'yaml' ? '--- ' : ''}${text}\n`);
+}

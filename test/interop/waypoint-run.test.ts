@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// `waypoint run` with a real Envoy: services called through the eBPF path are routed by it, and it comes and goes without a trace.
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isAlive } from '../../src/demo/lab.ts';
+import { withEnvoy } from '../support/envoy.ts';
+import { startPython } from '../support/python.ts';
+import { openRunNode, type RunNode, wayAddress } from '../support/waypoint-run.ts';
+
+let mesh: RunNode;
+
+withEnvoy('waypoint run', () => {
+  beforeEach(async () => {
+    mesh = await openRunNode();
+  });
+  afterEach(async () => {
+    await mesh.close();
+  });
+
+  test('serves what the agent tells, in its own cgroup, and leaves nothing when it is told to stop', async () => {
+    const run = mesh.run();
+    const ready = await run.ready();
+    expect(ready).toMatchObject({ waypoint: 'shop/way', listen: `${wayAddress}:15088`, restarts: 0 });
+    expect(await mesh.call(40)).toEqual({ 'cart-1': 40 });
+    expect(await mesh.call(40, { path: '/v2' })).toEqual({ 'cart-2': 40 });
+
+    expect(mesh.enrolled().map(({ workload, waypoint = false }) => [workload, waypoint])).toEqual([
+      ['shop/client', false],
+      ['', true],
+    ]);
+    const facts = mesh.process(ready.pid);
+    expect(facts).toMatchObject({ uid: 65534, capabilities: 0n, noNewPrivileges: true });
+    expect(facts.cgroup).toMatch(/\/kmesh-waypoint-shop\.way$/);
+
+    mesh.route('cart-2');
+    await mesh.until(async () => (await mesh.call(1))['cart-2'] === 1);
+    // What is a waypoint itself goes to the service's own pods.
+    const words = ['exec', '--waypoint', '--workload', 'shop/client', '--netns', mesh.node.pod('client').netns];
+    const fetching = "fetch('http://10.96.0.10/').then((r) => r.text()).then((t) => process.stdout.write(t))";
+    const called = await mesh.node.kmeshctl(...words, '--authz', 'off', '--', process.execPath, '-e', fetching);
+    expect(called).toMatchObject({ code: 0, out: 'cart-1\n' });
+
+    expect(await run.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+    expect(mesh.enrolled()).toHaveLength(1);
+    expect(await mesh.call(1)).toEqual({ ECONNREFUSED: 1 });
+  });
+
+  test('an Envoy that dies under load is started again', async () => {
+    const run = mesh.run();
+    const { pid } = await run.ready();
+    const load = await mesh.load();
+    process.kill(pid, 'SIGKILL');
+    expect(await run.ready(2)).toMatchObject({ restarts: 1, listen: `${wayAddress}:15088` });
+    expect(await mesh.call(20)).toEqual({ 'cart-1': 20 });
+    const { answers, errors } = await load.done();
+    expect(Object.keys(answers)).toEqual(['cart-1']);
+    // Never past the waypoint: who could not be served while it was away was refused or cut off.
+    expect(Object.keys(errors).filter((code) => !['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(code))).toEqual([]);
+    expect(run.log()).toContain('killed by SIGKILL');
+    expect(await run.end('SIGINT')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+  });
+
+  test('when it is killed itself, Envoy dies with it, and the next run removes what is left', async () => {
+    const first = mesh.run();
+    const { pid } = await first.ready();
+    const beside = mesh.run();
+    expect(await beside.ended).toBe(1);
+    expect(beside.log()).toMatch(/"KM_BUSY".*waypoint run way -n shop/);
+
+    await first.end('SIGKILL');
+    await mesh.until(() => !isAlive(pid));
+    expect(mesh.traces()).not.toEqual([]);
+    expect(await mesh.call(1)).toEqual({ ECONNREFUSED: 1 });
+
+    const second = mesh.run();
+    await second.ready();
+    expect(await mesh.call(10)).toEqual({ 'cart-1': 10 });
+    expect(mesh.enrolled()).toHaveLength(2);
+    expect(await second.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+    expect(mesh.enrolled()).toHaveLength(1);
+  });
+
+  test('requests that are under way are finished when it is told to stop', async () => {
+    const run = mesh.run('--drain', '60s');
+    await run.ready();
+    const python = await startPython(mesh.node.pod('client'));
+    await python.run(
+      "s = socket.create_connection(('10.96.0.10', 80), 30); s.sendall(b'GET / HTTP/1.1\\r\\nhost: cart\\r\\n'); out = 0",
+    );
+    // Envoy has read the header of the connection, and counts it.
+    await mesh.until(async () =>
+      (await run.admin('/stats?filter=downstream_cx_active')).includes('waypoint.downstream_cx_active: 1'),
+    );
+    run.child.kill('SIGTERM');
+    await mesh.until(() => run.log().includes('the waypoint ends'));
+    const answer = await python.run<string>(
+      "s.sendall(b'\\r\\n'); out = ''.join(iter(lambda: s.recv(65536).decode('latin1'), ''))",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*connection: close\r\n[\s\S]*cart-1/);
+    expect(await run.ended).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+  });
+
+  test('goes on while the agent is away, and follows the next one', async () => {
+    const run = mesh.run();
+    const { pid } = await run.ready();
+    await mesh.agent.end('SIGTERM');
+    expect(await mesh.call(10)).toEqual({ 'cart-1': 10 });
+    mesh.route('cart-2');
+    mesh.node.startAgent({ words: ['--waypoint-ads', '127.0.0.1:0'] });
+    await mesh.until(async () => (await mesh.call(1))['cart-2'] === 1);
+    expect(isAlive(pid)).toBe(true);
+    expect(await run.end('SIGTERM')).toBe(0);
+  });
+
+  test('is its own control plane with --config', async () => {
+    const run = mesh.run('--config', mesh.config);
+    await run.ready();
+    mesh.route('cart-2');
+    await mesh.until(async () => (await mesh.call(1))['cart-2'] === 1);
+    expect(await run.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+  });
+});
