@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages of aggregated discovery, both ways of it: what Envoy asks and how it is answered.
 import protobuf from 'protobufjs/minimal.js';
+import type { Locality } from '../mesh/workload.ts';
 import { type TypeName, typeUrls } from './types.ts';
+
+/** Who asks. */
+export interface RequestNode {
+  readonly id: string;
+  readonly cluster: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly locality: Locality;
+}
 
 /** A request of either way; what was not there is empty. */
 export interface Request {
-  readonly node: { readonly id: string; readonly cluster: string; readonly metadata: Readonly<Record<string, string>> };
+  readonly node: RequestNode;
   readonly hasNode: boolean;
   readonly typeUrl: string;
   /** State of the world: all that is wanted. Delta: what is wanted from now on. */
@@ -49,11 +58,30 @@ function inside(reader: Reader, take: (number: number) => boolean): true {
   return true;
 }
 
-function readNode(reader: Reader, node: { id: string; cluster: string; metadata: Record<string, string> }): true {
+interface NodeDraft {
+  id: string;
+  cluster: string;
+  readonly metadata: Record<string, string>;
+  readonly locality: { region: string; zone: string; subzone: string };
+}
+
+const localityFields = ['', 'region', 'zone', 'subzone'] as const;
+
+function readLocality(reader: Reader, locality: NodeDraft['locality']): true {
+  return inside(reader, (number) => {
+    const field = localityFields[number];
+    if (!field) return false;
+    locality[field] = readName(reader);
+    return true;
+  });
+}
+
+function readNode(reader: Reader, node: NodeDraft): true {
   return inside(reader, (number) => {
     if (number === 1) node.id = reader.string();
     else if (number === 2) node.cluster = reader.string();
     else if (number === 3) return inside(reader, (field) => field === 1 && readMember(reader, node.metadata));
+    else if (number === 4) return readLocality(reader, node.locality);
     else return false;
     return true;
   });
@@ -98,7 +126,10 @@ export type Way = keyof typeof numbers;
 export function decodeRequest(bytes: Uint8Array, way: Way): Request {
   const reader = protobuf.Reader.create(bytes);
   const at = numbers[way];
-  const node = { id: '', cluster: '', metadata: Object.create(null) as Record<string, string> };
+  const node = {
+    ...{ id: '', cluster: '', locality: { region: '', zone: '', subzone: '' } },
+    metadata: Object.create(null) as Record<string, string>,
+  };
   const held = new Map<string, string>();
   const names: string[] = [];
   const unsubscribe: string[] = [];

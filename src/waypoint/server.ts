@@ -9,7 +9,7 @@ import type { Request, Response, Way } from './messages.ts';
 import type { Quality } from './quality.ts';
 import { type EndReason, endReasons, openStreams, type Served } from './streams.ts';
 import { type TypeName, typeNames } from './types.ts';
-import { type Client, openWaypoint, type WaypointStatus } from './waypoint.ts';
+import { type Client, openWaypoint, type Place, type WaypointStatus } from './waypoint.ts';
 
 export interface WaypointServerLog {
   info(facts: object, message: string): void;
@@ -48,6 +48,8 @@ export interface WaypointServer {
 
 /** Metadata of a node: where its listener is to be, as ADDRESS:PORT. */
 export const listenKey = 'kmesh.net/listen';
+/** Name of the node that it runs on: endpoints of the same node come first where a service says so. */
+export const nodeKey = 'kmesh.net/node';
 
 /** Waypoints without a proxy that are kept up to date, and those whose last good versions are remembered. */
 const mostIdle = 16;
@@ -82,21 +84,21 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     attachments ??= attach(model);
     waypoint.refresh(model, attachments);
   };
-  const waypointOf = (name: string, listen: string): Waypoint => {
-    const key = `${name} ${listen}`;
+  const waypointOf = (place: Place): Waypoint => {
+    const key = keyOf(place);
     const known = waypoints.get(key);
     if (known) return known;
-    const made = openWaypoint(name, listen, view, qualities.get(key));
+    const made = openWaypoint(place, view, qualities.get(key));
     waypoints.set(key, made);
     refresh(made);
     return made;
   };
   /** What nobody asks for any more is kept for a while when it is a waypoint of the mesh. */
   const idle = (waypoint: Waypoint): void => {
-    const key = `${waypoint.name} ${waypoint.listen}`;
+    const key = keyOf(waypoint.place);
     waypoints.delete(key);
     qualities.delete(key);
-    if (!model?.gateways.has(waypoint.name)) return;
+    if (!model?.gateways.has(waypoint.place.name)) return;
     waypoints.set(key, waypoint);
     qualities.set(key, waypoint.quality);
     const others = [...waypoints].filter(([, { size }]) => size === 0);
@@ -105,17 +107,18 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
   };
 
   const open = (request: Request, way: Way, peer: string, send: (response: Response) => void): Served | string => {
-    const { cluster, metadata } = request.node;
+    const { cluster, metadata, locality } = request.node;
     const listen = metadata[listenKey] ?? '';
     if (!namePattern.test(cluster)) return 'node.cluster must name the waypoint: NAMESPACE/NAME';
     if (listen !== '' && (listen.length > longestId || !parseListenAddress(listen))) {
       return `node.metadata["${listenKey}"] must be ADDRESS:PORT`;
     }
-    const waypoint = waypointOf(cluster, listen);
+    const place = { name: cluster, listen, node: (metadata[nodeKey] ?? '').slice(0, longestId), locality };
+    const waypoint = waypointOf(place);
     const about = { id: request.node.id.slice(0, longestId), peer: peerText(peer), way, since: now() };
     const client: Client = waypoint.join(about, send);
     streams++;
-    const facts = { waypoint: waypoint.name, client: client.id, ...(about.peer && { peer: about.peer }) };
+    const facts = { waypoint: cluster, client: client.id, ...(about.peer && { peer: about.peer }) };
     log.info(facts, 'a proxy is connected');
     return {
       take({ error, ...rest }) {
@@ -186,6 +189,9 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     close: () => server.forceShutdown(),
   };
 }
+
+const keyOf = ({ name, listen, node, locality: { region, zone, subzone } }: Place): string =>
+  [name, listen, node, region, zone, subzone].join('\n');
 
 /** gRPC has no address for a unix socket. */
 function peerText(peer: string): string {

@@ -4,6 +4,7 @@ import type { Attachments } from '../compile/l7/attach.ts';
 import { openWaypointCompiler } from '../compile/l7/compile.ts';
 import { waypointScope } from '../compile/l7/scope.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
+import type { Locality } from '../mesh/workload.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
 import type { Response, Way } from './messages.ts';
 import { openQuality, type Quality } from './quality.ts';
@@ -34,6 +35,9 @@ export interface WaypointStatus {
   readonly waypoint: string;
   /** Where its listener is, when the proxies say so. */
   readonly listen: string;
+  /** Where they are, when they say so: name of the node, and "region/zone/subzone". */
+  readonly node: string;
+  readonly locality: string;
   readonly proxies: readonly ProxyStatus[];
   /** What there is for them. */
   readonly resources: Readonly<Record<keyof Snapshot, number>>;
@@ -48,9 +52,20 @@ export interface Client {
   readonly session: Session;
 }
 
-export interface Waypoint {
+/** What makes the resources of one Envoy differ from those of another one of the same waypoint. */
+export interface Place {
+  /** "namespace/name" */
   readonly name: string;
+  /** ADDRESS:PORT, or ''. */
   readonly listen: string;
+  /** Name of its node, or ''. */
+  readonly node: string;
+  /** Without a region when it does not say. */
+  readonly locality: Locality;
+}
+
+export interface Waypoint {
+  readonly place: Place;
   /** Proxies that are connected. */
   readonly size: number;
   refresh(model: Model, attachments: Attachments): void;
@@ -62,13 +77,14 @@ export interface Waypoint {
 /** So many more than there are before the last good versions of what is gone are forgotten. */
 const slack = 64;
 
+/** `view`: of a proxy that does not say where it is. */
 export function openWaypoint(
-  name: string,
-  listen: string,
+  place: Place,
   view: NodeView,
   quality: Quality = openQuality(),
 ): Waypoint & { readonly quality: Quality } {
-  const compiler = openWaypointCompiler(view);
+  const { name, listen, node, locality } = place;
+  const compiler = openWaypointCompiler({ ...view, ...(locality.region && { locality }), ...(node && { node }) });
   const encode = openEncoder();
   const clients = new Set<Client>();
   const [namespace = '', gateway = ''] = name.split('/');
@@ -78,8 +94,7 @@ export function openWaypoint(
   let left: readonly RefusedBy[] = [];
 
   return {
-    name,
-    listen,
+    place,
     quality,
     get size() {
       return clients.size;
@@ -105,7 +120,7 @@ export function openWaypoint(
     },
     status: () => ({
       waypoint: name,
-      listen,
+      ...{ listen, node, locality: [locality.region, locality.zone, locality.subzone].filter(Boolean).join('/') },
       proxies: Array.from(clients, ({ id, peer, way, since, session }) => ({
         ...{ id, peer, way, since },
         ...{ types: session.types(), unknown: [...session.unknown] },

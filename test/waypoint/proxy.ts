@@ -32,7 +32,7 @@ export function openProxy(way: Way, first: Parts | Snapshot, quality: Quality = 
   session.update(isParts ? snapshotOf(first as Parts) : (first as Snapshot));
   const since = (from: number) => sent.slice(from).map(textOf);
   const take = (type: TypeName | string, more: Partial<Request> = {}) => {
-    const node = { id: 'x', cluster: 'a/b', metadata: {} };
+    const node = { id: 'x', cluster: 'a/b', metadata: {}, locality: { region: '', zone: '', subzone: '' } };
     const typeUrl = type in typeUrls ? typeUrls[type as TypeName] : type;
     const base: Request = {
       ...{ node, hasNode: false, typeUrl, names: [], unsubscribe: [], held: new Map() },

@@ -225,7 +225,13 @@ describe('limits', () => {
     const names = Array.from({ length: 20_000 }, (_, i) => `${'n'.repeat(1000)}${i}`);
     const { typeUrl, ...rest } = { typeUrl: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration', names };
     const request = {
-      ...{ node: { id: '', cluster: '', metadata: {} }, hasNode: false, typeUrl, ...rest, unsubscribe: [] },
+      ...{
+        node: { id: '', cluster: '', metadata: {}, locality: { region: '', zone: '', subzone: '' } },
+        hasNode: false,
+        typeUrl,
+        ...rest,
+        unsubscribe: [],
+      },
       ...{ held: new Map(), nonce: '', version: '', error: undefined },
     };
     expect(it.session.take(request)).toMatch(/characters of names/);
