@@ -73,8 +73,29 @@ export type HttpFilter =
   | { readonly kind: 'rewrite'; readonly hostname?: string; readonly path?: PathChange }
   /** `share`: of requests, as numerator and denominator. */
   | { readonly kind: 'mirror'; readonly backend: BackendRef; readonly share: readonly [number, number] }
+  | ({ readonly kind: 'cors' } & Cors)
   /** One that nobody here knows: requests must not pass it unseen. */
   | { readonly kind: 'unknown'; readonly name: string };
+
+/** What pages of other origins may do. Names and values as written; '*' stands for any. */
+export interface Cors {
+  /** "https://shop.example", "https://*.example:8443", "*". */
+  readonly origins: readonly string[];
+  readonly credentials: boolean;
+  readonly methods: readonly string[];
+  readonly headers: readonly string[];
+  readonly exposed: readonly string[];
+  readonly maxAgeSeconds: number;
+}
+
+/** Requests of one session reach one endpoint. */
+export interface SessionPersistence {
+  readonly kind: 'cookie' | 'header';
+  /** Empty: ours to choose. */
+  readonly name: string;
+  /** Of a cookie that outlives the client's session: milliseconds. */
+  readonly lifetime?: number;
+}
 
 export interface Retry {
   readonly codes: readonly number[];
@@ -99,12 +120,14 @@ export interface HttpRule extends Rule {
   readonly filters: readonly HttpFilter[];
   readonly timeouts: Timeouts;
   readonly retry?: Retry;
+  readonly session?: SessionPersistence;
 }
 
 export interface GrpcRule extends Rule {
   /** Not empty. */
   readonly matches: readonly GrpcMatch[];
   readonly filters: readonly HttpFilter[];
+  readonly session?: SessionPersistence;
 }
 
 interface Named {

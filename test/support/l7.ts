@@ -36,7 +36,7 @@ export interface Backend {
 type Answer = (seen: Seen, count: number) => { readonly status?: number; readonly afterMs?: number };
 
 /** Answers with what it saw. */
-export async function openBackend(name: string, answer: Answer = () => ({})): Promise<Backend> {
+export async function openBackend(name: string, answer: Answer = () => ({}), host = '127.0.0.1'): Promise<Backend> {
   const seen: Seen[] = [];
   const server: Server = createServer((request, response) => {
     request.resume();
@@ -48,7 +48,7 @@ export async function openBackend(name: string, answer: Answer = () => ({})): Pr
       response.end(JSON.stringify(one));
     }, afterMs);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return {
     name,
     port: (server.address() as AddressInfo).port,

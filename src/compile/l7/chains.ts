@@ -11,6 +11,8 @@ const identityTlv = 0xd0;
 const proxyFilter = 'envoy.filters.listener.proxy_protocol';
 export const denyFilter = 'kmesh.authz.deny';
 export const allowFilter = 'kmesh.authz.allow';
+export const corsFilter = 'envoy.filters.http.cors';
+export const sessionFilter = 'envoy.filters.http.stateful_session';
 
 const type = {
   proxy: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol',
@@ -19,6 +21,8 @@ const type = {
   tcp: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
   state: 'envoy.extensions.filters.network.set_filter_state.v3.Config',
   networkRbac: 'envoy.extensions.filters.network.rbac.v3.RBAC',
+  cors: 'envoy.extensions.filters.http.cors.v3.Cors',
+  session: 'envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
   httpRbac: 'envoy.extensions.filters.http.rbac.v3.RBAC',
   router: 'envoy.extensions.filters.http.router.v3.Router',
 } as const;
@@ -44,6 +48,9 @@ const keepSource: envoy.NetworkFilter = {
 const httpFilters: readonly envoy.HttpFilterConfig[] = [
   { name: denyFilter, typedConfig: { type: type.httpRbac, value: {} } },
   { name: allowFilter, typedConfig: { type: type.httpRbac, value: {} } },
+  // These do nothing but for routes that say what.
+  { name: corsFilter, typedConfig: { type: type.cors, value: {} } },
+  { name: sessionFilter, typedConfig: { type: type.session, value: {} } },
   { name: 'envoy.filters.http.router', typedConfig: { type: type.router, value: { suppressEnvoyHeaders: true } } },
 ];
 

@@ -12,6 +12,12 @@ export interface AnyTypes {
   'envoy.extensions.filters.network.rbac.v3.RBAC': NetworkRbac;
   'envoy.extensions.filters.http.rbac.v3.RBAC': HttpRbac;
   'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': HttpRbacPerRoute;
+  'envoy.extensions.filters.http.cors.v3.Cors': Empty;
+  'envoy.extensions.filters.http.cors.v3.CorsPolicy': CorsPolicy;
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSession': StatefulSession;
+  'envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute': StatefulSessionPerRoute;
+  'envoy.extensions.http.stateful_session.cookie.v3.CookieBasedSessionState': CookieSession;
+  'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': HeaderSession;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpProtocolOptions;
   'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': UriTemplate;
@@ -145,6 +151,32 @@ export interface Router {
   readonly suppressEnvoyHeaders: boolean;
 }
 
+export interface CorsPolicy {
+  readonly allowOriginStringMatch: readonly StringMatcher[];
+  readonly allowMethods?: string;
+  readonly allowHeaders?: string;
+  readonly exposeHeaders?: string;
+  readonly maxAge: string;
+  readonly allowCredentials: boolean;
+  readonly forwardNotMatchingPreflights: boolean;
+}
+
+export interface StatefulSession {
+  readonly sessionState?: { readonly name: string; readonly typedConfig: Any };
+}
+
+export interface StatefulSessionPerRoute {
+  readonly statefulSession: StatefulSession;
+}
+
+export interface CookieSession {
+  readonly cookie: { readonly name: string; readonly ttl?: number; readonly path: string };
+}
+
+export interface HeaderSession {
+  readonly name: string;
+}
+
 export interface TcpProxy {
   readonly statPrefix: string;
   readonly cluster?: string;
@@ -230,6 +262,7 @@ export interface EnvoyRoute {
   readonly requestHeadersToRemove?: readonly string[];
   readonly responseHeadersToAdd?: readonly HeaderValueOption[];
   readonly responseHeadersToRemove?: readonly string[];
+  readonly typedPerFilterConfig?: Readonly<Record<string, Any>>;
 }
 
 export interface HeaderValueOption {

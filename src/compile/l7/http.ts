@@ -16,6 +16,7 @@ import type * as envoy from './envoy.ts';
 import { byPrecedence, grpcSpecificity, httpSpecificity, type Specificity, trimmedPrefix } from './precedence.ts';
 import { quoted } from './regex.ts';
 import { redirectAction, rewriteFields } from './rewrite.ts';
+import { filterFields } from './route-filters.ts';
 import { ruleFaults } from './rule-faults.ts';
 import { noCluster } from './services.ts';
 import type { Attached } from './settle.ts';
@@ -55,6 +56,7 @@ export function envoyRoutes(routes: readonly RequestRoute[], port: number): envo
             name: `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`,
             match: matchOf(http),
             ...actionOf(attached, { timeouts: {}, ...rule } as HttpRule, http.path, port),
+            ...filterFields(route, i, rule as HttpRule),
           },
         });
       });

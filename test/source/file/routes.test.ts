@@ -100,8 +100,42 @@ test('what does not go together is a fault with its place', () => {
     a.yaml:9:23: HTTPRoute shop/r: spec.rules[0].backendRefs[0].port: is missing
     a.yaml:9:22: HTTPRoute shop/r: spec.rules[0].backendRefs: cannot stand beside a RequestRedirect
     a.yaml:5:19: HTTPRoute shop/r: spec.rules[0].filters[0]: replacePrefixMatch needs exactly one match, of type PathPrefix
-    a.yaml:9:75: HTTPRoute shop/r: spec.rules[0].timeouts.backendRequest: must not be longer than request
-    warning a.yaml:8:30: HTTPRoute shop/r: spec.rules[0].filters[4].cors: is not supported: requests that it holds for are refused"
+    a.yaml:9:75: HTTPRoute shop/r: spec.rules[0].timeouts.backendRequest: must not be longer than request"
+  `);
+});
+
+test('CORS and sessions', () => {
+  const read = (rule: string) => (only(route(rule)) as HttpRoute).rules[0];
+  expect(
+    read(`{filters: [{type: CORS, cors: {allowOrigins: ["https://*.x.y:8443"], allowMethods: [PUT], maxAge: 9}}],
+      sessionPersistence: {sessionName: s, type: Header}}`),
+  ).toMatchObject({
+    filters: [
+      {
+        kind: 'cors',
+        origins: ['https://*.x.y:8443'],
+        methods: ['PUT'],
+        headers: [],
+        exposed: [],
+        credentials: false,
+        maxAgeSeconds: 9,
+      },
+    ],
+    session: { kind: 'header', name: 's' },
+  });
+  expect(read('{sessionPersistence: {absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}}}')?.session).toEqual(
+    { kind: 'cookie', name: '', lifetime: 3_600_000 },
+  );
+  expect(
+    says(
+      route(`{filters: [{type: CORS, cors: {allowOrigins: ["*", "http://a"], allowMethods: [BREW]}}],
+        sessionPersistence: {type: Header, cookieConfig: {lifetimeType: Permanent}, idleTimeout: 1m},
+        backendRefs: [{name: a, port: 1}, {name: b, port: 1}]}, {filters: [{type: CORS, cors: {allowOrigins: [x.y]}}]}`),
+    ),
+  ).toMatchInlineSnapshot(`
+    "a.yaml:4:159: HTTPRoute shop/r: spec.rules[0].filters[0].cors.allowMethods[0]: must be one of GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE, PATCH, *, not "BREW"
+    a.yaml:6:111: HTTPRoute shop/r: spec.rules[1].filters[0].cors.allowOrigins[0]: must be "*", or scheme://host[:port], not "x.y"
+    warning a.yaml:5:98: HTTPRoute shop/r: spec.rules[0].sessionPersistence.idleTimeout: is not supported: a session has no end because of silence"
   `);
 });
 

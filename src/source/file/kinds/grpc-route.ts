@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GRPCRoute of the Gateway API, for services as parents.
 import type { GrpcMatch, GrpcRule } from '../../../mesh/route.ts';
-import { listOf, needed, object, oneOf, silentFields, text, unsupported, whole } from '../fields.ts';
+import { listOf, needed, object, oneOf, silentFields, text, whole } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { GrpcRouteObject } from '../objects.ts';
@@ -20,6 +20,7 @@ import {
   ruleNames,
   strict,
 } from './route-fields.ts';
+import { sessionOf, sessionPersistence } from './session-persistence.ts';
 
 const match = object(
   {
@@ -50,7 +51,7 @@ const rule = object(
     matches: listOf(match),
     filters: grpcFilters,
     backendRefs,
-    sessionPersistence: unsupported('requests are spread without it'),
+    sessionPersistence,
   },
   strict,
 );
@@ -81,14 +82,18 @@ export const grpcRouteKind = defineKind({
 });
 
 function ruleOf(raw: Raw<typeof rule>, name: string, meta: Meta, path: Path, reading: Reading): GrpcRule {
+  const backends = (raw.backendRefs ?? []).map((one, i) => {
+    const at = [...path, 'backendRefs', i];
+    requirePort(one, at, reading);
+    return backendOf(one, meta, filtersOf(one.filters, meta, [...at, 'filters'], reading));
+  });
   return {
     name,
     matches: (raw.matches?.length ? raw.matches : [{}]).map((one, i) => matchOf(one, [...path, 'matches', i], reading)),
     filters: filtersOf(raw.filters, meta, [...path, 'filters'], reading),
-    backends: (raw.backendRefs ?? []).map((one, i) => {
-      const at = [...path, 'backendRefs', i];
-      requirePort(one, at, reading);
-      return backendOf(one, meta, filtersOf(one.filters, meta, [...at, 'filters'], reading));
+    backends,
+    ...(raw.sessionPersistence && {
+      session: sessionOf(raw.sessionPersistence, backends, [...path, 'sessionPersistence'], reading),
     }),
   };
 }

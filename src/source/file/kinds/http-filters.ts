@@ -6,6 +6,7 @@ import type { Meta } from '../kind.ts';
 import { isHost } from '../names.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
+import { cors, corsOf } from './cors.ts';
 import { headersOf, mirrorOf, type Raw, requireOnly, sharedFilters, strict } from './route-fields.ts';
 
 const hostname = text({ is: 'a host name', test: isHost });
@@ -53,7 +54,7 @@ export const httpFilters = listOf(
         strict,
       ),
       urlRewrite: object({ hostname, path: pathChange }, strict),
-      cors: unsupported('requests that it holds for are refused'),
+      cors,
       externalAuth: unsupported('requests that it holds for are refused'),
     },
     strict,
@@ -86,12 +87,13 @@ function changeOf(raw: Raw<typeof pathChange>, path: Path, reading: Reading): Pa
 function filterOf(raw: RawFilter, meta: Meta, path: Path, reading: Reading): HttpFilter {
   const field = fields[raw.type];
   const at = [...path, field];
-  // Of these nothing is read, so that they cannot be missed.
-  if (raw.type === 'CORS' || raw.type === 'ExternalAuth') return { kind: 'unknown', name: raw.type };
+  // Of this one nothing is read, so that it cannot be missed.
+  if (raw.type === 'ExternalAuth') return { kind: 'unknown', name: raw.type };
   requireOnly(raw, field, path, reading);
   if (raw.requestHeaderModifier) return headersOf('request-headers', raw.requestHeaderModifier, at, reading);
   if (raw.responseHeaderModifier) return headersOf('response-headers', raw.responseHeaderModifier, at, reading);
   if (raw.requestMirror) return mirrorOf(raw.requestMirror, meta, at, reading);
+  if ('cors' in raw && raw.cors) return corsOf(raw.cors, at, reading);
   if ('requestRedirect' in raw && raw.requestRedirect) {
     const { scheme, hostname: host, path: change, port: number, statusCode = 302 } = raw.requestRedirect;
     return {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTPRoute of the Gateway API, for services as parents.
 import type { HttpMatch, HttpRule, NamedMatch, PathMatch } from '../../../mesh/route.ts';
-import { listOf, needed, object, oneOf, silentFields, text, unsupported, whole } from '../fields.ts';
+import { listOf, needed, object, oneOf, silentFields, text, whole } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { HttpRouteObject } from '../objects.ts';
@@ -21,6 +21,7 @@ import {
   ruleNames,
   strict,
 } from './route-fields.ts';
+import { sessionOf, sessionPersistence } from './session-persistence.ts';
 
 const namedType = oneOf('Exact', 'RegularExpression');
 export const headerMatches = listOf(
@@ -61,7 +62,7 @@ const rule = object(
     backendRefs,
     timeouts: object({ request: duration, backendRequest: duration }, strict),
     retry: object({ codes: listOf(whole(400, 599)), attempts: whole(1, 1000), backoff: duration }, strict),
-    sessionPersistence: unsupported('requests are spread without it'),
+    sessionPersistence,
   },
   strict,
 );
@@ -120,6 +121,9 @@ function ruleOf(raw: Partial<Raw<typeof rule>>, name: string, meta: Meta, path: 
     filters,
     backends,
     timeouts: { ...(request !== undefined && { request }), ...(backendRequest !== undefined && { backendRequest }) },
+    ...(raw.sessionPersistence && {
+      session: sessionOf(raw.sessionPersistence, backends, [...path, 'sessionPersistence'], reading),
+    }),
     ...(raw.retry && {
       retry: {
         codes: raw.retry.codes ?? [],
