@@ -2,9 +2,11 @@
 // One stream to the control plane over gRPC. Bytes in, bytes out; a message is read only when asked for, so that none pile up here.
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { parseAddress } from '../../net/address.ts';
+import { checkServerIdentity } from 'node:tls';
+import { Channel, type ChannelOptions, connectivityState, credentials, Metadata, status } from '@grpc/grpc-js';
+import { isV4, parseAddress } from '../../net/address.ts';
 import type { Timers } from '../timers.ts';
-import { type Call, type CallTls, openCall } from './grpc-call.ts';
+import { placeMessages } from './placed-messages.ts';
 import { defaultServer, serverText, type XdsServer } from './settings.ts';
 
 export interface StreamEnd {
@@ -44,7 +46,24 @@ export const maxUnsentBytes = 64 * 1024 * 1024;
 /** So long may a connection take, its TLS handshake included. */
 export const connectMs = 10_000;
 
+const options: ChannelOptions = {
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_receive_message_length': maxMessageBytes,
+  'grpc.max_send_message_length': -1,
+  // What may be on its way unread: enough to fill a fast link, little enough to hold back a server that is too fast.
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  // The session decides when to try again, and each try is a connection of its own.
+  'grpc.enable_retries': 0,
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.service_config_disable_resolution': 1,
+  'grpc.enable_channelz': 0,
+  // A control plane is no matter of the machine's web proxy.
+  'grpc.enable_http_proxy': 0,
+};
+
 export function openTransport(server: XdsServer, timers: Timers): Transport {
+  placeMessages();
   return { open: ({ clusterId }) => begin(server, clusterId, timers) };
 }
 
@@ -52,11 +71,10 @@ export function openTransport(server: XdsServer, timers: Timers): Transport {
 class Unusable extends Error {}
 
 function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
-  /** What waits for a connection. */
-  let unsent: Uint8Array[] = [];
+  const unsent: Uint8Array[] = [];
   let unsentBytes = 0;
-  let call: Call | undefined;
-  let isReady = false;
+  let call: ReturnType<Channel['createCall']> | undefined;
+  let channel: Channel | undefined;
   let over: StreamEnd | undefined;
   let wanting: ((bytes: Uint8Array | undefined) => void) | undefined;
   let stopWatch = () => {};
@@ -76,58 +94,74 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     over = how;
     wanting?.(undefined);
     wanting = undefined;
-    unsent = [];
+    unsent.length = 0;
     stopWatch();
     connected(false);
+    channel?.close();
     settle(how);
-  };
-  const cancel = (fault: string) => {
-    call?.cancel();
-    end({ clean: false, fault });
   };
 
   const start = async () => {
-    const tls = await tlsOf(server);
-    const headers = await headersOf(server, clusterId);
+    const secure = await credentialsOf(server);
+    const metadata = await metadataOf(server, clusterId);
     if (over) return;
+    const target = targetOf(server);
+    channel = new Channel(target, secure.credentials, { ...options, ...secure.options });
+    // A call that cannot be made for another reason ends by itself.
     stopWatch = timers.after(connectMs, () =>
       cancel(`no connection to ${serverText(server)} within ${connectMs / 1000} s`),
     );
-    const { host, port } = server;
-    call = openCall(
-      { host: parseAddress(host) ?? host, port, tls, path: method, headers, maxBytes: maxMessageBytes },
-      {
-        onReady() {
-          stopWatch();
-          isReady = true;
-          connected(true);
-          const waiting = unsent;
-          unsent = [];
-          for (const bytes of waiting) write(bytes);
-        },
-        onLeaving() {
-          stopWatch();
-          stopWatch = timers.after(leavingMs, () => {
-            leaving = true;
-          });
-        },
-        onMessage(message) {
-          wanting?.(message);
-          wanting = undefined;
-        },
-        onEnd(status, details) {
-          const clean = status === 'OK' || (leaving && status === 'UNAVAILABLE');
-          end({ clean, fault: clean ? '' : `${status}: ${details}` });
-        },
+    call = channel.createCall(method, Number.POSITIVE_INFINITY, undefined, null, undefined);
+    call.start(metadata, {
+      onReceiveMetadata() {},
+      onReceiveMessage(message: Uint8Array) {
+        wanting?.(message);
+        wanting = undefined;
       },
-    );
-    if (wanting) call.read();
+      onReceiveStatus({ code, details }) {
+        const clean = code === status.OK || (leaving && code === status.UNAVAILABLE);
+        end({ clean, fault: clean ? '' : faultText(code, details) });
+      },
+    });
+    write();
+    if (wanting) call.startRead();
+    watch(channel);
   };
 
-  const write = (bytes: Uint8Array) =>
-    call?.send(bytes, () => {
-      unsentBytes -= bytes.length;
-    });
+  const watch = (of: Channel) => {
+    if (over) return;
+    const state = of.getConnectivityState(false);
+    if (state === connectivityState.READY) {
+      stopWatch();
+      connected(true);
+      of.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+        if (over) return;
+        stopWatch = timers.after(leavingMs, () => {
+          leaving = true;
+        });
+      });
+    } else of.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => watch(of));
+  };
+
+  let writing = false;
+  /** One message after the other: a call holds one that is on its way, and forgets it over the next. */
+  const write = () => {
+    const bytes = unsent[0];
+    if (writing || !call || bytes === undefined) return;
+    unsent.shift();
+    unsentBytes -= bytes.length;
+    writing = true;
+    const callback = () => {
+      writing = false;
+      write();
+    };
+    call.sendMessageWithContext({ callback }, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  };
+
+  const cancel = (fault: string) => {
+    call?.cancelWithStatus(status.CANCELLED, fault === '' ? 'ended by the client' : fault);
+    end({ clean: false, fault });
+  };
 
   start().catch((error: unknown) => {
     end({ clean: false, fault: error instanceof Unusable ? error.message : String(error) });
@@ -138,40 +172,55 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     ended,
     send(bytes) {
       if (over) return;
+      unsent.push(bytes);
       unsentBytes += bytes.length;
       if (unsentBytes > maxUnsentBytes) cancel(`${serverText(server)} does not take what is sent to it`);
-      else if (isReady) write(bytes);
-      else unsent.push(bytes);
+      else write();
     },
     next() {
       if (over) return Promise.resolve(undefined);
       return new Promise((resolve) => {
         wanting = resolve;
-        call?.read();
+        call?.startRead();
       });
     },
     cancel: () => cancel(''),
   };
 }
 
-async function tlsOf({ tls, host }: XdsServer): Promise<CallTls | undefined> {
-  if (!tls) return undefined;
+interface Secure {
+  readonly credentials: ReturnType<typeof credentials.createInsecure>;
+  readonly options: ChannelOptions;
+}
+
+async function credentialsOf(server: XdsServer): Promise<Secure> {
+  const { tls, host } = server;
+  if (!tls) return { credentials: credentials.createInsecure(), options: {} };
   const root = await read(tls.rootFile, 'root certificate');
   requireCertificates(tls.rootFile, root);
   const name = tls.serverName ?? host;
+  if (parseAddress(name) === undefined) {
+    return { credentials: credentials.createSsl(root), options: { 'grpc.ssl_target_name_override': name } };
+  }
   // An address may not be asked for as a server's name in the handshake, but it is what the certificate must be for.
-  return { root, name, sni: parseAddress(name) === undefined ? name : defaultServer.replace(/:\d+$/, '') };
+  return {
+    credentials: credentials.createSsl(root, null, null, {
+      checkServerIdentity: (_asked, certificate) => checkServerIdentity(name, certificate),
+    }),
+    options: { 'grpc.ssl_target_name_override': defaultServer.replace(/:\d+$/, '') },
+  };
 }
 
-async function headersOf({ tokenFile, headers }: XdsServer, clusterId: string): Promise<Record<string, string>> {
-  const own: Record<string, string> = { clusterid: clusterId };
+async function metadataOf({ tokenFile, headers }: XdsServer, clusterId: string): Promise<Metadata> {
+  const metadata = new Metadata();
+  metadata.set('clusterid', clusterId);
   if (tokenFile !== undefined) {
     const token = (await read(tokenFile, 'token')).toString().trim();
     if (!/^[\x21-\x7e]+$/.test(token)) throw new Unusable(`token file "${tokenFile}" holds no token`);
-    own.authorization = `Bearer ${token}`;
+    metadata.set('authorization', `Bearer ${token}`);
   }
-  for (const [name, value] of headers) own[name.toLowerCase()] = value;
-  return own;
+  for (const [name, value] of headers) metadata.set(name, value);
+  return metadata;
 }
 
 async function read(path: string, what: string): Promise<Buffer> {
@@ -194,4 +243,17 @@ function requireCertificates(path: string, pem: Buffer): void {
       );
     }
   }
+}
+
+function targetOf({ host, port }: XdsServer): string {
+  const address = parseAddress(host);
+  if (address === undefined) return `dns:${host}:${port}`;
+  return isV4(address) ? `ipv4:${address}:${port}` : `ipv6:[${address}]:${port}`;
+}
+
+/** "UNAVAILABLE: connect ECONNREFUSED 10.0.0.1:15012" */
+function faultText(code: number, details: string): string {
+  const [, reason] =
+    /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: .*$/s.exec(details) ?? [];
+  return `${status[code] ?? `status ${code}`}: ${reason ?? details}`;
 }
