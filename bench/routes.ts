@@ -31,11 +31,18 @@ const serviceAddress = (n: number) => `10.96.${n >> 8}.${n & 255}`;
 
 const serviceYaml = (n: number) => `apiVersion: v1
 kind: Service
-metadata: {name: app-${n}, namespace: shop}
+metadata:
+  name: app-${n}
+  namespace: shop
 spec:
   clusterIP: ${serviceAddress(n)}
-  selector: {app: app-${n}}
-  ports: [{name: http, port: 80, targetPort: 8080, appProtocol: http}]
+  selector:
+    app: app-${n}
+  ports:
+  - name: http
+    port: 80
+    targetPort: 8080
+    appProtocol: http
 `;
 const podYaml = (n: number, i: number) => `apiVersion: v1
 kind: Pod
@@ -62,40 +69,65 @@ metadata:
   namespace: shop
 spec:
   parentRefs:
-  - {group: "", kind: Service, name: app-${n}, port: 80}
+  - group: ""
+    kind: Service
+    name: app-${n}
+    port: 80
   rules:
   - matches:
-    - path: {type: Exact, value: /version}
+    - path:
+        type: Exact
+        value: /version
     filters:
     - type: RequestRedirect
-      requestRedirect: {hostname: v${version}.example}
+      requestRedirect:
+        hostname: v${version}.example
   - matches:
-    - path: {type: PathPrefix, value: /api}
-      headers: [{name: x-user, value: someone}]
-    - path: {type: PathPrefix, value: /admin}
+    - path:
+        type: PathPrefix
+        value: /api
+      headers:
+      - name: x-user
+        value: someone
+    - path:
+        type: PathPrefix
+        value: /admin
     filters:
     - type: RequestHeaderModifier
       requestHeaderModifier:
-        set: [{name: x-route, value: app-${n}}]
-    timeouts: {request: 10s}
+        set:
+        - name: x-route
+          value: app-${n}
+    timeouts:
+      request: 10s
     backendRefs:
-    - {name: app-${n}, port: 80, weight: 9}
-    - {name: app-${n}, port: 80, weight: 1}
+    - name: app-${n}
+      port: 80
+      weight: 9
+    - name: app-${n}
+      port: 80
+      weight: 1
   - backendRefs:
-    - {name: app-${n}, port: 80}
+    - name: app-${n}
+      port: 80
 `;
 const meshYaml = `apiVersion: v1
 kind: Namespace
 metadata:
   name: shop
-  labels: {istio.io/use-waypoint: waypoint}
+  labels:
+    istio.io/use-waypoint: waypoint
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: waypoint, namespace: shop}
+metadata:
+  name: waypoint
+  namespace: shop
 spec:
   gatewayClassName: kmesh-waypoint
-  addresses: [{type: IPAddress, value: 127.0.0.1}]
+  addresses:
+  - type: IPAddress
+    value: 127.0.0.1
 `;
 
 /** Routes of one file; the first of them in this version. */
@@ -128,8 +160,6 @@ interface Running {
   readonly admin: number;
   readonly serve: Process;
   readonly envoy: Process;
-  /** Starts another Envoy in place of the one that runs. */
-  stop(): Promise<void>;
 }
 
 const asked = (port: number, path: string): Promise<string> =>
@@ -226,7 +256,7 @@ async function atSize<T>(size: Size, body: (running: Running, started: Started) 
     const envoy = envoyHere();
     await untilActive(place);
     const started = { both, envoy: performance.now() - at, cpu };
-    return await body({ ...place, serve, envoy, stop: async () => {} }, started);
+    return await body({ ...place, serve, envoy }, started);
   } finally {
     for (const process of running) await process.stop();
     rmSync(folder, { recursive: true, force: true });
