@@ -106,12 +106,13 @@ createInterface({ input: process.stdin })
     const { times = 1, ...ask } = JSON.parse(line);
     const agent = times > 1 ? new Agent({ keepAlive: true, maxSockets: 4 }) : undefined;
     const replies = [];
+    let left = times;
     const some = async () => {
-      for (; replies.length < times; replies.push(await send(ask, agent)));
+      while (left-- > 0) replies.push(await send(ask, agent));
     };
     await Promise.all(times > 1 ? [some(), some(), some(), some()] : [some()]);
     agent?.destroy();
-    process.stdout.write(`${JSON.stringify({ n: ask.n, replies: replies.slice(0, times) })}\n`);
+    process.stdout.write(`${JSON.stringify({ n: ask.n, replies })}\n`);
   })
   .on('close', () => process.exit());
 process.stdout.write('{"ready":true}\n');

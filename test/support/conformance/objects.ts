@@ -80,12 +80,15 @@ export function meshYaml(node: Node, behaviours: readonly Behaviour[]): string {
     spec: { ports: [{ name: 'http', port, targetPort: 8080 }], ...spec },
   });
   const far = { name: 'far', namespace: 'away' };
+  const farToo = { name: 'far-too', namespace: 'away' };
   const byHand = { name: 'by-hand', namespace };
   const headlessByHand = { name: 'headless-by-hand', namespace };
   const none = { clusterIP: 'None' };
   const backends = [
     backend(far, { clusterIP: '10.97.0.1' }),
     ...slices(far, 8080),
+    backend(farToo, { clusterIP: '10.97.0.3' }),
+    ...slices(farToo, 8080),
     backend(byHand, { clusterIP: '10.97.0.2' }),
     ...slices(byHand, 8080),
     backend({ name: 'headless', namespace }, { ...none, selector: { version: 'v2' } }, 8080),

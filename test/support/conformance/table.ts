@@ -7,7 +7,7 @@ export const pods = ['v1', 'v2', 'v3'] as const;
 export type PodName = (typeof pods)[number];
 
 /** `null`: it must not be there. */
-export type Headers = Readonly<Record<string, string | null>>;
+export type Headers = Readonly<Record<string, string | RegExp | null>>;
 /** Of pods by name, or of statuses of answers that no pod gave. */
 export type Shares = Readonly<Record<string, number>>;
 
@@ -24,6 +24,8 @@ export interface Gets {
   /** Whose connection it came on. */
   readonly peer?: 'client' | 'waypoint';
   readonly saw?: Headers;
+  /** Header by which each request says who is to answer it. */
+  readonly named?: string;
   /** Headers of the answer. */
   readonly headers?: Headers;
   readonly body?: string;

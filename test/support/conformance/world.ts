@@ -90,9 +90,9 @@ async function open(
   const config = join(dirname(node.place.runDir), 'config');
   const { ads, status, admin } = ports;
   const words = ['--config', config, '--listen', `127.0.0.1:${ads}`, '--status', `127.0.0.1:${status}`, ...serve];
-  const said = speech(
-    waypoint.start(process.execPath, [join(project, 'bin/kmeshctl.js'), 'waypoint', 'serve', ...words]),
-  );
+  const program = join(project, 'bin/kmeshctl.js');
+  const serving = waypoint.start(process.execPath, [program, 'waypoint', 'serve', ...words]);
+  const said = speech(serving);
   const seen = new Map<string, PodName[]>();
   const { key, cert } = makeCertificates(folder, 'DNS:localhost');
   for (const [name, text] of Object.entries({ key, cert })) writeFileSync(join(folder, name), text);
@@ -122,7 +122,8 @@ async function open(
   await Promise.all(echoes);
   const ready = async (what: string, check: () => Promise<boolean>) => {
     for (const end = performance.now() + patienceMs; !(await check()); await pause(50)) {
-      if (performance.now() > end) throw new Error(`not ${what}:\n${said()}\n${envoySaid()}`);
+      if (serving.child.exitCode !== null || performance.now() > end)
+        throw new Error(`not ${what}:\n${said()}\n${envoySaid()}`);
     }
   };
   // Ready once it has its listener and all routes, or has waited for them in vain.

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tests of the conformance suite that are about the other kinds of routes, with a Service as parent, through the kernel and a real Envoy.
+import { tableContract } from '../support/conformance/run.ts';
+import { streams } from '../support/conformance/streams.ts';
+
+tableContract('Gateway API, GRPCRoute, TLSRoute and TCPRoute', streams);
