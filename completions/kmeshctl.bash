@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --status | --target | --timeout | --to | --user | --waypoint-ads | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
+      --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -88,6 +88,9 @@ _kmeshctl() {
       'waypoint status:--timeout') : ;;
       'waypoint serve:--config') kind=file ;;
       'waypoint serve:--listen') : ;;
+      'waypoint serve:--tls-cert') kind=file ;;
+      'waypoint serve:--tls-key') kind=file ;;
+      'waypoint serve:--client-ca') kind=file ;;
       'waypoint serve:--status') : ;;
       'waypoint serve:--log-level') words='trace debug info warn error fatal silent' ;;
       'waypoint run:-n' | 'waypoint run:--namespace') : ;;
@@ -118,6 +121,9 @@ _kmeshctl() {
       'agent:--on-bad-policy') words='keep close' ;;
       'agent:--waypoint-binding') : ;;
       'agent:--waypoint-ads') : ;;
+      'agent:--waypoint-ads-tls-cert') kind=file ;;
+      'agent:--waypoint-ads-tls-key') kind=file ;;
+      'agent:--waypoint-ads-client-ca') kind=file ;;
       'agent:--waypoint-unready') words='refuse direct' ;;
       'agent:--server-first') words='refuse direct' ;;
       'agent:--log-level') words='trace debug info warn error fatal silent' ;;
@@ -156,6 +162,9 @@ _kmeshctl() {
       'install:--on-bad-policy') words='keep close' ;;
       'install:--waypoint-binding') : ;;
       'install:--waypoint-ads') : ;;
+      'install:--waypoint-ads-tls-cert') kind=file ;;
+      'install:--waypoint-ads-tls-key') kind=file ;;
+      'install:--waypoint-ads-client-ca') kind=file ;;
       'install:--waypoint-unready') words='refuse direct' ;;
       'install:--server-first') words='refuse direct' ;;
       'install:--log-level') words='trace debug info warn error fatal silent' ;;
@@ -198,9 +207,9 @@ _kmeshctl() {
       'waypoint delete') words='-n --namespace --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint status') words='-n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint serve') words='--config --listen --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint serve') words='--config --listen --tls-cert --tls-key --client-ca --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -210,7 +219,7 @@ _kmeshctl() {
       'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

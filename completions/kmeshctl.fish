@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --ads --authz --authz-host-probes --bpffs --cgroup-root --class --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --status --target --timeout --to --user --waypoint-ads --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
+            case --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
                 set skip yes
             case '-*'
             case '*'
@@ -153,8 +153,11 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s A -l all-namespaces
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s w -l wait -d 'until it is programmed, telling what it waits for'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l timeout -r -f -d 'how long to wait'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l config -r -F -d 'where configuration is; - reads standard input once'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l listen -r -f -d 'where proxies connect to, without TLS (default: 127.0.0.1:15010)'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l status -r -f -d 'where proxies, refused resources and conditions of routes are told over HTTP (default: nowhere)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l listen -r -f -d 'where proxies connect to (default: 127.0.0.1:15010)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l tls-cert -r -F -d 'certificate of that address, in PEM, read again when it changes; without it plain text'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l tls-key -r -F -d 'its key'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l client-ca -r -F -d 'proxies must show a certificate that one of these signed'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l status -r -f -d 'where status (/), /metrics, /healthz/live and /healthz/ready are served over HTTP (default: nowhere)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l require-grants -d 'let routes use backends of other namespaces only where a ReferenceGrant says so'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -s n -l namespace -r -f -d 'namespace of the waypoint'
@@ -189,6 +192,9 @@ complete -c kmeshctl -n '__kmeshctl_at "agent"' -l on-bad-policy -r -f -a 'keep 
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l strict-l7-deny -d 'close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-binding -r -f -d 'what waypoints read first that do not say: PROXY, KMESH or NONE, with /PORT or without (default: PROXY/15088)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads -r -f -d 'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads-tls-cert -r -F -d 'certificate of that address, in PEM, read again when it changes; without it plain text'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads-tls-key -r -F -d 'its key'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads-client-ca -r -F -d 'Envoys must show a certificate that one of these signed'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-unready -r -f -a 'refuse direct' -d 'connections whose waypoint has no usable endpoint: refused, or past it to the service'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l server-first -r -f -a 'refuse direct' -d 'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
@@ -241,6 +247,9 @@ complete -c kmeshctl -n '__kmeshctl_at "install"' -l on-bad-policy -r -f -a 'kee
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l strict-l7-deny -d 'close what a DENY policy holds for that rests on HTTP attributes, which are not judged here'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-binding -r -f -d 'what waypoints read first that do not say: PROXY, KMESH or NONE, with /PORT or without (default: PROXY/15088)'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads -r -f -d 'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads-tls-cert -r -F -d 'certificate of that address, in PEM, read again when it changes; without it plain text'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads-tls-key -r -F -d 'its key'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads-client-ca -r -F -d 'Envoys must show a certificate that one of these signed'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-unready -r -f -a 'refuse direct' -d 'connections whose waypoint has no usable endpoint: refused, or past it to the service'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l server-first -r -f -a 'refuse direct' -d 'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'

@@ -445,8 +445,11 @@ _kmeshctl_waypoint_status() {
 _kmeshctl_waypoint_serve() {
   _arguments -s -S \
     '*--config=[where configuration is; - reads standard input once]:value:_files' \
-    '--listen=[where proxies connect to, without TLS (default\: 127.0.0.1\:15010)]:value: ' \
-    '--status=[where proxies, refused resources and conditions of routes are told over HTTP (default\: nowhere)]:value: ' \
+    '--listen=[where proxies connect to (default\: 127.0.0.1\:15010)]:value: ' \
+    '--tls-cert=[certificate of that address, in PEM, read again when it changes; without it plain text]:value:_files' \
+    '--tls-key=[its key]:value:_files' \
+    '--client-ca=[proxies must show a certificate that one of these signed]:value:_files' \
+    '--status=[where status (/), /metrics, /healthz/live and /healthz/ready are served over HTTP (default\: nowhere)]:value: ' \
     '--require-grants[let routes use backends of other namespaces only where a ReferenceGrant says so]' \
     '--log-level=[how much is logged]:value:(trace debug info warn error fatal silent)' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
@@ -505,6 +508,9 @@ _kmeshctl_agent() {
     '--strict-l7-deny[close what a DENY policy holds for that rests on HTTP attributes, which are not judged here]' \
     '--waypoint-binding=[what waypoints read first that do not say\: PROXY, KMESH or NONE, with /PORT or without (default\: PROXY/15088)]:value: ' \
     '--waypoint-ads=[where Envoys of waypoints are told their routes and policies, such as 127.0.0.1\:15010 (default\: nowhere)]:value: ' \
+    '--waypoint-ads-tls-cert=[certificate of that address, in PEM, read again when it changes; without it plain text]:value:_files' \
+    '--waypoint-ads-tls-key=[its key]:value:_files' \
+    '--waypoint-ads-client-ca=[Envoys must show a certificate that one of these signed]:value:_files' \
     '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
     '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
@@ -687,6 +693,9 @@ _kmeshctl_install() {
     '--strict-l7-deny[close what a DENY policy holds for that rests on HTTP attributes, which are not judged here]' \
     '--waypoint-binding=[what waypoints read first that do not say\: PROXY, KMESH or NONE, with /PORT or without (default\: PROXY/15088)]:value: ' \
     '--waypoint-ads=[where Envoys of waypoints are told their routes and policies, such as 127.0.0.1\:15010 (default\: nowhere)]:value: ' \
+    '--waypoint-ads-tls-cert=[certificate of that address, in PEM, read again when it changes; without it plain text]:value:_files' \
+    '--waypoint-ads-tls-key=[its key]:value:_files' \
+    '--waypoint-ads-client-ca=[Envoys must show a certificate that one of these signed]:value:_files' \
     '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
     '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \

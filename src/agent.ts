@@ -117,6 +117,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     manager.reloading();
     try {
       const before = feed.taken;
+      waypoints?.reload();
       const read = await Promise.allSettled(opened.map((source) => source.reload()));
       await feed.settled();
       // What the others said counts all the same.
@@ -143,6 +144,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     fill: () => reconciler.fill(),
     reasons: kernel.reasons,
     authz: kernel.authz.facts,
+    waypoints: () => waypoints?.facts(),
   });
   log.info({ version, socket: server.path }, 'agent started');
   manager.opened(() => readiness.look());

@@ -10,7 +10,7 @@ import {
   routes,
   type StreamName,
   type Streams,
-  socketName,
+  socketNames,
 } from './routes.ts';
 import type { ErrorBody } from './types.ts';
 
@@ -20,12 +20,18 @@ export type AdminClient = {
   readonly [N in StreamName]: (input: Streams[N]['input']) => AsyncGenerator<Streams[N]['item'], void, undefined>;
 };
 
+export interface ClientOptions {
+  readonly timeoutMs?: number;
+  /** Whom to ask (default: the agent). */
+  readonly socket?: keyof typeof socketNames;
+}
+
 /**
  * The agent whose socket is in `runDir`. Connects at each call; nothing to close.
  * Calls fail with KM_AGENT_UNREACHABLE when nothing answers, else with the agent's own code and hint.
  */
-export function adminClient(runDir: string, options: { readonly timeoutMs?: number } = {}): AdminClient {
-  const path = join(runDir, socketName);
+export function adminClient(runDir: string, options: ClientOptions = {}): AdminClient {
+  const path = join(runDir, socketNames[options.socket ?? 'agent']);
   const patience = (name: RouteName) => options.timeoutMs ?? routes[name].seconds * 1000;
   const call = async (name: RouteName, input: object): Promise<unknown> => {
     const response = await ask(path, patience(name), name, input);

@@ -14,6 +14,7 @@ import {
   type ReloadAnswer,
   type VersionAnswer,
 } from './types.ts';
+import type { WaypointAdsStatus, WaypointItem } from './waypoint.ts';
 
 export type Nothing = Readonly<Record<never, never>>;
 
@@ -53,6 +54,8 @@ export interface Calls {
     readonly output: { readonly was: LogLevel; readonly level: LogLevel };
   };
   readonly reload: { readonly input: Nothing; readonly output: ReloadAnswer };
+  /** Where proxies of waypoints are told. */
+  readonly ads: { readonly input: Nothing; readonly output: WaypointAdsStatus };
   /** The agent ends once it has answered. */
   readonly stop: { readonly input: Nothing; readonly output: { readonly pid: number } };
 }
@@ -63,6 +66,8 @@ export interface Streams {
   /** Enrolled workloads; `workload` ("namespace/name"): that one only. */
   readonly authz: { readonly input: { readonly workload?: string }; readonly item: AuthzRow };
   readonly diff: { readonly input: { readonly limit?: number }; readonly item: Difference };
+  /** What proxies of waypoints are told, and what became of routes. */
+  readonly waypoints: { readonly input: Nothing; readonly item: WaypointItem };
 }
 
 export type CallName = keyof Calls;
@@ -137,6 +142,8 @@ export const routes: Readonly<Record<RouteName, Route>> = {
     seconds: 10,
   },
   authz: { method: 'GET', path: '/authz', input: { workload: text }, stream: true, seconds: 10 },
+  ads: { method: 'GET', path: '/ads', input: {}, stream: false, seconds: 10 },
+  waypoints: { method: 'GET', path: '/waypoints', input: {}, stream: true, seconds: 10 },
   diff: { method: 'GET', path: '/diff', input: { limit: count }, stream: true, seconds: 120 },
 };
 
@@ -145,5 +152,5 @@ export function routeAt(path: string): RouteName | undefined {
   return (Object.keys(routes) as RouteName[]).find((name) => routes[name].path === path);
 }
 
-/** Name of the socket in the run directory. */
-export const socketName = 'agent.sock';
+/** Names of sockets in the run directory: of an agent, and of a process that serves waypoints and nothing else. */
+export const socketNames = { agent: 'agent.sock', waypoints: 'waypoint.sock' } as const;

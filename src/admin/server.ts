@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type ErrorCode, KmeshError } from '../errors.ts';
 import { parseInput } from './input.ts';
-import { type CallName, type Calls, routeAt, routes, type StreamName, type Streams, socketName } from './routes.ts';
+import { type CallName, type Calls, routeAt, routes, type StreamName, type Streams, socketNames } from './routes.ts';
 import type { ErrorBody, Json } from './types.ts';
 
 /** One function a route. Input has been checked against the table. */
@@ -33,11 +33,15 @@ const chunkSize = 64 * 1024;
 const statusOf: Partial<Record<ErrorCode, number>> = { KM_USAGE: 400, KM_NOT_FOUND: 404, KM_BUSY: 409 };
 
 /**
- * Serves `handlers` on `<runDir>/agent.sock` (mode 0600). The socket of a dead agent is replaced.
+ * Serves `handlers` on a socket in `runDir` (mode 0600). The socket of a dead process is replaced. What has no handler is not found.
  * @throws KmeshError KM_AGENT_RUNNING when a live one answers there; KM_IO when the socket cannot be made.
  */
-export async function openAdminServer(runDir: string, handlers: Handlers): Promise<AdminServer> {
-  const path = join(runDir, socketName);
+export async function openAdminServer(
+  runDir: string,
+  handlers: Partial<Handlers>,
+  socket: keyof typeof socketNames = 'agent',
+): Promise<AdminServer> {
+  const path = join(runDir, socketNames[socket]);
   if (Buffer.byteLength(path) > longestPath) {
     throw new KmeshError('KM_IO', `socket path "${path}" is longer than ${longestPath} bytes`, {
       hint: 'choose a shorter --run-dir',
@@ -100,11 +104,13 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-async function answer(handlers: Handlers, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(handlers: Partial<Handlers>, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
     const url = new URL(request.url ?? '/', 'http://agent');
     const name = routeAt(url.pathname);
-    if (name === undefined) {
+    // The table ties name, input and handler together; parseInput checks the shape.
+    const handler = name && (handlers[name] as ((input: unknown) => unknown) | undefined);
+    if (name === undefined || handler === undefined) {
       throw new KmeshError('KM_NOT_FOUND', `no route "${url.pathname}"`, {
         hint: 'client and agent may differ in version',
       });
@@ -117,8 +123,6 @@ async function answer(handlers: Handlers, request: IncomingMessage, response: Se
     const given = route.method === 'GET' ? Object.fromEntries(url.searchParams) : await readBody(request);
     const input = parseInput(route, given);
     if (!input.ok) throw new KmeshError('KM_USAGE', `"${route.path}": ${input.faults.join('; ')}`);
-    // The table ties name, input and handler together; parseInput has checked the shape.
-    const handler = handlers[name] as (input: unknown) => unknown;
     const result = await handler(input.value);
     if (route.stream) await sendItems(response, result as AsyncIterable<unknown>);
     else sendJson(response, name === 'ready' && !(result as Calls['ready']['output']).ready ? 503 : 200, result);

@@ -97,6 +97,13 @@ function unenforced({ model }: Reconciler, authz: AuthzStatus | undefined): Rema
   return [{ place: '', resource: '', field: '', reason: `${what} known, and no pod is enrolled to be judged` }];
 }
 
+function waypointsOf({ waypoints }: AnsweringAgent): WaypointAds {
+  if (waypoints) return waypoints;
+  throw new KmeshError('KM_NOT_FOUND', 'this agent is no control plane of waypoints', {
+    hint: 'start it with --waypoint-ads ADDRESS',
+  });
+}
+
 export function handlersOf(agent: AnsweringAgent): Handlers {
   const { reconciler, log } = agent;
   return {
@@ -124,6 +131,8 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
       setImmediate(agent.stop);
       return { pid: process.pid };
     },
+    ads: () => waypointsOf(agent).at,
+    waypoints: () => waypointsOf(agent).items(),
     config: (query) => configItems(reconciler.model, agent.feed.origin, query),
     async *diff({ limit }) {
       if (!reconciler.status().started) {

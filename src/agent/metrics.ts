@@ -4,7 +4,7 @@ import { abiVersion } from '../abi/structs.ts';
 import type { AgentStatus, SourceStatus, StreamEndReason } from '../admin/types.ts';
 import type { LimitedMap, MapFill } from '../compile/image.ts';
 import type { ListenAddress } from '../net/socket-address.ts';
-import type { Applied, AuthzFacts, MetricsFacts, XdsFacts } from '../outputs/facts.ts';
+import type { Applied, AuthzFacts, MetricsFacts, WaypointFacts, XdsFacts } from '../outputs/facts.ts';
 import { typeUrls } from '../source/xds/types.ts';
 import type { Log } from './log.ts';
 
@@ -15,6 +15,8 @@ export interface ShownAgent {
   reasons(): ReadonlyMap<string, bigint>;
   /** Undefined while there is nothing to judge with or for. */
   authz(): AuthzFacts | undefined;
+  /** Undefined: it serves none. */
+  waypoints(): WaypointFacts | undefined;
 }
 
 export interface MetricsServer {
@@ -60,6 +62,7 @@ export function factsOf(agent: ShownAgent): MetricsFacts {
     maps: Object.entries(agent.fill() ?? {}).map(([name, { used, size }]) => ({ name, used, size })),
     growths: growth.length,
     authz: agent.authz(),
+    waypoints: agent.waypoints(),
     reasons: Array.from(agent.reasons(), ([reason, count]) => [reason, Number(count)] as const),
   };
 }

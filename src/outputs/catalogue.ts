@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every metric of an agent but those of its process: name, what it says, and where in the facts that is. No label has a value for
 // each workload or service, and policies are bounded by whoever gives the facts. docs/metrics.md is held equal to this by a test.
-import type { AuthzFacts, MetricsFacts, TimesFacts, XdsFacts, XdsTypeFacts } from './facts.ts';
+import type { AuthzFacts, MetricsFacts, TimesFacts, WaypointFacts, XdsFacts, XdsTypeFacts } from './facts.ts';
 
 /** Values of the labels, in their order, and the value. */
 export type Sample = readonly [labels: readonly string[], value: number];
@@ -230,6 +230,37 @@ const authz: readonly Metric[] = [
   ),
 ];
 
+const ofProxies = (
+  type: Metric['type'],
+  name: string,
+  help: string,
+  read: (of: WaypointFacts['types'][number]) => number,
+): Metric =>
+  metric(type, name, help, ['type'], ({ waypoints: of }) => (of?.types ?? []).map((one) => [[one.type], read(one)]));
+
+/** Also those of a process that serves nothing but waypoints: they read nothing else. */
+export const waypointMetrics: readonly Metric[] = [
+  one('gauge', 'kmesh_waypoint_proxies', 'Proxies of waypoints that are connected.', (f) => f.waypoints?.proxies),
+  one('counter', 'kmesh_waypoint_streams_total', 'Streams of proxies that were taken.', (f) => f.waypoints?.streams),
+  metric(
+    'counter',
+    'kmesh_waypoint_streams_refused_total',
+    'Streams that were turned away: too_many, silent, malformed, misnamed, greedy.',
+    ['reason'],
+    ({ waypoints: of }) => Object.entries(of?.ended ?? {}).map(([reason, count]) => [[reason], count] as const),
+  ),
+  ofProxies('counter', 'kmesh_waypoint_responses_total', 'Answers sent to proxies.', (t) => t.responses),
+  ofProxies('counter', 'kmesh_waypoint_acks_total', 'Answers that proxies took.', (t) => t.acks),
+  ofProxies('counter', 'kmesh_waypoint_nacks_total', 'Answers with something that proxies refused.', (t) => t.nacks),
+  ofProxies('gauge', 'kmesh_waypoint_awaited_answers', 'Answers that proxies have said nothing of.', (t) => t.awaited),
+  ofProxies(
+    'gauge',
+    'kmesh_waypoint_refused_resources',
+    'Resources whose last version a proxy refuses: an older one is in use, or none.',
+    (t) => t.refused,
+  ),
+];
+
 const loop: readonly Metric[] = [
   one('gauge', 'nodejs_eventloop_lag_mean_seconds', 'How late timers ran on average in the last minute.', ({ lag }) =>
     seconds(lag.mean),
@@ -239,7 +270,15 @@ const loop: readonly Metric[] = [
   ),
 ];
 
-export const metrics: readonly Metric[] = [...connection, ...demand, ...model, ...kernel, ...authz, ...loop];
+export const metrics: readonly Metric[] = [
+  ...connection,
+  ...demand,
+  ...model,
+  ...kernel,
+  ...authz,
+  ...waypointMetrics,
+  ...loop,
+];
 
 /** Counted elsewhere. */
 export const times = {

@@ -56,6 +56,25 @@ export interface AuthzFacts {
   readonly destroyed: number;
 }
 
+/** The control plane of waypoints. */
+export interface WaypointFacts {
+  /** Connected now, and since the beginning. */
+  readonly proxies: number;
+  readonly streams: number;
+  /** Why streams were turned away -> how many. */
+  readonly ended: Readonly<Record<string, number>>;
+  /** "clusters", "endpoints", "listeners", "routes" */
+  readonly types: readonly {
+    readonly type: string;
+    readonly responses: number;
+    readonly acks: number;
+    readonly nacks: number;
+    /** Resources refused now, and answers that proxies have said nothing of. */
+    readonly refused: number;
+    readonly awaited: number;
+  }[];
+}
+
 export interface MetricsFacts {
   readonly ready: boolean;
   readonly sources: readonly { readonly name: string; readonly complete: boolean; readonly objects: number }[];
@@ -81,6 +100,8 @@ export interface MetricsFacts {
   readonly lag: { readonly mean: number; readonly max: number };
   /** Once something was enrolled or there is a policy. */
   readonly authz: AuthzFacts | undefined;
+  /** Where proxies of waypoints are told. */
+  readonly waypoints: WaypointFacts | undefined;
   /** What the programs counted. */
   readonly reasons: Iterable<readonly [reason: string, count: number]>;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The metrics of an agent in the text format of Prometheus, made when they are asked for.
 import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
-import { distributions, metrics, type Sample, times } from './catalogue.ts';
-import type { Applied, MetricsFacts, TimesFacts } from './facts.ts';
+import { distributions, type Metric as Listed, metrics, type Sample, times, waypointMetrics } from './catalogue.ts';
+import type { Applied, MetricsFacts, TimesFacts, WaypointFacts } from './facts.ts';
 import { processMetrics } from './process.ts';
 
 export interface AgentMetrics {
@@ -68,19 +68,53 @@ function countedElsewhere(read: () => TimesFacts | undefined): Metric {
   return { name, get } as unknown as Metric;
 }
 
-export function agentMetrics({ version, abiVersion }: BuildFacts): AgentMetrics {
+/** What every process shows, and `list` as `facts` has it. */
+function registryOf(
+  { version, abiVersion }: BuildFacts,
+  list: readonly Listed[],
+  facts: () => MetricsFacts | undefined,
+) {
   const registry = new Registry();
-  let current: MetricsFacts | undefined;
   const build = { name: 'kmesh_build_info', type: 'gauge', help: buildHelp, labels: ['version', 'abi'] } as const;
   show(registry, build, () => [[[version, String(abiVersion)], 1]]);
-  for (const metric of metrics) show(registry, metric, () => (current ? metric.read(current) : []));
-  registry.registerMetric(countedElsewhere(() => current && times.read(current)));
+  for (const metric of list) {
+    show(registry, metric, () => {
+      const now = facts();
+      return now ? metric.read(now) : [];
+    });
+  }
   for (const metric of processMetrics()) {
     show(registry, metric, () => {
       const value = metric.read();
       return value === undefined ? [] : [[[], value]];
     });
   }
+  return registry;
+}
+
+export interface WaypointMetrics {
+  readonly contentType: string;
+  text(facts: WaypointFacts): Promise<string>;
+}
+
+/** Of a process that serves waypoints and is no agent. */
+export function waypointOnlyMetrics(build: BuildFacts): WaypointMetrics {
+  let current: WaypointFacts | undefined;
+  // Its metrics read nothing else.
+  const registry = registryOf(build, waypointMetrics, () => ({ waypoints: current }) as MetricsFacts);
+  return {
+    contentType: registry.contentType,
+    text(facts) {
+      current = facts;
+      return registry.metrics();
+    },
+  };
+}
+
+export function agentMetrics(build: BuildFacts): AgentMetrics {
+  let current: MetricsFacts | undefined;
+  const registry = registryOf(build, metrics, () => current);
+  registry.registerMetric(countedElsewhere(() => current && times.read(current)));
   const histogram = ({ name, help, buckets }: (typeof distributions)['duration' | 'operations']) =>
     new Histogram({ name, help, buckets: [...buckets], registers: [registry] });
   const duration = histogram(distributions.duration);

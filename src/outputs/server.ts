@@ -9,6 +9,8 @@ export interface Pages {
   readonly metrics: { readonly contentType: string; text(): Promise<string> };
   /** Why not ready; none: ready. */
   notReady(): readonly string[];
+  /** As JSON at "/"; absent: there is no such page. */
+  status?(): unknown;
 }
 
 export interface OutputServer {
@@ -25,6 +27,8 @@ interface Page {
   readonly text: string;
 }
 
+const notFound: Page = { status: 404, type: plain, text: 'there are /metrics, /healthz/live and /healthz/ready\n' };
+
 async function pageAt(path: string, pages: Pages): Promise<Page> {
   switch (path) {
     case '/metrics':
@@ -38,8 +42,13 @@ async function pageAt(path: string, pages: Pages): Promise<Page> {
         ? { status: 200, type: plain, text: 'ready\n' }
         : { status: 503, type: plain, text: why.map((reason) => `not ready: ${reason}\n`).join('') };
     }
+    case '/':
+      if (pages.status) {
+        return { status: 200, type: 'application/json', text: `${JSON.stringify(pages.status())}\n` };
+      }
+      return notFound;
     default:
-      return { status: 404, type: plain, text: 'there are /metrics, /healthz/live and /healthz/ready\n' };
+      return notFound;
   }
 }
 
@@ -59,24 +68,27 @@ async function answer(request: IncomingMessage, response: ServerResponse, pages:
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-function listenFault({ host, port }: ListenAddress, cause: NodeJS.ErrnoException): KmeshError {
+function listenFault({ host, port }: ListenAddress, flag: string, cause: NodeJS.ErrnoException): KmeshError {
   const where = socketAddressText(host ?? '', port);
   const why = cause.code === 'EADDRINUSE' ? 'something else listens there' : cause.message;
   return new KmeshError('KM_LISTEN', `metrics cannot be served at "${where}": ${why}`, {
-    hint: 'choose another address with --metrics; port 0 takes one that is free',
+    hint: `choose another address with ${flag}; port 0 takes one that is free`,
     cause,
   });
 }
 
-/** @throws KmeshError KM_LISTEN */
-export async function openOutputServer(listen: ListenAddress, pages: Pages): Promise<OutputServer> {
+/**
+ * `flag`: says where.
+ * @throws KmeshError KM_LISTEN
+ */
+export async function openOutputServer(listen: ListenAddress, pages: Pages, flag = '--metrics'): Promise<OutputServer> {
   const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000 }, (request, response) => {
     void answer(request, response, pages);
   });
   // Whoever scrapes needs few; nobody may take all descriptors of the agent.
   server.maxConnections = 64;
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(listenFault(listen, cause)));
+    server.once('error', (cause) => reject(listenFault(listen, flag, cause)));
     server.listen({ port: listen.port, ...(listen.host === undefined ? {} : { host: listen.host }) }, resolve);
   });
   const { address, port } = server.address() as AddressInfo;

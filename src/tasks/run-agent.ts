@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the agent in this process until it is told to stop.
 import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import type { LogLevel } from '../admin/types.ts';
 import { type FolderClaim, openFolderClaim } from '../agent/claim.ts';
 import type { AgentPlane } from '../agent/guard.ts';
@@ -23,6 +24,7 @@ import { version } from '../version.ts';
 import { type NodeSettings, readNodeSettings, type SourceOptions, sourceOpenings } from './agent-sources.ts';
 import { loadPrograms } from './load.ts';
 import type { SizeOptions } from './size-options.ts';
+import type { TlsFiles } from './waypoint/tls.ts';
 
 export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly logLevel?: LogLevel;
@@ -40,6 +42,9 @@ export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly strictL7Deny?: boolean;
   /** Where proxies of waypoints are told their configuration (default: nowhere). */
   readonly waypointAds?: ListenAddress;
+  readonly waypointAdsTlsCert?: string;
+  readonly waypointAdsTlsKey?: string;
+  readonly waypointAdsClientCa?: string;
 }
 
 const upgradeHint = '"kmeshctl upgrade" swaps them in place';
@@ -57,6 +62,7 @@ const settledMs = 10_000;
  */
 export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
   const settings = readNodeSettings(env, options);
+  checkAds(options, settings);
   const log = openLog(env.stderr, options.logLevel ?? 'info', { node: settings.node });
   const takeOver = options.takeOver === true;
   // Who cannot go on with what is loaded ends nobody.
@@ -109,8 +115,12 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
       async openWaypoints() {
         // Brings gRPC along, which few agents need for that.
         const { openWaypointAds } = await import('./waypoint/listen.ts');
-        const place = { node, network: view.network ?? '', clusterId: view.clusterId ?? '', locality: noLocality };
-        return openWaypointAds(ads, log, place);
+        return openWaypointAds({
+          ...{ where: ads, log, flag: '--waypoint-ads-', now: () => env.now() },
+          view: { node, network: view.network ?? '', clusterId: view.clusterId ?? '', locality: noLocality },
+          socket: join(place.runDir, 'waypoint-ads.sock'),
+          tls: adsTls(options),
+        });
       },
     }),
     runDir: place.runDir,
@@ -145,6 +155,26 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
       exemptHost: options.authzHostProbes !== 'deny',
     },
   });
+}
+
+/** @throws KmeshError KM_USAGE */
+function checkAds(options: RunAgentOptions, { xds }: NodeSettings): void {
+  if (options.waypointAds === undefined && Object.keys(adsTls(options)).length > 0) {
+    throw new KmeshError('KM_USAGE', '--waypoint-ads-tls-cert, -tls-key and -client-ca need --waypoint-ads');
+  }
+  if (options.waypointAds !== undefined && xds?.onDemand) {
+    throw new KmeshError('KM_USAGE', '--waypoint-ads and --xds-on-demand exclude each other', {
+      hint: 'proxies of waypoints are told of the whole mesh: serve them from another node, or with "kmeshctl waypoint serve"',
+    });
+  }
+}
+
+function adsTls({ waypointAdsTlsCert, waypointAdsTlsKey, waypointAdsClientCa }: RunAgentOptions): TlsFiles {
+  return {
+    ...(waypointAdsTlsCert !== undefined && { tlsCert: waypointAdsTlsCert }),
+    ...(waypointAdsTlsKey !== undefined && { tlsKey: waypointAdsTlsKey }),
+    ...(waypointAdsClientCa !== undefined && { clientCa: waypointAdsClientCa }),
+  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

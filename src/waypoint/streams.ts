@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Streams of proxies over gRPC: within limits, and not answered before there is something to say.
-import { Server, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { logVerbosity, Server, type ServerDuplexStream, setLogVerbosity, status } from '@grpc/grpc-js';
 import { decodeRequest, encodeResponse, type Request, type Response, type Way } from './messages.ts';
 
 /** What one stream is served by. */
@@ -46,6 +46,8 @@ const codes: Readonly<Record<EndReason, status>> = {
 
 /** A server for both ways, which listens nowhere yet. */
 export function openStreams({ ready, open, ended }: StreamsOptions): Server {
+  // What fails is told to whoever called; the library would write it to standard error as well.
+  setLogVerbosity(logVerbosity.NONE);
   let count = 0;
 
   const serve = (way: Way) => (call: ServerDuplexStream<Buffer, Buffer>) => {

@@ -21,6 +21,8 @@ const handlers: Handlers = {
     throw new KmeshError('KM_NOT_FOUND', 'not judged');
   },
   *authz() {},
+  ads: () => ({ address: '127.0.0.1:1', tls: 'none' }),
+  *waypoints() {},
   log: ({ level }) => ({ was: 'info', level }),
   stop: () => ({ pid: 1 }),
   reload: () => {

@@ -113,7 +113,7 @@ describe('claim of a run directory', () => {
   const refuse = () => {
     throw new Error('not asked');
   };
-  const handlers = (stop: () => void): Handlers => ({
+  const handlers = (stop: () => void): Partial<Handlers> => ({
     ...{ status: refuse, ready: refuse, version: refuse, explain: refuse, log: refuse, reload: refuse },
     ...{ config: refuse, diff: refuse, authz: refuse, authzExplain: refuse },
     stop() {

@@ -38,7 +38,7 @@ const env: Env = {
 
 const sources = [{ name: 'files' }, { name: 'xds', xds: { server: 'istiod:15012' } }];
 let asked: object = {};
-const handlers: Handlers = {
+const handlers: Partial<Handlers> = {
   status: () =>
     ({ logLevel: level, version: '7', node: 'n1', network: 'net', clusterId: 'c', sources }) as unknown as AgentStatus,
   ready: () => ({ ready: true, notReady: [] }),

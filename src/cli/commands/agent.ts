@@ -57,6 +57,15 @@ export const agentFlags = {
     'ADDRESS',
     'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)',
   ),
+  waypointAdsTlsCert: text(
+    'FILE',
+    'certificate of that address, in PEM, read again when it changes; without it plain text',
+    {
+      complete: 'file',
+    },
+  ),
+  waypointAdsTlsKey: text('FILE', 'its key', { complete: 'file' }),
+  waypointAdsClientCa: text('FILE', 'Envoys must show a certificate that one of these signed', { complete: 'file' }),
   waypointUnready: choiceOr(
     'refuse',
     ['refuse', 'direct'],

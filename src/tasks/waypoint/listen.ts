@@ -1,52 +1,115 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the control plane of waypoints listens, in a process of its own and in the agent.
+import { chmodSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { WaypointAdsStatus } from '../../admin/waypoint.ts';
 import type { WaypointAds } from '../../agent/waypoint-ads.ts';
 import { KmeshError } from '../../errors.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { openWaypointServer, type WaypointServer, type WaypointServerLog } from '../../waypoint/server.ts';
+import { openTls, type Tls, type TlsFiles } from './tls.ts';
+import { waypointFacts, waypointItems } from './told.ts';
 
-export function unusable(where: ListenAddress, error: unknown): KmeshError {
-  const text = error instanceof Error ? error.message : String(error);
-  return new KmeshError('KM_USAGE', `cannot listen on ${where.host ?? ''}:${where.port}: ${text}`);
+export interface Listening {
+  readonly at: WaypointAdsStatus;
+  reload(): void;
+  close(): void;
 }
 
-/** HOST:PORT, where it listens then. */
-export async function listenFor(server: WaypointServer, where: ListenAddress): Promise<string> {
-  const host = where.host ?? '[::]';
+/** Where, and with what. */
+export interface ListenOptions {
+  readonly where: ListenAddress;
+  readonly tls: TlsFiles;
+  /** What the flags of those begin with. */
+  readonly flag: string;
+  /** Path of a socket for proxies of this machine; absent: none. */
+  readonly socket?: string;
+  readonly log: WaypointServerLog;
+}
+
+/** @throws KmeshError KM_LISTEN; what the files of certificates throw. */
+export async function listenFor(server: WaypointServer, options: ListenOptions): Promise<Listening> {
+  const { where, log, socket } = options;
+  const tls = openTls(options.tls, options.flag, log);
+  const host = (where.host ?? '::').replace(/^\[|\]$/g, '');
+  const text = host.includes(':') ? `[${host}]:${where.port}` : `${host}:${where.port}`;
   try {
-    return await server.listen(`${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${where.port}`);
-  } catch (error) {
-    throw unusable(where, error);
+    const address = await server.listen(text, tls?.credentials);
+    if (socket !== undefined) await listenPrivately(server, socket);
+    if (!tls && !isLoopback(host)) {
+      log.warn(
+        { address },
+        `proxies are told in plain text beyond this machine: ${options.flag}tls-cert prevents that`,
+      );
+    }
+    return {
+      at: { address, tls: tls?.kind ?? 'none', ...(socket !== undefined && { socket }) },
+      reload: () => tls?.reload(),
+      close: () => end(tls, socket),
+    };
+  } catch (cause) {
+    end(tls, undefined);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const what = `${where.host ?? ''}:${where.port}`;
+    throw new KmeshError('KM_LISTEN', `cannot listen on ${what}: ${reason}`, { cause });
+  }
+}
+
+function end(tls: Tls | undefined, socket: string | undefined): void {
+  tls?.close();
+  if (socket !== undefined) rmSync(socket, { force: true });
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\./.test(host);
+}
+
+/** Made in a directory of its own and moved into place with its mode set, so that it is never open to others; one of a dead process is replaced. */
+async function listenPrivately(server: WaypointServer, path: string): Promise<void> {
+  const nest = mkdtempSync(join(dirname(path), '.w'));
+  const first = join(nest, 's');
+  try {
+    await server.listen(`unix:${first}`);
+    chmodSync(first, 0o600);
+    renameSync(first, path);
+  } finally {
+    rmdirSync(nest);
   }
 }
 
 /** Changes that come at once are told at once. */
 const gatherMs = 10;
 
+export interface AdsOptions extends ListenOptions {
+  readonly view: NodeView;
+  readonly now: () => number;
+}
+
 /** The one inside the agent, told of each model. */
-export async function openWaypointAds(
-  where: ListenAddress,
-  log: WaypointServerLog,
-  view: NodeView,
-): Promise<WaypointAds> {
-  const server = openWaypointServer({ view, log });
-  const address = await listenFor(server, where);
-  log.info({ address }, 'waypoints are served');
+export async function openWaypointAds(options: AdsOptions): Promise<WaypointAds> {
+  const { log, view, now } = options;
+  const server = openWaypointServer({ view, log, now });
+  const listening = await listenFor(server, options);
+  log.info({ ...listening.at }, 'waypoints are served');
   let next: Model | undefined;
   let timer: NodeJS.Timeout | undefined;
   return {
-    at: { address, tls: 'none' },
-    update(model: Model): void {
+    at: listening.at,
+    update(model) {
       next = model;
       timer ??= setTimeout(() => {
         timer = undefined;
         if (next) server.update(next);
       }, gatherMs);
     },
-    close(): void {
+    reload: listening.reload,
+    items: () => waypointItems(server, next),
+    facts: () => waypointFacts(server),
+    close() {
       clearTimeout(timer);
       server.close();
+      listening.close();
     },
   };
 }

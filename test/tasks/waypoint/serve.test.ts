@@ -48,6 +48,8 @@ function envOf(signal: AbortSignal, lines: string[]): Env {
   };
 }
 
+const placeOf = (folder: string) => ({ bpffs: '', cgroupRoot: '', runDir: join(folder, 'run') });
+
 async function until(check: () => boolean | Promise<boolean>): Promise<void> {
   for (const end = Date.now() + 20_000; !(await check()); ) {
     if (Date.now() > end) throw new Error('never');
@@ -63,6 +65,7 @@ test('a folder is served, an edit is told, conditions are shown', async () => {
   const stop = new AbortController();
   const lines: string[] = [];
   const done = serveWaypoints(envOf(stop.signal, lines), {
+    place: placeOf(folder),
     config: [folder],
     listen: { host: '127.0.0.1', port },
     status: { host: '127.0.0.1', port: statusPort },
@@ -110,6 +113,6 @@ test('an address that is taken ends it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'kmesh-serve-'));
   closing.push(() => rmSync(folder, { recursive: true }));
   const { signal } = new AbortController();
-  const options = { config: [folder], listen: { host: '192.0.2.1', port: 1 } };
+  const options = { place: placeOf(folder), config: [folder], listen: { host: '192.0.2.1', port: 1 } };
   await expect(serveWaypoints(envOf(signal, []), options)).rejects.toThrow(/cannot listen on 192\.0\.2\.1:1/);
 });

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Certificates of the port where proxies of waypoints are told, from files that may be replaced at any time.
+import { readFileSync } from 'node:fs';
+import type { AdsTls } from '../../admin/waypoint.ts';
+import { KmeshError } from '../../errors.ts';
+import { type Certificates, TlsCredentials } from '../../waypoint/credentials.ts';
+import type { WaypointServerLog } from '../../waypoint/server.ts';
+
+export interface TlsFiles {
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly clientCa?: string;
+}
+
+export interface Tls {
+  readonly kind: AdsTls;
+  readonly credentials: TlsCredentials;
+  /** Reads the files again; those of before stay when they cannot be used. */
+  reload(): void;
+  close(): void;
+}
+
+/** How often the files are looked at: whoever renews certificates replaces them hours before they end. */
+const everyMs = 60_000;
+
+/**
+ * Undefined: no files are named. `flag`: what the flags begin with, "--" or "--waypoint-ads-".
+ * @throws KmeshError KM_USAGE, KM_IO, KM_CONFIG
+ */
+export function openTls(files: TlsFiles, flag: string, log: WaypointServerLog): Tls | undefined {
+  const { tlsCert, tlsKey, clientCa } = files;
+  if (tlsCert === undefined && tlsKey === undefined && clientCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new KmeshError(
+      'KM_USAGE',
+      `${flag}tls-cert and ${flag}tls-key belong together, and ${flag}client-ca to both`,
+    );
+  }
+  const readAll = (): Certificates => ({
+    cert: read(tlsCert, 'certificate'),
+    key: read(tlsKey, 'key'),
+    ...(clientCa !== undefined && { ca: read(clientCa, 'certificate') }),
+  });
+  let used = readAll();
+  const credentials = made(() => new TlsCredentials(used), tlsCert);
+  let fault = '';
+  const reload = (): void => {
+    try {
+      const now = readAll();
+      fault = '';
+      if (isSame(now, used)) return;
+      made(() => credentials.replace(now), tlsCert);
+      used = now;
+      log.info({ file: tlsCert }, 'certificates are replaced');
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      if (text !== fault)
+        log.warn({ file: tlsCert, reason: text }, 'certificates cannot be used: those of before stay');
+      fault = text;
+    }
+  };
+  const timer = setInterval(reload, everyMs).unref();
+  return {
+    kind: clientCa === undefined ? 'server' : 'mutual',
+    credentials,
+    reload,
+    close: () => clearInterval(timer),
+  };
+}
+
+function read(path: string, what: 'certificate' | 'key'): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new KmeshError('KM_IO', `${what} file "${path}" could not be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
+function made<T>(make: () => T, path: string): T {
+  try {
+    return make();
+  } catch (cause) {
+    throw new KmeshError(
+      'KM_CONFIG',
+      `certificate file "${path}" and its key cannot be used: ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+function isSame(a: Certificates, b: Certificates): boolean {
+  return a.cert.equals(b.cert) && a.key.equals(b.key) && (a.ca === undefined || b.ca?.equals(a.ca) === true);
+}
