@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image and the kernel behind it: plans are carried out, what they free waits for its grace period, ids for their last user.
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ValueOfMap } from '../abi/maps.ts';
 import type { NameKind } from '../abi/structs.ts';
 import type { AuthzLeft } from '../compile/authz/commit.ts';
@@ -81,7 +82,9 @@ export interface KernelWriter {
   fill(): Fills | undefined;
   /** Waits for grace periods, not for what is done after them. */
   graces(): Promise<void>;
-  /** Something waits for a grace period. */
+  /** Waits for a walk over UDP sockets that is due, not for its end. */
+  sweeps(): Promise<void>;
+  /** Something waits for a grace period, or for that walk. */
   readonly waiting: boolean;
   readonly refused: readonly Refusal[];
   readonly refusedVerdicts: readonly AuthzRefusal[];
@@ -111,6 +114,8 @@ interface Done {
 
 /** Ids released at once: what is in a hurry waits for no more. */
 const idsAtOnce = 256;
+/** Between two walks over the UDP sockets of all pods: what a push takes away in many parts is looked for once. */
+const sweepEveryMs = 100;
 /** So many more idle ids than at the last look are released without being asked. */
 const manyIdle = 4096;
 
@@ -154,9 +159,25 @@ export function openWriter(options: WriterOptions): KernelWriter {
   let settled: Done[] = [];
   /** Connected UDP sockets may still use endpoints that have left, and every program that chose one of these has ended. */
   let sweepDue = false;
+  let sweptAt = Number.NEGATIVE_INFINITY;
+  let sweepLater: Promise<void> | undefined;
   const sweep = (): void => {
-    if (sweepDue) plane.sweepUdp();
+    if (!sweepDue) return;
+    const left = sweptAt + sweepEveryMs - performance.now();
+    if (left > 0) {
+      sweepLater ??= pause(left, undefined, { signal, ref: false }).then(
+        () => {
+          sweepLater = undefined;
+          alone(async () => sweep());
+        },
+        // The next writer sweeps.
+        () => {},
+      );
+      return;
+    }
     sweepDue = false;
+    plane.sweepUdp();
+    sweptAt = performance.now();
   };
   const settleDone = async (): Promise<void> => {
     const done = settled;
@@ -325,8 +346,9 @@ export function openWriter(options: WriterOptions): KernelWriter {
     names: (kind) => image?.ids[kind].names() ?? [],
     fill: () => image && fillOf(image),
     graces: () => waiting.idle(),
+    sweeps: async () => sweepLater,
     get waiting() {
-      return waiting.busy;
+      return waiting.busy || (sweepLater !== undefined && !signal.aborted);
     },
     get refused() {
       return refused;

@@ -45,11 +45,24 @@ export function openMemberSync(ids: WorkloadIds, now: () => number = () => perfo
   let seen: { readonly plane: DataPlane; readonly epoch: bigint; readonly names: readonly string[] } | undefined;
   let known: readonly (number | undefined)[] = [];
   let searched = 0;
+  /** Put together once for each: this is done after every batch. */
+  const fullNames = new WeakMap<Workload, string>();
+  const fullNameOf = (workload: Workload): string => {
+    const known = fullNames.get(workload);
+    if (known !== undefined) return known;
+    const name = `${workload.namespace}/${workload.name}`;
+    fullNames.set(workload, name);
+    return name;
+  };
 
   const epochOf = (plane: DataPlane): bigint => plane.map('level').get(0)?.epoch ?? 0n;
   const localIds = (names: readonly string[]): (number | undefined)[] => {
-    const uids = new Map<string, string>();
-    for (const [uid, { namespace, name }] of ids.local) uids.set(`${namespace}/${name}`, uid);
+    if (names.length === 0) return [];
+    const uids = new Map<string, string | undefined>(names.map((name) => [name, undefined]));
+    for (const [uid, workload] of ids.local) {
+      const name = fullNameOf(workload);
+      if (uids.has(name)) uids.set(name, uid);
+    }
     return names.map((name) => {
       const uid = uids.get(name);
       return uid === undefined ? undefined : ids.idOf(uid);

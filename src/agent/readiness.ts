@@ -78,24 +78,25 @@ export function openReadiness(of: {
   const { reconciler, manager, log } = of;
   let was: boolean | undefined;
   const logFaults = openFaultLog(log);
-  const reasons = (): readonly string[] => {
+  const reasonsOf = (sources: readonly SourceFacts[]): readonly string[] => {
     const { batches, refused, refusedVerdicts, error } = reconciler.status();
     return notReady({
-      ...{ sources: of.sources(), applied: batches > 0, error },
+      ...{ sources, applied: batches > 0, error },
       ...{ refused: refused.length, refusedVerdicts: refusedVerdicts.length },
     });
   };
   return {
-    reasons,
+    reasons: () => reasonsOf(of.sources()),
     look() {
-      const why = reasons();
-      logFaults(of.sources().map(({ report }) => report));
+      const sources = of.sources();
+      const why = reasonsOf(sources);
+      logFaults(sources.map(({ report }) => report));
       const { services, workloads } = reconciler.model;
       manager.status(summary(why, services.size, workloads.size));
       const { batches, error } = reconciler.status();
-      const reports = of.sources().flatMap(({ report }) => report ?? []);
+      const reports = sources.flatMap(({ report }) => report ?? []);
       // Started is not ready: with faults the rest works, and who waits for more can ask.
-      const heard = reports.length > 0 && reports.length === of.sources().length;
+      const heard = reports.length > 0 && reports.length === sources.length;
       if (heard && (batches > 0 || error || reports.some(saysNothing))) manager.started();
       const is = why.length === 0;
       if (is === was) return;

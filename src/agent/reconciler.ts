@@ -35,7 +35,7 @@ const untouched = { workloads: new Set<string>(), policies: new Set<string>() };
 /** So many batches of short lists go before the next part of a long one. */
 const mostInARow = 4;
 /** A part of a long list should take so many milliseconds: what is urgent waits for half of that on average. */
-const partMs = 1.5;
+const partMs = 1;
 
 /** How much of a long list goes at once, by what it took before. */
 function openPace() {
@@ -344,6 +344,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       while (work.busy || writer.waiting) {
         await work.idle();
         await writer.graces();
+        await writer.sweeps();
       }
     },
     async close() {

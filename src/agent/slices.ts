@@ -4,7 +4,7 @@ import type { Steps } from '../mesh/steps.ts';
 
 /** Milliseconds of work in one turn of the event loop: everything else waits that long at most. */
 const longMs = 4;
-const shortMs = 1;
+const shortMs = 0.5;
 let sliceMs = longMs;
 
 /** From now on others have their turn more often: what comes meanwhile may be urgent. */

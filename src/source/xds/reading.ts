@@ -49,7 +49,7 @@ export interface Reading {
 /** A message of so many bytes is long: to read it takes several milliseconds. */
 const longBytes = 64 * 1024;
 /** Milliseconds of a long one at a time while others may overtake. */
-export const shortSliceMs = 1;
+export const shortSliceMs = 0.5;
 /** Resources between two pauses. */
 const stepSize = 32;
 

@@ -111,7 +111,7 @@ const invalidArgument = 3;
 const wildcard = '*';
 /** Characters of a version that are shown. */
 const mostVersion = 200;
-const walkSize = 1000;
+const walkSize = 250;
 
 export function openSession({ node, onDemand, maxRequestBytes = defaultMaxRequestBytes }: SessionOptions): Session {
   const address = openSubscription('address');

@@ -61,7 +61,7 @@ export interface Counts {
 }
 
 /** Names between two places to pause at. */
-const walkSize = 1000;
+const walkSize = 250;
 const noNames: ReadonlySet<string> = new Set();
 /** Bytes that a name and its version take in a request besides their own, at most. */
 const entryBytes = 16;
