@@ -36,7 +36,7 @@ export interface Eligible {
 }
 
 /** Port that `workload` serves `port` of the service at: its own mapping, else the service's target port; 0 is none. */
-function targetPort(workload: Workload, key: string, port: ServicePort, protocol: Protocol): number {
+export function targetPort(workload: Workload, key: string, port: ServicePort, protocol: Protocol): number {
   for (const m of workload.services.get(key) ?? []) {
     if (m.servicePort === port.port && (m.protocol === undefined || m.protocol === protocol) && m.targetPort !== 0) {
       return m.targetPort;

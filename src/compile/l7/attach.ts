@@ -2,6 +2,7 @@
 // Routes and policies brought together with the services that they are for. Kept from one model to the next: only what a change can reach is looked at.
 import { emptyModel } from '../../mesh/apply.ts';
 import { equal } from '../../mesh/equal.ts';
+import type { GatewayAddress } from '../../mesh/gateway.ts';
 import type { Model } from '../../mesh/model.ts';
 import { type BackendRef, type ReferenceGrant, type Route, type RouteObject, routeKey } from '../../mesh/route.ts';
 import type { Service } from '../../mesh/service.ts';
@@ -9,10 +10,12 @@ import { finish } from '../../mesh/steps.ts';
 import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { PolicyTarget, WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import { backendsOf } from './rule-faults.ts';
+import { isReadable } from './scope.ts';
 import { isServiceRef, portName, refKey, refKeysOf, serviceKeyOf } from './services.ts';
 import {
   type Attached,
   type BackendFault,
+  type Doer,
   type ParentStatus,
   type PortRoutes,
   routeKinds,
@@ -96,6 +99,8 @@ class Attacher {
   /** Of what refKey() names, where that is an entry: keys of its services. */
   readonly #entries = new Index();
   readonly #attached = new Map<string, Attached>();
+  /** Of a Gateway: services that have it as their waypoint. */
+  readonly #behind = new Index();
   /** By the key of the service. */
   readonly #settled = new Map<string, Settled>();
   #made: Attachments = {
@@ -123,6 +128,9 @@ class Attacher {
         for (const route of this.#users.of(ref)) aimed.add(route);
         for (const route of this.#children.of(ref)) told.add(route);
       }
+    }
+    for (const key of model.gateways.changedSince(before.gateways)) {
+      for (const service of this.#behind.of(key)) services.add(service);
     }
     const policies = this.#made.policies.edit();
     for (const key of model.routes.changedSince(before.routes)) {
@@ -174,6 +182,8 @@ class Attacher {
     const [gone, come] = [old, now].map((one) => (one ? refKeysOf(one) : [])) as [readonly string[], readonly string[]];
     for (const ref of gone) if (serviceKeyOf(ref) === undefined) this.#entries.delete(ref, key);
     for (const ref of come) if (serviceKeyOf(ref) === undefined) this.#entries.add(ref, key);
+    for (const { gateway } of old ? waypointsOf(old) : []) if (gateway !== undefined) this.#behind.delete(gateway, key);
+    for (const { gateway } of now ? waypointsOf(now) : []) if (gateway !== undefined) this.#behind.add(gateway, key);
     return new Set([...gone, ...come]);
   }
 
@@ -244,7 +254,7 @@ class Attacher {
     const old = this.#settled.get(key);
     const service = this.#model.services.get(key);
     const routes = new Set(service ? refKeysOf(service).flatMap((ref) => [...this.#children.of(ref)]) : []);
-    const made = service && routes.size > 0 ? settle(service, this.#these(routes)) : undefined;
+    const made = service && routes.size > 0 ? settle(service, this.#these(routes), this.#doer(service)) : undefined;
     if (made) this.#settled.set(key, made);
     else this.#settled.delete(key);
     for (const name of old?.ports.keys() ?? []) if (!made?.ports.has(name)) ports.delete(name);
@@ -253,6 +263,21 @@ class Attacher {
       if (!held || !isSame(held, port)) ports.set(name, port);
     }
     return [old, made].flatMap((one) => [...(one?.outcomes.keys() ?? [])].map(routeKey));
+  }
+
+  #doer(service: Service): Doer {
+    const waypoints = waypointsOf(service);
+    if (waypoints.length === 0) return { note: 'the service has no waypoint that could act on it' };
+    const bindings = waypoints.map(
+      ({ binding, gateway = '' }) => binding ?? this.#model.gateways.get(gateway)?.binding,
+    );
+    const [first] = bindings;
+    if (first === undefined || bindings.some(isReadable)) return { note: '' };
+    const header = first.header.toUpperCase();
+    return {
+      note: '',
+      refusal: `its waypoint takes connections with header ${header}, which is not for a stock Envoy`,
+    };
   }
 
   #these(keys: Iterable<string>): Attached[] {
@@ -273,6 +298,13 @@ class Attacher {
     return list.length > 0 ? list : undefined;
   }
 }
+
+const waypointsOf = ({ waypoint, weightedWaypoints }: Service): readonly GatewayAddress[] =>
+  weightedWaypoints.length > 0
+    ? weightedWaypoints.map(({ destination }) => destination)
+    : waypoint === undefined
+      ? []
+      : [waypoint];
 
 const byName = (a: WaypointPolicy, b: WaypointPolicy): number =>
   `${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1;

@@ -54,19 +54,20 @@ const httpFilters: readonly envoy.HttpFilterConfig[] = [
   { name: 'envoy.filters.http.router', typedConfig: { type: type.router, value: { suppressEnvoyHeaders: true } } },
 ];
 
-/** An address or range, and a port (none: all). */
+/** Addresses or ranges, and a port (none: those that no other chain names). */
 export interface Dialled {
-  readonly address: string;
-  readonly length?: number;
+  /** As chains are called by. */
+  readonly name: string;
+  readonly ranges: readonly { readonly address: string; readonly length?: number }[];
   readonly port?: number;
 }
 
-function matchOf(
-  { address, length, port }: Dialled,
-  serverNames: readonly string[],
-): envoy.FilterChain['filterChainMatch'] {
+function matchOf({ ranges, port }: Dialled, serverNames: readonly string[]): envoy.FilterChain['filterChainMatch'] {
   return {
-    prefixRanges: [{ addressPrefix: address, prefixLen: length ?? addressBits(address) }],
+    prefixRanges: ranges.map(({ address, length }) => ({
+      addressPrefix: address,
+      prefixLen: length ?? addressBits(address),
+    })),
     ...(port !== undefined && { destinationPort: port }),
     ...(serverNames.length > 0 && { serverNames }),
   };
@@ -91,7 +92,7 @@ export function httpChain(at: Dialled, name: string): envoy.FilterChain {
     httpProtocolOptions: { acceptHttp10: true },
   };
   return {
-    name: `${name}@${at.address}`,
+    name: `${name}@${at.name}`,
     filterChainMatch: matchOf(at, []),
     filters: [keepSource, { name: 'http', typedConfig: { type: type.http, value } }],
   };
@@ -117,7 +118,7 @@ export function streamChain(
     ...(clusters.length === 1 && only ? { cluster: only.name } : { weightedClusters: { clusters } }),
   };
   return {
-    name: [`${name}@${at.address}`, ...serverNames].join('#'),
+    name: [`${name}@${at.name}`, ...serverNames].join('#'),
     filterChainMatch: matchOf(at, serverNames),
     filters: [
       keepSource,
@@ -130,7 +131,7 @@ export function streamChain(
 
 /** Envoy wants one chain at least: for what nobody can dial. */
 const nobody = streamChain(
-  { address: '0.0.0.0' },
+  { name: 'nowhere', ranges: [{ address: '0.0.0.0' }] },
   'nobody',
   { clusters: [{ name: noCluster, weight: 1 }], serverNames: [] },
   {},

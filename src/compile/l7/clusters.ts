@@ -29,7 +29,19 @@ const common = {
   circuitBreakers: { thresholds: [unlimited] },
 } as const;
 
-export const dialled: envoy.Cluster = { name: dialledCluster, type: 4, lbPolicy: 6, ...common };
+/** HTTP/1.1 or HTTP/2, as the client speaks. */
+const asCalled = {
+  type: protocolOptions,
+  value: { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } },
+} as const;
+
+export const dialled: envoy.Cluster = {
+  name: dialledCluster,
+  type: 4,
+  lbPolicy: 6,
+  ...common,
+  typedExtensionProtocolOptions: { [protocolOptions]: asCalled },
+};
 
 /** 5: Maglev, by the client's address. */
 const policies = { 'round-robin': 0, 'least-request': 1, random: 3, 'source-hash': 5 } as const;
@@ -44,10 +56,6 @@ export function clusterOf(service: Service, port: ServicePort): envoy.Cluster {
   const name = portName(service, port.port);
   const speech = speechOf(port);
   const http2 = { type: protocolOptions, value: { explicitHttpConfig: { http2ProtocolOptions: {} } } } as const;
-  const asCalled = {
-    type: protocolOptions,
-    value: { useDownstreamProtocolConfig: { httpProtocolOptions: {}, http2ProtocolOptions: {} } },
-  } as const;
   const options = { [protocolOptions]: speech === 'http2' ? http2 : asCalled };
   if (service.loadBalancing.mode === 'passthrough') {
     return { name, type: 4, lbPolicy: 6, ...common, typedExtensionProtocolOptions: options };

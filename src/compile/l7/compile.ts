@@ -12,7 +12,7 @@ import type { Attachments } from './attach.ts';
 import { listenerOf } from './chains.ts';
 import { clusterOf, dialled, endpointsOf, membersOf } from './clusters.ts';
 import type * as envoy from './envoy.ts';
-import { openOwnAddresses } from './own-addresses.ts';
+import { openOwnAddresses, ownRoutes } from './own-addresses.ts';
 import type { WaypointScope } from './scope.ts';
 import { parsePortName, portName, refKeysOf } from './services.ts';
 import { type Unit, unitOf } from './unit.ts';
@@ -87,8 +87,12 @@ class Compilation {
     if (this.#own.update(model, before, scope, policies, reach.all)) isListenerNew = true;
     if (this.#own.isAny) put(clusters, dialled.name, dialled);
     else clusters.delete(dialled.name);
+    const ownHttp = this.#own.routes();
+    if (ownHttp) put(routes, ownRoutes, ownHttp);
+    else routes.delete(ownRoutes);
     const listeners = this.#resources.listeners.edit();
-    if (isListenerNew || this.#before === undefined) {
+    if (!scope.isServed) for (const name of [...this.#resources.listeners.keys()]) listeners.delete(name);
+    else if (isListenerNew || this.#before === undefined) {
       const made = this.#listener(scope);
       put(listeners, made.name, made);
     }
@@ -132,7 +136,8 @@ class Compilation {
   #remake(key: string, state: State, routes: TableEditor<envoy.RouteConfiguration>, named: Set<string>): boolean {
     const service = state.model.services.get(key);
     const old = this.#units.get(key);
-    const isServed = service !== undefined && service.addresses.length > 0 && state.scope.serves(service);
+    const { scope } = state;
+    const isServed = service !== undefined && service.addresses.length > 0 && scope.isServed && scope.serves(service);
     if (!isServed && !old) return false;
     const made = isServed
       ? unitOf(service, state.attachments, policiesOf(state, service), this.#view.network)
@@ -194,7 +199,9 @@ class Compilation {
     if (this.#order.length === 0) this.#order = [...this.#units.keys()].sort();
     const units = this.#order.map((key) => this.#units.get(key) as Unit);
     const tlsPorts = new Set(units.flatMap((unit) => unit.tlsPorts));
-    const chains = [...units.flatMap((unit) => unit.chains), ...this.#own.chains()];
+    const services = units.flatMap((unit) => unit.chains);
+    const ports = new Set(services.flatMap(({ filterChainMatch: { destinationPort: port } }) => port ?? []));
+    const chains = [...services, ...this.#own.chains(ports)];
     return listenerOf(
       listen,
       chains,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A waypoint as its control plane sees it: whom it serves, and where it listens.
-import type { Gateway, GatewayAddress } from '../../mesh/gateway.ts';
+import type { Gateway, GatewayAddress, WaypointBinding } from '../../mesh/gateway.ts';
 import { proxyPort } from '../../mesh/gateway.ts';
 import type { Model } from '../../mesh/model.ts';
 import type { Service } from '../../mesh/service.ts';
@@ -12,9 +12,16 @@ export interface WaypointScope {
   readonly className: string;
   /** Absent: nobody has written it. */
   readonly gateway?: Gateway;
+  /** False where connections come without the header that says who dialled what: a stock proxy cannot tell them apart. */
+  readonly isServed: boolean;
   readonly listen: { readonly address: string; readonly port: number };
   serves(service: Service): boolean;
   servesWorkload(workload: Workload): boolean;
+}
+
+/** True for the header that a stock Envoy reads: the others say nothing (NONE), or to proxies of Kmesh alone (KMESH). */
+export function isReadable(binding: WaypointBinding | undefined): boolean {
+  return (binding?.header ?? 'proxy') === 'proxy';
 }
 
 /** Address of all addresses, of both families. */
@@ -46,7 +53,8 @@ export function waypointScope(
     name,
     className: gateway?.className ?? '',
     ...(gateway && { gateway }),
-    listen: { address: listen.address ?? everywhere, port: listen.port ?? gateway?.binding?.port ?? proxyPort },
+    isServed: isReadable(gateway?.binding),
+    listen: { address: listen.address ?? everywhere, port: (listen.port ?? gateway?.binding?.port) || proxyPort },
     serves: ({ waypoint: at, weightedWaypoints }) =>
       weightedWaypoints.length > 0 ? weightedWaypoints.some(({ destination }) => isIt(destination)) : isIt(at),
     servesWorkload: ({ waypoint: at, hostNetwork }) => !hostNetwork && isIt(at),

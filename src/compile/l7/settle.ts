@@ -43,7 +43,23 @@ export interface Refusal {
 }
 
 /** What a service makes of one of a route's parents: the ports where it holds and those where others do, or why it has none. */
-export type Outcome = { readonly held: readonly string[]; readonly lost: readonly string[] } | Refusal;
+export type Outcome = Place | Refusal;
+
+interface Place {
+  readonly held: readonly string[];
+  readonly lost: readonly string[];
+  /** Where an older route of the same kind has everything. */
+  readonly behind: readonly string[];
+  /** What keeps it from having an effect. */
+  readonly note: string;
+}
+
+/** Who acts on routes of a service. */
+export interface Doer {
+  /** Why nobody ever does; undefined: somebody does, or may. */
+  readonly refusal?: string;
+  readonly note: string;
+}
 
 export interface Settled {
   /** By the name of the port. */
@@ -75,7 +91,7 @@ interface Wish {
 }
 
 /** `routes`: those that name the service, in any order. */
-export function settle(service: Service, routes: readonly Attached[]): Settled {
+export function settle(service: Service, routes: readonly Attached[], doer: Doer): Settled {
   const own = refKeysOf(service);
   const wishes = new Map<string, Wish[]>();
   const refusals = new Map<Route, Map<number, Refusal>>();
@@ -85,7 +101,7 @@ export function settle(service: Service, routes: readonly Attached[]): Settled {
     route.parents.forEach((parent, index) => {
       const ref = refKey(parent);
       if (ref === undefined || !own.includes(ref)) return;
-      const found = portsOf(route, parent, service);
+      const found = portsOf(route, parent, service, doer);
       if ('reason' in found) {
         inner(refusals, route).set(index, found);
         return;
@@ -99,15 +115,16 @@ export function settle(service: Service, routes: readonly Attached[]): Settled {
     });
   }
   const ports = new Map<string, PortRoutes>();
-  const places = new Map<Route, Map<number, { held: string[]; lost: string[] }>>();
+  const places = new Map<Route, Map<number, { held: string[]; lost: string[]; behind: string[]; note: string }>>();
   for (const [name, wished] of wishes) {
     const { routes: made, winners } = settlePort(wished);
     ports.set(name, made);
     for (const { attached, index } of wished) {
       const at = inner(places, attached.route);
-      const place = at.get(index) ?? { held: [], lost: [] };
+      const place = at.get(index) ?? { held: [], lost: [], behind: [], note: doer.note };
       at.set(index, place);
-      (winners.has(attached) ? place.held : place.lost).push(name);
+      const isOfKind = attached.route.kind === made.kind;
+      (winners.has(attached) ? place.held : isOfKind ? place.behind : place.lost).push(name);
     }
   }
   const outcomes = new Map<Route, ReadonlyMap<number, Outcome>>();
@@ -124,7 +141,7 @@ function inner<V>(map: Map<Route, Map<number, V>>, route: Route): Map<number, V>
 }
 
 /** The ports that `route` is for at `parent`, or why it is for none. */
-function portsOf(route: Route, parent: ParentRef, service: Service): Refusal | readonly string[] {
+function portsOf(route: Route, parent: ParentRef, service: Service, doer: Doer): Refusal | readonly string[] {
   const none = (message: string): Refusal => ({ reason: 'NoMatchingParent', message });
   if (service.addresses.length === 0) return none('the service has no address that clients could dial');
   const asked = service.ports.filter(
@@ -138,6 +155,7 @@ function portsOf(route: Route, parent: ParentRef, service: Service): Refusal | r
   if (!isHttp(route.kind) && route.namespace !== service.namespace) {
     return { reason: 'UnsupportedValue', message: `a ${route.kind} must be in the namespace of its service` };
   }
+  if (doer.refusal !== undefined) return { reason: 'UnsupportedValue', message: doer.refusal };
   const dropped = ruleFaults(route).filter((fault) => fault?.drops);
   if (route.rules.length > 0 && dropped.length === route.rules.length) {
     return { reason: 'UnsupportedValue', message: dropped[0]?.message ?? '' };
@@ -172,21 +190,32 @@ export function statusAt(parent: ParentRef, { route, targets }: Attached, outcom
   const faults = ruleFaults(route);
   const places = outcomes.flatMap((one) => ('reason' in one ? [] : [one]));
   const lost = places.flatMap((one) => one.lost).sort();
-  const held = places.some((one) => one.held.length > 0);
+  const behind = places.flatMap((one) => one.behind).sort();
+  const held = places.some((one) => one.held.length + one.behind.length > 0);
   const refused = outcomes.flatMap((one) => ('reason' in one ? [one] : []))[0] ?? {
     reason: 'NoMatchingParent',
     message: `${parent.kind} ${parent.namespace}/${parent.name} is not there`,
   };
   const why = held ? undefined : lost.length > 0 ? conflicted(lost) : refused;
   const partial = partialCondition(faults);
+  const notes = [exceptions(lost, behind), ...new Set(places.map(({ note }) => note))].filter((note) => note !== '');
   const accepted: Condition = {
     type: 'Accepted',
     status: why === undefined,
     reason: why?.reason ?? 'Accepted',
-    message: why?.message ?? (lost.length > 0 ? `but not at ${lost.join(', ')}` : ''),
+    message: why?.message ?? notes.join('; '),
   };
   const more = partial && why === undefined ? [partial] : [];
   return { parent, conditions: [accepted, refsCondition(targets, faults), ...more] };
+}
+
+/** Where an accepted route does not hold. */
+function exceptions(lost: readonly string[], behind: readonly string[]): string {
+  const parts = [
+    ...(lost.length > 0 ? [`but not at ${lost.join(', ')}`] : []),
+    ...(behind.length > 0 ? [`an older route has all connections at ${behind.join(', ')}`] : []),
+  ];
+  return parts.join('; ');
 }
 
 const conflicted = (lost: readonly string[]): Refusal => ({

@@ -64,7 +64,8 @@ function dialledAt(service: Service, { port }: ServicePort, network: string): re
   const seen = new Map<string, Dialled>();
   for (const at of service.addresses) {
     if (at.network !== network) continue;
-    seen.set(addressText(at), { address: at.address, ...(at.length !== undefined && { length: at.length }), port });
+    const range = { address: at.address, ...(at.length !== undefined && { length: at.length }) };
+    seen.set(addressText(at), { name: addressText(at), ranges: [range], port });
   }
   return [...seen.values()];
 }
@@ -128,11 +129,11 @@ function consumerRoutes(namespace: string, routes: readonly envoy.EnvoyRoute[]):
   ];
 }
 
-function plainRoute(cluster: string): envoy.EnvoyRoute {
+export function plainRoute(cluster: string): envoy.EnvoyRoute {
   return { name: 'service', match: { prefix: '/' }, route: { cluster, ...always, timeout: 0 } };
 }
 
-function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
+export function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
   const { deny, allow } = rbacOf(policies, false);
   if (!deny && !allow) return {};
   const type = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';

@@ -77,7 +77,7 @@ describe('Accepted', () => {
       route('TCPRoute', 'a', 'name: cart', own, { created: '2024-01-02T00:00:00Z' }) +
       route('TCPRoute', 'b', 'name: cart', own, { created: '2024-01-01T00:00:00Z' });
     expect([accepted(two, 'TCPRoute shop/a'), accepted(two, 'TCPRoute shop/b')]).toEqual([
-      'Accepted no Conflicted',
+      'Accepted yes Accepted',
       'Accepted yes Accepted',
     ]);
   });
@@ -99,6 +99,26 @@ describe('Accepted', () => {
       ...fine,
       'PartiallyInvalid yes UnsupportedValue',
     ]);
+  });
+  test('who is to act on it: nobody, or a proxy that is not stock', () => {
+    const gateway = (binding: string) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: waypoint, namespace: shop, annotations: {kmesh.net/waypoint-binding: ${binding}}}
+spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
+status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
+---`;
+    const enrolled = cart.replace('namespace: shop}', 'namespace: shop, labels: {istio.io/use-waypoint: waypoint}}');
+    const first = (text: string) => attachRoutes(modelOfYaml(text)).status.get('HTTPRoute shop/r')?.[0]?.conditions[0];
+    const r = route('HTTPRoute', 'r', 'name: cart', own);
+    expect(first(cart + r)).toMatchObject({
+      status: true,
+      message: 'the service has no waypoint that could act on it',
+    });
+    expect(first(enrolled + gateway('PROXY') + r)).toMatchObject({ status: true, message: '' });
+    for (const binding of ['KMESH', 'NONE']) {
+      expect(first(enrolled + gateway(binding) + r)).toMatchObject({ status: false, reason: 'UnsupportedValue' });
+    }
   });
   test('of parents that are no services nothing is said', () => {
     const text =

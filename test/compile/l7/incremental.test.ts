@@ -22,12 +22,13 @@ const waypoint: GatewayAddress = {
   hboneMtlsPort: 0,
   gateway: 'shop/waypoint',
 };
-const gateways: readonly Gateway[] = ['a', 'b'].map((className) => ({
+const gateways: readonly Gateway[] = ['a', 'a2', 'b'].map((className) => ({
   namespace: 'shop',
   name: 'waypoint',
   className,
   waypointFor: 'all',
   addresses: [],
+  ...(className === 'b' && { binding: { header: 'kmesh', port: 15019 } }),
 }));
 
 const names = ['s0', 's1', 's2'];
