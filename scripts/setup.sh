@@ -97,4 +97,6 @@ if [[ " $* " == *' --test '* ]]; then
   bash scripts/fetch-envoy.sh || say 'no Envoy: the tests with it will be skipped'
   bash scripts/fetch-proxies.sh || say 'no HAProxy and nginx: the tests with them will be skipped'
   bash scripts/build-kube.sh || say 'no Kubernetes API server: the tests against it will be skipped'
+else
+  bash scripts/fetch-envoy.sh --soon || say 'no Envoy: the demo will do without a waypoint'
 fi

@@ -2,9 +2,8 @@
 // The demo: a mesh on one machine from a folder of YAML, called, edited while it is called, checked, and removed.
 
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { adminClient } from '../admin/client.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
@@ -12,9 +11,9 @@ import { enrollCgroup } from '../tasks/enroll.ts';
 import { loadPrograms } from '../tasks/load.ts';
 import { showStatus } from '../tasks/status.ts';
 import { installedFile } from './built.ts';
-import { type EditResult, editUnderLoad } from './edit.ts';
+import { type EditResult, editUnderLoad, written } from './edit.ts';
 import { printLookAround } from './look-around.ts';
-import { follow, type Running } from './process.ts';
+import { follow } from './process.ts';
 import { openProgress, type Progress } from './progress.ts';
 import { printCalls, printMaps } from './report.ts';
 import {
@@ -29,8 +28,19 @@ import {
   shopYaml,
   UDP_PORT,
 } from './shop.ts';
-import { leftoverStages, nameOf, openStage, removeStage, type Stage } from './stage.ts';
-import { type CallResult, callAll, refuseFaults, startClient } from './traffic.ts';
+import {
+  flagsOf,
+  leftoverStages,
+  nameOf,
+  notStarted,
+  openStage,
+  removeStage,
+  type Stage,
+  until,
+  writeConfig,
+} from './stage.ts';
+import { type CallResult, type Client, callAll, refuseFaults, startClient } from './traffic.ts';
+import { type Envoy, findEnvoy, playWaypoint, type WaypointResult } from './waypoint.ts';
 
 export interface DemoOptions {
   readonly place: Place;
@@ -42,6 +52,7 @@ export interface DemoResult {
   readonly calls: readonly CallResult[];
   readonly edit: EditResult;
   readonly callsAfterEdit: readonly CallResult[];
+  readonly waypoint: WaypointResult | { readonly leftOut: string };
   readonly milliseconds: number;
   /** Where everything is, when it was kept. */
   readonly kept?: Place & { readonly config: string };
@@ -49,26 +60,6 @@ export interface DemoResult {
 
 /** Calls to each address. */
 const CALLS = 400;
-const READY_MS = 30_000;
-
-/** Writes the folder as it should be, each file in one step: the agent never reads half a file. */
-function writeConfig(folder: string, state: ShopState): number {
-  const files = shopYaml(state);
-  for (const [name, text] of files) {
-    const path = join(folder, name);
-    writeFileSync(`${path}.new`, text);
-    renameSync(`${path}.new`, path);
-  }
-  return files.size;
-}
-
-/** What did not start, by the telling line of its log: a crash says why first and where afterwards. */
-function notStarted(what: string, logPath: string): KmeshError {
-  const detail = readFileSync(logPath, 'utf8').trim();
-  const lines = detail.split('\n');
-  const telling = lines.find((line) => /^(error |\w*Error\b)/.test(line)) ?? lines.at(-1) ?? '';
-  return new KmeshError('KM_DEMO', `${what}${telling ? `: ${telling.trim().slice(0, 200)}` : ''}`, { detail });
-}
 
 /** Starts a server in every pod but the client's, and waits until all of them listen. */
 async function startServers(stage: Stage): Promise<void> {
@@ -90,19 +81,6 @@ async function startServers(stage: Stage): Promise<void> {
   }
 }
 
-/** True once `condition` holds; false when the process ended before, or half a minute passed. */
-async function until(running: Running, condition: () => boolean | Promise<boolean>): Promise<boolean> {
-  let ended = false;
-  void running.ended.then(() => {
-    ended = true;
-  });
-  for (let waited = 0; waited < READY_MS && !ended; waited += 20) {
-    if (await condition()) return true;
-    await pause(20);
-  }
-  return condition();
-}
-
 async function isReady(place: Place): Promise<boolean> {
   try {
     return (await adminClient(place.runDir).ready({})).ready;
@@ -111,18 +89,12 @@ async function isReady(place: Place): Promise<boolean> {
   }
 }
 
-const flagsOf = ({ bpffs, cgroupRoot, runDir }: Place): string[] => [
-  ...['--bpffs', bpffs],
-  ...['--cgroup-root', cgroupRoot],
-  ...['--run-dir', runDir],
-];
-
 /** Starts the agent as a process of its own that may outlive this one, and waits until it is ready. */
-async function startAgent(stage: Stage): Promise<void> {
+async function startAgent(stage: Stage, more: readonly string[]): Promise<void> {
   const path = join(stage.logs, 'agent.log');
   const log = openSync(path, 'w');
   const args = [installedFile('bin/kmeshctl.js'), 'agent', '--config', stage.config, '--node', 'demo'];
-  const child = spawn(process.execPath, [...args, ...flagsOf(stage.place)], {
+  const child = spawn(process.execPath, [...args, ...flagsOf(stage.place), ...more], {
     stdio: ['ignore', log, log],
     detached: true,
   });
@@ -152,14 +124,16 @@ async function play(env: Env, progress: Progress, stage: Stage): Promise<Omit<De
   await step(`${shopPods.length} pods: a network namespace and a cgroup each`, () => makePods(stage));
   await step('servers in the pods: HTTP and UDP, on IPv4 and IPv6', () => startServers(stage));
   await step('Kubernetes and Istio YAML', async (say) =>
-    say(`${writeConfig(stage.config, before)} files in ${stage.config}`),
+    say(`${writeConfig(stage.config, shopYaml(before))} files in ${stage.config}`),
   );
   await step('programs loaded', async (say) => {
     await loadPrograms(env, { place, dryRun });
     say(`attached to ${place.cgroupRoot}`);
   });
   await step('pods enrolled', () => enrolPods(env, stage));
-  await step('agent started, and ready', () => startAgent(stage));
+  const envoy = await findEnvoy(env);
+  const serving = 'path' in envoy ? ['--waypoint-ads', '127.0.0.1:0'] : [];
+  await step('agent started, and ready', () => startAgent(stage, serving));
 
   const caller = startClient(lab.pods.get(client)!, process.execPath, installedFile('dist/demo-client.js'));
   const callEach = async (state: ShopState, title: string) => {
@@ -174,17 +148,35 @@ async function play(env: Env, progress: Progress, stage: Stage): Promise<Omit<De
   heading('An edit, while calls go on');
   progress.line('  cart-1 weighs 1 instead of 3, cart-2 weighs 3 instead of 1; catalog-2 is not ready any more\n');
   const edit = await step('edited, with calls before, meanwhile and after', async (say) => {
-    const result = await editUnderLoad(env, place, caller, () => writeConfig(stage.config, after));
+    const result = await editUnderLoad(env, caller, {
+      calls: shopCalls(before),
+      drained: after.drained,
+      make: () => void writeConfig(stage.config, shopYaml(after)),
+      applied: (at) => written(place, at),
+    });
     say(`in effect after ${result.milliseconds} ms, ${result.calls} calls, none lost`);
     return result;
   });
   const callsAfterEdit = await callEach(after, `${CALLS} calls to each address again`);
+
+  const waypoint = await playOrLeaveOut(env, progress, stage, { client: caller, envoy });
   await caller.stop();
 
   heading('What the kernel holds');
   const status = await step('maps read', () => showStatus(env, { place }));
   printMaps(progress, status);
-  return { calls, edit, callsAfterEdit };
+  return { calls, edit, callsAfterEdit, waypoint };
+}
+
+async function playOrLeaveOut(
+  env: Env,
+  progress: Progress,
+  stage: Stage,
+  { client, envoy }: { readonly client: Client; readonly envoy: Envoy },
+): Promise<DemoResult['waypoint']> {
+  if ('path' in envoy) return playWaypoint(env, progress, stage, { client, envoy: envoy.path });
+  progress.line(`\n  The part with a waypoint is left out: ${envoy.missing}`);
+  return { leftOut: envoy.missing };
 }
 
 /** Rejects as soon as the first signal to end arrives. */

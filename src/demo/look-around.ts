@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to try in a demo that was left up.
 import { installedFile } from './built.ts';
+import { afterRelease, frontCalls, waypoint } from './front.ts';
 import type { Progress } from './progress.ts';
 import { before, client, NAMESPACE, shopCalls } from './shop.ts';
 import type { Stage } from './stage.ts';
@@ -14,7 +15,7 @@ export function printLookAround(progress: Progress, stage: Stage): void {
   const from = `${NAMESPACE}/${client}`;
   const [cart] = shopCalls(before);
   const to = `${cart?.target.host}:${cart?.target.port}`;
-  const commands: readonly (readonly [string, string])[] = [
+  const commands: (readonly [string, string])[] = [
     ['km status', 'agent, programs, maps, counters'],
     ['km dump services', 'addresses and endpoints, read from the kernel'],
     ['km dump maps frontend backend', 'the maps themselves'],
@@ -24,6 +25,13 @@ export function printLookAround(progress: Progress, stage: Stage): void {
       'a call from the frontend pod',
     ],
   ];
+  if (lab.pods.has(waypoint.name)) {
+    const [front] = frontCalls(afterRelease);
+    commands.push([
+      `km exec --workload ${from} --netns ${lab.name}-${client} -- curl -si http://${front?.target.host}/cart/items`,
+      'a request through the waypoint',
+    ]);
+  }
   heading('Everything stays up');
   line(paint.dim('  It lives beside any mesh of this machine, in a place of its own; so first:'));
   line(`  ${paint.cyan(`alias km='${program} ${flags}'`)}\n`);

@@ -13,16 +13,16 @@ export interface ShopPod {
   readonly address6: Address;
 }
 
-const pod = (name: string, n: number): ShopPod => ({ name, address4: `10.88.0.${n}`, address6: `fd88::${n}` });
+export const podAt = (name: string, n: number): ShopPod => ({ name, address4: `10.88.0.${n}`, address6: `fd88::${n}` });
 
 /** frontend calls; the others answer. */
 export const shopPods: readonly ShopPod[] = [
-  pod('frontend', 1),
-  pod('cart-1', 11),
-  pod('cart-2', 12),
-  pod('catalog-1', 21),
-  pod('catalog-2', 22),
-  pod('catalog-3', 23),
+  podAt('frontend', 1),
+  podAt('cart-1', 11),
+  podAt('cart-2', 12),
+  podAt('catalog-1', 21),
+  podAt('catalog-2', 22),
+  podAt('catalog-3', 23),
 ];
 export const client = 'frontend';
 const carts = ['cart-1', 'cart-2'];
@@ -44,6 +44,8 @@ export interface ShopCall {
   readonly service: string;
   readonly target: Target;
   readonly weights: Readonly<Record<string, number>>;
+  /** Who answers counts, and not how often. */
+  readonly anyShare?: true;
 }
 
 /** Every service address and who should answer there in a state. */
@@ -68,6 +70,10 @@ export function shopCalls(state: ShopState): readonly ShopCall[] {
 
 const addressOf = (name: string): ShopPod => shopPods.find((p) => p.name === name) as ShopPod;
 
+/** Of the catalog: what a release replaces, and by what. */
+export const newCatalog = 'catalog-3';
+const versionOf = (name: string): string => (name === newCatalog ? 'v2' : 'v1');
+
 /** A Kubernetes Pod: the client, or one of the catalog. */
 function podYaml(name: string, app: string, ready: boolean): string {
   const { address4, address6 } = addressOf(name);
@@ -78,6 +84,7 @@ metadata:
   namespace: ${NAMESPACE}
   labels:
     app: ${app}
+    version: ${versionOf(name)}
 spec:
   nodeName: demo
   serviceAccountName: ${app}

@@ -2,16 +2,17 @@
 // Where one run of the demo lives: its own pins, run directory, cgroups and namespaces, named by its process. All of it
 // can be found by that name and removed, whoever made it.
 
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { lockHolder } from '../agent/lock.ts';
+import { type LockName, lockHolder } from '../agent/lock.ts';
 import type { Place } from '../env.ts';
+import { KmeshError } from '../errors.ts';
 import { mountBpffs, onBpffs } from '../kernel/pins.ts';
 import { resolveCgroupRoot } from '../tasks/cgroup-path.ts';
 import { isAlive, type Lab, openLab, removeLab } from './lab.ts';
-import { runCommand } from './process.ts';
+import { type Running, runCommand } from './process.ts';
 
 const PREFIX = 'kmesh-demo';
 
@@ -61,21 +62,27 @@ export async function openStage(place: Place, pid: number): Promise<Stage> {
 
 export const nameOf = (pid: number): string => `${PREFIX}-${pid}`;
 
-/** Stops the agent of a stage, if one runs. SIGKILL when it takes longer than five seconds. */
-async function stopAgent(runDir: string): Promise<void> {
-  const agent = lockHolder(runDir, 'agent.lock');
-  if (!agent || agent.pid <= 0) return;
+/** Stops who holds the lock in a folder, if anybody does. SIGKILL when it takes longer than five seconds. */
+async function stopHolder(runDir: string, name: LockName): Promise<void> {
+  const holder = lockHolder(runDir, name);
+  if (!holder || holder.pid <= 0) return;
   try {
-    process.kill(agent.pid, 'SIGTERM');
-    for (let i = 0; i < 500 && isAlive(agent.pid); i++) await pause(10);
-    if (isAlive(agent.pid)) process.kill(agent.pid, 'SIGKILL');
+    process.kill(holder.pid, 'SIGTERM');
+    for (let i = 0; i < 500 && isAlive(holder.pid); i++) await pause(10);
+    if (isAlive(holder.pid)) process.kill(holder.pid, 'SIGKILL');
   } catch {
     // It ended by itself in between.
   }
 }
 
+/** Those first that would start again what goes with the lab. */
+async function stopWaypoints(runDir: string): Promise<void> {
+  const folder = join(runDir, 'waypoints');
+  for (const name of readDirectory(folder)) await stopHolder(join(folder, name), 'lock');
+}
+
 /**
- * Removes all that a stage consists of, as far as it exists: agent, pods and what runs in them, programs, files. Every
+ * Removes all that a stage consists of, as far as it exists: waypoint, agent, pods and what runs in them, programs, files. Every
  * part is tried. @throws the first failure.
  */
 export async function removeStage(place: Place, name: string): Promise<void> {
@@ -88,7 +95,8 @@ export async function removeStage(place: Place, name: string): Promise<void> {
       failures.push(error);
     }
   };
-  await attempt(() => stopAgent(paths.run));
+  await attempt(() => stopWaypoints(paths.run));
+  await attempt(() => stopHolder(paths.run, 'agent.lock'));
   await attempt(() => removeLab(name, paths.cgroupRoot));
   await attempt(async () => {
     if (onBpffs(paths.bpffs)) await runCommand('KM_MOUNT', 'umount', [paths.bpffs]);
@@ -113,4 +121,44 @@ function readDirectory(path: string): string[] {
   } catch {
     return [];
   }
+}
+
+/** What names the stage's place to commands. */
+export const flagsOf = ({ bpffs, cgroupRoot, runDir }: Place): string[] => [
+  ...['--bpffs', bpffs],
+  ...['--cgroup-root', cgroupRoot],
+  ...['--run-dir', runDir],
+];
+
+/** Writes files into the folder, each in one step: the agent never reads half a file. */
+export function writeConfig(folder: string, files: ReadonlyMap<string, string>): number {
+  for (const [name, text] of files) {
+    const path = join(folder, name);
+    writeFileSync(`${path}.new`, text);
+    renameSync(`${path}.new`, path);
+  }
+  return files.size;
+}
+
+/** What did not start, by the telling line of its log: a crash says why first and where afterwards. */
+export function notStarted(what: string, logPath: string): KmeshError {
+  const detail = readFileSync(logPath, 'utf8').trim();
+  const lines = detail.split('\n');
+  const telling = lines.find((line) => /^(error |\w*Error\b)/.test(line)) ?? lines.at(-1) ?? '';
+  return new KmeshError('KM_DEMO', `${what}${telling ? `: ${telling.trim().slice(0, 200)}` : ''}`, { detail });
+}
+
+const READY_MS = 30_000;
+
+/** True once `condition` holds; false when the process ended before, or half a minute passed. */
+export async function until(running: Running, condition: () => boolean | Promise<boolean>): Promise<boolean> {
+  let ended = false;
+  void running.ended.then(() => {
+    ended = true;
+  });
+  for (let waited = 0; waited < READY_MS && !ended; waited += 20) {
+    if (await condition()) return true;
+    await pause(20);
+  }
+  return condition();
 }

@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline';
 import { KmeshError } from '../errors.ts';
 import type { Pod } from './lab.ts';
-import type { Answer, Order, Tally } from './protocol.ts';
+import type { Answer, Order, Tally, Target } from './protocol.ts';
 import { type Judgement, judgeShares, SIGMAS } from './shares.ts';
 import type { ShopCall } from './shop.ts';
 
@@ -60,7 +60,7 @@ export function startClient(pod: Pod, node: string, script: string): Client {
 export interface CallResult {
   readonly service: string;
   readonly protocol: 'http' | 'udp';
-  /** "10.96.0.10:80", "[fd96::10]:80" */
+  /** "10.96.0.10:80", "[fd96::10]:80/path" */
   readonly address: string;
   readonly calls: number;
   readonly lost: number;
@@ -77,13 +77,13 @@ export interface CallResult {
   readonly faults: readonly string[];
 }
 
-function faultsOf(tally: Tally, judged: Judgement): string[] {
+function faultsOf(tally: Tally, judged: Judgement, anyShare: boolean): string[] {
   const faults = Object.entries(tally.errors).map(([code, n]) => `${n} calls lost (${code})`);
   for (const name of judged.strangers) faults.push(`"${name}" answered, but does not belong to the service`);
   for (const share of judged.shares) {
     if (share.expected === 0 && share.count > 0)
       faults.push(`"${share.name}" answered ${share.count} times, but gets no calls`);
-    else if (share.sigmas > SIGMAS && share.expected < 1) {
+    else if (!anyShare && share.sigmas > SIGMAS && share.expected < 1) {
       const part = (x: number) => `${(100 * x).toFixed(1)} %`;
       const got = `${part(share.count / judged.total)} of ${judged.total} calls`;
       faults.push(
@@ -94,14 +94,20 @@ function faultsOf(tally: Tally, judged: Judgement): string[] {
   return faults;
 }
 
+/** "10.96.0.10:80/path (header: value)" */
+export function addressText({ host, port, path = '', headers = {} }: Target): string {
+  const said = Object.entries(headers).map(([name, value]) => ` (${name}: ${value})`);
+  return `${host.includes(':') ? `[${host}]` : host}:${port}${path}${said.join('')}`;
+}
+
 /** Holds what the client saw against what it should have seen. */
 export function judgeCall(call: ShopCall, tally: Tally): CallResult {
-  const { host, port, protocol } = call.target;
+  const { protocol } = call.target;
   const judged = judgeShares(tally.answers, call.weights);
   return {
     service: call.service,
     protocol,
-    address: `${host.includes(':') ? `[${host}]` : host}:${port}`,
+    address: addressText(call.target),
     calls: tally.calls,
     lost: Object.values(tally.errors).reduce((sum, n) => sum + n, 0),
     errors: tally.errors,
@@ -110,7 +116,7 @@ export function judgeCall(call: ShopCall, tally: Tally): CallResult {
     sigmas: judged.worst,
     median: tally.median,
     p99: tally.p99,
-    faults: faultsOf(tally, judged),
+    faults: faultsOf(tally, judged, call.anyShare === true),
   };
 }
 

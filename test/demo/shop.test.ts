@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { afterRelease, beforeRelease, frontCalls, frontYaml } from '../../src/demo/front.ts';
 import { after, before, shopCalls, shopPods, shopYaml } from '../../src/demo/shop.ts';
+import { addressText } from '../../src/demo/traffic.ts';
 
 const documents = (state: typeof before) =>
   [...shopYaml(state).values()].flatMap((text) => parseAllDocuments(text).map((d) => d.toJS() as { kind: string }));
@@ -35,4 +37,17 @@ test('every service is called by both families, and only pods of the shop answer
     'prices 6',
   ]);
   for (const call of calls) expect(names).toEqual(expect.arrayContaining(Object.keys(call.weights)));
+});
+
+test('the part with a waypoint adds a service whose requests go by path, header and weight', () => {
+  const kinds = [...frontYaml(beforeRelease).values()].flatMap((text) =>
+    parseAllDocuments(text).map((d) => (d.toJS() as { kind: string }).kind),
+  );
+  expect(kinds).toEqual(['Gateway', 'Service', 'Service', 'AuthorizationPolicy', 'Service', 'HTTPRoute']);
+  const differing = [...frontYaml(beforeRelease)].filter(([file, text]) => frontYaml(afterRelease).get(file) !== text);
+  expect(differing.map(([file]) => file)).toEqual(['front-route.yaml']);
+  const allowed = [...shopPods.map((p) => p.name), 'status 403'];
+  const calls = frontCalls(afterRelease);
+  for (const call of calls) expect(allowed).toEqual(expect.arrayContaining(Object.keys(call.weights)));
+  expect(calls.map(({ target }) => addressText(target))).toContain('10.96.0.40:80/ (x-tester: yes)');
 });

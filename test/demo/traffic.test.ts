@@ -37,6 +37,12 @@ test.each([
   expect(judgeCall(cart, seen).faults).toEqual(faults);
 });
 
+test('where any share will do, only who answers counts', () => {
+  const any = { ...cart, anyShare: true as const };
+  expect(judgeCall(any, tally({ 'cart-1': 200, 'cart-2': 200 })).faults).toEqual([]);
+  expect(judgeCall(any, tally({ 'cart-1': 399, 'catalog-1': 1 })).faults).toHaveLength(1);
+});
+
 test('a pod that gets no calls may not answer one', () => {
   const call = { ...cart, weights: { 'cart-1': 1, 'cart-2': 0 } };
   expect(judgeCall(call, tally({ 'cart-1': 399, 'cart-2': 1 })).faults).toEqual([

@@ -6,12 +6,15 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { adminClient } from '../../src/admin/client.ts';
+import { lockHolder } from '../../src/agent/lock.ts';
 import { installedFile } from '../../src/demo/built.ts';
 import { type DemoResult, runDemo } from '../../src/demo/demo.ts';
+import { isAlive } from '../../src/demo/lab.ts';
 import { runCommand } from '../../src/demo/process.ts';
 import { leftoverStages, removeStage } from '../../src/demo/stage.ts';
 import { type Env, type Place, processEnv } from '../../src/env.ts';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
+import { envoyMissing } from '../support/envoy.ts';
 import { sink } from '../support/sink.ts';
 
 let base: string;
@@ -53,6 +56,18 @@ test('the whole demo passes, tells what it saw, and leaves nothing', async () =>
   expect(result.callsAfterEdit[2]?.answers).not.toHaveProperty('catalog-2');
   expect(result.edit.calls).toBeGreaterThan(100);
   expect(result.edit.milliseconds).toBeLessThan(2000);
+  const { waypoint } = result;
+  const missing = envoyMissing();
+  if ('leftOut' in waypoint) {
+    expect(missing).toBeDefined();
+    expect(said()).toContain(`left out: ${waypoint.leftOut}`);
+  } else {
+    const faults = [...waypoint.calls, ...waypoint.callsAfterRelease].flatMap((call) => call.faults);
+    expect(faults).toEqual([]);
+    expect(waypoint.release.calls).toBeGreaterThan(20);
+    expect(waypoint.callsAfterRelease[0]?.answers).toEqual({ 'catalog-3': 200 });
+    expect(waypoint.calls.at(-1)?.answers).toEqual({ 'status 403': 200 });
+  }
   expect(said()).toMatch(/✓ 6 pods.*\n(.*\n)*.*✓ agent started.*\n(.*\n)*.*✓ everything removed/);
   expect(said()).not.toContain('\x1b');
   expect(traces(process.pid)).toEqual([]);
@@ -95,6 +110,8 @@ test('a kept demo is up and serves the commands it prints; the next one removes 
   ];
   expect(await kmeshctl(...run, fetching)).toMatch(/^cart-[12]\n$/);
   expect(await kmeshctl('dump', 'services', ...at)).toContain('10.96.0.10');
+  const running = lockHolder(join(kept.runDir, 'waypoints/shop.waypoint'), 'lock');
+  expect(running === undefined).toBe(envoyMissing() !== undefined);
 
   // Begins with removing; more is not wanted of it here.
   const stop = new AbortController();
@@ -105,5 +122,6 @@ test('a kept demo is up and serves the commands it prints; the next one removes 
   stop.abort();
   await stopped;
   expect(readdirSync(base)).toEqual([]);
+  if (running) expect(isAlive(running.pid)).toBe(false);
   expect(readdirSync('/run/netns').filter((netns) => netns.startsWith(`${name}-`))).toEqual([]);
 }, 180_000);
