@@ -68,9 +68,10 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
   const items = () => waypointItems(server, model);
   const closers: (() => unknown)[] = [() => source.close(), () => server.close()];
   try {
-    await source.loaded;
     const listening = await listenFor(server, { where: options.listen, tls: options, flag: '--', log });
     closers.push(() => listening.close());
+    // Proxies that ask meanwhile wait for it; one that found nobody would try again only much later.
+    await source.loaded;
     const reload = async (): Promise<ReloadAnswer> => {
       const before = taken;
       listening.reload();
