@@ -224,6 +224,8 @@ const headerOption = message<envoy.HeaderValueOption>({
   keepEmptyValue: flag(4),
 });
 
+const fraction = message({ defaultValue: inner(1, message({ numerator: whole(1), denominator: whole(2) })) });
+
 const routeMatch = message<envoy.RouteMatch>({
   prefix: text(1),
   path: text(2),
@@ -237,6 +239,7 @@ const routeMatch = message<envoy.RouteMatch>({
       }),
     ),
   ),
+  runtimeFraction: inner(9, fraction),
   safeRegex: inner(10, regex),
   pathSeparatedPrefix: text(14),
   filterState: list(inner(16, filterStateMatcher)),
@@ -290,10 +293,7 @@ const routeAction = message<envoy.RouteAction>({
       30,
       message<envoy.MirrorPolicy>({
         cluster: text(1),
-        runtimeFraction: inner(
-          3,
-          message({ defaultValue: inner(1, message({ numerator: whole(1), denominator: whole(2) })) }),
-        ),
+        runtimeFraction: inner(3, fraction),
         disableShadowHostSuffixAppend: flag(6),
       }),
     ),

@@ -280,6 +280,11 @@ export interface RouteMatch {
   readonly headers?: readonly HeaderMatcher[];
   readonly queryParameters?: readonly { readonly name: string; readonly stringMatch: StringMatcher }[];
   readonly filterState?: readonly FilterStateMatcher[];
+  readonly runtimeFraction?: Fraction;
+}
+
+interface Fraction {
+  readonly defaultValue: { readonly numerator: number; readonly denominator: number };
 }
 
 export interface HeaderMatcher {
@@ -326,7 +331,7 @@ export interface RetryPolicy {
 
 export interface MirrorPolicy {
   readonly cluster: string;
-  readonly runtimeFraction: { readonly defaultValue: { readonly numerator: number; readonly denominator: number } };
+  readonly runtimeFraction: Fraction;
   readonly disableShadowHostSuffixAppend: boolean;
 }
 

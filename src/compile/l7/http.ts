@@ -12,6 +12,7 @@ import type {
   PathMatch,
   Retry,
 } from '../../mesh/route.ts';
+import { million, partsOf } from './backend-filters.ts';
 import type * as envoy from './envoy.ts';
 import { byPrecedence, grpcSpecificity, httpSpecificity, type Specificity, trimmedPrefix } from './precedence.ts';
 import { quoted } from './regex.ts';
@@ -45,25 +46,30 @@ export function envoyRoutes(routes: readonly RequestRoute[], port: number): envo
     const faults = ruleFaults(route);
     route.rules.forEach((rule, i) => {
       if (faults[i]?.drops) return;
+      const parts = partsOf(
+        { timeouts: {}, ...rule } as HttpRule,
+        (backend) => clusterOf(attached, backend) !== undefined,
+      );
       rule.matches.forEach((match, k) => {
         const http = 'path' in match ? match : grpcAsHttp(match);
-        lines.push({
-          route,
-          rule: i,
-          match: k,
-          specificity: 'path' in match ? httpSpecificity(match) : grpcSpecificity(match),
-          made: {
-            name: `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`,
-            match: matchOf(http),
-            ...actionOf(attached, { timeouts: {}, ...rule } as HttpRule, http.path, port),
-            ...filterFields(route, i, rule as HttpRule),
-          },
+        const specificity = 'path' in match ? httpSpecificity(match) : grpcSpecificity(match);
+        parts.forEach(({ rule: part, below }, n) => {
+          const name = `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`;
+          const made = {
+            name: parts.length > 1 ? `${name}.${n}` : name,
+            match: { ...matchOf(http), ...(below !== undefined && { runtimeFraction: ofMillion(below) }) },
+            ...actionOf(attached, part, http.path, port),
+            ...filterFields(route, i, part),
+          };
+          lines.push({ route, rule: i, match: k, specificity, made });
         });
       });
     });
   }
   return lines.sort(byPrecedence).map(({ made }) => made);
 }
+
+const ofMillion = (numerator: number) => ({ defaultValue: { numerator, denominator: 2 } });
 
 const anyName = '[^/]+';
 
@@ -197,10 +203,9 @@ function mirrorOf(
 ): envoy.MirrorPolicy | undefined {
   const cluster = clusterOf(route, backend);
   if (cluster === undefined) return undefined;
-  const millionths = Math.round((numerator / denominator) * 1_000_000);
   return {
     cluster,
-    runtimeFraction: { defaultValue: { numerator: millionths, denominator: 2 } },
+    runtimeFraction: ofMillion(Math.round((numerator / denominator) * million)),
     disableShadowHostSuffixAppend: true,
   };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What of a route's rules cannot be done.
-import type { BackendRef, HttpFilter, HttpRule, NamedMatch, Route } from '../../mesh/route.ts';
+import type { BackendRef, HttpRule, NamedMatch, Route } from '../../mesh/route.ts';
 import { isRegex } from './regex.ts';
 
 export interface RuleFault {
@@ -39,17 +39,14 @@ function faultsOf(route: Route): (RuleFault | undefined)[] {
     ]);
     const wrong = bad.find((text) => !isRegex(text));
     if (wrong !== undefined) return dropped(`${JSON.stringify(wrong)} is no regular expression of RE2`);
-    const inBackend = rule.backends.flatMap(({ filters }) => filters).find((filter) => !headerKinds.has(filter.kind));
-    if (inBackend) return dropped(`a backend cannot have a filter of kind ${inBackend.kind}`);
-    const unknown = rule.filters.find((filter) => filter.kind === 'unknown');
+    const all = [...rule.filters, ...rule.backends.flatMap(({ filters }) => filters)];
+    const unknown = all.find((filter) => filter.kind === 'unknown');
     if (unknown?.kind === 'unknown') {
       return { message: `filter ${unknown.name} is not known`, drops: false, unknownFilter: true };
     }
     return undefined;
   });
 }
-
-const headerKinds: ReadonlySet<HttpFilter['kind']> = new Set(['request-headers', 'response-headers']);
 
 const namedTexts = (list: readonly NamedMatch[]): string[] =>
   list.filter(({ kind }) => kind === 'regex').map(({ value }) => value);
@@ -58,6 +55,8 @@ const namedTexts = (list: readonly NamedMatch[]): string[] =>
 export function backendsOf(route: Route): BackendRef[] {
   return (route.rules as readonly Partial<HttpRule>[]).flatMap(({ backends = [], filters = [] }) => [
     ...backends,
-    ...filters.flatMap((filter) => (filter.kind === 'mirror' ? [filter.backend] : [])),
+    ...[...filters, ...backends.flatMap((backend) => backend.filters)].flatMap((filter) =>
+      filter.kind === 'mirror' ? [filter.backend] : [],
+    ),
   ]);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTPRoute of the Gateway API, for services as parents.
-import type { HttpMatch, HttpRule, NamedMatch, PathMatch } from '../../../mesh/route.ts';
+import type { HttpFilter, HttpMatch, HttpRule, NamedMatch, PathMatch } from '../../../mesh/route.ts';
 import { listOf, needed, object, oneOf, silentFields, text, whole } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
@@ -106,11 +106,14 @@ function ruleOf(raw: Partial<Raw<typeof rule>>, name: string, meta: Meta, path: 
   if (backends.length > 0 && filters.some(({ kind }) => kind === 'redirect')) {
     reading.faultAt([...path, 'backendRefs'], 'cannot stand beside a RequestRedirect');
   }
-  filters.forEach((filter, i) => {
-    if ((filter.kind !== 'redirect' && filter.kind !== 'rewrite') || filter.path?.kind !== 'prefix') return;
-    if (matches.length === 1 && matches[0]?.path.kind === 'prefix') return;
-    reading.faultAt([...path, 'filters', i], 'replacePrefixMatch needs exactly one match, of type PathPrefix');
-  });
+  const checkPrefixes = (list: readonly HttpFilter[], at: Path) =>
+    list.forEach((filter, i) => {
+      if ((filter.kind !== 'redirect' && filter.kind !== 'rewrite') || filter.path?.kind !== 'prefix') return;
+      if (matches.length === 1 && matches[0]?.path.kind === 'prefix') return;
+      reading.faultAt([...at, 'filters', i], 'replacePrefixMatch needs exactly one match, of type PathPrefix');
+    });
+  checkPrefixes(filters, path);
+  backends.forEach((backend, i) => void checkPrefixes(backend.filters, [...path, 'backendRefs', i]));
   const { request, backendRequest } = raw.timeouts ?? {};
   if (request !== undefined && request > 0 && backendRequest !== undefined && backendRequest > request) {
     reading.faultAt([...path, 'timeouts', 'backendRequest'], 'must not be longer than request');
