@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Running } from '../src/demo/process.ts';
+import { bootstrapOf } from '../src/tasks/waypoint/run-bootstrap.ts';
 import { envoyPath, hasEnvoy } from '../test/support/l7.ts';
 import { project } from '../test/support/project.ts';
 
@@ -74,45 +75,20 @@ export interface EnvoyOptions {
 
 const socket = (port: number, address = '127.0.0.1') => ({ socket_address: { address, port_value: port } });
 
-export function startEnvoy(options: EnvoyOptions): Process {
+/** As `waypoint run` starts it, but told and asked over TCP. */
+export function startEnvoy({ start, folder, waypoint, listen, ads, admin, listeners = [] }: EnvoyOptions): Process {
   if (!hasEnvoy) throw new Error('no Envoy in .cache/envoy: scripts/fetch-envoy.sh');
-  const ads = { resource_api_version: 'V3', ads: {} };
-  const http2 = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  const { static_resources, ...rest } = bootstrapOf({ waypoint, node: 'bench', listen });
+  const [told] = (static_resources as { readonly clusters: readonly object[] }).clusters;
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address: socket(ads) } }] }];
   const bootstrap = {
-    admin: { address: socket(options.admin) },
-    node: { id: 'bench', cluster: options.waypoint, metadata: { 'kmesh.net/listen': options.listen } },
-    dynamic_resources: {
-      ads_config: {
-        api_type: 'DELTA_GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'ads' } }],
-      },
-      lds_config: ads,
-      cds_config: ads,
-    },
-    static_resources: {
-      listeners: options.listeners ?? [],
-      clusters: [
-        {
-          name: 'ads',
-          type: 'STATIC',
-          load_assignment: {
-            cluster_name: 'ads',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(options.ads) } }] }],
-          },
-          typed_extension_protocol_options: {
-            [http2]: {
-              '@type': `type.googleapis.com/${http2}`,
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-        },
-      ],
-    },
+    ...rest,
+    admin: { address: socket(admin) },
+    static_resources: { listeners, clusters: [{ ...told, load_assignment: { cluster_name: 'ads', endpoints } }] },
   };
-  const path = join(options.folder, 'envoy.json');
+  const path = join(folder, 'envoy.json');
   writeFileSync(path, JSON.stringify(bootstrap));
-  return watched(options.start, envoyPath, ['-c', path, '--disable-hot-restart', '--concurrency', '1', '-l', 'warn']);
+  return watched(start, envoyPath, ['-c', path, '--disable-hot-restart', '--concurrency', '1', '-l', 'error']);
 }
 
 interface Chain {
