@@ -82,6 +82,7 @@ _kmeshctl() {
       'waypoint list:-n' | 'waypoint list:--namespace') : ;;
       'waypoint list:--kubeconfig') kind=file ;;
       'waypoint list:--context') : ;;
+      'waypoint status:--from') words='cluster node' ;;
       'waypoint status:-n' | 'waypoint status:--namespace') : ;;
       'waypoint status:--kubeconfig') kind=file ;;
       'waypoint status:--context') : ;;
@@ -206,7 +207,7 @@ _kmeshctl() {
       'waypoint apply') words='-n --namespace --kubeconfig --context --name --for -r --revision --class --protocol --image --enroll-namespace --overwrite --force-conflicts -w --wait --timeout --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint delete') words='-n --namespace --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint status') words='-n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint status') words='--from -n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint serve') words='--config --listen --tls-cert --tls-key --client-ca --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

@@ -326,7 +326,7 @@ _kmeshctl_waypoint() {
         'apply:make a waypoint in a cluster, or change it'
         'delete:delete waypoints from a cluster'
         'list:list the waypoints of a cluster'
-        'status:show what controllers say of the waypoints of a cluster'
+        'status:show conditions of waypoints and routes, and what proxies refuse'
         'serve:tell the proxies of waypoints what their routes and policies are'
         'run:run a waypoint on this node\: a stock Envoy'
       )
@@ -426,6 +426,7 @@ _kmeshctl_waypoint_list() {
 
 _kmeshctl_waypoint_status() {
   _arguments -s -S \
+    '--from=[only the Gateways of the cluster, or only what the control plane on this node knows (default\: both)]:value:(cluster node)' \
     '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
     '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
     '--context=[context of the kubeconfig (default\: its current one)]:value: ' \

@@ -6,7 +6,11 @@ import { program } from '../../src/cli/program.ts';
 import { runLine } from './program.ts';
 
 const run = (line: string) =>
-  runLine(program, ['waypoint', ...line.split(' ')], { root: false, env: { HOME: '/nonexistent' } });
+  runLine(program, ['waypoint', ...line.split(' ')], {
+    root: false,
+    // No agent of this machine is meant.
+    env: { HOME: '/nonexistent', KMESH_RUN_DIR: '/nonexistent' },
+  });
 const generated = async (flags: string) => {
   const { code, stdout, stderr } = await run(`generate ${flags}`.trim());
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -20,7 +20,8 @@ withKube('waypoint commands', () => {
   let shop = '';
   let made = 0;
   const run = async (line: string, of: { namespace?: string; user?: 'admin' | 'viewer' } = { namespace: shop }) => {
-    const env = { KUBECONFIG: kube.kubeconfig(of) };
+    // No agent of this machine is meant.
+    const env = { KUBECONFIG: kube.kubeconfig(of), KMESH_RUN_DIR: '/nonexistent' };
     return runLine(commands, ['waypoint', ...line.split(' ')], { env, root: false });
   };
   const done = async (line: string) => {

@@ -2,7 +2,7 @@
 // Waypoints of a cluster: objects as YAML, what became of a change, lists and conditions.
 import type { ApplyResult } from '../../tasks/waypoint/apply.ts';
 import type { DeleteResult, Deletion } from '../../tasks/waypoint/delete.ts';
-import type { Listed, ListResult, StatusResult } from '../../tasks/waypoint/list.ts';
+import type { Listed, ListResult } from '../../tasks/waypoint/list.ts';
 import type { Block, Cell, Tone } from '../spec.ts';
 
 export async function* viewObject(object: unknown): AsyncGenerator<Block> {
@@ -73,31 +73,6 @@ export function* viewWaypoints({ allNamespaces: all, waypoints }: ListResult): G
       one.class,
       one.addresses.length === 0 ? undefined : one.addresses.join(' '),
     ]),
-    none: 'No waypoints found.',
-  };
-}
-
-const statusTones: Readonly<Record<string, Tone>> = { True: 'good', False: 'bad' };
-
-function conditionRows(waypoint: Listed, all: boolean): Cell[][] {
-  const base = named(waypoint, all);
-  if (waypoint.conditions.length === 0) {
-    return [[...base, { text: 'Unknown', tone: 'warn' }, undefined, undefined, waypoint.why]];
-  }
-  return waypoint.conditions.map(({ type, status, reason, message, stale }) => [
-    ...base,
-    { text: status, tone: statusTones[status] ?? 'warn' },
-    type,
-    reason,
-    stale ? `(of an earlier version) ${message}` : message,
-  ]);
-}
-
-export function* viewWaypointStatus({ allNamespaces: all, waypoints }: StatusResult): Generator<Block> {
-  yield {
-    kind: 'table',
-    head: [...heads(all), 'STATUS', 'TYPE', 'REASON', 'MESSAGE'],
-    rows: waypoints.flatMap((waypoint) => conditionRows(waypoint, all)),
     none: 'No waypoints found.',
   };
 }
