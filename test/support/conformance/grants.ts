@@ -62,6 +62,34 @@ export const grants: readonly Behaviour[] = [
     conditions: { 'TCPRoute shop/tcp-not-granted': ['ResolvedRefs False RefNotPermitted'] },
   },
   {
+    test: 'TCPRouteReferenceGrant',
+    says: 'connections go to a backend of another namespace, which has granted it',
+    routes: [
+      {
+        kind: 'TCPRoute',
+        name: 'tcp-granted',
+        parent: { port: 9090 },
+        spec: 'rules: [{backendRefs: [{name: far-tcp, namespace: away, port: 9090}]}]',
+      },
+      grant('for-tcp', 'TCPRoute', 'far-tcp'),
+    ],
+    rows: [{ ask: '-', as: 'tcp', gets: { shares: { v3: 1 } } }],
+  },
+  {
+    test: 'TLSRouteInvalidReferenceGrant',
+    says: 'a TLSRoute needs a grant of its own kind',
+    routes: [
+      {
+        kind: 'TLSRoute',
+        name: 'tls-not-granted',
+        parent: { port: 443 },
+        spec: '{hostnames: [abc.example.com], rules: [{backendRefs: [{name: far-tcp, namespace: away, port: 9090}]}]}',
+      },
+    ],
+    rows: [{ ask: '/', as: 'https', sni: 'abc.example.com', gets: { fails: 'connection' } }],
+    conditions: { 'TLSRoute shop/tls-not-granted': ['ResolvedRefs False RefNotPermitted'] },
+  },
+  {
     test: 'MeshConsumerRoute with grants',
     says: 'a route of the clients’ namespace needs a grant for the service’s backends, too',
     routes: [

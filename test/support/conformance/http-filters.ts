@@ -217,7 +217,7 @@ export const httpFilters: readonly Behaviour[] = [
     ],
   },
   {
-    test: 'HTTPRouteExtensionRef',
+    test: 'Unknown filters',
     says: 'a filter that nobody here knows fails its requests with 500, and only those',
     routes: `rules:
       - {matches: [{path: {value: /ext}}], filters: [{type: ExtensionRef, extensionRef: {group: a.example, kind: B, name: c}}], backendRefs: [${v1}]}
@@ -227,10 +227,7 @@ export const httpFilters: readonly Behaviour[] = [
       { ask: '/', gets: 'v1' },
     ],
     conditions: {
-      'HTTPRoute shop/httprouteextensionref': [
-        'ResolvedRefs False InvalidKind',
-        'PartiallyInvalid True UnsupportedValue',
-      ],
+      'HTTPRoute shop/unknown-filters': ['ResolvedRefs False InvalidKind', 'PartiallyInvalid True UnsupportedValue'],
     },
   },
 ];

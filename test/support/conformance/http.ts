@@ -150,21 +150,34 @@ export const http: readonly Behaviour[] = [
     ],
   },
   {
-    test: 'HTTPRouteParentRefPort',
-    says: 'several routes, each for another port of one service',
+    test: 'HTTPRouteListenerPortMatching',
+    says: 'several routes, each for another port of one service, by number or by name',
     routes: [
       { name: 'port-80', parent: { port: 80 }, spec: `rules: [{backendRefs: [${v1}]}]` },
       { name: 'port-8080', parent: { sectionName: 'http-alt' }, spec: `rules: [{backendRefs: [${v2}]}]` },
-      { name: 'port-1', parent: { port: 1 }, spec: `rules: [{backendRefs: [${v3}]}]` },
     ],
     rows: [
       { ask: '/', gets: 'v1' },
       { ask: '/', to: { port: 8080 }, gets: 'v2' },
     ],
-    conditions: { 'HTTPRoute shop/port-1': ['Accepted False NoMatchingParent'] },
   },
   {
-    test: 'HTTPRouteOmittedBackendRefs',
+    test: 'HTTPRouteInvalidParentRef',
+    says: 'a port that is not there, by number, by name or as both say together: NoMatchingParent, and the service is as without it',
+    routes: [
+      { name: 'no-port', parent: { port: 1 }, spec: 'rules: [{}]' },
+      { name: 'no-name', parent: { sectionName: 'nothing' }, spec: 'rules: [{}]' },
+      { name: 'not-both', parent: { port: 80, sectionName: 'http-alt' }, spec: 'rules: [{}]' },
+    ],
+    rows: [{ ask: '/', gets: 200 }],
+    conditions: {
+      'HTTPRoute shop/no-port': ['Accepted False NoMatchingParent'],
+      'HTTPRoute shop/no-name': ['Accepted False NoMatchingParent'],
+      'HTTPRoute shop/not-both': ['Accepted False NoMatchingParent'],
+    },
+  },
+  {
+    test: 'HTTPRouteNoBackendRefs',
     says: 'rules that send to nobody fail their requests with 500',
     routes: `rules:
       - {matches: [{path: {type: Exact, value: /omitted}}]}
@@ -207,7 +220,7 @@ export const http: readonly Behaviour[] = [
     conditions: { 'HTTPRoute shop/weight-of-invalid-backends': ['ResolvedRefs False BackendNotFound'] },
   },
   {
-    test: 'HTTPRoutePartiallyInvalid',
+    test: 'Rules that cannot be done',
     says: 'a rule that cannot be done is left out, the others hold, and PartiallyInvalid names it',
     routes: `rules:
       - {matches: [{path: {value: /bad}, headers: [{name: a, type: RegularExpression, value: "("}]}], backendRefs: [${v2}]}
@@ -216,7 +229,7 @@ export const http: readonly Behaviour[] = [
       { ask: '/bad', with: { a: '(' }, gets: 'v1' },
       { ask: '/', gets: 'v1' },
     ],
-    conditions: { 'HTTPRoute shop/httproutepartiallyinvalid': ['PartiallyInvalid True UnsupportedValue'] },
+    conditions: { 'HTTPRoute shop/rules-that-cannot-be-done': ['PartiallyInvalid True UnsupportedValue'] },
   },
   {
     test: 'Regular expressions',

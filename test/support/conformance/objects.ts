@@ -81,6 +81,7 @@ export function meshYaml(node: Node, behaviours: readonly Behaviour[]): string {
   });
   const far = { name: 'far', namespace: 'away' };
   const farToo = { name: 'far-too', namespace: 'away' };
+  const farTcp = { name: 'far-tcp', namespace: 'away' };
   const byHand = { name: 'by-hand', namespace };
   const headlessByHand = { name: 'headless-by-hand', namespace };
   const none = { clusterIP: 'None' };
@@ -89,6 +90,8 @@ export function meshYaml(node: Node, behaviours: readonly Behaviour[]): string {
     ...slices(far, 8080),
     backend(farToo, { clusterIP: '10.97.0.3' }),
     ...slices(farToo, 8080),
+    backend(farTcp, { clusterIP: '10.97.0.4', ports: [{ name: 'http', port: 9090, appProtocol: 'tcp' }] }),
+    ...slices(farTcp, 9090),
     backend(byHand, { clusterIP: '10.97.0.2' }),
     ...slices(byHand, 8080),
     backend({ name: 'headless', namespace }, { ...none, selector: { version: 'v2' } }, 8080),

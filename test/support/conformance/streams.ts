@@ -124,6 +124,20 @@ export const streams: readonly Behaviour[] = [
     conditions: { 'TLSRoute shop/tls-gone': ['ResolvedRefs False BackendNotFound'] },
   },
   {
+    test: 'TLSRouteInvalidBackendRefUnknownKind',
+    says: 'a backend of an unknown kind: the connection is closed, and ResolvedRefs says so',
+    routes: [
+      {
+        kind: 'TLSRoute',
+        name: 'tls-unknown',
+        parent: { port: 443 },
+        spec: '{hostnames: [abc.example.com], rules: [{backendRefs: [{group: unknown.example.com, kind: NonExistent, name: v1, port: 443}]}]}',
+      },
+    ],
+    rows: [{ ask: '/', as: 'https', sni: 'abc.example.com', gets: { fails: 'connection' } }],
+    conditions: { 'TLSRoute shop/tls-unknown': ['ResolvedRefs False InvalidKind'] },
+  },
+  {
     test: 'TCPRouteWeightedRouting',
     says: 'connections are shared as the weights say',
     routes: [
@@ -169,15 +183,50 @@ export const streams: readonly Behaviour[] = [
       },
     ],
     rows: [{ ask: '-', as: 'tcp', times: 20, gets: { shares: { v1: 1 } } }],
-    conditions: { 'TCPRoute shop/a-newer': ['Accepted False Conflicted'] },
   },
   {
-    test: 'TCPRouteParentRefPort',
-    says: 'a TCPRoute without a port takes every port, one with a port that one alone',
+    test: 'TCPRouteParentRefAttachAll',
+    says: 'a TCPRoute without a port takes every port',
     routes: [{ kind: 'TCPRoute', name: 'all-ports', spec: `rules: [{backendRefs: [${at('v3', 9090)}]}]` }],
     rows: [
       { ask: '-', as: 'tcp', gets: { shares: { v3: 1 } } },
       { ask: '-', as: 'tcp', to: { port: 443 }, gets: { shares: { v3: 1 } } },
     ],
+  },
+  {
+    test: 'TCPRouteParentRefPortAndSectionName',
+    says: 'TCPRoutes for a port by number, by name, or by both; where they contradict each other for none',
+    routes: [
+      {
+        kind: 'TCPRoute',
+        name: 'by-port',
+        parent: { port: 9090 },
+        spec: `rules: [{backendRefs: [${at('v1', 9090)}]}]`,
+      },
+      {
+        kind: 'TCPRoute',
+        name: 'by-name',
+        parent: { sectionName: 'https' },
+        spec: `rules: [{backendRefs: [${at('v2', 9090)}]}]`,
+      },
+      {
+        kind: 'TCPRoute',
+        name: 'by-both',
+        parent: { port: 7070, sectionName: 'grpc' },
+        spec: `rules: [{backendRefs: [${at('v3', 9090)}]}]`,
+      },
+      {
+        kind: 'TCPRoute',
+        name: 'by-neither',
+        parent: { port: 9090, sectionName: 'https' },
+        spec: `rules: [{backendRefs: [${at('v3', 9090)}]}]`,
+      },
+    ],
+    rows: [
+      { ask: '-', as: 'tcp', gets: { shares: { v1: 1 } } },
+      { ask: '-', as: 'tcp', to: { port: 443 }, gets: { shares: { v2: 1 } } },
+      { ask: '-', as: 'tcp', to: { port: 7070 }, gets: { shares: { v3: 1 } } },
+    ],
+    conditions: { 'TCPRoute shop/by-neither': ['Accepted False NoMatchingParent'] },
   },
 ];
