@@ -9,6 +9,7 @@ import { adminClient } from '../src/admin/client.ts';
 import type { AgentStatus } from '../src/admin/types.ts';
 import type { Place } from '../src/env.ts';
 import { unload } from '../src/kernel/load.ts';
+import { nodeFlags } from '../src/tasks/service/units.ts';
 import { openPlace } from '../test/support/instance.ts';
 
 const folder = join(import.meta.dirname, '..');
@@ -57,12 +58,12 @@ export interface AgentProcess {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
-/** Runs `kmeshctl agent` for node "node-0" of `place`. */
+/** Runs `kmeshctl agent` for node "node-0" of `place`, as its service does. */
 export function startAgent(place: Place, words: readonly string[]): AgentProcess {
   const blocks = `${place.runDir}.blocks`;
   const args = [program, 'agent', ...words, '--node', 'node-0', '--log-level', 'warn'];
   const flags = ['--bpffs', place.bpffs, '--cgroup-root', place.cgroupRoot, '--run-dir', place.runDir];
-  const child = spawn(process.execPath, ['--import', meter, ...args, ...flags], {
+  const child = spawn(process.execPath, [...nodeFlags, '--import', meter, ...args, ...flags], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, KMESH_LOOP_METER: blocks },
   });

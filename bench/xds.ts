@@ -26,7 +26,15 @@ const nameOf = ({ services, workloads }: MeshSize): string => `${services}/${wor
 /** First loads: CPU and time from the agent's first request. */
 async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
   const resources = resourcesOf(meshChanges(size));
-  const runs: { cpu: number; ms: number; peakMb: number; rssMb: number; block: number; emptyMb: number }[] = [];
+  const runs: {
+    cpu: number;
+    ms: number;
+    peakMb: number;
+    rssMb: number;
+    block: number;
+    longest: number;
+    emptyMb: number;
+  }[] = [];
   const empty = await openMeshServer([]);
   const bare = await withAgent(root, empty.port, async (agent) => {
     await agent.ready();
@@ -46,10 +54,10 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
         running = agent;
         const { lastApply } = await agent.ready();
         const { cpu, peakMb } = agent.usage();
-        const { own: block } = await agent.meter();
+        const { own: block, longest } = await agent.meter();
         await pause(settledMs);
         const ms = (lastApply?.at ?? 0) - server.askedAt;
-        runs.push({ cpu: cpu - before, peakMb, block, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
+        runs.push({ cpu: cpu - before, peakMb, block, longest, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
       });
     } finally {
       await server.close();
@@ -72,7 +80,7 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
     },
     {
       what: `${nameOf(size)}: event loop held up`,
-      figure: `${of((r) => r.block, 1)} ms at most`,
+      figure: `${of((r) => r.block, 1)} ms at most (${of((r) => r.longest, 1)} with waiting for a CPU)`,
       limit: 'at most 20 ms',
       met: median((r) => r.block) <= 20,
     },

@@ -3,7 +3,7 @@
 import type { Steps } from '../mesh/steps.ts';
 
 /** Milliseconds of work in one turn of the event loop: everything else waits that long at most. */
-const longMs = 4;
+const longMs = 2;
 const shortMs = 0.5;
 let sliceMs = longMs;
 

@@ -71,6 +71,12 @@ describe('units', () => {
   const text = (reads: readonly string[]) =>
     unitTexts({ ...options, loadWords: [], agentWords: [], reads }).get('kmeshctl-agent.service') ?? '';
 
+  it("give the agent's node little room for young objects", () => {
+    expect(text([])).toMatch(
+      /^ExecStart="?\/usr\/bin\/node"? --max-semi-space-size=4 \/opt\/kmeshctl\/bin\/kmeshctl\.js agent /m,
+    );
+  });
+
   it('say where they belong', () => {
     expect(placeOf(text([]))).toEqual(place);
     expect(placeOf('[Service]\nExecStart=/bin/true\n')).toBeUndefined();
