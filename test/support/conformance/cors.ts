@@ -35,8 +35,8 @@ export const cross: readonly Behaviour[] = [
             headers: {
               [origin]: from,
               [methods]: 'GET,OPTIONS',
-              [allowed]: 'x-header-1, x-header-2',
-              'access-control-expose-headers': 'x-header-3, x-header-4',
+              [allowed]: 'x-header-1,x-header-2',
+              'access-control-expose-headers': 'x-header-3,x-header-4',
               'access-control-max-age': '3600',
               [credentials]: 'true',
             },
