@@ -2,11 +2,15 @@
 // The control plane of waypoints told by files and folders, which are watched.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ReloadAnswer } from '../../admin/types.ts';
+import { saysNothing } from '../../agent/feed.ts';
+import { remarkOf } from '../../agent/findings.ts';
 import { faultFacts, type Log } from '../../agent/log.ts';
 import type { Env } from '../../env.ts';
 import { apply, emptyModel } from '../../mesh/apply.ts';
 import type { Model } from '../../mesh/model.ts';
 import { openFolderSource } from '../../source/file/folder-source.ts';
+import type { Report } from '../../source/findings.ts';
 import { openWaypointServer, type WaypointServer } from '../../waypoint/server.ts';
 
 export interface FilesOptions {
@@ -18,45 +22,80 @@ export interface FilesOptions {
 export interface FilesControl {
   readonly server: WaypointServer;
   readonly model: () => Model;
+  /** Once everything is read; proxies that ask before wait for it. */
+  readonly loaded: Promise<void>;
+  /** Why not; none: ready. */
+  notReady(): readonly string[];
+  /** Reads everything again. */
+  reload(): Promise<ReloadAnswer>;
   close(): Promise<void>;
 }
 
-/** Resolves once everything is read. SIGHUP reads it again. */
-export async function openFilesControl(env: Env, options: FilesOptions, log: Log): Promise<FilesControl> {
+/** SIGHUP reads everything again; `also` is done each time. */
+export function startFilesControl(env: Env, options: FilesOptions, log: Log, also = (): void => {}): FilesControl {
   const locality = { region: '', zone: '', subzone: '' };
   const server = openWaypointServer({
     view: { node: '', network: '', clusterId: '', locality },
     log,
+    now: () => env.now(),
     requireGrants: options.requireGrants === true,
   });
   let model = emptyModel;
+  let report: Report | undefined;
+  let taken = 0;
   const source = openFolderSource({
     paths: options.config,
     stdin: env.stdin,
     log,
     ...threadOption(),
-    async tell({ changes, report }) {
-      model = apply(model, changes).model;
+    async tell(news) {
+      const first = !report || saysNothing(report);
+      report = news.report;
+      // A folder that is not mounted yet, say: proxies keep what they have.
+      if (first && saysNothing(report)) return;
+      taken += news.changes.length;
+      model = apply(model, news.changes).model;
       server.update(model);
-      log.info({ changes: changes.length, faults: report.faults.length }, 'waypoints are told');
+      log.info({ changes: news.changes.length, faults: report.faults.length }, 'waypoints are told');
     },
   });
-  const stopHangup = env.onHangup?.(
-    () => void source.reload().catch((fault) => log.error(faultFacts(fault), 'reload')),
-  );
-  const close = async (): Promise<void> => {
-    stopHangup?.();
-    await source.close();
-    server.close();
+  const notReady = (): readonly string[] => {
+    if (!report) return ['the configuration is still being read'];
+    const { length } = report.faults;
+    if (length === 0) return [];
+    return [`the configuration has ${length} ${length === 1 ? 'fault' : 'faults'}: "kmeshctl validate" lists them`];
   };
+  const reload = async (): Promise<ReloadAnswer> => {
+    const before = taken;
+    also();
+    await source.reload();
+    const faults = report?.faults.map(remarkOf) ?? [];
+    log.info({ changes: taken - before, faults: faults.length }, 'configuration read again');
+    return { ready: notReady().length === 0, changes: taken - before, faults };
+  };
+  const stopHangup = env.onHangup?.(
+    () => void reload().catch((fault) => log.error(faultFacts(fault), 'configuration could not be read again')),
+  );
+  return {
+    ...{ server, model: () => model, loaded: source.loaded, notReady, reload },
+    async close() {
+      stopHangup?.();
+      await source.close();
+      server.close();
+    },
+  };
+}
+
+/** Resolves once everything is read. */
+export async function openFilesControl(env: Env, options: FilesOptions, log: Log): Promise<FilesControl> {
+  const control = startFilesControl(env, options, log);
   try {
-    // Who asks before everything is read would be told that there is nothing.
-    await source.loaded;
+    await control.loaded;
   } catch (fault) {
-    await close();
+    await control.close();
     throw fault;
   }
-  return { server, model: () => model, close };
+  return control;
 }
 
 /** The reading thread's script lies beside the bundle; from the sources everything is read in this thread. */
