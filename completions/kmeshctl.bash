@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
+      --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --server-first-ports | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -107,6 +107,8 @@ _kmeshctl() {
       'waypoint run:--log-level') words='trace debug info warn error fatal silent' ;;
       'waypoint run:--drain') : ;;
       'waypoint run:--timeout') : ;;
+      'waypoint run:--kubeconfig') kind=file ;;
+      'waypoint run:--context') : ;;
       'agent:--xds') : ;;
       'agent:--config') kind=file ;;
       'agent:--xds-root-cert') kind=file ;;
@@ -127,6 +129,7 @@ _kmeshctl() {
       'agent:--waypoint-ads-client-ca') kind=file ;;
       'agent:--waypoint-unready') words='refuse direct' ;;
       'agent:--server-first') words='refuse direct' ;;
+      'agent:--server-first-ports') : ;;
       'agent:--log-level') words='trace debug info warn error fatal silent' ;;
       'agent:--heal-interval') : ;;
       'agent:--metrics') : ;;
@@ -168,6 +171,7 @@ _kmeshctl() {
       'install:--waypoint-ads-client-ca') kind=file ;;
       'install:--waypoint-unready') words='refuse direct' ;;
       'install:--server-first') words='refuse direct' ;;
+      'install:--server-first-ports') : ;;
       'install:--log-level') words='trace debug info warn error fatal silent' ;;
       'install:--heal-interval') : ;;
       'install:--metrics') : ;;
@@ -209,8 +213,8 @@ _kmeshctl() {
       'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint status') words='--from -n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint serve') words='--config --listen --tls-cert --tls-key --client-ca --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout --kubeconfig --context --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --server-first-ports --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
@@ -220,7 +224,7 @@ _kmeshctl() {
       'dump config') words='--kind --origin --filter --limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'dump diff') words='--limit -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'explain') words='--from --to -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'install') words='--target --root --xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-unready --server-first --server-first-ports --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'uninstall') words='--target --root --keep-programs --force --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'version') words='--client -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'completion') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

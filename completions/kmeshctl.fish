@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
+            case --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --server-first-ports --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
                 set skip yes
             case '-*'
             case '*'
@@ -161,7 +161,7 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l client-ca -r -F -d '
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l status -r -f -d 'where status (/), /metrics, /healthz/live and /healthz/ready are served over HTTP (default: nowhere)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l require-grants -d 'let routes use backends of other namespaces only where a ReferenceGrant says so'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint serve"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -s n -l namespace -r -f -d 'namespace of the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: default, or that of the context)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l proxy -r -F -d 'Envoy\'s program (default: envoy in PATH)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l ads -r -f -d 'control plane (default: that of this node\'s agent, its --waypoint-ads)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l config -r -F -d 'be the control plane, from this configuration'
@@ -174,6 +174,8 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l proxy-log-level -r -f 
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much else is logged'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l drain -r -f -d 'how long requests may finish when it is told to stop'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l timeout -r -f -d 'how long it may take until Envoy listens for the first time'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l kubeconfig -r -F -d 'say in this cluster that the Gateway is programmed, and where'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l context -r -f -d 'the same, with this context of the kubeconfig'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l no-restart -d 'end with Envoy, by its exit code, in place of starting it again'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l config -r -F -d 'where configuration is; - reads standard input once'
@@ -198,6 +200,7 @@ complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads-tls-key -r -F -d
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-ads-client-ca -r -F -d 'Envoys must show a certificate that one of these signed'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l waypoint-unready -r -f -a 'refuse direct' -d 'connections whose waypoint has no usable endpoint: refused, or past it to the service'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l server-first -r -f -a 'refuse direct' -d 'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "agent"' -l server-first-ports -r -f -d 'more ports of such servers where a service says nothing, such as 5672,9042'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'
@@ -253,6 +256,7 @@ complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads-tls-key -r -F 
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-ads-client-ca -r -F -d 'Envoys must show a certificate that one of these signed'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l waypoint-unready -r -f -a 'refuse direct' -d 'connections whose waypoint has no usable endpoint: refused, or past it to the service'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l server-first -r -f -a 'refuse direct' -d 'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint'
+complete -c kmeshctl -n '__kmeshctl_at "install"' -l server-first-ports -r -f -d 'more ports of such servers where a service says nothing, such as 5672,9042'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much is logged; "kmeshctl log" changes it later'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l heal-interval -r -f -d 'how often the whole kernel state is compared and repaired; 0s: never'
 complete -c kmeshctl -n '__kmeshctl_at "install"' -l metrics -r -f -d 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'

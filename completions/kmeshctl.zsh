@@ -464,7 +464,7 @@ _kmeshctl_waypoint_serve() {
 
 _kmeshctl_waypoint_run() {
   _arguments -s -S \
-    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint]:value: ' \
+    '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: default, or that of the context)]:value: ' \
     '--proxy=[Envoy'\''s program (default\: envoy in PATH)]:value:_files' \
     '--ads=[control plane (default\: that of this node'\''s agent, its --waypoint-ads)]:value: ' \
     '*--config=[be the control plane, from this configuration]:value:_files' \
@@ -477,6 +477,8 @@ _kmeshctl_waypoint_run() {
     '--log-level=[how much else is logged]:value:(trace debug info warn error fatal silent)' \
     '--drain=[how long requests may finish when it is told to stop]:value: ' \
     '--timeout=[how long it may take until Envoy listens for the first time]:value: ' \
+    '--kubeconfig=[say in this cluster that the Gateway is programmed, and where]:value:_files' \
+    '--context=[the same, with this context of the kubeconfig]:value: ' \
     '--no-restart[end with Envoy, by its exit code, in place of starting it again]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
@@ -514,6 +516,7 @@ _kmeshctl_agent() {
     '--waypoint-ads-client-ca=[Envoys must show a certificate that one of these signed]:value:_files' \
     '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
     '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
+    '--server-first-ports=[more ports of such servers where a service says nothing, such as 5672,9042]:value: ' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
     '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \
@@ -699,6 +702,7 @@ _kmeshctl_install() {
     '--waypoint-ads-client-ca=[Envoys must show a certificate that one of these signed]:value:_files' \
     '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
     '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
+    '--server-first-ports=[more ports of such servers where a service says nothing, such as 5672,9042]:value: ' \
     '--log-level=[how much is logged; "kmeshctl log" changes it later]:value:(trace debug info warn error fatal silent)' \
     '--heal-interval=[how often the whole kernel state is compared and repaired; 0s\: never]:value: ' \
     '--metrics=[where metrics and health are served over HTTP, such as \:15020 (default\: nowhere)]:value: ' \

@@ -100,9 +100,10 @@ function waypointNotes(
   if (protocol === 'udp') return [...notes, 'UDP goes past waypoints'];
   const entry = service && portsOf(service).get(port)?.tcp;
   const settings = view.waypoints ?? defaultWaypointSettings;
-  if (entry && isServerFirst(entry)) {
+  if (entry && isServerFirst(entry, settings.serverFirstPorts)) {
     const what = settings.serverFirst === 'direct' ? 'past it by --server-first direct' : 'refused';
-    const why = entry.appProtocol === '' || entry.appProtocol === 'tcp' ? 'by its name or number' : 'by appProtocol';
+    const silent = entry.appProtocol === '' || entry.appProtocol === 'tcp';
+    const why = entry.serverFirst ? 'as its annotation says' : silent ? 'by its name or number' : 'by appProtocol';
     return [...notes, `the server speaks first on port ${port} (${why}): a header would never be sent, so ${what}`];
   }
   const through = via && wanted.backends.get(via.backend);

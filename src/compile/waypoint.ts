@@ -84,7 +84,7 @@ export function viaOf(
   port?: ServicePort,
 ): WantedVia | undefined {
   const settings = view.waypoints ?? defaultWaypointSettings;
-  const serverFirst = port !== undefined && isServerFirst(port);
+  const serverFirst = port !== undefined && isServerFirst(port, settings.serverFirstPorts);
   if (serverFirst && settings.serverFirst === 'direct') return undefined;
   return { backend: `${ref.name}/${family}`, unready: own ?? settings.unready, serverFirst };
 }

@@ -59,6 +59,8 @@ export interface WaypointSettings {
   readonly unready: Otherwise;
   /** The server speaks first, so that a header has to wait for ever. */
   readonly serverFirst: Otherwise;
+  /** Ports that stand for such a server where nothing is said, beside those known to everybody. */
+  readonly serverFirstPorts?: readonly number[];
 }
 
 export const proxyPort = 15088;

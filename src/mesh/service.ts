@@ -19,6 +19,8 @@ export interface ServicePort {
   readonly protocol: 'tcp' | 'udp' | 'any';
   readonly name: string;
   readonly appProtocol: string;
+  /** Whether the server speaks before the client does, as the owner says; absent: not said. */
+  readonly serverFirst?: boolean;
 }
 
 export type Scope = 'region' | 'zone' | 'subzone' | 'node' | 'cluster' | 'network';

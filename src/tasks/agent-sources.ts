@@ -22,6 +22,8 @@ export interface SourceOptions extends XdsFlags {
   readonly waypointBinding?: string;
   readonly waypointUnready?: Otherwise;
   readonly serverFirst?: Otherwise;
+  /** "5672,9042" */
+  readonly serverFirstPorts?: string;
 }
 
 /** What is known of the node before anybody says anything. */
@@ -56,7 +58,8 @@ export function readNodeSettings(env: Env, options: SourceOptions): NodeSettings
   return { node: options.node ?? hostname, view: { network, clusterId, waypoints }, xds };
 }
 
-function waypointSettings({ waypointBinding, waypointUnready, serverFirst }: SourceOptions): WaypointSettings {
+function waypointSettings(options: SourceOptions): WaypointSettings {
+  const { waypointBinding, waypointUnready, serverFirst, serverFirstPorts } = options;
   const { binding, ...defaults } = defaultWaypointSettings;
   const said = waypointBinding === undefined ? binding : parseBinding(waypointBinding);
   if (!said) {
@@ -67,7 +70,15 @@ function waypointSettings({ waypointBinding, waypointUnready, serverFirst }: Sou
     binding: said,
     unready: waypointUnready ?? defaults.unready,
     serverFirst: serverFirst ?? defaults.serverFirst,
+    ...(serverFirstPorts !== undefined && { serverFirstPorts: portsOf(serverFirstPorts) }),
   };
+}
+
+function portsOf(text: string): number[] {
+  const words = text.split(',');
+  const wrong = words.find((word) => !/^\d{1,5}$/.test(word) || Number(word) < 1 || Number(word) > 65_535);
+  if (wrong === undefined) return words.map(Number);
+  throw new KmeshError('KM_USAGE', `--server-first-ports must be numbers from 1 to 65535 with commas, got "${text}"`);
 }
 
 /** The control plane counts more than files. */

@@ -163,12 +163,17 @@ describe('a service behind a waypoint', () => {
       port(81, { appProtocol: 'mysql' }),
       port(82, { name: 'smtp-in' }),
       port(83, { appProtocol: 'http' }),
+      port(84),
+      port(85, { serverFirst: true, appProtocol: 'http' }),
+      port(25, { serverFirst: false }),
     ];
     const made = model([service({ waypoint: byHost, ports }), way()], [workload('w')]);
     const first = (settings: Partial<WaypointSettings>) =>
       ports.map(({ port: number }) => compiled(made, settings).cart(number)?.via?.serverFirst);
-    expect(first({})).toEqual([true, true, true, false]);
-    expect(first({ serverFirst: 'direct' })).toEqual([undefined, undefined, undefined, false]);
+    expect(first({})).toEqual([true, true, true, false, false, true, false]);
+    expect(first({ serverFirstPorts: [83, 84] })).toEqual([true, true, true, false, true, true, false]);
+    const past = [undefined, undefined, undefined, false, false, undefined, false];
+    expect(first({ serverFirst: 'direct' })).toEqual(past);
   });
 
   it('does not hold for UDP', () => {

@@ -78,6 +78,7 @@ export const agentFlags = {
     'HOW',
     'connections through a waypoint to a port whose server speaks first, as of MySQL: refused, or past the waypoint',
   ),
+  serverFirstPorts: text('PORTS', 'more ports of such servers where a service says nothing, such as 5672,9042'),
   logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
   healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
   metrics: listenAddress('ADDRESS', 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'),

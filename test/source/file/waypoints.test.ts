@@ -165,6 +165,18 @@ describe('where it is', () => {
     expect(make(home, service(`, ${unready('refuse')}`)).service.waypointUnready).toBe('refuse');
     expect(says(service(`, ${unready('maybe')}`))).toContain('must be one of refuse, direct, not "maybe"');
   });
+
+  test('whose server speaks first', () => {
+    const first = (value: string) => `, annotations: {kmesh.net/server-first: ${value}}`;
+    const of = (meta: string) => make(service(meta)).service.ports.map((port) => port.serverFirst);
+    expect(of('')).toEqual([undefined]);
+    expect(of(first('"80"'))).toEqual([true]);
+    expect(of(first('none'))).toEqual([false]);
+    expect(says(service(first('"80, mysql"')))).toContain('must be numbers of ports or "none", not "80, mysql"');
+    expect(lines(make(service(first('"80,81"'))).report.warnings)).toEqual([
+      expect.stringContaining('names ports that are not there: 81'),
+    ]);
+  });
 });
 
 test('a Gateway that comes late reaches all that wait for it', () => {

@@ -67,8 +67,8 @@ function addressesOf(owner: Owner, { hostname, assigned }: ServiceFacts): Servic
   return own.map((address) => ({ network, address }));
 }
 
-function portOf({ port, targetPort, protocol, name, appProtocol }: ObjectPort): ServicePort {
-  return { port, targetPort, protocol, name, appProtocol };
+function portOf({ port, targetPort, protocol, name, appProtocol, serverFirst }: ObjectPort): ServicePort {
+  return { port, targetPort, protocol, name, appProtocol, ...(serverFirst !== undefined && { serverFirst }) };
 }
 
 const sameZone: readonly Scope[] = ['network', 'region', 'zone'];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports of Services and ServiceEntries: application protocol, and numbers and names that may not repeat.
+import type { Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
 
@@ -15,7 +16,9 @@ const protocols = new Map<string, string>([
   ['tls', 'tls'],
   ['tcp', 'tcp'],
   // Their servers speak first, which matters to waypoints.
-  ...['mysql', 'smtp', 'ftp', 'pop3', 'imap', 'ssh'].map((name) => [name, name] as const),
+  ...['mysql', 'smtp', 'submission', 'ftp', 'pop3', 'imap', 'ssh', 'nntp', 'telnet', 'vnc'].map(
+    (name) => [name, name] as const,
+  ),
 ]);
 
 /** http, http2, grpc, tls, tcp, one whose server speaks first, or '' (not known), from appProtocol, else from the port's name ("http-web"). */
@@ -24,6 +27,29 @@ export function appProtocolOf(stated: string | undefined, name: string): string 
   const found = protocols.get(text);
   if (found !== undefined || stated !== undefined) return found ?? '';
   return protocols.get(text.startsWith('grpc-web') ? 'grpc-web' : (text.split('-')[0] as string)) ?? '';
+}
+
+const serverFirstAnnotation = 'kmesh.net/server-first';
+
+/** The ports with what an annotation says of all of them: the numbers of those whose server speaks first, or "none". */
+export function saidFirst<P extends { readonly port: number; readonly protocol: string }>(
+  ports: readonly P[],
+  { annotations }: Meta,
+  reading: Reading,
+): readonly (P & { readonly serverFirst?: boolean })[] {
+  const value = annotations[serverFirstAnnotation];
+  if (value === undefined) return ports;
+  const path = ['metadata', 'annotations', serverFirstAnnotation];
+  const words = value === 'none' ? [] : value.split(',').map((word) => word.trim());
+  const wrong = words.find((word) => !/^\d{1,5}$/.test(word));
+  if (wrong !== undefined) {
+    reading.faultAt(path, `must be numbers of ports or "none", not ${JSON.stringify(value)}`);
+    return ports;
+  }
+  const numbers = new Set(words.map(Number));
+  const missing = [...numbers].filter((n) => !ports.some(({ port, protocol }) => port === n && protocol === 'tcp'));
+  if (missing.length > 0) reading.warnAt(path, `names ports that are not there: ${missing.join(', ')}`);
+  return ports.map((one) => (one.protocol === 'tcp' ? { ...one, serverFirst: numbers.has(one.port) } : one));
 }
 
 /** Faults for a number (with its protocol) or a name that stands twice. */

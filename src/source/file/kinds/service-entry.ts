@@ -8,7 +8,7 @@ import type { AddressOrRange, EntryEndpoint, ServiceEntryObject } from '../objec
 import type { Reading } from '../reading.ts';
 import { waypointWish } from '../waypoint-labels.ts';
 import { endpointOf, endpointShape } from './entry-endpoint.ts';
-import { appProtocolOf, checkPorts } from './ports.ts';
+import { appProtocolOf, checkPorts, saidFirst } from './ports.ts';
 
 const protocols = ['TCP', 'UDP', 'HTTP', 'HTTP2', 'HTTPS', 'GRPC', 'GRPC-WEB', 'TLS', 'MONGO'] as const;
 
@@ -73,7 +73,7 @@ export const serviceEntryKind = defineKind({
       ...base(meta),
       hosts: [...new Set(spec.hosts.map((host) => host.toLowerCase()))],
       addresses: spec.addresses ?? [],
-      ports,
+      ports: saidFirst(ports, meta, reading),
       resolution,
       endpoints,
       ...(selector && { selector }),

@@ -22,7 +22,7 @@ import { parseDistribution } from '../names.ts';
 import type { Distribution, ObjectPort, ServiceObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
 import { waypointWish } from '../waypoint-labels.ts';
-import { appProtocolOf, checkPorts } from './ports.ts';
+import { appProtocolOf, checkPorts, saidFirst } from './ports.ts';
 
 /** What Kubernetes uses when a service with ClientIP affinity names no time. */
 const defaultAffinitySeconds = 10_800;
@@ -107,7 +107,7 @@ export const serviceKind = defineKind({
           ...balancerAddresses(raw.status?.loadBalancer?.ingress ?? [], reading),
         ]),
       ],
-      ports: ports.filter((p): p is ObjectPort => p.protocol !== 'sctp'),
+      ports: saidFirst(ports, meta, reading).filter((p): p is ObjectPort => p.protocol !== 'sctp'),
       affinitySeconds:
         spec.sessionAffinity === 'ClientIP'
           ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? defaultAffinitySeconds)
