@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { envoyMissing, envoyProgram } from '../envoy.ts';
-import { address, askSocket, type Place, type ProxyKind, type Seen, type StockProxy } from './kind.ts';
+import { address, askSocket, type Place, type ProxyKind, type StockProxy, seenIn } from './kind.ts';
 import { openProcesses } from './process.ts';
 
 const told = { name: 'waypoint', port: 15088 };
@@ -23,10 +23,8 @@ const cluster = (name: string, host: string, port: number, more: object = {}) =>
 });
 
 const proxyFilter = 'envoy.filters.listener.proxy_protocol';
-const line = [
-  'seen %REQ(:PATH)% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS%',
-  '%FILTER_STATE(identity:PLAIN)%\n',
-].join(' ');
+const line =
+  '%DOWNSTREAM_LOCAL_ADDRESS% from %DOWNSTREAM_REMOTE_ADDRESS% as %FILTER_STATE(identity:PLAIN)%: %REQ(:PATH)%\n';
 
 const logListener = (path: string) => ({
   name: 'log',
@@ -150,17 +148,7 @@ function place(at: Place): StockProxy {
   return {
     connections: () => sum(`${listeners}_total$`),
     broken: () => sum('proxy_proto\\..*(error|not_found)'),
-    seen() {
-      if (!existsSync(access)) return [];
-      const lines = [...readFileSync(access, 'utf8').matchAll(/^seen (\S+) (\S+):(\d+) (\S+):(\d+) (\S+)$/gm)];
-      const bare = (host: string) => host.replace(/^\[(.*)\]$/, '$1');
-      return lines.map(([, path = '', local = '', lp, remote = '', rp, identity = '']) => ({
-        path,
-        local: [bare(local), Number(lp)],
-        remote: [bare(remote), Number(rp)],
-        identity,
-      })) satisfies Seen[];
-    },
+    seen: () => (existsSync(access) ? seenIn(readFileSync(access, 'utf8')) : []),
     said: () => processes.said(),
     async kill() {
       processes.signal('SIGKILL');

@@ -103,6 +103,19 @@ export function found(): Readonly<Record<'haproxy' | 'nginx' | 'stream', readonl
   };
 }
 
+/** Lines "LOCAL:PORT from REMOTE:PORT as IDENTITY: PATH" of a log. */
+export function seenIn(log: string): Seen[] {
+  const bare = (host = '') => host.replace(/^\[(.*)\]$/, '$1');
+  return [...log.matchAll(/^(\S+):(\d+) from (\S+):(\d+) as (\S+): (\S+)$/gm)].map(
+    ([, local, localPort, remote, remotePort, identity = '', path = '']) => ({
+      path,
+      local: [bare(local), Number(localPort)],
+      remote: [bare(remote), Number(remotePort)],
+      identity,
+    }),
+  );
+}
+
 /** An HTTP answer by a Unix socket. */
 export function askSocket(socketPath: string, path: string, method = 'GET'): Promise<string> {
   return new Promise((resolve, reject) => {
