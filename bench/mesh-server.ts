@@ -60,13 +60,14 @@ export interface MeshServer {
   close(): Promise<void>;
 }
 
-/** Serves `first` to whoever asks, and no policies. `onAsked`: done before the first answer. */
+/** Serves `first` to whoever asks, and no policies. `onAsked`: done once, before the first answer. */
 export async function openMeshServer(
   first: readonly AdsResource[],
   onAsked?: () => Promise<unknown>,
 ): Promise<MeshServer> {
   let nonces = 0;
   let askedAt = 0;
+  let asked: Promise<unknown> | undefined;
   let stream: AdsStream | undefined;
   /** Bytes of the stream so far. */
   let written = 0;
@@ -101,7 +102,8 @@ export async function openMeshServer(
         if (address) askedAt = Date.now();
         write(address ? whole.bytes : encoded('authorization', [], []).bytes);
       };
-      if (onAsked) void onAsked().then(answer);
+      asked ??= onAsked?.();
+      if (asked) void asked.then(answer);
       else answer();
     },
   });
