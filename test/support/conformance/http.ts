@@ -162,7 +162,7 @@ export const http: readonly Behaviour[] = [
     ],
   },
   {
-    test: 'HTTPRouteInvalidParentRef',
+    test: 'Ports that are not there',
     says: 'a port that is not there, by number, by name or as both say together: NoMatchingParent, and the service is as without it',
     routes: [
       { name: 'no-port', parent: { port: 1 }, spec: 'rules: [{}]' },
