@@ -78,7 +78,7 @@ export function openOwnAddresses(): OwnAddresses {
         }
       }
       const made: envoy.FilterChain[] = [];
-      const rbac = rbacOf(policies, true);
+      const rbac = rbacOf(policies, { http: false, serverName: false });
       const stream = { serverNames: [], clusters: [{ name: dialledCluster, weight: 1 }] };
       for (const [port, spoken] of [...http].sort(([a], [b]) => a - b)) {
         const silent = [...all].filter((address) => !spoken.has(address));

@@ -22,15 +22,22 @@ export interface Rules {
   readonly shadowRules?: envoy.Rbac;
 }
 
-/** What denies, then what allows. Absent: nothing to ask. `stream`: there is no HTTP to look at. */
+/** What can be seen where policies are asked. Nowhere is a token read. */
+export interface Sight {
+  readonly http: boolean;
+  /** The server name, where the connection has one. */
+  readonly serverName: boolean;
+}
+
+/** What denies, then what allows. Absent: nothing to ask. */
 export function rbacOf(
   policies: readonly WaypointPolicy[],
-  stream: boolean,
+  sight: Sight,
 ): { readonly deny?: Rules; readonly allow?: Rules } {
   const [deny, allow] = (['deny', 'allow'] as const).map((action) => {
     const ours = policies.filter((policy) => policy.action === action);
     const of = (list: readonly WaypointPolicy[]): envoy.Rbac | undefined =>
-      list.length === 0 ? undefined : { action: action === 'allow' ? 0 : 1, policies: policiesOf(list, stream) };
+      list.length === 0 ? undefined : { action: action === 'allow' ? 0 : 1, policies: policiesOf(list, sight) };
     const rules = of(ours.filter(({ dryRun }) => !dryRun));
     const shadowRules = of(ours.filter(({ dryRun }) => dryRun));
     return rules || shadowRules ? { ...(rules && { rules }), ...(shadowRules && { shadowRules }) } : undefined;
@@ -40,35 +47,42 @@ export function rbacOf(
 
 const always = { permissions: [{ any: true }], principals: [{ any: true }] } as const;
 
-function policiesOf(policies: readonly WaypointPolicy[], stream: boolean): Record<string, envoy.RbacPolicy> {
+function policiesOf(policies: readonly WaypointPolicy[], sight: Sight): Record<string, envoy.RbacPolicy> {
   const out: Record<string, envoy.RbacPolicy> = {};
   for (const policy of policies) {
     const name = `${policy.namespace}/${policy.name}`;
     if (policy.refused !== undefined) out[name] = always;
     policy.rules.forEach((rule, i) => {
-      const shown = stream ? withoutHttp(rule, policy.action) : rule;
-      if (shown) out[`${name}[${i}]`] = ruleOf(shown);
+      const shown = inSight(rule, policy.action, sight);
+      if (shown) out[`${name}[${i}]`] = ruleOf(shown, policy.action);
     });
   }
   return out;
 }
 
+export const asksServerName = ({ rules }: WaypointPolicy): boolean =>
+  rules.some(({ when }) => when.some(({ kind }) => kind === 'sni'));
+
 const noValues: Values<never> = { any: [], none: [] };
 const isGiven = ({ any, none }: Values<unknown>): boolean => any.length + none.length > 0;
-const httpConditions: ReadonlySet<HttpCondition['kind']> = new Set(['header', 'token']);
 
-/** Where no HTTP is read, an ALLOW that rests on it allows nothing, and a DENY denies without regard to it. */
-function withoutHttp(rule: HttpPolicyRule, action: 'allow' | 'deny'): HttpPolicyRule | undefined {
+type Action = WaypointPolicy['action'];
+
+/** An ALLOW rule that rests on what cannot be seen allows nothing, and a DENY rule denies without regard to it. */
+function inSight(rule: HttpPolicyRule, action: Action, sight: Sight): HttpPolicyRule | undefined {
+  const isHidden = ({ kind }: HttpCondition) =>
+    (!sight.http && (kind === 'header' || kind === 'token')) || (!sight.serverName && kind === 'sni');
   const inOperation = (op: HttpOperation) => isGiven(op.hosts) || isGiven(op.methods) || isGiven(op.paths);
   const inSource = (source: HttpSource) => isGiven(source.requestPrincipals) || isGiven(source.remoteIps);
-  const has =
-    rule.to.some(inOperation) || rule.from.some(inSource) || rule.when.some(({ kind }) => httpConditions.has(kind));
-  if (!has) return rule;
+  const isBlind = !sight.http && (rule.to.some(inOperation) || rule.from.some(inSource));
+  if (!isBlind && !rule.when.some(isHidden)) return rule;
   if (action === 'allow') return undefined;
+  const when = rule.when.filter((one) => !isHidden(one));
+  if (sight.http) return { ...rule, when };
   return {
     from: rule.from.map((source) => ({ ...source, requestPrincipals: noValues, remoteIps: noValues })),
     to: rule.to.map((op) => ({ ...op, hosts: noValues, methods: noValues, paths: noValues })),
-    when: rule.when.filter(({ kind }) => !httpConditions.has(kind)),
+    when,
   };
 }
 
@@ -100,12 +114,16 @@ function principalsOf<T>(values: Values<T> | undefined, make: (value: T) => envo
   return out;
 }
 
-function ruleOf({ from, to, when }: HttpPolicyRule): envoy.RbacPolicy {
-  const permissions = when.flatMap(conditionPermissions);
-  const principals = when.flatMap(conditionPrincipals);
+function ruleOf({ from, to, when }: HttpPolicyRule, action: Action): envoy.RbacPolicy {
+  const permissions = when.flatMap((one) => conditionPermissions(one, action));
+  const principals = when.flatMap((one) => conditionPrincipals(one, action));
   return {
-    permissions: [allRules([...(to.length > 0 ? [oneRule(to.map(operationOf))] : []), ...permissions])],
-    principals: [allIds([...(from.length > 0 ? [oneId(from.map(sourceOf))] : []), ...principals])],
+    permissions: [
+      allRules([...(to.length > 0 ? [oneRule(to.map((one) => operationOf(one, action)))] : []), ...permissions]),
+    ],
+    principals: [
+      allIds([...(from.length > 0 ? [oneId(from.map((one) => sourceOf(one, action)))] : []), ...principals]),
+    ],
   };
 }
 
@@ -119,26 +137,71 @@ function headerMatcher(name: string, match: StringMatch, ignoreCase = false): en
   return { name, stringMatch: { ...textMatcher(match), ...(ignoreCase && { ignoreCase }) } };
 }
 
-function operationOf({ hosts, ports, methods, paths }: HttpOperation): envoy.Permission {
+/** Who is to be kept out finds no way round by another spelling of the same; who is to be let in has to spell it as it is written. */
+function keepsOut(action: Action): { readonly any: boolean; readonly none: boolean } {
+  return { any: action === 'deny', none: action === 'allow' };
+}
+
+function spelt<T>(values: Values<T>, action: Action, make: (value: T, anyhow: boolean) => envoy.Permission) {
+  const anyhow = keepsOut(action);
+  return [
+    ...permissionsOf({ any: values.any, none: [] }, (value) => make(value, anyhow.any)),
+    ...permissionsOf({ any: [], none: values.none }, (value) => make(value, anyhow.none)),
+  ];
+}
+
+function operationOf({ hosts, ports, methods, paths }: HttpOperation, action: Action): envoy.Permission {
   return allRules([
-    ...permissionsOf(hosts, (host) => ({ header: headerMatcher(':authority', host, true) })),
+    ...spelt(hosts, action, hostPermission),
     ...permissionsOf(ports, (destinationPort) => ({ destinationPort })),
     ...permissionsOf(methods, (method) => ({ header: headerMatcher(':method', method) })),
-    ...permissionsOf(paths, pathPermission),
+    ...spelt(paths, action, pathPermission),
   ]);
 }
 
-function pathPermission(path: string): envoy.Permission {
+/** `anyhow`: with and without a port. */
+function hostPermission(host: StringMatch, anyhow: boolean): envoy.Permission {
+  const matcher = headerMatcher(':authority', host, true);
+  const isEnd = host.kind === 'exact' || host.kind === 'suffix';
+  if (!anyhow || !isEnd || /:\d*$/.test(host.value)) return { header: matcher };
+  const regex = `(?i)${host.kind === 'suffix' ? '.*' : ''}${quoted(host.value)}(?::[0-9]*)?`;
+  return { header: { name: ':authority', stringMatch: { safeRegex: { regex } } } };
+}
+
+/** A slash in all its spellings: doubled, and as some servers decode it. */
+const slashes = '(?:/|%2[fF])+';
+
+/** `anyhow`: whatever its slashes are. */
+function pathPermission(path: string, anyhow: boolean): envoy.Permission {
   if (path.includes('{')) {
+    if (anyhow)
+      return pathRegex(
+        path
+          .split(/(\{\*\*?\})/)
+          .map(templatePart)
+          .join(''),
+      );
     const pathTemplate = path.replaceAll('{**}', '**').replaceAll('{*}', '*');
     const type = 'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig';
     const name = 'envoy.path.match.uri_template.uri_template_matcher';
     return { uriTemplate: { name, typedConfig: { type, value: { pathTemplate } } } };
   }
   if (path === '*') return { urlPath: { path: { prefix: '/' } } };
-  if (path.endsWith('*')) return { urlPath: { path: { prefix: path.slice(0, -1) } } };
-  if (path.startsWith('*')) return { urlPath: { path: { suffix: path.slice(1) } } };
-  return { urlPath: { path: { exact: path } } };
+  const isPrefix = path.endsWith('*');
+  const isSuffix = !isPrefix && path.startsWith('*');
+  const value = isPrefix ? path.slice(0, -1) : isSuffix ? path.slice(1) : path;
+  if (anyhow && value.includes('/')) {
+    return pathRegex(`${isSuffix ? '.*' : ''}${slashed(value)}${isPrefix ? '.*' : ''}`);
+  }
+  return { urlPath: { path: { [isPrefix ? 'prefix' : isSuffix ? 'suffix' : 'exact']: value } } };
+}
+
+const pathRegex = (regex: string): envoy.Permission => ({ urlPath: { path: { safeRegex: { regex } } } });
+const slashed = (value: string): string => value.split(/\/+/).map(quoted).join(slashes);
+
+function templatePart(part: string): string {
+  if (part === '{**}') return '.*';
+  return part === '{*}' ? '[^/]+' : slashed(part);
 }
 
 const source = (stringMatch: envoy.StringMatcher): envoy.Principal => ({
@@ -158,9 +221,9 @@ function namespaceId(match: StringMatch): envoy.Principal {
     case 'exact':
       return source({ contains: `/ns/${match.value}/sa/` });
     case 'prefix':
-      return source({ contains: `/ns/${match.value}` });
+      return source({ safeRegex: { regex: `${spiffe}[^/]*/ns/${quoted(match.value)}.*` } });
     case 'suffix':
-      return source({ safeRegex: { regex: `.*/ns/[^/]*${quoted(match.value)}/sa/.*` } });
+      return source({ safeRegex: { regex: `${spiffe}[^/]*/ns/[^/]*${quoted(match.value)}/sa/.*` } });
     default:
       return source({ contains: '/ns/' });
   }
@@ -171,25 +234,24 @@ const accountId = ({ namespace, serviceAccount }: ServiceAccountMatch): envoy.Pr
 
 const range = ({ address, length }: AddressMatch): envoy.CidrRange => ({ addressPrefix: address, prefixLen: length });
 
-function sourceIds(from: Partial<HttpSource>): envoy.Principal[] {
+function sourceIds(from: Partial<HttpSource>, action: Action): envoy.Principal[] {
   return [
     ...principalsOf(from.principals, principalId),
     ...principalsOf(from.namespaces, namespaceId),
     ...principalsOf(from.serviceAccounts, accountId),
-    // Tokens are read by nobody here: no request has a principal.
-    ...principalsOf(from.requestPrincipals, () => noPrincipal),
+    ...(from.requestPrincipals && isGiven(from.requestPrincipals) && action === 'allow' ? [noPrincipal] : []),
     ...principalsOf(from.ips, (ip) => ({ sourceIp: range(ip) })),
     ...principalsOf(from.remoteIps, (ip) => ({ remoteIp: range(ip) })),
   ];
 }
 
-const sourceOf = (from: HttpSource): envoy.Principal => allIds(sourceIds(from));
+const sourceOf = (from: HttpSource, action: Action): envoy.Principal => allIds(sourceIds(from, action));
 
-function conditionPrincipals(condition: HttpCondition): envoy.Principal[] {
-  return condition.kind === 'source' ? sourceIds(condition.source) : [];
+function conditionPrincipals(condition: HttpCondition, action: Action): envoy.Principal[] {
+  return condition.kind === 'source' ? sourceIds(condition.source, action) : [];
 }
 
-function conditionPermissions(condition: HttpCondition): envoy.Permission[] {
+function conditionPermissions(condition: HttpCondition, action: Action): envoy.Permission[] {
   switch (condition.kind) {
     case 'header':
       return permissionsOf(condition.values, (match) => ({ header: headerMatcher(condition.name, match) }));
@@ -200,7 +262,7 @@ function conditionPermissions(condition: HttpCondition): envoy.Permission[] {
     case 'destination-port':
       return permissionsOf(condition.values, (destinationPort) => ({ destinationPort }));
     case 'token':
-      return permissionsOf(condition.values, () => noPermission);
+      return action === 'allow' ? [noPermission] : [];
     default:
       return [];
   }

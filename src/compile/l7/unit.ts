@@ -6,7 +6,7 @@ import type { Attachments } from './attach.ts';
 import { allowFilter, type Dialled, denyFilter, httpChain, streamChain } from './chains.ts';
 import type * as envoy from './envoy.ts';
 import { always, envoyRoutes, type RequestRoute } from './http.ts';
-import { rbacOf, sourceKey } from './rbac.ts';
+import { asksServerName, rbacOf, sourceKey } from './rbac.ts';
 import { noCluster, portName, speechOf } from './services.ts';
 import { isHttp, type PortRoutes } from './settle.ts';
 
@@ -116,7 +116,9 @@ function addStream(unit: Draft, { name, port, routed, policies, dialled }: Port)
   }
   if (targets.length === 0) targets.push({ serverNames: [], clusters: [{ name, weight: 1 }] });
   for (const { clusters } of targets) for (const one of clusters) if (one.name !== noCluster) unit.uses.add(one.name);
-  const rbac = rbacOf(policies, true);
+  // Whose name is asked for is waited for.
+  if (policies.some(asksServerName)) unit.tlsPorts.push(port.port);
+  const rbac = rbacOf(policies, { http: false, serverName: true });
   for (const at of dialled) for (const target of targets) unit.chains.push(streamChain(at, name, target, rbac));
 }
 
@@ -134,7 +136,7 @@ export function plainRoute(cluster: string): envoy.EnvoyRoute {
 }
 
 export function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
-  const { deny, allow } = rbacOf(policies, false);
+  const { deny, allow } = rbacOf(policies, { http: true, serverName: true });
   if (!deny && !allow) return {};
   const type = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
   return {

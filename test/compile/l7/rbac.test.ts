@@ -20,7 +20,7 @@ spec: {clusterIP: 10.96.0.2, ports: [{name: tcp, port: 81}]}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
-metadata: {name: waypoint, namespace: shop}
+metadata: {name: waypoint, namespace: shop, labels: {istio.io/waypoint-for: all}}
 spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
 status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
 ---`;
@@ -49,7 +49,9 @@ function compiled(...policies: string[]) {
         .map((filter) => [filter.name, (filter.typedConfig.value as envoy.NetworkRbac).rules]),
     );
   };
-  return { host, stream };
+  const inspector = listeners.get('waypoint')?.listenerFilters.find(({ name }) => name.includes('tls'));
+  const range = inspector?.filterDisabled?.notMatch?.destinationPortRange;
+  return { host, stream, chains, tls: range ? [range.start] : [] };
 }
 
 test('no policy asks nothing; one of a service is for its ports alone, one of the gateway for all', () => {
@@ -87,7 +89,29 @@ test('where no HTTP is read: an ALLOW that rests on it allows nothing, a DENY do
   });
 });
 
-test('what asks for a token is never so', () => {
-  const { host } = compiled(policy(`${cart}, rules: [{from: [{source: {requestPrincipals: ["*"]}}]}]`));
-  expect(JSON.stringify(host?.typedPerFilterConfig)).toContain('"principals":[{"notId":{"any":true}}]');
+test('no token is read: what asks for one lets nobody in, and keeps out whoever else it is for', () => {
+  for (const asks of ['requestPrincipals: ["*"]', 'notRequestPrincipals: [me]']) {
+    const { host } = compiled(policy(`${cart}, rules: [{from: [{source: {${asks}}}]}]`));
+    expect(JSON.stringify(host?.typedPerFilterConfig)).toContain('"principals":[{"notId":{"any":true}}]');
+    const denied = compiled(policy(`${cart}, action: DENY, rules: [{from: [{source: {${asks}}}]}]`));
+    expect(JSON.stringify(denied.host?.typedPerFilterConfig)).toContain('"principals":[{"any":true}]');
+  }
+});
+
+test('a server name is waited for where a policy asks for it; where nothing can wait for it a DENY does without', () => {
+  const sni = `${gateway}, action: DENY, rules: [{when: [{key: connection.sni, values: [a.b]}]}]`;
+  const pod = `
+apiVersion: v1
+kind: Pod
+metadata: {name: p, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
+status: {podIP: 10.2.0.1, phase: Running, conditions: [{type: Ready, status: "True"}]}
+---`;
+  const { chains, tls } = compiled(policy(sni), pod);
+  expect(tls).toEqual([81]);
+  const rulesAt = (name: string) =>
+    JSON.stringify(
+      chains.find((chain) => chain.name.startsWith(name))?.filters.find((f) => f.name === 'kmesh.authz.deny'),
+    );
+  expect(rulesAt('shop/other.shop')).toContain('requestedServerName');
+  expect(rulesAt('workload@*')).toContain('"permissions":[{"any":true}]');
 });

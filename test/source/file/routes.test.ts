@@ -174,7 +174,8 @@ test('a policy that is aimed is for waypoints, with all that it asks', () => {
       rules: [{from: [{source: {notPrincipals: ["*/sa/x"], namespaces: [a]}}], to: [{operation: {methods: [GET], paths: ["/a/*"]}}],
         when: [{key: "request.headers[X-B]", values: [c]}, {key: request.auth.principal, notValues: ["*"]}]}]`),
   );
-  expect(lines([...made.report.faults, ...made.report.warnings])).toEqual([]);
+  expect(lines(made.report.faults)).toEqual([]);
+  expect(lines(made.report.warnings)).toEqual([expect.stringContaining('no token is read here')]);
   expect(made.policies.size).toBe(0);
   const read = [...made.routes.values()][0] as WaypointPolicy;
   expect(read).toMatchObject({
@@ -188,6 +189,16 @@ test('a policy that is aimed is for waypoints, with all that it asks', () => {
       },
     ],
   });
+});
+
+test('templates are whole segments', () => {
+  const paths = ['/a/{*}/{**}', '/{**}/b', '/a{*}', '/{**}/{*}', '/{x}/b', 'a/{*}', '/{*}/b*'];
+  const bad = paths.filter((path) =>
+    says(
+      `${head('AuthorizationPolicy', 'p').replace('gateway.networking.k8s.io', 'security.istio.io')}spec: {targetRefs: [{group: "", kind: Service, name: cart}], rules: [{to: [{operation: {paths: ["${path}"]}}]}]}\n`,
+    ).includes('whole segments'),
+  );
+  expect(bad).toEqual(['/a{*}', '/{**}/{*}', '/{x}/b', 'a/{*}', '/{*}/b*']);
 });
 
 test('an aimed policy that is refused denies everything', () => {

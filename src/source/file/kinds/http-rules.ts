@@ -33,8 +33,13 @@ function isEmpty(fields: Readonly<Record<string, unknown>>): boolean {
   return !Object.values(fields).some((list) => Array.isArray(list) && list.length > 0);
 }
 
+const noTokens = 'no token is read here: it lets nobody in, and where it denies, it denies without regard to this';
+
 function sourceOf(raw: RawSource, path: Path, namespace: string, reading: Reading): HttpSource {
   if (isEmpty(raw)) reading.faultAt(path, 'must not be empty');
+  for (const field of ['requestPrincipals', 'notRequestPrincipals'] as const) {
+    if (raw[field]?.length) reading.warnAt([...path, field], noTokens);
+  }
   const trusted = (field: 'trustDomains' | 'notTrustDomains') =>
     (raw[field] ?? []).flatMap((value, i) => {
       const match = trustMatch(value);
@@ -59,8 +64,28 @@ function sourceOf(raw: RawSource, path: Path, namespace: string, reading: Readin
   };
 }
 
+const literal = /^[A-Za-z0-9\-._~%!$&'()+,;:@=]*$/;
+
+/** True for a path with templates that Envoy takes: whole segments, {**} the last of them. */
+function isTemplate(value: string): boolean {
+  const segments = value.split('/');
+  const isOne = (segment: string) => segment === '{*}' || segment === '{**}';
+  const rest = segments.slice(segments.indexOf('{**}') + 1);
+  const isLast = !segments.includes('{**}') || !rest.some(isOne);
+  return segments[0] === '' && isLast && segments.every((segment) => isOne(segment) || literal.test(segment));
+}
+
+function checkTemplates(paths: readonly string[] | undefined, path: Path, reading: Reading): void {
+  (paths ?? []).forEach((value, i) => {
+    if (!/[{}]/.test(value) || isTemplate(value)) return;
+    reading.faultAt([...path, i], 'has {*} and {**} as whole segments only, and {**} last');
+  });
+}
+
 function operationOf(raw: RawOperation, path: Path, reading: Reading): HttpOperation {
   if (isEmpty(raw)) reading.faultAt(path, 'must not be empty');
+  checkTemplates(raw.paths, [...path, 'paths'], reading);
+  checkTemplates(raw.notPaths, [...path, 'notPaths'], reading);
   return {
     hosts: texts(raw.hosts, raw.notHosts),
     ports: { any: raw.ports ?? [], none: raw.notPorts ?? [] },
@@ -86,7 +111,10 @@ function conditionOf(raw: RawCondition, path: Path, namespace: string, reading: 
   };
   const [, name] = header.exec(key) ?? [];
   if (name !== undefined) return { kind: 'header', name: name.toLowerCase(), values: texts(values, notValues) };
-  if (tokens.test(key)) return { kind: 'token', values: texts(values, notValues) };
+  if (tokens.test(key)) {
+    reading.warnAt([...path, 'key'], noTokens);
+    return { kind: 'token', values: texts(values, notValues) };
+  }
   switch (key) {
     case 'connection.sni':
       return { kind: 'sni', values: texts(values, notValues) };

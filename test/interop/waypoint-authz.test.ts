@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random policies and requests through a real Envoy, against what the documents say; and what paths there are round them.
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Backend, hasEnvoy, type Lab, openBackend, openLab } from '../support/l7.ts';
+import { anyRequest, documents, isAllowed, type RawPolicy, type Request, rawPolicy } from '../support/l7-authz.ts';
+
+let lab: Lab;
+let backend: Backend;
+
+const mesh = (policies: readonly RawPolicy[]) => `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: waypoint, namespace: shop}
+spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
+status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
+spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80, targetPort: ${backend.port}, appProtocol: http}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: cart, namespace: shop, labels: {kubernetes.io/service-name: cart}}
+addressType: IPv4
+ports: [{name: http, port: ${backend.port}}]
+endpoints: [{addresses: [127.0.0.1]}]
+---${documents(policies)}`;
+
+let generation = 0;
+/** Tells of policies, and waits until they hold. */
+async function tell(policies: readonly RawPolicy[]): Promise<void> {
+  generation++;
+  const name = `g${generation}`;
+  lab.tell(`${mesh(policies)}
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: r, namespace: shop}
+spec: {parentRefs: [{group: "", kind: Service, name: cart}], rules: [
+  {matches: [{headers: [{name: x-generation, value: ${name}}]}], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 308}}]},
+  {backendRefs: [{name: cart, port: 80}]}]}
+`);
+  await lab.until(async () => {
+    const { status } = await lab.request({ headers: { 'x-generation': name } });
+    return status === 308 || (status === 403 && (await holds(name)));
+  }, 'told');
+}
+
+/** Where the policies shut the question out, Envoy itself says what it goes by. */
+async function holds(name: string): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${lab.admin}/config_dump?resource=dynamic_route_configs`);
+  if (!(await answer.text()).includes(`"${name}"`)) return false;
+  // Whoever answers this has heard of it, too.
+  await lab.request({});
+  return true;
+}
+
+async function isLetIn({
+  path,
+  method,
+  host,
+  headers,
+  identity,
+  source,
+  destination,
+  port,
+}: Request): Promise<boolean> {
+  const { status } = await lab.request({
+    ...{ path, method, host, headers, from: source, to: destination, port },
+    identity: identity ? `spiffe://${identity.domain}/ns/${identity.namespace}/sa/${identity.account}` : '',
+  });
+  expect([200, 403]).toContain(status);
+  return status === 200;
+}
+
+describe.skipIf(!hasEnvoy)('policies through Envoy', () => {
+  beforeAll(async () => {
+    backend = await openBackend('cart');
+    lab = await openLab(mesh([]));
+  });
+  afterAll(async () => {
+    await lab?.close();
+    await backend?.close();
+  });
+
+  test('verdicts of random policies', async () => {
+    const seen = { true: 0, false: 0 };
+    const policies = fc.array(rawPolicy, { minLength: 1, maxLength: 3 });
+    const requests = fc.array(anyRequest, { minLength: 20, maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(policies, requests, async (some, list) => {
+        await tell(some);
+        for (const request of list) {
+          const letIn = await isLetIn(request);
+          seen[`${letIn}`]++;
+          expect([request, letIn]).toEqual([request, isAllowed(some, request)]);
+        }
+      }),
+      { numRuns: 40, endOnFailure: true },
+    );
+    expect(Math.min(seen.true, seen.false)).toBeGreaterThan(50);
+    expect(lab.log()).not.toContain('refuses what it was told');
+  });
+
+  test('another spelling of a path, or of a host, is no way round a DENY, and none into an ALLOW', async () => {
+    const request: Request = {
+      ...{
+        method: 'GET',
+        host: 'cart',
+        headers: {},
+        source: '10.2.0.9',
+        destination: '10.96.0.1',
+        port: 80,
+        path: '/',
+      },
+      identity: { domain: 'cluster.local', namespace: 'shop', account: 'x' },
+    };
+    const spellings = [
+      '/a/b',
+      '//a/b',
+      '/a//b',
+      '/a%2Fb',
+      '/a%2fb',
+      '/x/../a/b',
+      '/a/./b',
+      '/%61/b',
+      '/a\\b',
+      '/a/b?c=d',
+    ];
+    const others = ['/a/bc', '/ab', '/x/a/b', '/a/B', '/a/b/c'];
+    await tell([{ action: 'DENY', rules: [{ to: [{ operation: { paths: ['/a/b'] } }] }] }]);
+    for (const path of spellings) expect([path, await isLetIn({ ...request, path })]).toEqual([path, false]);
+    for (const path of others) expect([path, await isLetIn({ ...request, path })]).toEqual([path, true]);
+    await tell([{ action: 'ALLOW', rules: [{ to: [{ operation: { notPaths: ['/a/*'] } }] }] }]);
+    for (const path of [...spellings, '/a/b/c'])
+      expect([path, await isLetIn({ ...request, path })]).toEqual([path, false]);
+    await tell([{ action: 'DENY', rules: [{ to: [{ operation: { hosts: ['admin.example'] } }] }] }]);
+    for (const host of ['admin.example', 'ADMIN.example', 'admin.example:80', 'admin.example:8443']) {
+      expect([host, await isLetIn({ ...request, host })]).toEqual([host, false]);
+    }
+    expect(await isLetIn({ ...request, host: 'xadmin.example' })).toBe(true);
+    await tell([{ action: 'ALLOW', rules: [{ to: [{ operation: { hosts: ['cart.example'] } }] }] }]);
+    expect(await isLetIn({ ...request, host: 'Cart.example' })).toBe(true);
+    expect(await isLetIn({ ...request, host: 'cart.example:80' })).toBe(false);
+  });
+});
