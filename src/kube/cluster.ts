@@ -20,6 +20,8 @@ export interface Cluster {
   list(kind: Kind, of: { readonly namespace?: string; readonly labels?: string }): Promise<readonly KubeObject[]>;
   /** Server-side apply. `force`: fields that others own are taken over. */
   apply(kind: Kind, object: KubeObject, how: Writing & { readonly force: boolean }): Promise<KubeObject>;
+  /** The same for its status, as its controller says it: whoever owned a field of it before does not any more. */
+  applyStatus(kind: Kind, object: KubeObject): Promise<KubeObject>;
   /** Labels of an object as it was read; null removes one. KM_CONFLICT when it was changed since. */
   label(
     kind: Kind,

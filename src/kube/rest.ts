@@ -132,6 +132,14 @@ function clusterOver(send: Send, namespace: string): Cluster {
       if (!ok(answer)) throw faultOf(answer, kind, shown);
       return answer.body as KubeObject;
     },
+    async applyStatus(kind, object) {
+      const { path, shown } = target(kind, object);
+      const query = { fieldManager: FIELD_MANAGER, force: 'true' };
+      const type = 'application/apply-patch+yaml';
+      const answer = await send({ method: 'PATCH', path: `${path}/status`, query, type, body: object });
+      if (!ok(answer)) throw faultOf(answer, kind, `status of ${shown}`);
+      return answer.body as KubeObject;
+    },
     async label(kind, object, labels, { dryRun }) {
       const { path, shown } = target(kind, object);
       const { resourceVersion } = object.metadata;

@@ -85,4 +85,17 @@ withEnvoy('waypoint run refuses', () => {
     expect(mesh.traces()).toEqual([]);
     expect(mesh.enrolled()).toHaveLength(1);
   });
+
+  test('a node whose agent does not run, or serves no waypoints', async () => {
+    await mesh.agent.end('SIGTERM');
+    const without = mesh.run();
+    expect(await without.ended).toBe(1);
+    expect(without.log()).toContain('KM_AGENT_UNREACHABLE');
+    mesh.node.startAgent();
+    await mesh.node.ready();
+    const silent = mesh.run();
+    expect(await silent.ended).toBe(1);
+    expect(silent.log()).toMatch(/KM_CONFIG.*serves no waypoints.*--waypoint-ads/);
+    expect(mesh.traces()).toEqual([]);
+  });
 });

@@ -5,7 +5,7 @@ import type { Cluster } from '../../src/kube/cluster.ts';
 import type { Kind, KubeObject } from '../../src/kube/object.ts';
 
 interface Write {
-  readonly verb: 'apply' | 'label' | 'remove';
+  readonly verb: 'apply' | 'status' | 'label' | 'remove';
   /** "gateways shop/waypoint" */
   readonly what: string;
   readonly dryRun: boolean;
@@ -72,6 +72,16 @@ export function fakeCluster(
       const metadata = { generation: 1, ...before?.metadata, ...object.metadata };
       const after = { ...object, metadata, ...(status === undefined ? {} : { status }) };
       if (!dryRun) put(kind, after);
+      return after;
+    },
+    async applyStatus(kind, object) {
+      check('applyStatus');
+      const key = keyOf(kind, object.metadata.name, object.metadata.namespace);
+      writes.push({ verb: 'status', what: key, dryRun: false });
+      const before = held.get(key);
+      if (before === undefined) throw new KmeshError('KM_NOT_FOUND', key);
+      const after = { ...before, ...(object.status && { status: object.status }) };
+      put(kind, after);
       return after;
     },
     async label(kind, object, labels, { dryRun }) {

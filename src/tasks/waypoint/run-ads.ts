@@ -30,7 +30,7 @@ export async function openControl(env: Env, options: ControlOptions, log: Log): 
     if (ads !== undefined) throw new KmeshError('KM_USAGE', '--ads and --config exclude each other');
     return fromFiles(env, options, log);
   }
-  if (ads !== undefined) return relayed(async () => ads, toleratingKnown(place), log);
+  if (ads !== undefined) return relayed(async () => targetOf(ads), toleratingKnown(place), log);
   // Whoever starts this is told at once, and not by a proxy that waits.
   await agentAds(place);
   return relayed(
@@ -63,24 +63,30 @@ const toleratingKnown =
     }
   };
 
-/** Where the agent of this node serves waypoints. Asked for each connection: the agent may have been started anew elsewhere. */
-async function agentAds({ runDir }: Place): Promise<ListenAddress> {
-  const { waypointAds } = await adminClient(runDir).status({});
-  const at = waypointAds === undefined ? undefined : parseListenAddress(waypointAds.address);
-  if (at === undefined) {
-    throw new KmeshError('KM_CONFIG', 'the agent of this node serves no waypoints', {
-      hint: 'start it with --waypoint-ads 127.0.0.1:15010, or give --ads ADDRESS or --config DIR',
-    });
-  }
-  return at;
-}
+type Target = { readonly path: string } | { readonly host: string; readonly port: number };
 
 /** Of a server that listens on all addresses. */
 const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
+const targetOf = ({ host = '127.0.0.1', port }: ListenAddress): Target => ({ host: loopback[host] ?? host, port });
+
+/** Where the agent of this node serves waypoints. Asked for each connection: the agent may have been started anew elsewhere. */
+async function agentAds({ runDir }: Place): Promise<Target> {
+  const { waypointAds } = await adminClient(runDir).status({});
+  // That of the node needs no certificates.
+  if (waypointAds?.socket !== undefined) return { path: waypointAds.socket };
+  const at = waypointAds === undefined ? undefined : parseListenAddress(waypointAds.address);
+  if (at !== undefined) return targetOf(at);
+  throw new KmeshError('KM_CONFIG', 'the agent of this node serves no waypoints', {
+    hint: 'start it with --waypoint-ads 127.0.0.1:15010, or give --ads ADDRESS or --config DIR',
+  });
+}
+
+const targetText = (at: Target): string => ('path' in at ? at.path : `${at.host}:${at.port}`);
+
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-function relayed(where: () => Promise<ListenAddress>, known: Control['known'], log: Log): Control {
+function relayed(where: () => Promise<Target>, known: Control['known'], log: Log): Control {
   const open = new Set<Socket>();
   let fault: string | undefined;
   let server: Server | undefined;
@@ -103,12 +109,14 @@ function relayed(where: () => Promise<ListenAddress>, known: Control['known'], l
   };
   const take = async (near: Socket): Promise<void> => {
     near.on('error', () => near.destroy());
+    open.add(near);
+    near.on('close', () => open.delete(near));
     try {
-      const { host = '::', port } = await where();
-      const address = loopback[host] ?? host;
-      const far = connect({ host: address, port });
+      const at = await where();
+      if (near.destroyed) return;
+      const far = connect(at);
       far.on('error', (error) => {
-        say(`${address}:${port}: ${reasonOf(error)}`);
+        say(`${targetText(at)}: ${reasonOf(error)}`);
         near.destroy();
       });
       far.once('connect', () => say(undefined));

@@ -94,7 +94,9 @@ async function look(proxy: ProxyProcess): Promise<{ readonly at?: string; readon
 
 /** Open connections of clients, from Envoy's counters as text. */
 export function openConnections(stats: string): number {
-  const counts = [...stats.matchAll(/^listener\.(?!admin\.)[^\n]*downstream_(?:pre_)?cx_active: (\d+)$/gm)];
+  const counts = [
+    ...stats.matchAll(/^listener\.(?!admin\.)(?!\S*\.worker_)\S*downstream_(?:pre_)?cx_active: (\d+)$/gm),
+  ];
   return counts.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 

@@ -30,7 +30,7 @@ export async function knownToAgent({ runDir }: Place, key: string): Promise<Know
   return { gateway, names };
 }
 
-/** Addresses of the network namespace at `path` that can be dialled from elsewhere, and those of lo. */
+/** All addresses of the network namespace at `path`. */
 export function addressesIn(path: string): readonly Address[] {
   const fd = openNetns(path);
   try {
@@ -99,3 +99,18 @@ export function listenOf(
 }
 
 const everywhere = '::';
+
+/** Where others find a proxy that listens there: at most as many as a Gateway's status holds. */
+export function reachableAt(
+  host: string,
+  gateway: KnownGateway | undefined,
+  own: readonly Address[],
+): readonly Address[] {
+  if (host !== everywhere && host !== '0.0.0.0') return [host];
+  const named = (gateway?.addresses ?? []).flatMap((one) => (one.kind === 'address' ? [one.address] : []));
+  const here = named.filter((address) => own.includes(address));
+  const reachable = here.length > 0 ? here : own.filter((address) => !/^(127\.|::1$|fe[89ab][0-9a-f]:)/.test(address));
+  return reachable.slice(0, mostReported);
+}
+
+const mostReported = 16;

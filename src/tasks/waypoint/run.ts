@@ -10,17 +10,18 @@ import { KmeshError } from '../../errors.ts';
 import { ownNetns } from '../../kernel/netns.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { type AuthzChoice, netnsPath } from '../judged-network.ts';
+import { type ClusterOptions, openCluster } from './open.ts';
 import { type Control, openControl } from './run-ads.ts';
 import { adminSocket, adsSocket, checkArgs, type ProxyArgs, proxyArgs } from './run-bootstrap.ts';
 import { drained, type Listening, listening } from './run-life.ts';
 import { findProxy, type Program, type ProxyProcess, readUser, startProxy, type User } from './run-proxy.ts';
+import { openReporter } from './run-report.ts';
 import { openRoom, type Room } from './run-room.ts';
-import { addressesIn, listenOf, requireUsable } from './run-where.ts';
+import { addressesIn, listenOf, reachableAt, requireUsable } from './run-where.ts';
 
-export interface RunOptions extends Omit<ProxyArgs, 'bootstrap' | 'more'> {
+export interface RunOptions extends Omit<ProxyArgs, 'bootstrap' | 'more'>, ClusterOptions {
   readonly place: Place;
   readonly name: string;
-  readonly namespace?: string;
   /** Default: "envoy" in PATH. */
   readonly proxy?: string;
   readonly ads?: ListenAddress;
@@ -60,7 +61,11 @@ const endMs = 2000;
 
 /** Resolves once env.signal is aborted and nothing is left, or (asked so) when the proxy has ended. */
 export async function runWaypoint(env: Env, options: RunOptions): Promise<{ readonly exitCode: number }> {
-  const { place, name, namespace = 'default', netns } = options;
+  const { place, name, netns } = options;
+  // Only who names a cluster wants it to be told.
+  const cluster =
+    options.kubeconfig === undefined && options.context === undefined ? undefined : await openCluster(env, options);
+  const namespace = options.namespace ?? cluster?.namespace ?? 'default';
   const key = `${namespace}/${name}`;
   if (!/^[a-z0-9][-a-z0-9]*\/[a-z0-9][-.a-z0-9]*$/.test(key) || key.length > 200) {
     throw new KmeshError('KM_USAGE', `"${key}" is no name of a waypoint`, { hint: 'give NAME, and -n NAMESPACE' });
@@ -68,13 +73,15 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
   checkArgs(options.args);
   const [program, user] = [await findProxy(env, options.proxy), await readUser(options.user)];
   const log = openLog(env.stderr, options.logLevel, { waypoint: key });
+  const reporter = cluster && (await openReporter(env, cluster, { namespace, name }, log));
   const control = await openControl(env, options, log);
   let room: Room | undefined;
   try {
     const known = await control.known(key);
     requireUsable(key, known, options.listen);
     const network = netns === undefined ? ownNetns : netnsPath(netns);
-    const where = listenOf(key, known.gateway, addressesIn(network), options.listen);
+    const own = addressesIn(network);
+    const where = listenOf(key, known.gateway, own, options.listen);
     room = await openRoom(env, { ...options, namespace, netns: network, user, log });
     const ads = join(room.near, adsSocket);
     await control.open(ads);
@@ -85,8 +92,11 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
     return await supervise(env, options, {
       ...{ key, program, user, args, log, control, room, place, lowPort },
       netns: netns === undefined ? undefined : network,
+      ready: () => reporter?.ready(reachableAt(where.host, known.gateway, own)),
+      stop: () => void reporter?.close(),
     });
   } finally {
+    await reporter?.close();
     await control.close();
     await room?.close();
   }
@@ -102,6 +112,10 @@ interface Running {
   readonly room: Room;
   readonly netns: string | undefined;
   readonly lowPort: boolean;
+  /** Called each time that it listens. */
+  readonly ready: () => void;
+  /** Called once it is to end. */
+  readonly stop: () => void;
 }
 
 /** Keeps a proxy running. */
@@ -122,16 +136,13 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
     if (state === 'stopped') return { exitCode: await ended(proxy, 0) };
     if (restarts === 0) await requireListening(state, proxy);
     if (typeof state === 'object' && 'at' in state) {
-      tell(env, options.output, {
-        waypoint: key,
-        listen: state.at,
-        pid: proxy.pid,
-        version: program.version,
-        restarts,
-      });
+      const { version } = program;
+      tell(env, options.output, { waypoint: key, listen: state.at, pid: proxy.pid, version, restarts });
+      running.ready();
       const over = await Promise.race([proxy.ended, stopped]);
       if (over === 'stopped') {
         log.info({ drain: options.drain }, 'the waypoint ends');
+        running.stop();
         return { exitCode: await ended(proxy, options.drain) };
       }
     } else if (state !== 'ended') {

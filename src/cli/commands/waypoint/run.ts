@@ -40,7 +40,7 @@ export const waypointRun = command({
     args: texts('ARG', 'more arguments for Envoy, after --'),
   },
   flags: {
-    namespace: textOr('default', 'NS', 'namespace of the waypoint', { short: 'n' }),
+    namespace: text('NS', 'namespace of the waypoint (default: default, or that of the context)', { short: 'n' }),
     proxy: text('PATH', "Envoy's program (default: envoy in PATH)", { complete: 'file' }),
     ads: listenAddress('ADDRESS', "control plane (default: that of this node's agent, its --waypoint-ads)"),
     config: texts('DIR|FILE', 'be the control plane, from this configuration', { complete: 'file' }),
@@ -63,6 +63,8 @@ export const waypointRun = command({
     logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much else is logged'),
     drain: durationOr('5s', 'DURATION', 'how long requests may finish when it is told to stop'),
     timeout: durationOr('60s', 'DURATION', 'how long it may take until Envoy listens for the first time'),
+    kubeconfig: text('FILE', 'say in this cluster that the Gateway is programmed, and where', { complete: 'file' }),
+    context: text('NAME', 'the same, with this context of the kubeconfig'),
     noRestart: toggle('end with Envoy, by its exit code, in place of starting it again'),
   },
   needsRoot: true,
