@@ -54,6 +54,9 @@ spec:
     backendRefs: [{name: cart, port: 80, weight: 3}, {name: nobody, port: 80}]
     timeouts: {request: 1500ms, backendRequest: 250ms}
     retry: {codes: [500, 503], attempts: 2, backoff: 10ms}
+  - backendRefs:
+    - {name: cart, port: 80, filters: [{type: RequestRedirect, requestRedirect: {hostname: y.z}}]}
+    - {name: cart, port: 80}
   - filters: [{type: RequestRedirect, requestRedirect: {scheme: https, hostname: z.z, port: 8443, path: {type: ReplaceFullPath, replaceFullPath: /n}, statusCode: 308}}]
 `);
   const view = { node: 'n', network: '', clusterId: '', locality: { region: '', zone: '', subzone: '' } };

@@ -53,6 +53,19 @@ export const streams: readonly Behaviour[] = [
     ],
   },
   {
+    test: 'Mirrors of calls',
+    says: 'a copy of each call of gRPC goes to another backend',
+    routes: [
+      {
+        kind: 'GRPCRoute',
+        name: 'mirror',
+        parent,
+        spec: `rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: ${v2}}}], backendRefs: [${v1}]}]`,
+      },
+    ],
+    rows: [{ ask: 'shop.Echo/Say', as: 'grpc', gets: { pod: 'v1', mirrors: { v2: 1 } } }],
+  },
+  {
     test: 'Precedence of methods',
     says: 'service and method before a service alone, before a method alone, before regular expressions',
     routes: [

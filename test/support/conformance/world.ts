@@ -19,7 +19,7 @@ type ClientName = (typeof clients)[number];
 
 /** Port of the control plane, of what it tells, and of Envoy's admin; all in the waypoint's namespace. */
 const ports = { ads: 15010, status: 15011, admin: 15012 };
-const patienceMs = 60_000;
+const patienceMs = 90_000;
 
 export interface Ask {
   readonly as: string;
@@ -58,10 +58,14 @@ export interface World {
   close(): Promise<void>;
 }
 
-export async function openWorld(
-  behaviours: readonly Behaviour[],
-  options: { readonly serve?: readonly string[] } = {},
-): Promise<World> {
+export interface WorldOptions {
+  /** More words for "waypoint serve". */
+  readonly serve?: readonly string[];
+  /** How Envoy asks: by what changes (default), or for the state of the world. */
+  readonly api?: 'DELTA_GRPC' | 'GRPC';
+}
+
+export async function openWorld(behaviours: readonly Behaviour[], options: WorldOptions = {}): Promise<World> {
   const node = await openNode('conformance', [...clients, 'waypoint', ...pods]);
   const folder = mkdtempSync(join(tmpdir(), 'km-conformance-'));
   const close = async () => {
@@ -69,7 +73,7 @@ export async function openWorld(
     await node.close();
   };
   try {
-    return await open(node, folder, behaviours, options.serve ?? [], close);
+    return await open(node, folder, behaviours, options, close);
   } catch (error) {
     await close();
     throw error;
@@ -80,7 +84,7 @@ async function open(
   node: Node,
   folder: string,
   behaviours: readonly Behaviour[],
-  serve: readonly string[],
+  { serve = [], api = 'DELTA_GRPC' }: WorldOptions,
   close: () => Promise<void>,
 ): Promise<World> {
   const services = [...pods, ...behaviours.map(ownService)];
@@ -110,7 +114,7 @@ async function open(
     ]),
   );
   const file = join(folder, 'envoy.json');
-  writeFileSync(file, JSON.stringify(bootstrap({ admin, ads: { host: '127.0.0.1', port: ads } })));
+  writeFileSync(file, JSON.stringify(bootstrap({ admin, ads: { host: '127.0.0.1', port: ads }, api })));
   const flags = ['-c', file, '--disable-hot-restart', '--concurrency', '1', '-l', 'warning'];
   const envoySaid = speech(waypoint.start(envoyPath, flags));
 
