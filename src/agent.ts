@@ -16,6 +16,7 @@ import type { AgentSource, SourceOpening } from './agent/sources.ts';
 import type { ServiceManager } from './agent/systemd.ts';
 import { type GivenView, viewFinder } from './agent/view.ts';
 import type { WaypointAds } from './agent/waypoint-ads.ts';
+import { watchWaypoints } from './agent/waypoint-faults.ts';
 import type { ListenAddress } from './net/socket-address.ts';
 
 export interface AgentParts extends KernelParts {
@@ -79,6 +80,8 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
   const kernel = await openKernel(parts, view, () => readiness.look());
   closers.push(() => kernel.close());
   const { reconciler, heal, growth } = kernel;
+  const waypointWatch = watchWaypoints(reconciler, log);
+  closers.push(() => waypointWatch.close());
   let recounted = false;
   const feed = openFeed({
     sources: parts.sources.map(({ name }) => name),
@@ -91,6 +94,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
       kernel.settle(outcome);
       readiness.look();
       waypoints?.update(reconciler.model);
+      waypointWatch.look();
       if (recounted || outcome.error) return;
       // Which workloads there are is known from now on.
       recounted = true;
@@ -135,6 +139,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
     demand: () => demand?.status(),
     authz: kernel.authz,
     waypoints,
+    unusableWaypoints: waypointWatch.unusable,
     plane: kernel.plane,
   };
   const server = await openAdminServer(runDir, handlersOf(answering));

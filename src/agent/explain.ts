@@ -15,6 +15,7 @@ import type { Service } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4, parseAddress } from '../net/address.ts';
 import { socketAddressText } from '../net/socket-address.ts';
+import { askedBy } from './waypoint-faults.ts';
 
 /** @throws KmeshError KM_USAGE when the address is none; KM_NOT_FOUND when the client's workload is not in the model. */
 export function explainByModel(
@@ -88,7 +89,7 @@ function waypointNotes(
   protocol: 'tcp' | 'udp',
 ): string[] {
   const notes: string[] = [];
-  const asked = service ? asksFor(service) : [];
+  const asked = service ? askedBy(service) : [];
   if (service === undefined && via) asked.push(...behindOf(model, name));
   for (const { destination: to, gateway } of asked) {
     const who = gateway === undefined ? 'a waypoint' : `Gateway ${gateway}`;
@@ -112,11 +113,6 @@ function waypointNotes(
     notes.push(`no endpoint of the waypoint is usable: ${via.unready === 'direct' ? 'past it' : 'refused'}`);
   }
   return notes;
-}
-
-function asksFor({ waypoint, weightedWaypoints }: Service): GatewayAddress[] {
-  if (weightedWaypoints.length > 0) return weightedWaypoints.map(({ destination }) => destination);
-  return waypoint ? [waypoint] : [];
 }
 
 /** The waypoint of the workloads behind a backend that stands for them. */

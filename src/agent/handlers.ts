@@ -21,6 +21,7 @@ import type { Log } from './log.ts';
 import type { Reconciler } from './reconciler-api.ts';
 import { type SourceFacts, sourceStatusOf } from './sources.ts';
 import type { WaypointAds } from './waypoint-ads.ts';
+import { type UnusableWaypoint, waypointRemark } from './waypoint-faults.ts';
 
 export interface AnsweringAgent {
   readonly version: string;
@@ -38,6 +39,7 @@ export interface AnsweringAgent {
   readonly demand: () => DemandStatus | undefined;
   readonly authz: AgentAuthz;
   readonly waypoints: WaypointAds | undefined;
+  readonly unusableWaypoints: () => readonly UnusableWaypoint[];
   readonly plane: () => DataPlane;
   readonly reload: () => Promise<ReloadAnswer>;
   /** Has the agent end. */
@@ -74,7 +76,11 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
       ...refused.map(refusalRemark),
       ...refusedVerdicts.slice(0, mostRefused).map(verdictRemark),
     ],
-    warnings: [...reports.flatMap(({ warnings }) => warnings.map(remarkOf)), ...unenforced(reconciler, authz)],
+    warnings: [
+      ...reports.flatMap(({ warnings }) => warnings.map(remarkOf)),
+      ...agent.unusableWaypoints().map(waypointRemark),
+      ...unenforced(reconciler, authz),
+    ],
     ignored: mergeIgnored(reports.map(({ ignored }) => ignored)).map(ignoredOf),
     ...(demand && { demand }),
     ...(authz && { authz }),
