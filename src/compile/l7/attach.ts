@@ -262,7 +262,8 @@ class Attacher {
       const held = old?.ports.get(name);
       if (!held || !isSame(held, port)) ports.set(name, port);
     }
-    return [old, made].flatMap((one) => [...(one?.outcomes.keys() ?? [])].map(routeKey));
+    const told = new Set([old, made].flatMap((one) => [...(one?.outcomes.keys() ?? [])]));
+    return [...told].filter((route) => !equal(old?.outcomes.get(route), made?.outcomes.get(route))).map(routeKey);
   }
 
   #doer(service: Service): Doer {

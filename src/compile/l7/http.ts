@@ -40,33 +40,49 @@ interface Line {
 
 /** Routes of one group, merged. `port`: of the service that is routed. */
 export function envoyRoutes(routes: readonly RequestRoute[], port: number): envoy.EnvoyRoute[] {
+  const lines = routes.flatMap((route) => linesOf(route, port));
+  return lines.sort(byPrecedence).map(({ made }) => made);
+}
+
+const known = new WeakMap<RequestRoute, Map<number, readonly Line[]>>();
+
+/** Of one route. Asked again of the same one they are the same, so that a change of one among many costs little. */
+function linesOf(attached: RequestRoute, port: number): readonly Line[] {
+  const ofPorts = known.get(attached) ?? new Map<number, readonly Line[]>();
+  known.set(attached, ofPorts);
+  const before = ofPorts.get(port);
+  if (before) return before;
+  const lines = makeLines(attached, port);
+  ofPorts.set(port, lines);
+  return lines;
+}
+
+function makeLines(attached: RequestRoute, port: number): readonly Line[] {
+  const { route } = attached;
+  const faults = ruleFaults(route);
   const lines: Line[] = [];
-  for (const attached of routes) {
-    const { route } = attached;
-    const faults = ruleFaults(route);
-    route.rules.forEach((rule, i) => {
-      if (faults[i]?.drops) return;
-      const parts = partsOf(
-        { timeouts: {}, ...rule } as HttpRule,
-        (backend) => clusterOf(attached, backend) !== undefined,
-      );
-      rule.matches.forEach((match, k) => {
-        const http = 'path' in match ? match : grpcAsHttp(match);
-        const specificity = 'path' in match ? httpSpecificity(match) : grpcSpecificity(match);
-        parts.forEach(({ rule: part, below }, n) => {
-          const name = `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`;
-          const made = {
-            name: parts.length > 1 ? `${name}.${n}` : name,
-            match: { ...matchOf(http), ...(below !== undefined && { runtimeFraction: ofMillion(below) }) },
-            ...actionOf(attached, part, http.path, port),
-            ...filterFields(route, i, part),
-          };
-          lines.push({ route, rule: i, match: k, specificity, made });
-        });
+  route.rules.forEach((rule, i) => {
+    if (faults[i]?.drops) return;
+    const parts = partsOf(
+      { timeouts: {}, ...rule } as HttpRule,
+      (backend) => clusterOf(attached, backend) !== undefined,
+    );
+    rule.matches.forEach((match, k) => {
+      const http = 'path' in match ? match : grpcAsHttp(match);
+      const specificity = 'path' in match ? httpSpecificity(match) : grpcSpecificity(match);
+      parts.forEach(({ rule: part, below }, n) => {
+        const name = `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`;
+        const made = {
+          name: parts.length > 1 ? `${name}.${n}` : name,
+          match: { ...matchOf(http), ...(below !== undefined && { runtimeFraction: ofMillion(below) }) },
+          ...actionOf(attached, part, http.path, port),
+          ...filterFields(route, i, part),
+        };
+        lines.push({ route, rule: i, match: k, specificity, made });
       });
     });
-  }
-  return lines.sort(byPrecedence).map(({ made }) => made);
+  });
+  return lines;
 }
 
 const ofMillion = (numerator: number) => ({ defaultValue: { numerator, denominator: 2 } });
