@@ -4,6 +4,7 @@
 #define KMESH_LIB_BALANCE_H
 
 #include "lib/enrolment.bpf.h"
+#include "lib/failed.bpf.h"
 #include "lib/member.bpf.h"
 #include "lib/range.bpf.h"
 #include "lib/reason.bpf.h"
@@ -65,12 +66,12 @@ km_inline __u64 km_load(__u32 workload_id)
 	return n < 0 ? 1 : n + 1;
 }
 
-/* Two different endpoints at random; the one with fewer open connections for its weight. */
+/* Two different endpoints at random; the one with fewer open connections for its weight, unless it just failed. */
 km_inline __u32 km_least_request(const struct km_range *range)
 {
 	const __u32 count = range->header->count;
 	const struct km_endpoint *slot, *other;
-	__u32 one, two;
+	__u32 one, two, failed;
 
 	if (count < 2)
 		return 0;
@@ -82,6 +83,13 @@ km_inline __u32 km_least_request(const struct km_range *range)
 	other = km_slot(range, two);
 	if (!slot || !other)
 		return one;
+	failed = km_failed_lately(range->backend_id);
+	if (km_unlikely(failed) && slot->workload_id != other->workload_id) {
+		if (slot->workload_id == failed)
+			return two;
+		if (other->workload_id == failed)
+			return one;
+	}
 	if (km_load(slot->workload_id) * other->threshold <= km_load(other->workload_id) * slot->threshold)
 		return one;
 	return two;

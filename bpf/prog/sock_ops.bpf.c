@@ -2,6 +2,7 @@
 /* Life of TCP connections: open connections of each workload, and identity of accepted sockets. Never wakes userspace. */
 #include "lib/carry.bpf.h"
 #include "lib/enrolment.bpf.h"
+#include "lib/failed.bpf.h"
 #include "lib/judged.bpf.h"
 #include "lib/reason.bpf.h"
 #include "lib/storage.bpf.h"
@@ -24,6 +25,12 @@ km_inline void km_opening(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 		km_count_open(held);
 }
 
+km_aside void km_failed(const struct km_sock *held)
+{
+	km_note_failure(held->backend_id, held->peer_workload_id);
+	km_count(KM_REASON_TCP_FAILED);
+}
+
 km_inline void km_state_changed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	const __u32 before = ctx->args[0], now = ctx->args[1];
@@ -43,8 +50,11 @@ km_inline void km_state_changed(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 		return;
 	}
 	km_uncount(held);
-	km_count(before == BPF_TCP_SYN_SENT || before == BPF_TCP_SYN_RECV ? KM_REASON_TCP_FAILED
-									  : KM_REASON_TCP_CLOSED);
+	if (before != BPF_TCP_SYN_SENT && before != BPF_TCP_SYN_RECV) {
+		km_count(KM_REASON_TCP_CLOSED);
+		return;
+	}
+	km_failed(held);
 }
 
 /*

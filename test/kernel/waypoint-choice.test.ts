@@ -169,6 +169,28 @@ for s in held: assert s.recv(9) == b"line\\n"`;
   await mesh.until(() => ways.every((name) => mesh.active(name) === 0));
 });
 
+test('least request: who refuses has no connections, and is tried once a second all the same, not first of all', async () => {
+  const endpoints = [endpoint(mesh.pod('way1'), 15088), endpoint(mesh.pod('way2'), 1)];
+  await want({}, { policy: 'least-request', endpoints });
+  const code = `
+import time
+kept, refused, start = [], 0, time.monotonic()
+while len(kept) < 200:
+    try: s = connect("10.96.0.1", 80)
+    except ConnectionRefusedError:
+        refused += 1
+        continue
+    s.sendall(b"a?\\n")
+    assert s.recv(9) == b"line\\n"
+    kept.append(s)
+out = [refused, time.monotonic() - start]
+for s in kept: s.close()`;
+  const [refused, seconds] = await client.run<[number, number]>(code);
+  expect(refused).toBeGreaterThan(0);
+  expect(refused).toBeLessThanOrEqual(1 + seconds);
+  await mesh.until(() => ways.every((name) => mesh.active(name) === 0));
+});
+
 test.each(['random', 'round-robin', 'source-hash'] as const)('%s among the endpoints of a waypoint', async (policy) => {
   await want({}, { policy });
   const code = `

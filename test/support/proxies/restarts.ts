@@ -83,12 +83,13 @@ export function restarts(open: () => ProxyLab): void {
       expect(await two.broken()).toBe(0);
     });
 
-    test('one of two is killed: some are refused until it is taken out, then none', async () => {
+    test('one of two is killed: the other goes on, some are refused until it is taken out, then none', async () => {
       const lab = open();
       const { 'way-1': one, 'way-2': two } = lab.proxies;
       await lab.ready('way-1', 'way-2');
-      const tallies = await load(lab, async () => {
+      const tallies = await load(lab, async (more) => {
         await two.kill();
+        await more();
         await lab.ready('way-1');
       });
       for (const { failed } of tallies) expect(cut).toEqual(expect.arrayContaining(Object.keys(failed)));
