@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream of an Envoy, without the network: what it asked for, what it was told, and what it said of that.
+import type { Table } from '../mesh/table.ts';
 import type { Request, Resource, Response, Way } from './messages.ts';
 import type { Quality } from './quality.ts';
 import { emptySnapshot, type Snapshot } from './snapshot.ts';
@@ -370,9 +371,12 @@ function stateOf({ told }: Subscription): string {
   return versionOf([...told].filter(([, version]) => version !== nothing));
 }
 
-/** Names under which the tables hold something else. */
-function changedNames<V>(before: ReadonlyMap<string, V>, now: ReadonlyMap<string, V>): ReadonlySet<string> {
+type Versions<V> = ReadonlyMap<string, V> | Table<V>;
+
+/** Names under which the tables may hold something else. */
+function changedNames<V>(before: Versions<V>, now: Versions<V>): ReadonlySet<string> {
   if (before === now) return none as ReadonlySet<string>;
+  if ('changedSince' in now && 'changedSince' in before) return now.changedSince(before);
   const changed = new Set<string>();
   for (const [name, value] of now) if (before.get(name) !== value) changed.add(name);
   for (const name of before.keys()) if (!now.has(name)) changed.add(name);
