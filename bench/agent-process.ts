@@ -41,6 +41,8 @@ export interface Metered {
   readonly longest: number;
   /** The same, waiting for a CPU not counted. */
   readonly own: number;
+  /** The longest time on a CPU without a turn of the event loop. */
+  readonly busy: number;
   readonly arrivals: readonly Arrival[];
 }
 
@@ -51,6 +53,8 @@ export interface AgentProcess {
   usage(): Usage;
   /** Milliseconds that its main thread was ready to run and had no CPU. */
   waited(): number;
+  /** Resolves once it answers: it is about to ask the control plane. */
+  answers(): Promise<void>;
   /** Resolves with the status once everything that was told is in the kernel. */
   ready(): Promise<AgentStatus>;
   /** Since the last call. */
@@ -76,6 +80,9 @@ export function startAgent(place: Place, words: readonly string[]): AgentProcess
     client,
     usage: () => usage(pid),
     waited: () => Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6,
+    async answers() {
+      for (let i = 0; i < 6000 && !(await client.ready({}).catch(() => undefined)); i++) await pause(5);
+    },
     async ready() {
       for (let i = 0; i < 3000; i++) {
         const status = await client.ready({}).catch(() => undefined);

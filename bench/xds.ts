@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';
 import { cgroupMount } from '../src/kernel/cgroup.ts';
 import { istiodMissing, startIstiod } from '../test/support/istiod.ts';
-import { type AgentProcess, withAgent } from './agent-process.ts';
+import { type AgentProcess, type Metered, withAgent } from './agent-process.ts';
 import { openMeshServer, resourcesOf } from './mesh-server.ts';
 import { type MeshSize, meshChanges } from './model.ts';
 import { type Line, report } from './report.ts';
@@ -23,6 +23,21 @@ const settledMs = 12_000;
 /** What another agent took on such a machine for 5,000/100,000, the most that it can. */
 const kmesh = { cpu: 3.7, rssMb: 415 };
 const nameOf = ({ services, workloads }: MeshSize): string => `${services}/${workloads}`;
+/** The limit is on what the agent does, not on what it waits for because others have the CPU. */
+function heldUp(what: string, runs: readonly Metered[]): Line {
+  const of = (pick: (run: Metered) => number) => spreadText(runs.map(pick), 1);
+  const own = percentile(
+    runs.map((run) => run.own),
+    0.5,
+  );
+  return {
+    what: `${what}: event loop held up`,
+    figure: `${of((r) => r.own)} ms at most, ${of((r) => r.busy)} ms of it on a CPU; ${of((r) => r.longest)} ms with waiting for a CPU`,
+    limit: 'at most 20 ms',
+    met: own <= 20,
+  };
+}
+
 /** First loads: CPU and time from the agent's first request. */
 async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
   const resources = resourcesOf(meshChanges(size));
@@ -31,8 +46,7 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
     ms: number;
     peakMb: number;
     rssMb: number;
-    block: number;
-    longest: number;
+    held: Metered;
     emptyMb: number;
   }[] = [];
   const empty = await openMeshServer([]);
@@ -54,10 +68,10 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
         running = agent;
         const { lastApply } = await agent.ready();
         const { cpu, peakMb } = agent.usage();
-        const { own: block, longest } = await agent.meter();
+        const held = await agent.meter();
         await pause(settledMs);
         const ms = (lastApply?.at ?? 0) - server.askedAt;
-        runs.push({ cpu: cpu - before, peakMb, block, longest, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
+        runs.push({ cpu: cpu - before, peakMb, held, ms, rssMb: agent.usage().rssMb, emptyMb: bare.rssMb });
       });
     } finally {
       await server.close();
@@ -78,12 +92,10 @@ async function firstLoads(root: string, size: MeshSize): Promise<Line[]> {
       figure: `${of((r) => r.rssMb, 0)} MB settled, ${of((r) => r.peakMb, 0)} MB at most; ${each.toFixed(0)} bytes a resource`,
       ...(limited && { limit: `at most ${kmesh.rssMb} MB at most`, met: median((r) => r.peakMb) <= kmesh.rssMb }),
     },
-    {
-      what: `${nameOf(size)}: event loop held up`,
-      figure: `${of((r) => r.block, 1)} ms at most (${of((r) => r.longest, 1)} with waiting for a CPU)`,
-      limit: 'at most 20 ms',
-      met: median((r) => r.block) <= 20,
-    },
+    heldUp(
+      nameOf(size),
+      runs.map(({ held }) => held),
+    ),
   ];
 }
 
@@ -110,13 +122,16 @@ async function fromIstiod(root: string, size: MeshSize): Promise<Line[]> {
   const before = await startCpu(root);
   const istiod = await startIstiod({ generate: `${size.services},${size.workloads}` });
   try {
-    const times: { cpu: number; s: number; peakMb: number }[] = [];
+    const times: { cpu: number; s: number; peakMb: number; held: Metered }[] = [];
     for (let i = 0; i < rounds; i++) {
       const began = Date.now();
       await withAgent(root, istiod.ads, async (agent) => {
+        await agent.answers();
+        await agent.meter();
         const { lastApply } = await agent.ready();
         const { cpu, peakMb } = agent.usage();
-        times.push({ cpu: cpu - before, peakMb, s: ((lastApply?.at ?? 0) - began) / 1000 });
+        const held = await agent.meter();
+        times.push({ cpu: cpu - before, peakMb, held, s: ((lastApply?.at ?? 0) - began) / 1000 });
       });
     }
     const of = (pick: (run: (typeof times)[number]) => number, digits = 2) => spreadText(times.map(pick), digits);
@@ -137,6 +152,10 @@ async function fromIstiod(root: string, size: MeshSize): Promise<Line[]> {
             ) <= kmesh.rssMb,
         }),
       },
+      heldUp(
+        `istiod, ${nameOf(size)}`,
+        times.map(({ held }) => held),
+      ),
     ];
   } finally {
     await istiod.close();
