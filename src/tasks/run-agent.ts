@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { LogLevel } from '../admin/types.ts';
 import { type FolderClaim, openFolderClaim } from '../agent/claim.ts';
+import { compileLater } from '../agent/compiler.ts';
 import type { AgentPlane } from '../agent/guard.ts';
 import { withLock } from '../agent/lock.ts';
 import { faultFacts, type Log, openLog } from '../agent/log.ts';
@@ -61,6 +62,7 @@ const settledMs = 10_000;
  * standard error.
  */
 export async function runAgent(env: Env, options: RunAgentOptions): Promise<{ readonly stopped: true }> {
+  compileLater();
   const settings = readNodeSettings(env, options);
   checkAds(options, settings);
   const log = openLog(env.stderr, options.logLevel ?? 'info', { node: settings.node });
