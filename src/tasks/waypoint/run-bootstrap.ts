@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a waypoint's Envoy is started with: its bootstrap and its arguments.
 import { KmeshError } from '../../errors.ts';
-import { listenKey } from '../../waypoint/server.ts';
+import { type Locality, noLocality } from '../../mesh/workload.ts';
+import { listenKey, nodeKey } from '../../waypoint/server.ts';
 
 /** Below the folder that Envoy runs in: from any network namespace, and from nowhere else. */
 export const adsSocket = 'ads.sock';
@@ -10,16 +11,27 @@ export const adminSocket = 'admin.sock';
 export interface BootstrapOptions {
   /** "namespace/name" */
   readonly waypoint: string;
-  /** Of the machine. */
+  /** Endpoints are chosen by where it is. */
   readonly node: string;
+  readonly locality?: Locality;
   /** ADDRESS:PORT */
   readonly listen: string;
 }
 
-export function bootstrapOf({ waypoint, node, listen }: BootstrapOptions): Readonly<Record<string, unknown>> {
+export function bootstrapOf({
+  waypoint,
+  node,
+  locality = noLocality,
+  listen,
+}: BootstrapOptions): Readonly<Record<string, unknown>> {
   const ads = { resource_api_version: 'V3', ads: {} };
   return {
-    node: { id: `${waypoint}@${node}`, cluster: waypoint, metadata: { [listenKey]: listen } },
+    node: {
+      id: `${waypoint}@${node}`,
+      cluster: waypoint,
+      metadata: { [listenKey]: listen, [nodeKey]: node },
+      locality: { region: locality.region, zone: locality.zone, sub_zone: locality.subzone },
+    },
     // A file mode is a number; 0600.
     admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
     dynamic_resources: {

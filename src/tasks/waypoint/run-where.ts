@@ -2,11 +2,12 @@
 // Which waypoint it is that is to run, and where it listens.
 import { closeSync } from 'node:fs';
 import { adminClient } from '../../admin/client.ts';
-import type { Place } from '../../env.ts';
+import type { Env, Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
 import { inNetns, openNetns } from '../../kernel/netns.ts';
 import { listAddresses } from '../../kernel/rtnetlink.ts';
 import { defaultWaypointSettings, type Gateway, type WaypointBinding } from '../../mesh/gateway.ts';
+import { type Locality, noLocality } from '../../mesh/workload.ts';
 import { type Address, parseAddress } from '../../net/address.ts';
 import { type ListenAddress, socketAddressText } from '../../net/socket-address.ts';
 
@@ -28,6 +29,18 @@ export async function knownToAgent({ runDir }: Place, key: string): Promise<Know
     if (name === key) gateway = fields as unknown as KnownGateway;
   }
   return { gateway, names };
+}
+
+/** Which node this is and where it stands, as its agent says; by its host name where none runs. */
+export async function placeOfNode(env: Env, { runDir }: Place): Promise<{ node: string; locality: Locality }> {
+  try {
+    const { node, locality } = await adminClient(runDir).status({});
+    return { node, locality };
+  } catch (error) {
+    if (error instanceof KmeshError && error.code === 'KM_AGENT_UNREACHABLE')
+      return { node: env.hostname(), locality: noLocality };
+    throw error;
+  }
 }
 
 /** All addresses of the network namespace at `path`. */

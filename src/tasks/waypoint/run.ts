@@ -17,7 +17,7 @@ import { drained, type Listening, listening } from './run-life.ts';
 import { findProxy, type Program, type ProxyProcess, readUser, startProxy, type User } from './run-proxy.ts';
 import { openReporter } from './run-report.ts';
 import { openRoom, type Room } from './run-room.ts';
-import { addressesIn, listenOf, reachableAt, requireUsable } from './run-where.ts';
+import { addressesIn, listenOf, placeOfNode, reachableAt, requireUsable } from './run-where.ts';
 
 export interface RunOptions extends Omit<ProxyArgs, 'bootstrap' | 'more'>, ClusterOptions {
   readonly place: Place;
@@ -86,7 +86,7 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
     const ads = join(room.near, adsSocket);
     await control.open(ads);
     chownSync(ads, user.uid, user.gid);
-    const bootstrap = { waypoint: key, node: env.hostname(), listen: where.text };
+    const bootstrap = { waypoint: key, listen: where.text, ...(await placeOfNode(env, place)) };
     const args = proxyArgs({ ...options, bootstrap, more: options.args });
     const lowPort = where.port > 0 && where.port < 1024;
     return await supervise(env, options, {

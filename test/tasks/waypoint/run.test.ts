@@ -7,13 +7,19 @@ import { bootstrapOf, checkArgs, proxyArgs } from '../../../src/tasks/waypoint/r
 import { listenerAddress, listenerFault, openConnections } from '../../../src/tasks/waypoint/run-life.ts';
 import { type KnownGateway, listenOf, reachableAt, requireUsable } from '../../../src/tasks/waypoint/run-where.ts';
 
-const bootstrap = { waypoint: 'shop/way', node: 'n1', listen: '10.0.0.4:15088' };
+const locality = { region: 'eu', zone: 'eu-1', subzone: 'rack-1' };
+const bootstrap = { waypoint: 'shop/way', node: 'n1', locality, listen: '10.0.0.4:15088' };
 const args = { bootstrap, concurrency: 2, proxyLogLevel: 'warning', drain: 5000, more: [] } as const;
 
 test('the bootstrap says which waypoint it is, and reaches everything by unix sockets', () => {
   const made = bootstrapOf(bootstrap);
   expect(made).toMatchObject({
-    node: { id: 'shop/way@n1', cluster: 'shop/way', metadata: { 'kmesh.net/listen': '10.0.0.4:15088' } },
+    node: {
+      id: 'shop/way@n1',
+      cluster: 'shop/way',
+      metadata: { 'kmesh.net/listen': '10.0.0.4:15088', 'kmesh.net/node': 'n1' },
+      locality: { region: 'eu', zone: 'eu-1', sub_zone: 'rack-1' },
+    },
     admin: { address: { pipe: { path: 'admin.sock', mode: 0o600 } } },
     dynamic_resources: { ads_config: { api_type: 'DELTA_GRPC' } },
   });
