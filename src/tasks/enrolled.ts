@@ -10,6 +10,7 @@ import { cgroupPath } from '../kernel/cgroup.ts';
 import type { DataPlane, OldRecord } from '../kernel/dataplane.ts';
 import { openPinned } from '../kernel/pinned.ts';
 import { readNames } from './held/names.ts';
+import { type UnusableBefore, unusableBefore } from './held/unusable.ts';
 import { changeEnrolments } from './write-enrolments.ts';
 
 export interface EnrolledOptions {
@@ -34,6 +35,8 @@ export interface EnrolledRow {
   readonly detached: boolean;
   /** It is a waypoint: its calls go through none. */
   readonly waypoint?: true;
+  /** The waypoint of its own cannot be used: what becomes of connections to it. */
+  readonly unusable?: UnusableBefore;
   /** ISO 8601 */
   readonly since: string;
   readonly older: readonly OlderConnection[];
@@ -81,15 +84,18 @@ function rowsOf(plane: DataPlane): EnrolledRow[] {
     .sort((a, b) => (a.sinceNs < b.sinceNs ? -1 : a.sinceNs > b.sinceNs ? 1 : 0))
     .map((e) => {
       const path = cgroupPath(e.cgroupId);
+      const workloadId = entries.get(e.cgroupId)?.workload_id ?? 0;
+      const unusable = unusableBefore(plane, workloadId);
       return {
         cgroupId: e.cgroupId,
         ...(path === undefined ? {} : { path }),
         workload: e.workload,
-        known: names.nameOf('workload', entries.get(e.cgroupId)?.workload_id ?? 0),
+        known: names.nameOf('workload', workloadId),
         netns: e.netns,
         authz: enforcement(e),
         detached: e.authz && path !== undefined && !judged.has(e.netns),
         ...(e.waypoint && { waypoint: true }),
+        ...(unusable && { unusable }),
         since: new Date(Number(e.sinceNs / 1_000_000n)).toISOString(),
         older: older.get(e.cgroupId) ?? [],
       };

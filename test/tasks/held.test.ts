@@ -15,6 +15,7 @@ import { explainByKernel } from '../../src/tasks/held/explain.ts';
 import { mapUse } from '../../src/tasks/held/fill.ts';
 import { readName, readNames } from '../../src/tasks/held/names.ts';
 import { serviceRows, workloadRows } from '../../src/tasks/held/rows.ts';
+import { unusableBefore } from '../../src/tasks/held/unusable.ts';
 import { showHosts } from '../../src/tasks/show-held.ts';
 import { model, port, service, shop, view, workload } from '../mesh/make.ts';
 
@@ -300,5 +301,30 @@ describe('connections through waypoints', () => {
     const first = await open({ ports: [port(3306)] }, proxy);
     const said = explainByKernel(first, clientOf(first), to('10.96.0.1', 3306), 0n);
     expect([said.outcome, said.why]).toEqual(['refused', expect.stringContaining('the server speaks first')]);
+  });
+});
+
+describe('a waypoint of one workload', () => {
+  const way: GatewayAddress = {
+    ...{ destination: { kind: 'hostname', namespace: 'infra', hostname: 'way.infra' }, hboneMtlsPort: 15008 },
+    gateway: 'infra/way',
+  };
+  const behind = (fields = {}) => workload('client', { node: 'n1', addresses: ['10.0.9.9'], waypoint: way, ...fields });
+  const gate = service({ name: 'way', namespace: 'infra', hostname: 'way.infra', addresses: [] });
+  const proxy = workload('p', { addresses: ['10.0.9.1'], services: new Map([['infra/way.infra', []]]) });
+  const of = async (...workloads: Parameters<typeof model>[1] & object) => {
+    const plane = openMemory();
+    await execute(plane, planAll(imageOf(plane), compileAll(model([gate], workloads), view)).ops);
+    const [id = 0] = [...readNames(plane).all('workload')].find(([, name]) => name === 'client') ?? [];
+    return unusableBefore(plane, id);
+  };
+
+  it('is told as unusable while it has no endpoint', async () => {
+    const waypoint = 'waypoint:infra/way.infra/4';
+    expect(await of(behind())).toEqual({ waypoint, instead: 'refuse' });
+    expect(await of(behind({ waypointUnready: 'direct' }))).toEqual({ waypoint, instead: 'direct' });
+    expect(await of(behind(), proxy)).toBeUndefined();
+    expect(await of(behind({ waypoint: undefined }))).toBeUndefined();
+    expect(unusableBefore(openMemory(), 0)).toBeUndefined();
   });
 });

@@ -7,10 +7,13 @@ import type { Block, Cell } from '../spec.ts';
 const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `${cgroupId} (deleted)`, tone: 'warn' };
 
 /** "shop/cart", and what the programs know it as where that says more. */
-const workloadCell = ({ workload, known, waypoint }: EnrolledRow): Cell => {
+const workloadCell = ({ workload, known, waypoint, unusable }: EnrolledRow): Cell => {
   const kind = waypoint ? ' (waypoint)' : '';
   if (workload !== '' && known === '') return { text: `${workload}${kind} (not known yet)`, tone: 'warn' };
-  return `${workload || known}${kind}`.trim();
+  const text = `${workload || known}${kind}`.trim();
+  if (unusable === undefined) return text;
+  const how = unusable.instead === 'refuse' ? 'connections to it are refused' : 'connections go past it';
+  return { text: `${text} (its waypoint cannot be used: ${how})`, tone: 'warn' };
 };
 
 const authzCell = ({ authz, detached }: EnrolledRow): Cell => {
