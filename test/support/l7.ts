@@ -126,11 +126,10 @@ export interface Ask {
   readonly from?: string;
 }
 
-export interface Lab {
-  readonly control: WaypointServer;
+/** An Envoy that is the waypoint shop/waypoint, with a listener on loopback. */
+export interface WaypointProxy {
   readonly listenPort: number;
   readonly admin: number;
-  tell(yaml: string): void;
   /** Sends bytes behind the header, until the other side closes or nothing is awaited any more. */
   connect(ask: Ask): Socket;
   request(ask?: Ask): Promise<Reply>;
@@ -140,6 +139,11 @@ export interface Lab {
   close(): Promise<void>;
 }
 
+export interface Lab extends WaypointProxy {
+  readonly control: WaypointServer;
+  tell(yaml: string): void;
+}
+
 const view = { node: 'n', network: '', clusterId: 'Kubernetes', locality: { region: '', zone: '', subzone: '' } };
 
 export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_GRPC'): Promise<Lab> {
@@ -147,26 +151,40 @@ export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_
   const log = { info: () => {}, warn: (facts: object) => void lines.push(JSON.stringify(facts)) };
   const control = openWaypointServer({ view, log });
   control.update(modelOfYaml(yaml));
-  const ads = await control.listen('127.0.0.1:0');
+  const [host, port] = (await control.listen('127.0.0.1:0')).split(':') as [string, string];
+  const proxy = await openProxy({ ads: { host, port: Number(port) }, api }, lines).catch((error) => {
+    control.close();
+    throw error;
+  });
+  return {
+    ...proxy,
+    control,
+    tell: (text) => control.update(modelOfYaml(text)),
+    async close() {
+      await proxy.close();
+      control.close();
+    },
+  };
+}
+
+/** Listens when this resolves. `lines`: more to show when something goes wrong. */
+export async function openProxy(
+  options: Pick<BootstrapOptions, 'ads' | 'api' | 'tls'>,
+  lines: readonly string[] = [],
+): Promise<WaypointProxy> {
   const [listenPort, admin] = [await freePort(), await freePort()];
   const folder = mkdtempSync(join(tmpdir(), 'kmesh-l7-'));
   const config = join(folder, 'envoy.json');
-  const [adsHost, adsPort] = ads.split(':') as [string, string];
-  writeFileSync(
-    config,
-    JSON.stringify(bootstrap({ listenPort, admin, ads: { host: adsHost, port: Number(adsPort) }, api })),
-  );
+  writeFileSync(config, JSON.stringify(bootstrap({ listenPort, admin, ...options })));
   const logFile = join(folder, 'envoy.log');
   const args = ['-c', config, '--disable-hot-restart', '--concurrency', '1', '-l', 'info', '--log-path', logFile];
   const envoy: ChildProcess = spawn(envoyPath, args, { stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => envoy.once('exit', () => resolve()));
   const envoyLog = () => `${lines.join('\n')}\n${existsSync(logFile) ? readFileSync(logFile, 'utf8') : ''}`;
 
-  const lab: Lab = {
-    control,
+  const proxy: WaypointProxy = {
     listenPort,
     admin,
-    tell: (text) => control.update(modelOfYaml(text)),
     connect({ to = '10.96.0.1', port = 80, identity, from }) {
       const socket = connect(listenPort, '127.0.0.1');
       socket.on('error', () => {});
@@ -175,7 +193,7 @@ export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_
     },
     request: (ask = {}) =>
       new Promise((resolve) => {
-        const socket = lab.connect(ask);
+        const socket = proxy.connect(ask);
         const { path = '/', method = 'GET', host = 'cart', headers = {} } = ask;
         const extra = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
         socket.write(`${method} ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n${extra.join('')}\r\n`);
@@ -199,21 +217,27 @@ export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_
     async close() {
       envoy.kill('SIGKILL');
       await ended;
-      control.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
-  await lab.until(async () => {
-    return new Promise<boolean>((resolve) => {
-      const socket = connect(listenPort, '127.0.0.1');
-      socket.on('connect', () => {
-        socket.destroy();
-        resolve(true);
-      });
-      socket.on('error', () => resolve(false));
-    });
-  }, 'listening');
-  return lab;
+  try {
+    await proxy.until(
+      () =>
+        new Promise<boolean>((resolve) => {
+          const socket = connect(listenPort, '127.0.0.1');
+          socket.on('connect', () => {
+            socket.destroy();
+            resolve(true);
+          });
+          socket.on('error', () => resolve(false));
+        }),
+      'listening',
+    );
+  } catch (error) {
+    await proxy.close();
+    throw error;
+  }
+  return proxy;
 }
 
 function isWhole(text: string): boolean {
@@ -247,12 +271,14 @@ interface BootstrapOptions {
   /** On loopback; default: as the waypoint's binding says, on all addresses. */
   readonly listenPort?: number;
   readonly admin: number;
-  readonly ads: { readonly host: string; readonly port: number };
+  readonly ads: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** Files: of whom the server's certificate is signed by, and one of its own. */
+  readonly tls?: { readonly ca: string; readonly cert?: string; readonly key?: string };
   readonly api?: 'DELTA_GRPC' | 'GRPC';
 }
 
 /** Of an Envoy that is the waypoint shop/waypoint. */
-export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC' }: BootstrapOptions) {
+export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC', tls }: BootstrapOptions) {
   const socket = (address: string, port: number) => ({ socket_address: { address, port_value: port } });
   const ads = { resource_api_version: 'V3', ads: {} };
   return {
@@ -278,8 +304,15 @@ export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC' }:
           type: 'STATIC',
           load_assignment: {
             cluster_name: 'ads',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(plane.host, plane.port) } }] }],
+            endpoints: [
+              {
+                lb_endpoints: [
+                  { endpoint: { address: 'path' in plane ? { pipe: plane } : socket(plane.host, plane.port) } },
+                ],
+              },
+            ],
           },
+          ...(tls && { transport_socket: tlsSocket(tls) }),
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
@@ -288,6 +321,18 @@ export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC' }:
           },
         },
       ],
+    },
+  };
+}
+
+function tlsSocket({ ca, cert, key }: NonNullable<BootstrapOptions['tls']>) {
+  const own = cert &&
+    key && { tls_certificates: [{ certificate_chain: { filename: cert }, private_key: { filename: key } }] };
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      common_tls_context: { alpn_protocols: ['h2'], validation_context: { trusted_ca: { filename: ca } }, ...own },
     },
   };
 }
