@@ -32,7 +32,8 @@ function page(): string {
     'has told that Envoy of the routes, and a pod says what reached it. The conditions of every route are compared, too. A request that must be answered so is a row in',
     '`test/support/conformance/`; the tests are `test/interop/conformance-*.test.ts`. This page is made from the tables, and a test holds it equal to them.',
     '',
-    'All of them hold. It is not the suite itself that is run: that needs a cluster with a controller that writes conditions into its objects.',
+    'All of them hold. Beside the tables, routes and requests are drawn at random, and the rule that answers is compared with what the Gateway API says of precedence',
+    '(`test/interop/conformance-random.test.ts`). It is not the suite itself that is run: that needs a cluster with a controller that writes conditions into its objects.',
     ...files.flatMap(([title, file, behaviours]) => [
       '',
       `## ${title}`,
