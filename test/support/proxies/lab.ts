@@ -105,7 +105,7 @@ async function labOver(
     return kind.place({ pod: node.pod(name), folder: own, ads });
   };
   const proxies = { 'way-1': place('way-1'), 'way-2': place('way-2') };
-  await node.until(() => control.said().includes('waypoints are served') || control.said().includes('15010'));
+  await node.until(() => control.said().includes('waypoints are served'));
 
   return {
     node,

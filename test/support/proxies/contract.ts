@@ -10,7 +10,7 @@ const families = [4, 6] as const;
 const hundredMegabytes = 100_000_000;
 const identity = 'spiffe://cluster.local/ns/shop/sa/client';
 
-export function behaviours(kind: ProxyKind): void {
+export function proxyContract(kind: ProxyKind): void {
   withProxy(kind, () => {
     let lab: ProxyLab;
     let provoked = { bare: 0, broken: 0 };
