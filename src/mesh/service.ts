@@ -34,10 +34,20 @@ export interface LoadBalancing {
 
 export type BalancerPolicy = 'random' | 'round-robin' | 'least-request' | 'source-hash';
 
+/** What of a request says where it goes: for waypoints. */
+export interface RequestHash {
+  readonly kind: 'header' | 'cookie' | 'query';
+  readonly name: string;
+  /** Of a cookie that the waypoint makes where there is none: milliseconds, 0 for the client's session. Absent: it makes none. */
+  readonly lifetime?: number;
+  readonly path?: string;
+}
+
 export interface Balancer {
   readonly policy: BalancerPolicy;
   /** Somebody asked for `policy`, so that it holds for waypoints too, whose own default is another one. */
   readonly stated?: true;
+  readonly requestHash?: RequestHash;
   /** ClientIP session affinity: seconds since the last connection; 0 is none. */
   readonly affinitySeconds: number;
 }

@@ -36,11 +36,11 @@ endpoints: [{addresses: [127.0.0.${name === 'a' ? 1 : 2}]}]
 
 let generation = 0;
 /** Tells of rules for cart, and waits until they hold. */
-async function tell(rules: readonly string[], more = ''): Promise<void> {
+async function tell(rules: readonly string[], more = '', documents = ''): Promise<void> {
   generation++;
   const path = `/probe-${generation}`;
   const probe = `{matches: [{path: {type: Exact, value: ${path}}}], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 307}}]}`;
-  lab.tell(`${gateway}${cart(more)}
+  lab.tell(`${gateway}${cart(more)}${documents}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: r, namespace: shop}
@@ -155,6 +155,32 @@ describe.skipIf(!hasEnvoy)('filters of Envoy', () => {
     for (let i = 0; i < 12; i++) {
       expect(await reached({ path: '/header', headers: { 'x-session': session } })).toBe(one.seen?.backend);
     }
+  });
+
+  test('a DestinationRule that chooses by header, cookie or parameter', async () => {
+    const rule = (hash: string) => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: cart, namespace: shop}
+spec: {host: cart, trafficPolicy: {loadBalancer: {consistentHash: {${hash}}}}}
+---`;
+    const asks: readonly (readonly [string, (i: number) => Ask])[] = [
+      ['httpHeaderName: X-User', (i) => ({ headers: { 'x-user': `u${i}` } })],
+      ['httpQueryParameterName: user', (i) => ({ path: `/?user=u${i}` })],
+      ['httpCookie: {name: user, ttl: 1h}', (i) => ({ headers: { cookie: `user=u${i}` } })],
+    ];
+    for (const [hash, ask] of asks) {
+      await tell([`{${toCart}}`], '', rule(hash));
+      const all = new Set<string>();
+      for (let i = 0; i < 16; i++) {
+        const first = await reached(ask(i));
+        for (let k = 0; k < 3; k++) expect([hash, await reached(ask(i))]).toEqual([hash, first]);
+        all.add(first);
+      }
+      expect([...all].sort()).toEqual(['a', 'b']);
+    }
+    const made = (await lab.request({})).headers['set-cookie'] ?? '';
+    expect(made).toMatch(/^user=.*Max-Age=3600/);
   });
 
   test("ClientIP affinity: a client's address is one endpoint, of many both are reached", async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports of services as clusters of Envoy, and who serves them.
 import type { Model, NodeView } from '../../mesh/model.ts';
-import { type Balancer, type Service, type ServicePort, serviceKey } from '../../mesh/service.ts';
+import { type Balancer, type RequestHash, type Service, type ServicePort, serviceKey } from '../../mesh/service.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import { eligibleFor } from '../eligible.ts';
 import { chooseByLocality } from '../spread.ts';
@@ -52,6 +52,15 @@ function policyOf({ policy, stated, affinitySeconds }: Balancer): number {
   return policies[policy === 'random' && !stated ? 'least-request' : policy];
 }
 
+/** What an Envoy from before 1.35 does not know, it leaves out: then it is as if nobody asked. */
+function byRequest({ kind, name, lifetime, path }: RequestHash): NonNullable<envoy.Cluster['loadBalancingPolicy']> {
+  const cookie = { name, ...(lifetime !== undefined && { ttl: lifetime }), ...(path !== undefined && { path }) };
+  const byKind = { header: { header: { headerName: name } }, cookie: { cookie }, query: { queryParameter: { name } } };
+  const value = { consistentHashingLbConfig: { hashPolicy: [byKind[kind]] } };
+  const typedConfig = { type: 'envoy.extensions.load_balancing_policies.maglev.v3.Maglev', value } as const;
+  return { policies: [{ typedExtensionConfig: { name: 'envoy.load_balancing_policies.maglev', typedConfig } }] };
+}
+
 export function clusterOf(service: Service, port: ServicePort): envoy.Cluster {
   const name = portName(service, port.port);
   const speech = speechOf(port);
@@ -65,6 +74,7 @@ export function clusterOf(service: Service, port: ServicePort): envoy.Cluster {
     type: 3,
     edsClusterConfig: { edsConfig: adsSource, serviceName: name },
     lbPolicy: policyOf(service.balancer),
+    ...(service.balancer.requestHash && { loadBalancingPolicy: byRequest(service.balancer.requestHash) }),
     ...common,
     typedExtensionProtocolOptions: options,
     // Who is sent nothing is sent nothing, also when few are left.

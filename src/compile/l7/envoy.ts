@@ -20,6 +20,7 @@ export interface AnyTypes {
   'envoy.extensions.http.stateful_session.header.v3.HeaderBasedSessionState': HeaderSession;
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpProtocolOptions;
+  'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
   'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': UriTemplate;
 }
 
@@ -308,8 +309,13 @@ export interface RouteAction {
   readonly hashPolicy: readonly HashPolicy[];
 }
 
+/** One of its fields. */
 export interface HashPolicy {
-  readonly connectionProperties: { readonly sourceIp: boolean };
+  readonly header?: { readonly headerName: string };
+  /** `ttl`: absent, none is made. */
+  readonly cookie?: { readonly name: string; readonly ttl?: number; readonly path?: string };
+  readonly connectionProperties?: { readonly sourceIp: boolean };
+  readonly queryParameter?: { readonly name: string };
 }
 
 export interface ClusterWeight {
@@ -354,9 +360,18 @@ export interface Cluster {
   readonly connectTimeout: number;
   /** 0 round robin, 1 least request, 3 random, 5 Maglev, 6 by the cluster. */
   readonly lbPolicy: number;
+  readonly loadBalancingPolicy?: { readonly policies: readonly LbPolicy[] };
   readonly circuitBreakers?: { readonly thresholds: readonly Thresholds[] };
   readonly typedExtensionProtocolOptions?: Readonly<Record<string, Any>>;
   readonly commonLbConfig?: { readonly healthyPanicThreshold: { readonly value: number } };
+}
+
+export interface LbPolicy {
+  readonly typedExtensionConfig: { readonly name: string; readonly typedConfig: Any };
+}
+
+export interface Maglev {
+  readonly consistentHashingLbConfig: { readonly hashPolicy: readonly HashPolicy[] };
 }
 
 export interface Thresholds {

@@ -3,7 +3,7 @@
 import type { Otherwise, WaypointBinding, WaypointFor } from '../../mesh/gateway.ts';
 import type { Rule } from '../../mesh/policy.ts';
 import type { GrpcRoute, HttpRoute, ReferenceGrant, TcpRoute, TlsRoute } from '../../mesh/route.ts';
-import type { BalancerPolicy, Scope, ServicePort } from '../../mesh/service.ts';
+import type { BalancerPolicy, RequestHash, Scope, ServicePort } from '../../mesh/service.ts';
 import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import type { Locality, Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
@@ -179,6 +179,7 @@ export interface DestinationRuleObject extends ObjectBase {
   /** Namespaces it holds for; empty is all. */
   readonly exportTo: readonly string[];
   readonly policy?: BalancerPolicy;
+  readonly requestHash?: RequestHash;
   readonly passthrough: boolean;
   readonly locality?: RuleLocality;
 }

@@ -151,7 +151,6 @@ test('DestinationRule', () => {
   ).toMatchInlineSnapshot(`
     "a.yaml:9:15: DestinationRule shop/cart: spec.trafficPolicy.loadBalancer.simple: must be one of UNSPECIFIED, ROUND_ROBIN, LEAST_REQUEST, LEAST_CONN, RANDOM, PASSTHROUGH, not "FASTEST"
     warning a.yaml:6:12: DestinationRule shop/cart: spec.subsets: is not supported: subsets are chosen by HTTP routes
-    warning a.yaml:10:40: DestinationRule shop/cart: spec.trafficPolicy.loadBalancer.consistentHash.httpHeaderName: is not supported: connections are balanced, not HTTP requests
     warning a.yaml:10:65: DestinationRule shop/cart: spec.trafficPolicy.loadBalancer.consistentHash.minimumRingSize: is not supported: the table is sized by the number of endpoints
     warning a.yaml:11:27: DestinationRule shop/cart: spec.trafficPolicy.loadBalancer.warmupDurationSecs: is not supported: new endpoints get their full share at once
     warning a.yaml:12:21: DestinationRule shop/cart: spec.trafficPolicy.connectionPool: is not supported: connections are not limited

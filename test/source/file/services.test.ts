@@ -134,6 +134,16 @@ describe('rules', () => {
     expect(service('', '', rule(balancer)).balancer.policy).toBe(expected);
   });
 
+  test.each([
+    ['{httpHeaderName: X-User}', { kind: 'header', name: 'x-user' }],
+    ['{httpQueryParameterName: User}', { kind: 'query', name: 'User' }],
+    ['{httpCookie: {name: u, ttl: 0s, path: /}}', { kind: 'cookie', name: 'u', lifetime: 0, path: '/' }],
+    ['{httpCookie: {name: u}}', { kind: 'cookie', name: 'u' }],
+  ])('hash of requests by %s is for waypoints', (hash, requestHash) => {
+    const { balancer } = service('', '', rule(`{consistentHash: ${hash}}`));
+    expect(balancer).toEqual({ policy: 'random', affinitySeconds: 0, requestHash });
+  });
+
   test('passthrough leaves connections alone', () => {
     const made = service('', '', rule('{simple: PASSTHROUGH}'));
     expect(made.loadBalancing).toEqual({ mode: 'passthrough', scopes: [], healthPolicy: 'allow-all' });

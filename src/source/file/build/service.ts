@@ -39,6 +39,7 @@ export function buildService(owner: Owner, facts: ServiceFacts): Service {
     balancer: {
       policy: rule?.policy ?? 'random',
       ...(rule?.policy === 'random' && { stated: true }),
+      ...(rule?.requestHash && { requestHash: rule.requestHash }),
       affinitySeconds: owner.kind === 'Service' ? owner.affinitySeconds : 0,
     },
     ...(locality && { locality }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // DestinationRule: how a service's endpoints are chosen. What needs a proxy that reads HTTP or ends TLS is not supported.
-import type { BalancerPolicy, Scope } from '../../../mesh/service.ts';
+import type { BalancerPolicy, RequestHash, Scope } from '../../../mesh/service.ts';
 import {
   type Field,
   flag,
@@ -19,6 +19,9 @@ import { base, defineKind } from '../kind.ts';
 import { clusterDomain, isHostPattern, rootNamespace, serviceHost } from '../names.ts';
 import type { DestinationRuleObject, RuleLocality } from '../objects.ts';
 import type { Reading } from '../reading.ts';
+import { duration } from './route-fields.ts';
+
+const name = text({ is: 'a name', test: (value) => /^[^\s:;,=]{1,256}$/.test(value) });
 
 const http = 'connections are balanced, not HTTP requests';
 
@@ -34,9 +37,9 @@ const trafficPolicy = object({
     simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH'),
     consistentHash: object({
       useSourceIp: flag(),
-      httpHeaderName: unsupported(http),
-      httpCookie: unsupported(http),
-      httpQueryParameterName: unsupported(http),
+      httpHeaderName: name,
+      httpCookie: object({ name: needed(name), path: text(), ttl: duration }),
+      httpQueryParameterName: name,
       ringHash: unsupported('the table is sized by the number of endpoints'),
       maglev: unsupported('the table is sized by the number of endpoints'),
       minimumRingSize: unsupported('the table is sized by the number of endpoints'),
@@ -102,17 +105,57 @@ export const destinationRuleKind = defineKind({
     if (hash !== undefined && simple !== undefined && simple !== 'UNSPECIFIED') {
       reading.faultAt(['spec', 'trafficPolicy', 'loadBalancer', 'consistentHash'], 'cannot stand beside simple');
     }
+    const requestHash = hash && hashOf(hash, reading);
     const policy = hash?.useSourceIp ? 'source-hash' : policies[simple ?? 'UNSPECIFIED'];
     const outliers = spec.trafficPolicy?.outlierDetection ?? false;
     const where = balancer?.localityLbSetting && localityOf(balancer.localityLbSetting, outliers, reading);
     return {
       ...rule,
       ...(policy !== undefined && { policy }),
+      ...(requestHash && { requestHash }),
       passthrough: simple === 'PASSTHROUGH',
       ...(where && { locality: where }),
     };
   },
 });
+
+interface RawHash {
+  readonly httpHeaderName?: string | undefined;
+  readonly httpCookie?:
+    | { readonly name: string; readonly path?: string | undefined; readonly ttl?: number | undefined }
+    | undefined;
+  readonly httpQueryParameterName?: string | undefined;
+  readonly useSourceIp?: boolean | undefined;
+}
+
+/** What only waypoints can look at. */
+function hashOf(
+  { httpHeaderName, httpCookie, httpQueryParameterName, useSourceIp }: RawHash,
+  reading: Reading,
+): RequestHash | undefined {
+  const path = ['spec', 'trafficPolicy', 'loadBalancer', 'consistentHash'];
+  const given: readonly (readonly [string, RequestHash | undefined])[] = [
+    [
+      'httpHeaderName',
+      httpHeaderName === undefined ? undefined : { kind: 'header', name: httpHeaderName.toLowerCase() },
+    ],
+    ['httpCookie', httpCookie && cookieHash(httpCookie)],
+    [
+      'httpQueryParameterName',
+      httpQueryParameterName === undefined ? undefined : { kind: 'query', name: httpQueryParameterName },
+    ],
+  ];
+  const [first, second] = given.filter(([, hash]) => hash !== undefined);
+  if (!first) return undefined;
+  const [field, hash] = first;
+  if (second ?? useSourceIp) reading.faultAt([...path, second?.[0] ?? 'useSourceIp'], `cannot stand beside ${field}`);
+  reading.warnAt([...path, field], 'has an effect behind waypoints only: nodes balance connections');
+  return hash;
+}
+
+function cookieHash({ name, path, ttl }: NonNullable<RawHash['httpCookie']>): RequestHash {
+  return { kind: 'cookie', name, ...(path !== undefined && { path }), ...(ttl !== undefined && { lifetime: ttl }) };
+}
 
 const policies: Readonly<Record<string, BalancerPolicy | undefined>> = {
   ROUND_ROBIN: 'round-robin',
