@@ -94,9 +94,11 @@ async function stream(lab: Lab, from: Pod, ip: string, port: number): Promise<Ra
   return { rate, cpu: cpu / (bytes / 1e6) };
 }
 
-async function inTurn(direct: () => Promise<Rate>, through: () => Promise<Rate>): Promise<[Rate, Rate, Rate][]> {
+type Way = () => Promise<Rate>;
+
+async function inTurn(direct: Way, through: Way, times = rounds): Promise<[Rate, Rate, Rate][]> {
   const runs: [Rate, Rate, Rate][] = [];
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -1; round < times; round++) {
     const one: [Rate, Rate, Rate] = [await direct(), await through(), await direct()];
     if (round >= 0) runs.push(one);
   }
@@ -155,6 +157,7 @@ async function traffic(lab: Lab): Promise<Line[]> {
   const without = await inTurn(
     () => wrk(lab, outside, bare, ...closing),
     () => wrk(lab, client, to, ...closing),
+    2,
   );
   const bulk = await inTurn(
     () => stream(lab, outside, waypoint.address4, ports.stream),
