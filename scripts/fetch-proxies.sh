@@ -83,7 +83,8 @@ echo "deb [signed-by=$keyring] http://deb.debian.org/debian $suite main" > "$apt
 : > "$apt/status"
 options=(-q -y -o "Dir::Etc::SourceList=$apt/sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
   -o Dir::Etc::PreferencesParts=/dev/null -o "Dir::State=$apt" -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt"
-  -o "Dir::Cache::archives=$apt/archives" -o Acquire::Languages=none -o APT::Sandbox::User=root -o Acquire::Retries=3)
+  -o "Dir::Cache::archives=$apt/archives" -o Acquire::Languages=none -o APT::Sandbox::User=root -o Acquire::Retries=3
+  -o APT::Update::Error-Mode=any)
 apt-get "${options[@]}" update > "$apt/said" 2>&1 &&
   apt-get "${options[@]}" install --download-only --no-install-recommends "${packages[@]}" >> "$apt/said" 2>&1 ||
   give_up "$why, and apt-get cannot fetch Debian's: $(tail -n 1 "$apt/said")"
