@@ -25,6 +25,7 @@ needed=(
   '/usr/include/linux/bpf.h linux-libc-dev'
   'ip iproute2'
   'nsenter util-linux'
+  'setpriv util-linux'
   'sysctl procps'
 )
 # pip brings Envoy, and Go where it is missing or too old (scripts/fetch-envoy.sh, scripts/go.sh).

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // `waypoint run` with a real Envoy: services called through the eBPF path are routed by it, and it comes and goes without a trace.
+import { linkSync, mkdtempSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isAlive } from '../../src/demo/lab.ts';
-import { withEnvoy } from '../support/envoy.ts';
+import { envoyProgram, withEnvoy } from '../support/envoy.ts';
 import { startPython } from '../support/python.ts';
 import { openRunNode, type RunNode, wayAddress } from '../support/waypoint-run.ts';
 
@@ -111,6 +113,24 @@ withEnvoy('waypoint run', () => {
     await mesh.until(async () => (await mesh.call(1))['cart-2'] === 1);
     expect(isAlive(pid)).toBe(true);
     expect(await run.end('SIGTERM')).toBe(0);
+  });
+
+  test('an Envoy that only root gets at, on a low port, that nobody starts again', async () => {
+    const folder = mkdtempSync(join(dirname(envoyProgram), 'closed-'));
+    try {
+      const hidden = join(folder, 'envoy');
+      linkSync(envoyProgram, hidden);
+      const run = mesh.run('--proxy', hidden, '--listen', `${wayAddress}:81`, '--no-restart');
+      const { pid, listen } = await run.ready();
+      expect(listen).toBe(`${wayAddress}:81`);
+      // CAP_NET_BIND_SERVICE, and nothing else.
+      expect(mesh.process(pid)).toMatchObject({ uid: 65534, capabilities: 1n << 10n });
+      process.kill(pid, 'SIGKILL');
+      expect(await run.ended).toBe(128 + 9);
+      expect(mesh.traces()).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('is its own control plane with --config', async () => {

@@ -73,6 +73,9 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
   checkArgs(options.args);
   const [program, user] = [await findProxy(env, options.proxy), await readUser(options.user)];
   const log = openLog(env.stderr, options.logLevel, { waypoint: key });
+  // With --config it has everything read again; else there is nothing to read, and nothing to die of either.
+  const stopHangup =
+    options.config.length > 0 ? undefined : env.onHangup?.(() => log.info({}, 'SIGHUP: nothing is read here'));
   const reporter = cluster && (await openReporter(env, cluster, { namespace, name }, log));
   const control = await openControl(env, options, log);
   let room: Room | undefined;
@@ -96,6 +99,7 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
       stop: () => void reporter?.close(),
     });
   } finally {
+    stopHangup?.();
     await reporter?.close();
     await control.close();
     await room?.close();
@@ -184,6 +188,8 @@ function aborted(signal: AbortSignal): Promise<'stopped'> {
 }
 
 function tell(env: Env, output: string, ready: Ready): void {
+  // Who waited for the first line may have gone.
+  if (env.stdout.listenerCount('error') === 0) env.stdout.on('error', () => {});
   const { waypoint, listen, pid, version } = ready;
   const line = `waypoint ${waypoint} is ready: Envoy ${version}, process ${pid}, listens on ${listen}`;
   const text = output === 'table' ? line : JSON.stringify(ready);
