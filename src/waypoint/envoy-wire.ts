@@ -24,6 +24,7 @@ import {
   type Message,
   mapOf,
   message,
+  remembered,
   text,
   whole,
   wholes,
@@ -42,7 +43,7 @@ export const listener = message<envoy.Listener>({
   name: text(1),
   address: inner(2, address),
   filterChains: list(
-    inner(
+    remembered(
       3,
       message<envoy.FilterChain>({
         filterChainMatch: inner(
@@ -165,7 +166,7 @@ export const routeConfiguration = message<envoy.RouteConfiguration>({
         name: text(1),
         domains: list(text(2)),
         routes: list(
-          inner(
+          remembered(
             3,
             message<envoy.EnvoyRoute>({
               match: inner(1, routeMatch),

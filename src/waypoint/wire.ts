@@ -53,6 +53,18 @@ export const double = (number: number): Field<number> => ({
 export const inner = <T>(number: number, body: Message<T>): Field<T> => ({
   write: (writer, value) => nested(writer, number, body, value),
 });
+/** A message whose bytes are kept as long as it is: of many in a list only those that are new are written anew. */
+export function remembered<T extends object>(number: number, body: Message<T>): Field<T> {
+  const known = new WeakMap<T, Uint8Array>();
+  return {
+    write: (writer, value) => {
+      const bytes = known.get(value) ?? bytesOf(body, value);
+      known.set(value, bytes);
+      writer.uint32(tag(number, delimited)).bytes(bytes);
+    },
+  };
+}
+
 /** A message that is looked up when it is written: messages may hold themselves. */
 export const later = <T>(number: number, body: () => Message<T>): Field<T> => ({
   write: (writer, value) => nested(writer, number, body(), value),
