@@ -189,9 +189,11 @@ export async function openKernel(
       reclaim.close();
       await keeping.close();
       await authz.close();
-      await heal.close();
       await growth.close();
+      // A repair that seeks a quiet moment ends with the reconciler.
+      const healed = heal.close();
       await reconciler.close();
+      await healed;
       guard.plane.close();
       guard.close();
     },

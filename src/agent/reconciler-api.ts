@@ -28,6 +28,8 @@ export interface ReconcilerOptions {
   readonly onMiss?: OnMiss | undefined;
   /** Which pods are judged, and how; absent: none are. */
   readonly authz?: AuthzSource | undefined;
+  /** How long a repair waits at first before it tries again after changes that came in between (default 250 ms). */
+  readonly repairPauseMs?: number;
   /** A map is 80 % full, or something did not fit into it: once each time it comes to that. */
   readonly onNearlyFull?: (map: LimitedMap, fill: MapFill) => void;
   /** The kernel could not be brought to what is wanted, or could be again (undefined). */
@@ -101,7 +103,7 @@ export interface Reconciler {
   setView(view: NodeView): Promise<Outcome>;
   /** Reads the whole kernel and says how it differs from what is wanted. Nothing before the first replaceAll. */
   compare(): Promise<readonly Difference[]>;
-  /** The same, and puts right what can be. What was different. */
+  /** The same, and puts right what can be. What was different. While changes keep coming it seeks a quiet moment, for about a minute. */
   repair(): Promise<readonly Difference[]>;
   /** Frees ids that nothing names any more; how many. To be called every few seconds. */
   reclaim(): Promise<number>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the kernel at what the model says: changes in, operations out, one batch after the other.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { type AuthzIndex, compilingAuthz, noAuthz, nothingAuthz } from '../compile/authz/compile.ts';
 import { noEnforcement } from '../compile/authz/enforcement.ts';
 import { defaultAuthzOptions } from '../compile/authz/holding.ts';
@@ -51,8 +52,11 @@ function openPace() {
   };
 }
 
-/** A comparison makes way for changes that often, then it is finished first. */
+/** A comparison makes way for changes that often, then it is finished first: all of them wait for it. */
 const mostPostponed = 3;
+/** Nobody waits for a repair: it seeks a quiet moment for about a minute, waiting twice as long each time. */
+const mostRepairsPostponed = 8;
+const defaultRepairPause = 250;
 
 function asError(error: unknown): KmeshError {
   if (error instanceof KmeshError) return error;
@@ -78,6 +82,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   /** Batches of short lists since the last part of a long one. */
   let shortInARow = 0;
   const pace = openPace();
+  const seldom = { most: mostRepairsPostponed, pauseMs: options.repairPauseMs ?? defaultRepairPause };
   const authzOptions = options.authz?.options ?? defaultAuthzOptions;
   /** Told after the next batch that begins, whatever it is; and after the one that is under way. */
   let calling: Submitted[] = [];
@@ -250,9 +255,13 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     });
 
   /** Hands a survey to `then` while nothing else is under way. Changes that wait go first, but only so often. */
-  const surveyed = async <T>(none: T, then: (survey: Survey) => Promise<T> | T): Promise<T> => {
+  const surveyed = async <T>(
+    none: T,
+    { most, pauseMs }: { readonly most: number; readonly pauseMs: number },
+    then: (survey: Survey) => Promise<T> | T,
+  ): Promise<T> => {
     for (let tries = 0; !signal.aborted; tries++) {
-      const stop = (): boolean => signal.aborted || (queued !== undefined && tries < mostPostponed);
+      const stop = (): boolean => signal.aborted || (queued !== undefined && tries < most);
       const result = await work.run(() =>
         inside(async () => {
           if (!started) return { value: none };
@@ -264,6 +273,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       );
       if (result) return result.value;
       await queued;
+      if (pauseMs > 0) await pause(pauseMs * 2 ** tries, undefined, { signal, ref: false }).catch(() => {});
     }
     return none;
   };
@@ -292,12 +302,12 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       return enlist([]);
     },
     compare: () =>
-      surveyed<readonly Difference[]>([], async (survey) => {
+      surveyed<readonly Difference[]>([], { most: mostPostponed, pauseMs: 0 }, async (survey) => {
         const verdicts = await writer.planAuthz(survey, authz);
         return [...differencesOf(survey.plan), ...verdictDifferencesOf(verdicts)];
       }),
     repair: () =>
-      surveyed<readonly Difference[]>([], async (survey) => {
+      surveyed<readonly Difference[]>([], seldom, async (survey) => {
         const verdicts = await writer.adopt(survey, authz).catch((cause: unknown) => {
           fail(cause);
           throw cause;

@@ -146,7 +146,7 @@ describe('reconciler', () => {
   });
 
   it('repairs while changes keep coming', async () => {
-    const { plane, reconciler } = open();
+    const { plane, reconciler } = open({}, { repairPauseMs: 1 });
     await reconciler.replaceAll(mesh());
     plane.map('backend').delete([2]);
     let repaired = false;
@@ -154,11 +154,21 @@ describe('reconciler', () => {
       repaired = true;
       return found;
     });
-    let version = 1;
-    for (; !repaired && version < 500; version++) await reconciler.submit(replacePod(5, version));
+    for (let version = 1; !repaired; version++) await reconciler.submit(replacePod(5, version));
     expect((await repair).map((d) => d.state)).toEqual(['missing']);
     await reconciler.idle();
     expect(await reconciler.compare()).toEqual([]);
+  });
+
+  it('seeks a quiet moment for a repair, and gives that up when it is closed', async () => {
+    const { plane, reconciler } = open({}, { repairPauseMs: 600_000 });
+    await reconciler.replaceAll(mesh());
+    plane.map('backend').delete([2]);
+    const repair = reconciler.repair();
+    for (let version = 1; version < 20; version++) await reconciler.submit(replacePod(5, version));
+    await reconciler.close();
+    // Whether there was such a moment or not: it does not wait for another one.
+    expect((await repair).length).toBeLessThanOrEqual(1);
   });
 
   it('refuses what does not fit, says so by name, and takes it as soon as there is room', async () => {
