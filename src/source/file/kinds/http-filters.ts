@@ -7,11 +7,15 @@ import { isHost } from '../names.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
 import { cors, corsOf } from './cors.ts';
-import { headersOf, mirrorOf, type Raw, requireOnly, sharedFilters, strict } from './route-fields.ts';
+import { headersOf, mirrorOf, printable, type Raw, requireOnly, sharedFilters, strict } from './route-fields.ts';
 
 const hostname = text({ is: 'a host name', test: isHost });
 const pathChange = object(
-  { type: needed(oneOf('ReplaceFullPath', 'ReplacePrefixMatch')), replaceFullPath: text(), replacePrefixMatch: text() },
+  {
+    type: needed(oneOf('ReplaceFullPath', 'ReplacePrefixMatch')),
+    replaceFullPath: printable,
+    replacePrefixMatch: printable,
+  },
   strict,
 );
 

@@ -55,7 +55,14 @@ export function requirePort(raw: RawBackend, path: Path, reading: Reading): void
 const token = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}$/;
 export const headerName = text({ is: 'the name of a header', test: (value) => token.test(value) });
 
-const pairs = listOf(object({ name: needed(headerName), value: needed(text()) }, strict));
+/** No control characters: nothing that could begin another line. */
+export const printable = text({
+  is: 'text without control characters',
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are meant
+  test: (value) => value.length <= 8192 && !/[\x00-\x08\x0a-\x1f\x7f]/.test(value),
+});
+
+const pairs = listOf(object({ name: needed(headerName), value: needed(printable) }, strict));
 const headerChange = object({ set: pairs, add: pairs, remove: listOf(headerName) }, strict);
 
 const units: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
