@@ -23,8 +23,6 @@ export interface Request {
   /** Delta: what the client holds from before. */
   readonly held: ReadonlyMap<string, string>;
   readonly nonce: string;
-  /** State of the world: what the client holds from before. */
-  readonly version: string;
   /** Why the response was refused; undefined: it was not. */
   readonly error: string | undefined;
 }
@@ -116,8 +114,8 @@ function readMember(reader: Reader, out: Record<string, string>): true {
 }
 
 const numbers = {
-  delta: { version: -1, node: 1, type: 2, names: 3, unsubscribe: 4, held: 5, nonce: 6, error: 7 },
-  world: { version: 1, node: 2, type: 4, names: 3, unsubscribe: -1, held: -1, nonce: 5, error: 6 },
+  delta: { node: 1, type: 2, names: 3, unsubscribe: 4, held: 5, nonce: 6, error: 7 },
+  world: { node: 2, type: 4, names: 3, unsubscribe: -1, held: -1, nonce: 5, error: 6 },
 } as const;
 
 export type Way = keyof typeof numbers;
@@ -133,7 +131,7 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
   const held = new Map<string, string>();
   const names: string[] = [];
   const unsubscribe: string[] = [];
-  let [hasNode, typeUrl, nonce, version] = [false, '', '', ''];
+  let [hasNode, typeUrl, nonce] = [false, '', ''];
   let error: string | undefined;
   fields(reader, bytes.length, (number) => {
     switch (number) {
@@ -163,9 +161,6 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
       case at.nonce:
         nonce = reader.string();
         return true;
-      case at.version:
-        version = reader.string();
-        return true;
       case at.error:
         error = '';
         return inside(reader, (part) => {
@@ -177,7 +172,7 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
         return false;
     }
   });
-  return { node, hasNode, typeUrl, names, unsubscribe, held, nonce, version, error };
+  return { node, hasNode, typeUrl, names, unsubscribe, held, nonce, error };
 }
 
 const delimited = (number: number): number => (number << 3) | 2;

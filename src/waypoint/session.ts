@@ -112,12 +112,11 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       of.told.set(resource.name, resource.version);
     }
     for (const name of removed) {
+      of.doubtful.delete(name);
       if (of.names.has(name)) of.told.set(name, nothing);
       else of.told.delete(name);
     }
-    // Whoever comes back says which version it has: it is that of everything, and says nothing while something before it may be refused.
-    if (way === 'delta') of.version = resources.at(-1)?.version ?? of.version;
-    else of.version = of.open.size === 0 ? stateOf(of) : `${stateOf(of)}.${nonce}`;
+    of.version = way === 'world' ? stateOf(of) : (resources.at(-1)?.version ?? of.version);
     of.open.set(nonce, { resources, removed, bytes });
     of.lastNonce = nonce;
     of.owed = false;
@@ -150,7 +149,9 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
         if (told !== now.version || always) changed.push(now);
         // A cluster that changes is ready when its endpoints are told anew.
         if (type === 'clusters' && told && told !== now.version) warming.add(name);
-      } else if (always || (told !== undefined && told !== nothing)) removed.push(name);
+      } else if (always || (told ?? nothing) !== nothing || (of.doubtful.has(name) && !current(type, name))) {
+        removed.push(name);
+      }
     }
     of.due.clear();
     if (changed.length + removed.length === 0 && !of.owed) return;
@@ -176,13 +177,18 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
 
   const refuse = (type: TypeName, of: Subscription, { resources, removed }: Told, error: string): void => {
     const fresh = resources.filter(({ name, version }) => of.taken.get(name)?.version !== version);
+    for (const { name } of fresh) of.doubtful.add(name);
     const named = namedIn(error.slice(0, readError), fresh);
     if (named.length === 0 && fresh.length > 1 && (way === 'delta' || !wholeTypes.has(type))) {
       // It does not say which: each half by itself, as long as it still holds.
       const half = Math.ceil(fresh.length / 2);
       for (const part of [fresh.slice(0, half), fresh.slice(half)]) {
-        const still = part.filter((one) => standingOf(type, of, one.name) === one);
-        if (still.length > 0) tell(type, of, still, []);
+        const still = part.filter(({ name, version }) => {
+          const now = standingOf(type, of, name);
+          return typeof now === 'object' && now.version === version;
+        });
+        const gone = part[0] === fresh[0] ? removed.filter((name) => !current(type, name)) : [];
+        if (still.length + gone.length > 0) tell(type, of, still, gone);
       }
       return;
     }
@@ -219,6 +225,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
     of.acks++;
     for (const resource of told.resources) {
       of.taken.set(resource.name, resource);
+      of.doubtful.delete(resource.name);
       if (current(type, resource.name)?.version === resource.version) of.refused.delete(resource.name);
       else of.refused.get(resource.name)?.delete(resource.version);
       quality.good(type, resource);
@@ -259,7 +266,8 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
   };
 
   const takeWorld = (type: TypeName, of: Subscription, request: Request, isNew: boolean): void => {
-    // An answer to what is no longer the last that was told says nothing of what is wanted.
+    // An answer to what is no longer the last that was told says nothing of what is wanted. Whoever comes back is told
+    // everything: the version that it says is the last that it took whole, and of a later one it may have taken a part.
     if (!isNew && request.nonce !== of.lastNonce) return;
     const names = new Set(request.names.filter((name) => name !== '*'));
     const added = new Set([...names].filter((name) => !of.names.has(name)));
@@ -269,19 +277,6 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
     for (const name of [...of.names]) if (!names.has(name)) unwant(of, name);
     for (const name of names) want(of, name);
     if (!of.whole && wasWhole) for (const name of [...of.told.keys()]) if (!names.has(name)) forget(of, name);
-    if (isNew && request.version !== '' && type !== 'endpoints') {
-      const all = wanted(type, of);
-      const told = all.map(({ name, version }) => [name, version] as const);
-      if (versionOf(told) === request.version) {
-        for (const resource of all) {
-          of.told.set(resource.name, resource.version);
-          of.taken.set(resource.name, resource);
-          quality.good(type, resource);
-        }
-        of.version = request.version;
-        return;
-      }
-    }
     const look = of.whole && !wasWhole ? new Set([...snapshot[type].keys(), ...added]) : added;
     if (of.whole && !wasWhole) of.owed = true;
     if (look.size > 0 || of.owed) push(type, look, added);

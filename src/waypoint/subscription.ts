@@ -23,6 +23,8 @@ export interface Subscription {
   readonly told: Map<string, string>;
   /** Name -> what the client uses. */
   readonly taken: Map<string, Taken>;
+  /** Names in answers that were refused for others: the client may use what they told, or not. */
+  readonly doubtful: Set<string>;
   /** Name -> version -> why the client refuses it. */
   readonly refused: Map<string, Map<string, string>>;
   /** Nonce -> what it told, until it is answered. */
@@ -41,6 +43,7 @@ export interface Subscription {
 export function newSubscription(): Subscription {
   return {
     ...{ whole: false, named: false, names: new Set(), told: new Map(), taken: new Map(), refused: new Map() },
+    doubtful: new Set(),
     ...{ open: new Map(), due: new Map(), owed: false, lastNonce: '', version: '', responses: 0, acks: 0, nacks: 0 },
   };
 }
@@ -52,6 +55,7 @@ export const nothing = '';
 export function forget(of: Subscription, name: string): void {
   of.told.delete(name);
   of.taken.delete(name);
+  of.doubtful.delete(name);
   of.refused.delete(name);
   of.due.delete(name);
 }

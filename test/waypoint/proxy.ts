@@ -36,7 +36,7 @@ export function openProxy(way: Way, first: Parts | Snapshot, quality: Quality = 
     const typeUrl = type in typeUrls ? typeUrls[type as TypeName] : type;
     const base: Request = {
       ...{ node, hasNode: false, typeUrl, names: [], unsubscribe: [], held: new Map() },
-      ...{ nonce: '', version: '', error: undefined },
+      ...{ nonce: '', error: undefined },
     };
     const from = sent.length;
     session.take({ ...base, ...more });

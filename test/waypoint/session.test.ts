@@ -96,20 +96,6 @@ describe('state of the world', () => {
     expect(it.update({ clusters: 'a3 b3 c3' })).toEqual([]);
   });
 
-  test('who comes back with the version of what there is now is told nothing', () => {
-    const first = openProxy('world', { clusters: 'a1 b1', routes: 'r1' });
-    first.take('clusters');
-    first.take('routes', { names: ['r', 's'] });
-    const [version, ofRoutes] = first.sent.map((one) => one.version);
-    const again = openProxy('world', { clusters: 'a1 b1', routes: 'r1' });
-    expect(again.take('clusters', { version: version as string })).toEqual([]);
-    expect(again.take('routes', { version: ofRoutes as string, names: ['r', 's'] })).toEqual([]);
-    expect(again.update({ clusters: 'a1 b2', routes: 'r1 s1' })).toEqual(['clusters a1 b2', 'routes s1']);
-    const other = openProxy('world', { clusters: 'a1 b2', routes: 'r1 s1' });
-    expect(other.take('clusters', { version: version as string })).toEqual(['clusters a1 b2']);
-    expect(other.take('routes', { version: ofRoutes as string, names: ['r', 's'] })).toEqual(['routes r1 s1']);
-  });
-
   test('what is refused: the rest is told again with what stands', () => {
     const it = openProxy('world', { clusters: 'a1 b1', routes: 'r1 s1' });
     it.take('clusters');
@@ -232,7 +218,7 @@ describe('limits', () => {
         ...rest,
         unsubscribe: [],
       },
-      ...{ held: new Map(), nonce: '', version: '', error: undefined },
+      ...{ held: new Map(), nonce: '', error: undefined },
     };
     expect(it.session.take(request)).toMatch(/characters of names/);
   });
