@@ -61,6 +61,8 @@ interface Seen {
   readonly end: number;
   /** Milliseconds that the agent had waited for a CPU when it was seen. */
   readonly waited: number;
+  /** The same when it was written. */
+  readonly waitedBefore: number;
 }
 
 /** Resolves once connections to its service can be given to this pod. */
@@ -97,11 +99,12 @@ async function replaceSingly(
   for (let n = 0; goesOn(n); n++) {
     const pod = meshWorkload(from + n, size, 1);
     const push = server.push([workloadOf(pod)], [meshWorkload(from + n, size).uid]);
+    const waitedBefore = agent.waited();
     const written = monotonic();
     push.send().catch(() => {});
     await untilChosen(plane, pod, (from + n) % size.services);
     // What was seen when all else was over tells nothing.
-    if (goesOn(n)) all.push({ written, seen: monotonic(), end: push.end, waited: agent.waited() });
+    if (goesOn(n)) all.push({ written, seen: monotonic(), end: push.end, waited: agent.waited(), waitedBefore });
     await pause(betweenMs);
   }
   return all;
@@ -119,6 +122,7 @@ function openClocks() {
   const fromArrival: number[] = [];
   const own: number[] = [];
   const fromWrite: number[] = [];
+  const ownFromWrite: number[] = [];
   return {
     add(seen: readonly Seen[], arrivals: readonly Arrival[]): void {
       for (const one of seen) {
@@ -126,12 +130,14 @@ function openClocks() {
         fromArrival.push(one.seen - at);
         own.push(one.seen - at - (one.waited - waited));
         fromWrite.push(one.seen - one.written);
+        ownFromWrite.push(one.seen - one.written - (one.waited - one.waitedBefore));
       }
     },
     lines: (what: string): Line[] => [
       latency(`${what}, from their arrival`, fromArrival),
       latency('  waiting for a CPU not counted', own, false),
       latency('  from the write', fromWrite, false),
+      latency('  from the write, waiting for a CPU not counted', ownFromWrite, false),
     ],
   };
 }
