@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sends what it is told: one JSON line {n, as, address, port, method, path, headers, sni, times} in, one JSON line {n, replies} out.
+// Sends what it is told: one JSON line {n, as, address, port, method, path, headers, sni, until, times} in, one JSON line {n, replies} out.
 import { Agent, request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
@@ -88,10 +88,30 @@ function ofTcp({ address, port }) {
   });
 }
 
+/** Sends `path` as it is; the answer is all that comes until `until` is in it, or the other side closes. */
+function ofBytes({ address, port, path, until }) {
+  return new Promise((resolve) => {
+    let body = '';
+    const socket = connect(port, address, () => socket.write(path));
+    const done = () => {
+      resolve({ body });
+      socket.destroy();
+    };
+    socket.setTimeout(patienceMs, done);
+    socket.on('error', done);
+    socket.on('close', done);
+    socket.on('data', (data) => {
+      body += data;
+      if (body.includes(until)) done();
+    });
+  });
+}
+
 function send(ask, agent) {
   const { as, headers, sni } = ask;
   if (as === 'grpc' || as === 'h2') return ofHttp2(ask);
   if (as === 'tcp') return ofTcp(ask);
+  if (as === 'bytes') return ofBytes(ask);
   if (as === 'https') return ofHttp(ask, httpsRequest, { agent: false, servername: sni, rejectUnauthorized: false });
   const websocket = { connection: 'upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' };
   if (as === 'websocket') {

@@ -30,24 +30,32 @@ function take(seen) {
   };
 }
 
-function answer(request, response) {
-  request.resume();
+/** Answers that are written as they are, by path. */
+const written = {
+  '/until-the-end': 'HTTP/1.1 200 OK\r\nx-pod: NAME\r\n\r\nall of it',
+  '/chunked':
+    'HTTP/1.1 200 OK\r\nx-pod: NAME\r\ntransfer-encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n',
+  '/http-1.0': 'HTTP/1.0 200 OK\r\nx-pod: NAME\r\n\r\nall of it',
+  '/no-content': 'HTTP/1.1 204 No Content\r\nx-pod: NAME\r\n\r\n',
+  '/not-modified': 'HTTP/1.1 304 Not Modified\r\nx-pod: NAME\r\ncontent-length: 9\r\n\r\n',
+  '/early': 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate',
+  '/twice': 'HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n',
+};
+
+async function answer(request, response) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
   const { method, url: path, headers, httpVersion, socket } = request;
+  const raw = written[path];
+  if (raw !== undefined) return void socket.end(raw.replace('NAME', name));
   const sni = socket.servername || undefined;
   const peer = socket.remoteAddress.replace('::ffff:', '');
-  const done = take({
-    pod: name,
-    protocol: `HTTP/${httpVersion}`,
-    method,
-    path,
-    host: headers.host,
-    headers,
-    sni,
-    peer,
-  });
+  const sent = Buffer.concat(parts).toString();
+  const protocol = `HTTP/${httpVersion}`;
+  const done = take({ pod: name, protocol, method, path, host: headers.host, headers, sni, peer, sent });
   setTimeout(() => {
     if (done.reset) socket.resetAndDestroy();
-    else response.writeHead(done.status, done.headers).end(done.body);
+    else response.writeHead(done.status, { ...done.headers, 'content-length': done.body.length }).end(done.body);
   }, done.delay);
 }
 
@@ -94,7 +102,7 @@ function lines(socket) {
 
 const tls = { key: readFileSync(keyFile), cert: readFileSync(certificateFile) };
 const servers = [
-  [createServer(answer).on('upgrade', upgrade), 8080],
+  [createServer({ maxHeaderSize: 1 << 18 }, answer).on('upgrade', upgrade), 8080],
   [createHttp2Server().on('stream', stream), 7070],
   [createHttpsServer(tls, answer), 8443],
   [createTcpServer(lines), 9090],

@@ -29,6 +29,8 @@ export interface Ask {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly sni?: string;
+  /** Of bytes that are sent as they are: what the answer is complete with. */
+  readonly until?: string;
   readonly times?: number;
 }
 
