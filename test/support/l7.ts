@@ -277,12 +277,19 @@ interface BootstrapOptions {
   readonly api?: 'DELTA_GRPC' | 'GRPC';
 }
 
+/** Instructions that this Envoy lets a regular expression have: a way to have it refuse what others would take. */
+const mostProgram = 1000;
+export const refusedRegex = '(?:abcdef){400}';
+
 /** Of an Envoy that is the waypoint shop/waypoint. */
 export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC', tls }: BootstrapOptions) {
   const socket = (address: string, port: number) => ({ socket_address: { address, port_value: port } });
   const ads = { resource_api_version: 'V3', ads: {} };
   return {
     admin: { address: socket('127.0.0.1', admin) },
+    layered_runtime: {
+      layers: [{ name: 'test', static_layer: { 're2.max_program_size.error_level': mostProgram } }],
+    },
     node: {
       id: 'envoy-1',
       cluster: 'shop/waypoint',
