@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stock Envoy as a waypoint, told by `kmeshctl waypoint serve`: both as processes of their own, in a pod or beside it.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Running } from '../src/demo/process.ts';
 import { bootstrapOf } from '../src/tasks/waypoint/run-bootstrap.ts';
@@ -58,6 +58,7 @@ export const startServe = (start: Start, config: string, port: number): Process 
   watched(start, process.execPath, [
     program,
     ...['waypoint', 'serve', '--config', config, '--listen', `127.0.0.1:${port}`, '--log-level', 'warn'],
+    ...['--run-dir', join(dirname(config), 'serve')],
   ]);
 
 export interface EnvoyOptions {
