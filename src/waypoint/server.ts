@@ -7,7 +7,7 @@ import type { Model, NodeView } from '../mesh/model.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
 import type { Request, Response, Way } from './messages.ts';
 import type { Quality } from './quality.ts';
-import { type EndReason, endReasons, openStreams, type Served } from './streams.ts';
+import { type EndReason, endReasons, openStreams, type Refusal, type Served } from './streams.ts';
 import { type TypeName, typeNames } from './types.ts';
 import { type Client, openWaypoint, type Place, type WaypointStatus } from './waypoint.ts';
 
@@ -66,7 +66,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
   const waypoints = new Map<string, Waypoint>();
   const qualities = new Map<string, Quality>();
   let model: Model | undefined;
-  const attach = openAttacher(options);
+  let attach = openAttacher(options);
   let attachments: Attachments | undefined;
   let begin = (): void => {};
   const ready = new Promise<void>((resolve) => {
@@ -79,11 +79,25 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     { responses: number; acks: number; nacks: number }
   >;
 
-  const refresh = (waypoint: Waypoint): void => {
-    if (!model) return;
-    attachments ??= attach(model);
-    waypoint.refresh(model, attachments);
+  /** A fault of ours ends nobody: proxies keep what they have, and the next model is taken up from the start. */
+  const guarded = (waypoint: string, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      attach = openAttacher(options);
+      attachments = undefined;
+      log.warn(
+        { waypoint, reason: String(error) },
+        'what proxies are told could not be made: they keep what they have',
+      );
+    }
   };
+  const refresh = (waypoint: Waypoint): void =>
+    guarded(waypoint.place.name, () => {
+      if (!model) return;
+      attachments ??= attach(model);
+      waypoint.refresh(model, attachments);
+    });
   const waypointOf = (place: Place): Waypoint => {
     const key = keyOf(place);
     const known = waypoints.get(key);
@@ -106,15 +120,19 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     for (const old of qualities.keys()) if (qualities.size > mostRemembered) qualities.delete(old);
   };
 
-  const open = (request: Request, way: Way, peer: string, send: (response: Response) => void): Served | string => {
+  const open = (request: Request, way: Way, peer: string, send: (response: Response) => void): Served | Refusal => {
     const { cluster, metadata, locality } = request.node;
     const listen = metadata[listenKey] ?? '';
-    if (!namePattern.test(cluster)) return 'node.cluster must name the waypoint: NAMESPACE/NAME';
+    if (!namePattern.test(cluster)) return misnamed('node.cluster must name the waypoint: NAMESPACE/NAME');
     if (listen !== '' && (listen.length > longestId || !parseListenAddress(listen))) {
-      return `node.metadata["${listenKey}"] must be ADDRESS:PORT`;
+      return misnamed(`node.metadata["${listenKey}"] must be ADDRESS:PORT`);
     }
     const place = { name: cluster, listen, node: (metadata[nodeKey] ?? '').slice(0, longestId), locality };
     const waypoint = waypointOf(place);
+    if (!waypoint.made) {
+      waypoints.delete(keyOf(place));
+      return { reason: 'failed', details: 'its resources could not be made' };
+    }
     const about = { id: request.node.id.slice(0, longestId), peer: peerText(peer), way, since: now() };
     const client: Client = waypoint.join(about, send);
     streams++;
@@ -166,7 +184,9 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       if (next === model) return;
       model = next;
       // Always, so that they can follow by what changed; before there are any, when somebody asks for them.
-      attachments &&= attach(model);
+      guarded('', () => {
+        attachments &&= attach(next);
+      });
       for (const waypoint of waypoints.values()) refresh(waypoint);
       begin();
     },
@@ -189,6 +209,8 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     close: () => server.forceShutdown(),
   };
 }
+
+const misnamed = (details: string): Refusal => ({ reason: 'misnamed', details });
 
 const keyOf = ({ name, listen, node, locality: { region, zone, subzone } }: Place): string =>
   [name, listen, node, region, zone, subzone].join('\n');

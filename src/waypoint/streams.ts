@@ -13,14 +13,20 @@ export interface Served {
 export interface StreamsOptions {
   /** Nobody is answered before. */
   readonly ready: Promise<void>;
-  /** For the first request of a stream; a text is why it is refused. */
-  open(request: Request, way: Way, peer: string, send: (response: Response) => void): Served | string;
+  /** For the first request of a stream. */
+  open(request: Request, way: Way, peer: string, send: (response: Response) => void): Served | Refusal;
   /** Why a stream was ended from here. */
   ended(reason: EndReason, peer: string, details: string): void;
 }
 
-export const endReasons = ['too_many', 'silent', 'malformed', 'misnamed', 'greedy'] as const;
-/** More streams than there may be; no request in time; no message; says no waypoint; asks for more than it may. */
+/** Why a stream is not served. */
+export interface Refusal {
+  readonly reason: EndReason;
+  readonly details: string;
+}
+
+export const endReasons = ['too_many', 'silent', 'malformed', 'misnamed', 'greedy', 'failed'] as const;
+/** More streams than there may be; no request in time; no message; says no waypoint; asks for more than it may; a fault here. */
 export type EndReason = (typeof endReasons)[number];
 
 const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService/';
@@ -42,6 +48,7 @@ const codes: Readonly<Record<EndReason, status>> = {
   malformed: status.INVALID_ARGUMENT,
   misnamed: status.INVALID_ARGUMENT,
   greedy: status.RESOURCE_EXHAUSTED,
+  failed: status.UNAVAILABLE,
 };
 
 /** A server for both ways, which listens nowhere yet. */
@@ -84,14 +91,18 @@ export function openStreams({ ready, open, ended }: StreamsOptions): Server {
       clearTimeout(silent);
       if (!served) {
         const opened = open(request, way, peer, send);
-        if (typeof opened === 'string') {
-          end('misnamed', opened);
+        if ('reason' in opened) {
+          end(opened.reason, opened.details);
           return;
         }
         served = opened;
       }
-      const fault = served.take(request);
-      if (fault !== undefined) end('greedy', fault);
+      try {
+        const fault = served.take(request);
+        if (fault !== undefined) end('greedy', fault);
+      } catch (error) {
+        end('failed', String(error));
+      }
     };
     call.on('cancelled', leave);
     call.on('error', leave);

@@ -66,8 +66,11 @@ export interface Place {
 
 export interface Waypoint {
   readonly place: Place;
+  /** There is something to tell. */
+  readonly made: boolean;
   /** Proxies that are connected. */
   readonly size: number;
+  /** Throws what is a fault of ours; what was told before stays. */
   refresh(model: Model, attachments: Attachments): void;
   join(client: Omit<Client, 'session'>, send: (response: Response) => void): Client;
   leave(client: Client): void;
@@ -84,34 +87,48 @@ export function openWaypoint(
   quality: Quality = openQuality(),
 ): Waypoint & { readonly quality: Quality } {
   const { name, listen, node, locality } = place;
-  const compiler = openWaypointCompiler({ ...view, ...(locality.region && { locality }), ...(node && { node }) });
-  const encode = openEncoder();
+  const openCompiler = () =>
+    openWaypointCompiler({ ...view, ...(locality.region && { locality }), ...(node && { node }) });
+  let compiler = openCompiler();
+  let encode = openEncoder();
   const clients = new Set<Client>();
   const [namespace = '', gateway = ''] = name.split('/');
   const at = parseListenAddress(listen);
   let snapshot = emptySnapshot;
+  let made = false;
   /** What those refused who are gone: it tells why they went on as they did. */
   let left: readonly RefusedBy[] = [];
 
   return {
     place,
     quality,
+    get made() {
+      return made;
+    },
     get size() {
       return clients.size;
     },
     refresh(model, attachments) {
       const where = at ? { address: at.host ?? '::', port: at.port } : {};
       const scope = waypointScope(model, { namespace, name: gateway }, where);
-      snapshot = encode(compiler.compile(model, attachments, scope));
+      try {
+        snapshot = encode(compiler.compile(model, attachments, scope));
+      } catch (error) {
+        // They go by what changed since the last time, which is of no use now.
+        compiler = openCompiler();
+        encode = openEncoder();
+        throw error;
+      }
+      made = true;
       for (const type of typeNames) quality.prune(type, snapshot[type], slack);
       for (const { session } of clients) session.update(snapshot);
     },
     join(client, send) {
       const session = openSession({ way: client.way, quality, send });
       session.update(snapshot);
-      const made = { ...client, session };
-      clients.add(made);
-      return made;
+      const joined = { ...client, session };
+      clients.add(joined);
+      return joined;
     },
     leave(client) {
       if (!clients.delete(client)) return;
