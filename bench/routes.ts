@@ -13,7 +13,7 @@ import { type Line, report } from './report.ts';
 import { percentile, spread, spreadText } from './statistics.ts';
 import { type Process, type Start, startEnvoy, startServe, until } from './waypoint-envoy.ts';
 
-const edits = 100;
+const edits = 150;
 const starts = 3;
 const inFile = 10;
 
