@@ -47,9 +47,10 @@ export function openTls(files: TlsFiles, flag: string, log: WaypointServerLog): 
   const reload = (): void => {
     try {
       const now = readAll();
+      const isNew = !isSame(now, used);
+      if (isNew) made(() => credentials.replace(now), tlsCert);
       fault = '';
-      if (isSame(now, used)) return;
-      made(() => credentials.replace(now), tlsCert);
+      if (!isNew) return;
       used = now;
       log.info({ file: tlsCert }, 'certificates are replaced');
     } catch (error) {
