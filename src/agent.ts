@@ -3,6 +3,7 @@
 import { openAdminServer } from './admin/server.ts';
 import type { AgentStatus, ReloadAnswer } from './admin/types.ts';
 import { claimRunDir } from './agent/claim.ts';
+import { compileAsUsual } from './agent/compiler.ts';
 import { openDemand } from './agent/demand.ts';
 import { watchEnrolments } from './agent/enrolment-watch.ts';
 import { openFeed } from './agent/feed.ts';
@@ -98,6 +99,7 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
       if (recounted || outcome.error) return;
       // Which workloads there are is known from now on.
       recounted = true;
+      compileAsUsual();
       void heal.recount();
     },
   });
