@@ -7,6 +7,7 @@ import { Readable, Writable } from 'node:stream';
 import { Client, credentials } from '@grpc/grpc-js';
 import protobuf from 'protobufjs/minimal.js';
 import { afterEach, expect, test } from 'vitest';
+import { adminClient } from '../../../src/admin/client.ts';
 import type { Env } from '../../../src/env.ts';
 import { serveWaypoints } from '../../../src/tasks/waypoint/serve.ts';
 import { typeUrls } from '../../../src/waypoint/types.ts';
@@ -107,6 +108,57 @@ test('a folder is served, an edit is told, conditions are shown', async () => {
     waypoints: [{ waypoint: 'shop/waypoint', proxies: [{ id: 'proxy', way: 'delta' }], refused: [] }],
     routes: [{ route: 'HTTPRoute shop/r', parents: [{ conditions: [{ type: 'Accepted', status: true }, {}] }] }],
   });
+});
+
+test('SIGHUP reads everything again; socket, health and metrics say how it is', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmesh-serve-'));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'mesh.yaml');
+  writeFileSync(config, mesh('one.example'));
+  const statusPort = await freePort();
+  const stop = new AbortController();
+  const lines: string[] = [];
+  let hangUp = (): void => {};
+  const onHangup = (listener: () => void) => {
+    hangUp = listener;
+    return () => {};
+  };
+  const done = serveWaypoints(
+    { ...envOf(stop.signal, lines), onHangup },
+    {
+      place: placeOf(folder),
+      // One file by its name is not watched for what else there is.
+      config: [config],
+      listen: { host: '127.0.0.1', port: 0 },
+      status: { host: '127.0.0.1', port: statusPort },
+    },
+  );
+  closing.push(async () => {
+    stop.abort();
+    await done;
+  });
+  await until(() => lines.some((line) => line.includes('waypoints are served')));
+  const page = async (path: string) => {
+    const answer = await fetch(`http://127.0.0.1:${statusPort}${path}`);
+    return { status: answer.status, text: await answer.text() };
+  };
+  expect(await page('/healthz/ready')).toEqual({ status: 200, text: 'ready\n' });
+  expect((await page('/metrics')).text).toMatch(/^kmesh_waypoint_proxies 0$/m);
+  expect((await page('/elsewhere')).status).toBe(404);
+  const client = adminClient(placeOf(folder).runDir, { socket: 'waypoints' });
+  expect(await client.ads({})).toMatchObject({ address: expect.stringMatching(/^127\.0\.0\.1:\d+$/), tls: 'none' });
+  expect(await client.ready({})).toEqual({ ready: true, notReady: [] });
+  await expect(client.status({})).rejects.toMatchObject({ code: 'KM_NOT_FOUND' });
+
+  writeFileSync(config, `${mesh('two.example')}---\napiVersion: v1\nkind: Service\nmetadata: {name: 7}\n`);
+  hangUp();
+  await until(async () => !(await client.ready({})).ready);
+  expect(await page('/healthz/ready')).toMatchObject({ status: 503, text: expect.stringMatching(/has \d+ faults?/) });
+  writeFileSync(config, mesh('two.example'));
+  expect(await client.reload({})).toMatchObject({ ready: true, faults: [] });
+  const routes = [];
+  for await (const item of client.waypoints({})) if (item.kind === 'route') routes.push(item.route);
+  expect(routes).toEqual(['HTTPRoute shop/r']);
 });
 
 test('an address that is taken ends it', async () => {
