@@ -55,6 +55,11 @@ const rbac = message<envoy.Rbac>({
 });
 const httpRbac = message<envoy.HttpRbac>({ rules: inner(1, rbac), shadowRules: inner(2, rbac) });
 
+const http1 = message<envoy.HttpConnectionManager['httpProtocolOptions']>({
+  acceptHttp10: flag(2),
+  defaultHostForHttp10: text(3),
+});
+
 export const any: Message<envoy.Any> = anyOf<envoy.Any>({
   'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol': message<envoy.ProxyProtocol>({
     rules: list(inner(1, message({ tlvType: whole(1), onTlvPresent: inner(2, message({ key: text(2) })) }))),
@@ -66,7 +71,7 @@ export const any: Message<envoy.Any> = anyOf<envoy.Any>({
       statPrefix: text(2),
       rds: inner(3, message({ configSource: inner(1, configSource), routeConfigName: text(2) })),
       httpFilters: list(inner(5, message<envoy.HttpFilterConfig>({ name: text(1), typedConfig: later(4, () => any) }))),
-      httpProtocolOptions: inner(8, message({ acceptHttp10: flag(2) })),
+      httpProtocolOptions: inner(8, http1),
       useRemoteAddress: wrappedFlag(14),
       generateRequestId: wrappedFlag(15),
       skipXffAppend: flag(21),

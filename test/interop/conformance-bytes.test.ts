@@ -20,6 +20,11 @@ const end = '\r\n\r\n';
 
 const table: readonly Line[] = [
   { says: 'HTTP/1.0', send: ['GET /old HTTP/1.0', host], gets: [' 200 OK\r\n', '"path":"/old"', '"host":"cart"'] },
+  {
+    says: 'HTTP/1.0 without a host: that of the service',
+    send: ['GET /older HTTP/1.0'],
+    gets: [' 200 OK\r\n', '"path":"/older"', '"host":"v1.shop.svc.cluster.local"'],
+  },
   { says: 'an absolute URI', send: ['GET http://cart/abs?a=b HTTP/1.1', host, close], gets: [ok, '"path":"/abs?a=b"'] },
   {
     says: 'a body of length 0',

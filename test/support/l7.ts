@@ -38,7 +38,8 @@ type Answer = (seen: Seen, count: number) => { readonly status?: number; readonl
 /** Answers with what it saw. */
 export async function openBackend(name: string, answer: Answer = () => ({}), host = '127.0.0.1'): Promise<Backend> {
   const seen: Seen[] = [];
-  const server: Server = createServer((request, response) => {
+  // Connections that nobody uses stay: a request that met the end of one would fail.
+  const server: Server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
     request.resume();
     const one = { backend: name, method: request.method ?? '', path: request.url ?? '', headers: request.headers };
     seen.push(one);

@@ -73,7 +73,8 @@ function matchOf({ ranges, port }: Dialled, serverNames: readonly string[]): env
   };
 }
 
-export function httpChain(at: Dialled, name: string): envoy.FilterChain {
+/** `host`: who is asked for by requests of HTTP/1.0 that do not say it; absent: these are refused. */
+export function httpChain(at: Dialled, name: string, host?: string): envoy.FilterChain {
   const value: envoy.HttpConnectionManager = {
     codecType: 0,
     statPrefix: name,
@@ -89,7 +90,7 @@ export function httpChain(at: Dialled, name: string): envoy.FilterChain {
     pathWithEscapedSlashesAction: 1,
     streamIdleTimeout: 0,
     serverHeaderTransformation: 2,
-    httpProtocolOptions: { acceptHttp10: true },
+    httpProtocolOptions: { acceptHttp10: true, ...(host !== undefined && { defaultHostForHttp10: host }) },
   };
   return {
     name: `${name}@${at.name}`,

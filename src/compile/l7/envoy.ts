@@ -140,7 +140,7 @@ export interface HttpConnectionManager {
   readonly pathWithEscapedSlashesAction: number;
   readonly streamIdleTimeout: number;
   readonly serverHeaderTransformation: number;
-  readonly httpProtocolOptions: { readonly acceptHttp10: boolean };
+  readonly httpProtocolOptions: { readonly acceptHttp10: boolean; readonly defaultHostForHttp10?: string };
 }
 
 export interface HttpFilterConfig {

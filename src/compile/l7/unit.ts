@@ -34,6 +34,7 @@ export function unitOf(
     const asHttp = routed ? isHttp(routed.kind) : speech === 'http' || speech === 'http2';
     const at = {
       name: portName(service, port.port),
+      host: service.hostname,
       port,
       routed,
       policies,
@@ -54,6 +55,7 @@ interface Draft extends Unit {
 
 interface Port {
   readonly name: string;
+  readonly host: string;
   readonly port: ServicePort;
   readonly routed: PortRoutes | undefined;
   readonly policies: readonly WaypointPolicy[];
@@ -70,7 +72,7 @@ function dialledAt(service: Service, { port }: ServicePort, network: string): re
   return [...seen.values()];
 }
 
-function addHttp(unit: Draft, { name, port, routed, policies, dialled }: Port): void {
+function addHttp(unit: Draft, { name, host, port, routed, policies, dialled }: Port): void {
   const producers = (routed?.producers ?? []) as readonly RequestRoute[];
   const consumers = [...(routed?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, RequestRoute[]][];
   for (const { targets } of [...producers, ...consumers.flatMap(([, list]) => list)]) {
@@ -92,7 +94,7 @@ function addHttp(unit: Draft, { name, port, routed, policies, dialled }: Port): 
       },
     ],
   });
-  for (const at of dialled) unit.chains.push(httpChain(at, name));
+  for (const at of dialled) unit.chains.push(httpChain(at, name, host.startsWith('*') ? undefined : host));
 }
 
 function addStream(unit: Draft, { name, port, routed, policies, dialled }: Port): void {

@@ -30,16 +30,17 @@ function take(seen) {
   };
 }
 
-/** Answers that are written as they are, by path. */
+/** Answers that are written as they are, by path; their connection is closed. */
 const written = {
   '/until-the-end': 'HTTP/1.1 200 OK\r\nx-pod: NAME\r\n\r\nall of it',
   '/chunked':
-    'HTTP/1.1 200 OK\r\nx-pod: NAME\r\ntransfer-encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nconnection: close\r\nx-pod: NAME\r\ntransfer-encoding: chunked\r\n\r\n4\r\nall \r\n5\r\nof it\r\n0\r\n\r\n',
   '/http-1.0': 'HTTP/1.0 200 OK\r\nx-pod: NAME\r\n\r\nall of it',
-  '/no-content': 'HTTP/1.1 204 No Content\r\nx-pod: NAME\r\n\r\n',
-  '/not-modified': 'HTTP/1.1 304 Not Modified\r\nx-pod: NAME\r\ncontent-length: 9\r\n\r\n',
-  '/early': 'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nlate',
-  '/twice': 'HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n',
+  '/no-content': 'HTTP/1.1 204 No Content\r\nconnection: close\r\nx-pod: NAME\r\n\r\n',
+  '/not-modified': 'HTTP/1.1 304 Not Modified\r\nconnection: close\r\nx-pod: NAME\r\ncontent-length: 9\r\n\r\n',
+  '/early':
+    'HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\nlate',
+  '/twice': 'HTTP/1.1 200 OK\r\nconnection: close\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n',
 };
 
 async function answer(request, response) {
@@ -100,11 +101,13 @@ function lines(socket) {
   socket.on('data', (data) => socket.write(`${name} ${data}`));
 }
 
+/** Connections that nobody uses stay: a request that met the end of one would fail. */
+const stays = { keepAliveTimeout: 0 };
 const tls = { key: readFileSync(keyFile), cert: readFileSync(certificateFile) };
 const servers = [
-  [createServer({ maxHeaderSize: 1 << 18 }, answer).on('upgrade', upgrade), 8080],
+  [createServer({ ...stays, maxHeaderSize: 1 << 18 }, answer).on('upgrade', upgrade), 8080],
   [createHttp2Server().on('stream', stream), 7070],
-  [createHttpsServer(tls, answer), 8443],
+  [createHttpsServer({ ...stays, ...tls }, answer), 8443],
   [createTcpServer(lines), 9090],
 ];
 await Promise.all(servers.map(([server, port]) => new Promise((resolve) => server.listen(port, '::', resolve))));
