@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every object in effect and the ways they lead to each other: what must be built again when one of them changes.
+import { gatewayKey } from '../../../mesh/gateway.ts';
 import { rootNamespace, serviceHost } from '../names.ts';
 import {
   type AuthorizationPolicyObject,
@@ -89,6 +90,9 @@ export function openObjectsIndex(): ObjectsIndex {
   const podsOf = openBags<PodObject>();
   const entriesOf = openBags<WorkloadEntryObject>();
   const ownersOf = openBags<Owner>();
+  /** Key of a Gateway -> objects and namespaces that themselves ask for it. */
+  const askingFor = openBags<Wishing>();
+  const namespacesFor = openBags<NamespaceObject>();
   const resolving = openBags<string>();
 
   const expand = (dirty: Dirty) => {
@@ -153,7 +157,15 @@ export function openObjectsIndex(): ObjectsIndex {
 
   /** What may get another waypoint with this object. */
   const wishers = function* (object: GatewayObject | GatewayClassObject): Generator<Wishing> {
-    for (const one of objects.values()) if (isWishing(one) && waypoints.concerns(object, one)) yield one;
+    const keys = object.kind === 'Gateway' ? [gatewayKey(object)] : waypoints.ofClass(object.name);
+    for (const key of keys) {
+      yield* askingFor.get(key);
+      for (const { name } of namespacesFor.get(key)) {
+        for (const of of [ownersOf, podsOf, entriesOf]) {
+          for (const one of of.get(name)) if (one.waypoint === undefined) yield one;
+        }
+      }
+    }
   };
   const touchWisher = (one: Wishing, dirty: Dirty) => {
     if (one.kind === 'Pod') dirty.pods.add(identityOf(one));
@@ -169,8 +181,10 @@ export function openObjectsIndex(): ObjectsIndex {
 
   /** Files an object in the indexes, or takes it out. */
   const file = (identity: string, object: MeshObject, how: 'add' | 'remove', dirty: Dirty) => {
+    if (isWishing(object)) for (const key of gatewaysOf(object)) askingFor[how](key, object);
     switch (object.kind) {
       case 'Namespace':
+        for (const key of gatewaysOf(object)) namespacesFor[how](key, object);
         if (how === 'add') namespaces.set(object.name, object);
         else namespaces.delete(object.name);
         for (const owner of ownersOf.get(object.name)) for (const host of hostsOf(owner)) dirty.hosts.add(host);
@@ -219,7 +233,6 @@ export function openObjectsIndex(): ObjectsIndex {
         return;
       case 'Gateway':
       case 'GatewayClass':
-        for (const one of wishers(object)) touchWisher(one, dirty);
         waypoints[how](object);
         for (const one of wishers(object)) touchWisher(one, dirty);
         return;
@@ -277,4 +290,9 @@ function isWishing(object: MeshObject): object is Wishing & Wisher {
 export function serviceOfSlice(slice: EndpointSliceObject): string | undefined {
   if (slice.service === '') return undefined;
   return `${slice.namespace}/${serviceHost(slice.namespace, slice.service)}`;
+}
+
+/** Those that its own labels name. */
+function gatewaysOf({ waypoint }: Pick<Wisher, 'waypoint'>): string[] {
+  return [waypoint?.gateway, waypoint?.canary].filter((key): key is string => key !== undefined && key !== '');
 }

@@ -35,8 +35,8 @@ export interface WaypointBook {
   add(object: GatewayObject | GatewayClassObject): void;
   remove(object: GatewayObject | GatewayClassObject): void;
   chooseFor(what: 'service' | 'workload', wisher: Wisher): Chosen;
-  /** True when what `wisher` gets may follow from this Gateway or GatewayClass. */
-  concerns(object: GatewayObject | GatewayClassObject, wisher: Wisher): boolean;
+  /** Keys of the Gateways of a class. */
+  ofClass(name: string): Iterable<string>;
   /** What differs since this was asked last, by key (undefined: gone). */
   changes(): Map<string, Gateway | undefined>;
 }
@@ -139,12 +139,8 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
         : [];
       return { waypoint, weighted, ...(unready && { unready }) };
     },
-    concerns(object, wisher) {
-      const { gateway, canary } = wishOf(wisher);
-      if (gateway === '') return false;
-      const names = [gateway, canary];
-      if (object.kind === 'Gateway') return names.includes(gatewayKey(object));
-      return names.some((key) => objects.get(key)?.className === object.name);
+    *ofClass(name) {
+      for (const [key, { className }] of objects) if (className === name) yield key;
     },
     changes() {
       const changes = new Map<string, Gateway | undefined>();
