@@ -75,6 +75,14 @@ export function makeRoot(bpffs: string): void {
   makeFolder(bpffs);
 }
 
+/** Throws KM_MOUNT when a mount at `folder` would hide what is in it. */
+export function refuseHiding(folder: string): void {
+  if (!existsSync(folder) || readdirSync(folder).length === 0) return;
+  throw new KmeshError('KM_MOUNT', `"${folder}" is no bpffs, and one mounted there would hide the files in it`, {
+    hint: 'give a --bpffs whose parent is empty, is not there yet, or is a bpffs, such as /sys/fs/bpf/kmesh',
+  });
+}
+
 /** Mounts a bpffs at `folder`, which is made when missing. Nothing is done when one is there. */
 export function mountBpffs(folder: string): void {
   tried('making the folder', folder, () => mkdirSync(folder, { recursive: true }));

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The doctor: can this machine run the mesh, and is what is there sound? Every finding says what to do.
+
 import { existsSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { lockHolder } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
 import { cgroupMount, isTrueRoot } from '../kernel/cgroup.ts';
 import { hookPrograms, otherPlanes } from '../kernel/hook-programs.ts';
 import { checkPins } from '../kernel/pin-check.ts';
 import { isLoaded } from '../kernel/pinned.ts';
-import { onBpffs } from '../kernel/pins.ts';
+import { onBpffs, refuseHiding } from '../kernel/pins.ts';
 import { type Feature, probeCapabilities, probeKernel, probeLibbpf } from '../kernel/probe.ts';
 import { pinnedPrograms } from '../kernel/programs.ts';
 import { resolveCgroupRoot } from './cgroup-path.ts';
@@ -69,9 +71,11 @@ function capabilityChecks(): Check[] {
 
 function mountChecks(place: Place): Check[] {
   return [
-    onBpffs(place.bpffs)
-      ? ok('bpffs', place.bpffs)
-      : warning('bpffs', `none at ${place.bpffs}`, '"kmeshctl load" mounts one'),
+    tried('bpffs', () => {
+      if (onBpffs(place.bpffs)) return ok('bpffs', place.bpffs);
+      refuseHiding(dirname(place.bpffs));
+      return warning('bpffs', `none at ${place.bpffs}`, '"kmeshctl load" mounts one');
+    }),
     tried('cgroup2', () => ok('cgroup2', cgroupMount())),
     tried('root of the cgroup hierarchy', () => {
       const mount = cgroupMount();

@@ -7,7 +7,7 @@ import { KmeshError } from '../errors.ts';
 import { otherPlanes } from '../kernel/hook-programs.ts';
 import { load, planLoad, recoverLoad } from '../kernel/load.ts';
 import { isLoaded } from '../kernel/pinned.ts';
-import { mountBpffs, onBpffs, pinFolders, unmountBpffs } from '../kernel/pins.ts';
+import { mountBpffs, onBpffs, pinFolders, refuseHiding, unmountBpffs } from '../kernel/pins.ts';
 import { readVersion } from '../kernel/version.ts';
 import { version } from '../version.ts';
 import { resolveCgroupRoot } from './cgroup-path.ts';
@@ -23,6 +23,7 @@ export interface LoadOptions extends SizeOptions {
 /** The place pins can be made: a bpffs is mounted above it when there is none (as bpftool and systemd do at /sys/fs/bpf). */
 function mountStep(bpffs: string): Step | undefined {
   if (onBpffs(bpffs)) return undefined;
+  refuseHiding(dirname(bpffs));
   return { action: 'mount', what: `bpffs at ${dirname(bpffs)}` };
 }
 

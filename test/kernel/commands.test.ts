@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that change the kernel, run as a person would run them: the built program, its output and its exit code.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -77,11 +86,18 @@ test('load mounts a bpffs where there is none, and unload takes it and the run d
   const own = ['--bpffs', join(folder, 'bpf', 'kmesh'), '--run-dir', join(folder, 'run'), '--cgroup-root', root];
   const run = (...args: readonly string[]): Promise<Answer> =>
     new Promise((resolve) => {
-      execFile(process.execPath, [program, ...args, ...own], (error, out, err) => {
+      execFile(process.execPath, [program, ...own, ...args], (error, out, err) => {
         resolve({ code: error ? Number(error.code) : 0, out, err });
       });
     });
   try {
+    writeFileSync(join(folder, 'ours'), '');
+    const hiding = await run('load', '--bpffs', join(folder, 'kmesh'));
+    expect(hiding).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`"${folder}" is no bpffs, and one mounted there`),
+    });
+    rmSync(join(folder, 'ours'));
     const loaded = await run('load', '-o', 'json');
     expect(json(loaded).steps[0]).toEqual({ action: 'mount', what: `bpffs at ${join(folder, 'bpf')}` });
     expect(readFileSync('/proc/mounts', 'utf8')).toContain(join(folder, 'bpf'));
