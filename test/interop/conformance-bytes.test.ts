@@ -108,6 +108,12 @@ const table: readonly Line[] = [
     ],
     gets: [ok, '"path":"/passing"'],
   },
+  {
+    says: 'who asks for another protocol than WebSockets is refused',
+    send: ['GET /other HTTP/1.1', host, 'connection: upgrade', 'upgrade: other'],
+    end,
+    gets: ['HTTP/1.1 403 '],
+  },
 ];
 
 /** What of `parts` is missing. */
