@@ -176,10 +176,12 @@ withEnvoy('an agent and an Envoy', () => {
     await proxy.until(async () => (await counter('cluster_manager.warming_clusters')) === 0, 'ready');
     expect(await reached()).toBe('one');
     expect(await counter('cluster.shop/one_shop_svc_cluster_local|80.init_fetch_timeout')).toBe(0);
+    const second = await counter('cluster_manager.cluster_modified');
+    node.write('mesh.yaml', gateway + services());
+    await proxy.until(async () => (await counter('cluster_manager.cluster_modified')) > second, 'modified back');
   });
 
   test('an agent that ends and comes back: Envoy serves on, comes back, and is told only what is new', async () => {
-    node.write('mesh.yaml', gateway + services());
     node.write('route.yaml', route('one', 'two'));
     await proxy.until(async () => (await reached()) === 'two', 'told');
     expect(await agent.end('SIGTERM')).toBe(0);
