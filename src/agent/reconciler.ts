@@ -157,9 +157,10 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
       enforcing = now;
       return { delta: compiled?.delta ?? nothing, part, authz: { ...verdicts, pods } };
     } catch (cause) {
+      // What was to be replaced as a whole meanwhile is void.
+      if (!replacement) waiting.putBack(part);
       replacement ??= all;
       recompile ||= anew;
-      waiting.putBack(part);
       throw cause;
     }
   };

@@ -72,6 +72,8 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
   let head: Head | undefined;
   let at = 0;
   let numbered = 0;
+  /** What is submitted after a clear() is not for a part that was begun before it. */
+  let clears = 0;
   /** Key -> number of the change. */
   const entries: Readonly<Record<Kind, Map<string, number>>> = byKind(() => new Map());
   /** Service key -> puts of workloads there; address text -> puts of services. Some may wait no more. */
@@ -170,9 +172,10 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
   }
 
   function* sort(yielding: boolean): Steps<void> {
+    const before = clears;
     // At least some of it each time, or a stream of short ones would keep a long one waiting for ever.
     do yield* sortFirst(yielding);
-    while (submissions.length > 0 && !(yielding && isOvertaken()));
+    while (clears === before && submissions.length > 0 && !(yielding && isOvertaken()));
   }
 
   /** The short submissions behind the long one that is being sorted in, with all that belongs to them: of its rest, too. */
@@ -195,7 +198,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
     urgent = [];
     for (const name of names) yield* add(name);
 
-    for (let known = -1; known < services.size + policies.size; ) {
+    for (let known = -1; submissions[0] === first && known < services.size + policies.size; ) {
       known = services.size + policies.size;
       const related = noKeys();
       for (const change of part.changes) related[kindOf(change)].add(keyOf(change));
@@ -351,16 +354,17 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       submissions.push({ changes, ticket });
     },
     *take(model, lane, most) {
+      const before = clears;
       if (lane === 'urgent') {
         if (isOvertaken()) return yield* overtake(model);
-        while (submissions[0] && isSmall(submissions[0])) yield* sortFirst(false);
+        while (clears === before && submissions[0] && isSmall(submissions[0])) yield* sortFirst(false);
         // Behind more than one long one: in order, then.
-        if (urgent.length === 0) yield* sort(false);
+        if (clears === before && urgent.length === 0) yield* sort(false);
       } else {
         yield* sort(lane === 'bulk');
       }
       const { part, add } = gather(model);
-      if (lane === 'bulk' && isOvertaken()) return part;
+      if (clears !== before || (lane === 'bulk' && isOvertaken())) return part;
       if (lane !== 'bulk') {
         const names = urgent;
         urgent = [];
@@ -385,6 +389,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       for (let i = 0; i < part.changes.length; i++) enter(part.changes[i] as Change, base + i);
     },
     clear() {
+      clears++;
       submissions = [];
       head = undefined;
       for (const held of Object.values(entries)) held.clear();

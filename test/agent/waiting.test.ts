@@ -188,6 +188,28 @@ describe('changes that wait', () => {
     const again = finish(waiting.take(emptyModel, 'all', 1)).changes;
     expect(again.map((c) => c.kind)).toEqual(['remove-workload', 'put-workload']);
   });
+
+  it.each<Lane>(['urgent', 'bulk', 'all'])(
+    'are not in a part that was begun before all were forgotten (%s), at whatever pause that was',
+    (lane) => {
+      for (let pauses = 1; pauses < 40; pauses++) {
+        const waiting = openWaiting(() => {}, { mostSmall: 2, aStep: 1, ahead: 2 });
+        waiting.add([put('a'), put('b'), put('c'), put('d')], { left: 4 });
+        waiting.add([put('a'), put('e')], { left: 2 });
+        const taking = waiting.take(emptyModel, lane, 100);
+        let step = taking.next();
+        for (let i = 1; i < pauses && !step.done; i++) step = taking.next();
+        if (step.done) break;
+        waiting.clear();
+        const later = [put('x'), put('y'), put('z')];
+        waiting.add(later, { left: 3 });
+        waiting.add([put('v')], { left: 1 });
+        const part = finish(taking);
+        expect(part.changes.filter((c) => c.kind === 'put-workload' && 'vxyz'.includes(c.workload.uid))).toEqual([]);
+        expect(finish(waiting.take(emptyModel, 'all', 1)).changes).toHaveLength(4);
+      }
+    },
+  );
 });
 
 function isSame(a: unknown, b: unknown): boolean {
