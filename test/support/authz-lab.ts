@@ -49,7 +49,23 @@ export interface Reached {
 export const everyTry = (outcome: string): Tries => ({ tcp4: outcome, tcp6: outcome, udp4: outcome, udp6: outcome });
 export const refused = everyTry('ECONNREFUSED');
 
-const raw = () => readFileSync(new URL('raw.py', import.meta.url), 'utf8');
+async function carriedOut(node: Node, ...words: readonly string[]): Promise<string> {
+  const { code, out, err } = await node.kmeshctl(...words);
+  if (code !== 0) throw new Error(`kmeshctl ${words.join(' ')} ended with ${code}: ${out}${err}`);
+  return out;
+}
+
+/** Enrolls a pod as shop/NAME, judged. */
+export async function enrollJudged(node: Node, name: string, ...words: readonly string[]): Promise<void> {
+  const { cgroup, netns } = node.pod(name);
+  // The kernel says "refused" of datagrams six times a second to a peer, of a closed port too.
+  const unlimited = ['net.ipv4.icmp_ratemask=0', 'net.ipv6.icmp.ratelimit=0'];
+  await runCommand('KM_NETNS', 'nsenter', [`--net=${netns}`, 'sysctl', '-qw', ...unlimited]);
+  await carriedOut(node, 'enroll', cgroup, '--netns', netns, '--workload', `shop/${name}`, '--authz', 'on', ...words);
+}
+
+/** What a Python in a pod must run to know raw.py. */
+export const raw = () => readFileSync(new URL('raw.py', import.meta.url), 'utf8');
 
 export interface AuthzLabOptions {
   /** Those not named are written as pods of their own account in namespace "shop". */
@@ -113,11 +129,7 @@ function labOver(node: Node, options: AuthzLabOptions): AuthzLab {
     // What does not fit waits until its map has grown.
     await node.until(async () => (await differences()) === 0);
   };
-  const kmeshctl: AuthzLab['kmeshctl'] = async (...words) => {
-    const { code, out, err } = await node.kmeshctl(...words);
-    if (code !== 0) throw new Error(`kmeshctl ${words.join(' ')} ended with ${code}: ${out}${err}`);
-    return out;
-  };
+  const kmeshctl: AuthzLab['kmeshctl'] = (...words) => carriedOut(node, ...words);
   return {
     node,
     get agent() {
@@ -135,14 +147,7 @@ function labOver(node: Node, options: AuthzLabOptions): AuthzLab {
     policies: (...objects) => put('policies', ...objects),
     podObject: (name, more) =>
       pod(name, { node: 'n1', addresses: [address(name), address(name, 6)], ...options.pods?.[name], ...more }),
-    async enforce(name, ...words) {
-      const { cgroup, netns } = node.pod(name);
-      const workload = ['--workload', `shop/${name}`];
-      // The kernel says "refused" of datagrams six times a second to a peer, of a closed port too.
-      const unlimited = ['net.ipv4.icmp_ratemask=0', 'net.ipv6.icmp.ratelimit=0'];
-      await runCommand('KM_NETNS', 'nsenter', [`--net=${netns}`, 'sysctl', '-qw', ...unlimited]);
-      await kmeshctl('enroll', cgroup, '--netns', netns, ...workload, '--authz', 'on', ...words);
-    },
+    enforce: (name, ...words) => enrollJudged(node, name, ...words),
     kmeshctl,
     tries: (from, to, port = 8080) =>
       run(from, 'out = tries(host4, host6, port)', { host4: address(to), host6: address(to, 6), port }),
