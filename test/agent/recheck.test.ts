@@ -2,7 +2,7 @@
 // When open connections are judged again: once for all that changes within a moment, and again for handshakes in flight.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openLog } from '../../src/agent/log.ts';
-import { openRecheck, type Recheck } from '../../src/agent/recheck.ts';
+import { openRecheck, type Recheck, type RecheckDelays } from '../../src/agent/recheck.ts';
 import { sink } from '../support/sink.ts';
 
 let recheck: Recheck;
@@ -12,6 +12,9 @@ let looks: number;
 let looked: bigint[];
 let gone: string[];
 let fails: bigint | undefined;
+/** What a walk costs, and what all of them did, beside the time that is made to pass. */
+let costMs: number;
+let spent: number;
 const output = sink();
 
 beforeEach(() => {
@@ -22,6 +25,18 @@ beforeEach(() => {
   looked = [];
   gone = [];
   fails = undefined;
+  costMs = 0;
+  spent = 0;
+  const passed = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => passed() + spent);
+  open({ gatherMs: 10, restMs: 40, againMs: 200 });
+});
+afterEach(async () => {
+  await recheck.close();
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+function open(delays: Partial<RecheckDelays> = {}): void {
   recheck = openRecheck<string>({
     denied: () => {
       looks++;
@@ -32,18 +47,15 @@ beforeEach(() => {
     recheck(netns) {
       if (netns === fails) throw new Error('it is gone');
       looked.push(netns);
+      spent += costMs;
       return netns === 2n ? ['connection'] : [];
     },
     destroyed: (all) => void gone.push(...all),
     log: openLog(output, 'warn', {}),
     now: () => 7,
-    delays: { gatherMs: 10, restMs: 40, againMs: 200 },
+    delays,
   });
-});
-afterEach(async () => {
-  await recheck.close();
-  vi.useRealTimers();
-});
+}
 /** Time, and all that runs then. */
 async function pass(ms: number): Promise<void> {
   await vi.advanceTimersByTimeAsync(ms);
@@ -104,6 +116,32 @@ test('changes that do not end are looked at again and again, with rest between',
   expect(rounds).toBeGreaterThanOrEqual(4);
   expect(rounds).toBeLessThanOrEqual(6);
 });
+
+/** Not by the clock: on a machine that has no time for the agent nothing is promised. */
+test.each([0, 20, 150])(
+  'within a second of a change, however soon after others, when a round takes %i ms',
+  async (cost) => {
+    await recheck.close();
+    costMs = cost;
+    for (let after = 0; after <= 3000; after += 50) {
+      open();
+      // The first round walks, so does the second for what slipped past it.
+      denied = [1n];
+      recheck.changed();
+      for (let ms = 0; ms < after; ms += 50) {
+        if (ms % 200 === 0) recheck.changed();
+        await pass(50);
+      }
+      const changedAt = performance.now();
+      denied = [2n];
+      gone = [];
+      recheck.changed();
+      while (gone.length === 0 && performance.now() - changedAt <= 5000) await pass(10);
+      expect(performance.now() - changedAt, `${after} ms after the first`).toBeLessThanOrEqual(1000);
+      await recheck.close();
+    }
+  },
+);
 
 test('a namespace that cannot be walked does not keep others from it', async () => {
   fails = 1n;
