@@ -27,7 +27,7 @@ _kmeshctl() {
         'enrolled:list what is enrolled, and connections older than their enrolment'
         'exec:run a command inside the mesh'
         'authz:say who may connect to whom, and whether that is enforced'
-        'waypoint:make waypoints in a cluster, and see what became of them'
+        'waypoint:run waypoints on this node, make them in a cluster, and see what became of them'
         'agent:keep the kernel as the configuration says'
         'validate:say what the agent would say of configuration files'
         'log:show or change how much the running agent logs'
@@ -326,7 +326,7 @@ _kmeshctl_waypoint() {
         'apply:make a waypoint in a cluster, or change it'
         'delete:delete waypoints from a cluster'
         'list:list the waypoints of a cluster'
-        'status:show conditions of waypoints and routes, and what proxies refuse'
+        'status:show conditions of waypoints, routes and policies, and what proxies refuse'
         'serve:tell the proxies of waypoints what their routes and policies are'
         'run:run a waypoint on this node\: a stock Envoy'
       )

@@ -77,11 +77,12 @@ export interface RouteCondition {
   readonly message: string;
 }
 
+/** Of a route, or of a policy that waypoints enforce. */
 export interface RouteRow {
   readonly kind: 'route';
-  /** "HTTPRoute shop/cart" */
+  /** "HTTPRoute shop/cart", "AuthorizationPolicy shop/cart" */
   readonly route: string;
-  /** Those that are services, by name: "Service shop/cart:80". */
+  /** Those that are services, by name: "Service shop/cart:80"; of a policy its targets. */
   readonly parents: readonly { readonly parent: string; readonly conditions: readonly RouteCondition[] }[];
 }
 

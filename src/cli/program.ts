@@ -10,7 +10,7 @@ export const program: Program = {
   topics: {
     authz: { summary: 'say who may connect to whom, and whether that is enforced' },
     dump: { summary: 'print what the kernel holds and what the agent wants' },
-    waypoint: { summary: 'make waypoints in a cluster, and see what became of them' },
+    waypoint: { summary: 'run waypoints on this node, make them in a cluster, and see what became of them' },
   },
   commands,
 };

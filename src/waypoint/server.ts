@@ -2,6 +2,7 @@
 // The control plane of waypoints over gRPC: each Envoy is told of the waypoint that it says it is.
 import { ServerCredentials } from '@grpc/grpc-js';
 import { type Attachments, type AttachOptions, openAttacher } from '../compile/l7/attach.ts';
+import { policyStatuses } from '../compile/l7/policy-status.ts';
 import type { ParentStatus } from '../compile/l7/settle.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
@@ -35,7 +36,7 @@ export interface WaypointServer {
   /** Who asks before the first model waits for it. */
   update(model: Model): void;
   status(): readonly WaypointStatus[];
-  /** Route key -> what is said to its author. */
+  /** Keys of routes, and of policies -> what is said to the author. */
   routes(): ReadonlyMap<string, readonly ParentStatus[]>;
   /** Since it was opened. */
   totals(): {
@@ -194,7 +195,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     routes() {
       if (!model) return new Map();
       attachments ??= attach(model);
-      return attachments.status;
+      return new Map([...attachments.status, ...policyStatuses(model, attachments)]);
     },
     totals() {
       const types = structuredClone(before);

@@ -73,6 +73,8 @@ function refusedRows({ waypoint, refused }: Waypoint): Cell[][] {
   ]);
 }
 
+const isPolicy = (route: string): boolean => route.startsWith('AuthorizationPolicy ');
+
 function routeRows({ route, parents }: NodeStatus['routes'][number]): Cell[][] {
   return parents.map(({ parent, conditions }) => {
     const cell = (type: string): Cell => {
@@ -81,19 +83,23 @@ function routeRows({ route, parents }: NodeStatus['routes'][number]): Cell[][] {
       return found.status ? { text: 'True', tone: 'good' } : { text: `False: ${found.reason}`, tone: 'bad' };
     };
     const partial = conditions.find(({ type, status }) => type === 'PartiallyInvalid' && status);
-    const why = conditions.filter(({ type, status }) => status === (type === 'PartiallyInvalid'));
+    const why = [...new Set(conditions.map(({ message }) => message))].filter((text) => text !== '').join('; ');
+    if (isPolicy(route)) return [route, parent, cell('Accepted'), why || undefined];
     return [
       route,
       parent,
       cell('Accepted'),
       cell('ResolvedRefs'),
       partial ? { text: `True: ${partial.reason}`, tone: 'warn' } : undefined,
-      why.map(({ message }) => message).join('; ') || undefined,
+      why || undefined,
     ];
   });
 }
 
 function* nodeBlocks(node: NodeStatus): Generator<Block> {
+  for (const why of node.notReady ?? []) {
+    yield { kind: 'line', text: `${node.program} is not ready: ${why}`, tone: 'warn' };
+  }
   const { program, address, socket, waypoints, routes } = node;
   yield {
     kind: 'table',
@@ -123,18 +129,30 @@ function* nodeBlocks(node: NodeStatus): Generator<Block> {
       rows: refused,
     };
   }
-  if (routes.length === 0) return;
+  const written = routes.filter(({ route }) => !isPolicy(route));
+  if (written.length > 0) {
+    yield {
+      kind: 'table',
+      title: 'Routes',
+      head: ['ROUTE', 'PARENT', 'ACCEPTED', 'RESOLVED REFS', 'PARTIALLY INVALID', 'WHY'],
+      rows: written.flatMap(routeRows),
+    };
+  }
+  const policies = routes.filter(({ route }) => isPolicy(route));
+  if (policies.length === 0) return;
   yield {
     kind: 'table',
-    title: 'Routes',
-    head: ['ROUTE', 'PARENT', 'ACCEPTED', 'RESOLVED REFS', 'PARTIALLY INVALID', 'WHY'],
-    rows: routes.flatMap(routeRows),
+    title: 'Policies',
+    head: ['POLICY', 'TARGET', 'ACCEPTED', 'WHY'],
+    rows: policies.flatMap(routeRows),
   };
 }
 
 export function* viewWaypointStatus(answer: StatusAnswer): Generator<Block> {
   const { allNamespaces: all, cluster, waypoints, nodes, faults } = answer;
-  for (const { code, message } of faults) yield { kind: 'line', text: `${code}: ${message}`, tone: 'warn' };
+  for (const { code, message } of faults) {
+    if (code !== 'KM_KUBE') yield { kind: 'line', text: `${code}: ${message}`, tone: 'warn' };
+  }
   if (cluster) {
     yield {
       kind: 'table',
@@ -145,4 +163,6 @@ export function* viewWaypointStatus(answer: StatusAnswer): Generator<Block> {
     };
   }
   for (const node of nodes) yield* nodeBlocks(node);
+  // Who has no cluster here need not have one.
+  for (const { code, message } of faults) if (code === 'KM_KUBE') yield { kind: 'line', text: message };
 }

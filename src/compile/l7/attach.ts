@@ -254,7 +254,8 @@ class Attacher {
     const old = this.#settled.get(key);
     const service = this.#model.services.get(key);
     const routes = new Set(service ? refKeysOf(service).flatMap((ref) => [...this.#children.of(ref)]) : []);
-    const made = service && routes.size > 0 ? settle(service, this.#these(routes), this.#doer(service)) : undefined;
+    const made =
+      service && routes.size > 0 ? settle(service, this.#these(routes), doerOf(service, this.#model)) : undefined;
     if (made) this.#settled.set(key, made);
     else this.#settled.delete(key);
     for (const name of old?.ports.keys() ?? []) if (!made?.ports.has(name)) ports.delete(name);
@@ -264,21 +265,6 @@ class Attacher {
     }
     const told = new Set([old, made].flatMap((one) => [...(one?.outcomes.keys() ?? [])]));
     return [...told].filter((route) => !equal(old?.outcomes.get(route), made?.outcomes.get(route))).map(routeKey);
-  }
-
-  #doer(service: Service): Doer {
-    const waypoints = waypointsOf(service);
-    if (waypoints.length === 0) return { note: 'the service has no waypoint that could act on it' };
-    const bindings = waypoints.map(
-      ({ binding, gateway = '' }) => binding ?? this.#model.gateways.get(gateway)?.binding,
-    );
-    const [first] = bindings;
-    if (first === undefined || bindings.some(isReadable)) return { note: '' };
-    const header = first.header.toUpperCase();
-    return {
-      note: '',
-      refusal: `its waypoint takes connections with header ${header}, which is not for a stock Envoy`,
-    };
   }
 
   #these(keys: Iterable<string>): Attached[] {
@@ -306,6 +292,20 @@ const waypointsOf = ({ waypoint, weightedWaypoints }: Service): readonly Gateway
     : waypoint === undefined
       ? []
       : [waypoint];
+
+/** Who acts on what is aimed at a service. */
+export function doerOf(service: Service, { gateways }: Model): Doer {
+  const waypoints = waypointsOf(service);
+  if (waypoints.length === 0) return { note: 'the service has no waypoint that could act on it' };
+  const bindings = waypoints.map(({ binding, gateway = '' }) => binding ?? gateways.get(gateway)?.binding);
+  const [first] = bindings;
+  if (first === undefined || bindings.some(isReadable)) return { note: '' };
+  const header = first.header.toUpperCase();
+  return {
+    note: '',
+    refusal: `its waypoint takes connections with header ${header}, which is not for a stock Envoy`,
+  };
+}
 
 const byName = (a: WaypointPolicy, b: WaypointPolicy): number =>
   `${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1;

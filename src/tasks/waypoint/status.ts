@@ -23,6 +23,8 @@ export interface NodeStatus extends WaypointAdsStatus {
   readonly program: 'agent' | 'waypoint serve';
   readonly waypoints: readonly WaypointRow[];
   readonly routes: readonly RouteRow[];
+  /** Why the agent is not: documents that were refused are not among the routes, or older versions of them are. */
+  readonly notReady?: readonly string[];
 }
 
 export interface StatusAnswer extends ClusterStatus {
@@ -72,8 +74,15 @@ export async function showWaypointStatus(
       return await showWaypoints(env, options, open);
     } catch (fault) {
       // Who has no cluster here need not have one.
-      if (nodes.length === 0 || asksCluster || from === 'cluster' || !(fault instanceof KmeshError)) throw fault;
+      if (asksCluster || from === 'cluster' || !(fault instanceof KmeshError)) throw fault;
       if (fault.code !== 'KM_KUBE') throw fault;
+      if (nodes.length === 0) {
+        const { message } = faults[0] ?? nobody(options.place);
+        throw new KmeshError('KM_KUBE', `${fault.message}, and ${message}`, {
+          cause: fault,
+          hint: 'give --kubeconfig FILE, or start "kmeshctl agent --waypoint-ads ADDRESS" or "kmeshctl waypoint serve" here',
+        });
+      }
       faults.push(fault);
       return undefined;
     }
@@ -114,6 +123,7 @@ async function askNode({ runDir }: Place, faults: KmeshError[]): Promise<NodeSta
         ...{ program, ...at },
         waypoints: items.filter((item) => item.kind === 'waypoint'),
         routes: items.filter((item) => item.kind === 'route'),
+        ...(program === 'agent' && { notReady: (await client.status({})).notReady }),
       });
     } catch (fault) {
       if (!(fault instanceof KmeshError)) throw fault;

@@ -31,7 +31,8 @@ const by =
     key(a) < key(b) ? -1 : 1;
 
 function parentText({ kind, namespace, name, port, section }: ParentRef): string {
-  return `${kind} ${namespace}/${name}${port === undefined ? '' : `:${port}`}${section === undefined ? '' : ` ${section}`}`;
+  const place = namespace === '' ? name : `${namespace}/${name}`;
+  return `${kind} ${place}${port === undefined ? '' : `:${port}`}${section === undefined ? '' : ` ${section}`}`;
 }
 
 export function waypointFacts(server: WaypointServer): WaypointFacts {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Handlers, openAdminServer } from '../../../src/admin/server.ts';
+import type { AgentStatus } from '../../../src/admin/types.ts';
 import type { WaypointItem } from '../../../src/admin/waypoint.ts';
 import { program } from '../../../src/cli/program.ts';
 import { collect } from '../../../src/cli/spec.ts';
@@ -63,13 +64,32 @@ const items: readonly WaypointItem[] = [
       },
     ],
   },
+  {
+    kind: 'route',
+    route: 'AuthorizationPolicy shop/no-admin',
+    parents: [
+      {
+        parent: 'Service shop/cart',
+        conditions: [{ type: 'Accepted', status: true, reason: 'Accepted', message: '' }],
+      },
+      {
+        parent: 'Service shop/gone',
+        conditions: [{ type: 'Accepted', status: false, reason: 'TargetNotFound', message: 'it is not there' }],
+      },
+    ],
+  },
 ];
 
 async function serve(handlers: Partial<Handlers>, socket: 'agent' | 'waypoints' = 'agent'): Promise<void> {
   const server = await openAdminServer(runDir, handlers, socket);
   closing.push(() => server.close());
 }
-const ads = { ads: () => ({ address: '127.0.0.1:15010', tls: 'none' }) as const, waypoints: () => items };
+const fault = 'the configuration has 1 fault';
+const ads: Partial<Handlers> = {
+  ads: () => ({ address: '127.0.0.1:15010', tls: 'none' }) as const,
+  waypoints: () => items,
+  status: () => ({ notReady: [fault] }) as unknown as AgentStatus,
+};
 
 const cluster = fakeCluster([[gateways, gateway('waypoint', { conditions: ready })]], 'shop');
 const open: Open = async () => cluster;
@@ -94,12 +114,20 @@ describe('whom it asks', () => {
     expect((await text()).split('\n')[0]).toMatch(/^NAME +STATUS +TYPE/);
   });
 
+  test('nobody', async () => {
+    await expect(show({}, noCluster)).rejects.toMatchObject({
+      code: 'KM_KUBE',
+      message: `no cluster to talk to: there is no kubeconfig, and no control plane of waypoints answers in "${runDir}"`,
+    });
+  });
+
   test('both; and the node alone, where no cluster is', async () => {
     await serve(ads);
     expect(await show()).toMatchObject({ cluster: true, nodes: [{ program: 'agent', address: '127.0.0.1:15010' }] });
     const alone = await show({}, noCluster);
     expect(alone).toMatchObject({ waypoints: [], nodes: [{ program: 'agent' }], faults: [{ code: 'KM_KUBE' }] });
     expect(alone.cluster).toBeUndefined();
+    expect(await text({}, noCluster)).toMatch(/\nno cluster to talk to: there is no kubeconfig\n$/);
     expect((await show({ from: 'cluster' })).nodes).toEqual([]);
     expect((await show({ from: 'node' }, noCluster)).faults).toEqual([]);
     // Whoever names a cluster wants that one.
@@ -131,7 +159,10 @@ describe('whom it asks', () => {
     expect(await show()).toMatchObject({ cluster: true, nodes: [], faults: [{ code: 'KM_INTERNAL' }] });
     expect(await text()).toMatch(/^KM_INTERNAL: surprise\n/);
     await expect(show({ from: 'node' })).rejects.toMatchObject({ code: 'KM_INTERNAL' });
-    await expect(show({}, noCluster)).rejects.toMatchObject({ code: 'KM_KUBE' });
+    await expect(show({}, noCluster)).rejects.toMatchObject({
+      code: 'KM_KUBE',
+      message: expect.stringMatching(/no kubeconfig, and surprise$/),
+    });
   });
 
   test.each([
@@ -151,7 +182,10 @@ describe('whom it asks', () => {
       });
     const { code, stdout } = await run('--from node -o json');
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ missing: [], nodes: [{ routes: [{ route: 'HTTPRoute shop/cart' }] }] });
+    expect(JSON.parse(stdout)).toMatchObject({
+      missing: [],
+      nodes: [{ routes: [{ route: 'HTTPRoute shop/cart' }, {}] }],
+    });
     expect(await run('--from node waypoint gone')).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('no such waypoint: gone'),
@@ -171,8 +205,17 @@ describe('what is shown', () => {
       ]);
       return [...shown, ...missing.map((name) => `-${name}`)];
     };
-    expect(await names({})).toEqual(['else/idle', 'shop/waypoint', 'HTTPRoute shop/cart']);
-    expect(await names({ namespace: 'shop' })).toEqual(['shop/waypoint', 'HTTPRoute shop/cart']);
+    expect(await names({})).toEqual([
+      'else/idle',
+      'shop/waypoint',
+      'HTTPRoute shop/cart',
+      'AuthorizationPolicy shop/no-admin',
+    ]);
+    expect(await names({ namespace: 'shop' })).toEqual([
+      'shop/waypoint',
+      'HTTPRoute shop/cart',
+      'AuthorizationPolicy shop/no-admin',
+    ]);
     expect(await names({ namespace: 'else' })).toEqual(['else/idle']);
     expect(await names({ names: ['waypoint', 'gone'] })).toEqual(['shop/waypoint', '-gone']);
     expect(await names({ names: ['shop/waypoint'] })).toEqual(['shop/waypoint']);
@@ -183,7 +226,9 @@ describe('what is shown', () => {
   test('proxies, what they refuse, and what became of routes', async () => {
     await serve(ads);
     expect(await text({ from: 'node' })).toMatchInlineSnapshot(`
-      "Told by agent at 127.0.0.1:15010 without TLS
+      "agent is not ready: the configuration has 1 fault
+
+      Told by agent at 127.0.0.1:15010 without TLS
       WAYPOINT                             PROXIES  CLUSTERS  ENDPOINTS  LISTENERS  ROUTES  REFUSED
       else/idle                            none     -         -          -          -       0
       shop/waypoint (127.0.0.1:15088, n1)  2        1         2          1          5       2
@@ -201,6 +246,11 @@ describe('what is shown', () => {
       Routes
       ROUTE                PARENT                ACCEPTED  RESOLVED REFS           PARTIALLY INVALID       WHY
       HTTPRoute shop/cart  Service shop/cart:80  True      False: BackendNotFound  True: UnsupportedValue  Service shop/gone is not there; rule 2 is left out
+
+      Policies
+      POLICY                             TARGET             ACCEPTED               WHY
+      AuthorizationPolicy shop/no-admin  Service shop/cart  True                   -
+      AuthorizationPolicy shop/no-admin  Service shop/gone  False: TargetNotFound  it is not there
       "
     `);
   });

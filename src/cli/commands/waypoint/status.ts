@@ -8,11 +8,11 @@ import { allNamespacesFlag, clusterFlags, waitFlags } from '../../waypoint-flags
 export const waypointStatus = command({
   path: ['waypoint', 'status'],
   group: 'Waypoints',
-  summary: 'show conditions of waypoints and routes, and what proxies refuse',
+  summary: 'show conditions of waypoints, routes and policies, and what proxies refuse',
   description:
     'Of a cluster: one row for each condition of each waypoint, as it is now. With --wait only once all of them are programmed; at the time-out it ends with ' +
     'the reason that the controller gives. Of this node, where an agent with --waypoint-ads or "waypoint serve" runs: proxies that are connected, what they refuse ' +
-    'with their reason and what they use in its place, and the conditions of routes. Both, as far as they are there, unless --from says which. ' +
+    'with their reason and what they use in its place, and the conditions of routes and of policies that waypoints enforce. Both, as far as they are there, unless --from says which. ' +
     'Exit code 1 also when a name is that of no waypoint.',
   examples: [
     { line: 'kmeshctl waypoint status -n shop', note: 'all of a namespace' },
