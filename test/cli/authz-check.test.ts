@@ -78,6 +78,21 @@ describe('lints', () => {
     expect(await said(none)).toEqual([]);
   });
 
+  test('a policy that is aimed at what is not there, or has no waypoint', async () => {
+    const aimed = (target: string) =>
+      policy(
+        'aimed',
+        `targetRefs: [{kind: Service, name: ${target}}], action: DENY, rules: [{to: [{operation: {paths: [/a]}}]}]`,
+      );
+    expect(await said(aimed('kart'), ...shop)).toEqual([
+      'a.yaml:3:18: warning: AuthorizationPolicy shop/aimed: spec.targetRefs[0]: Service shop/kart is not there: nothing is judged',
+    ]);
+    expect(await said(aimed('cart'), ...shop)).toEqual([expect.stringContaining('the service has no waypoint')]);
+    const using = service.replace('namespace: shop', 'namespace: shop, labels: {istio.io/use-waypoint: w}');
+    expect(await said(aimed('cart'), using)).toEqual([expect.stringContaining('Gateway shop/w is not there')]);
+    expect(await said(aimed('kart'))).toEqual([]);
+  });
+
   test('rules that others decide before them', async () => {
     const ports = (...list: number[]) => `{to: [{operation: {ports: [${list.map((p) => `"${p}"`).join()}]}}]}`;
     const from = (fields: string) => `{from: [{source: {${fields}}}]}`;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong with policies that is wrong with none of their fields: they hold for nobody, decide nothing, or name what is not there.
 import { deadRules, type Holding } from '../../compile/authz/holding.ts';
+import { attachRoutes } from '../../compile/l7/attach.ts';
+import { policyStatuses } from '../../compile/l7/policy-status.ts';
 import { type Conjunction, conjunctionsOf } from '../../mesh/conjunction.ts';
 import { identityOf, principalOf } from '../../mesh/identity.ts';
 import { type Policy, policyKey } from '../../mesh/policy.ts';
@@ -33,11 +35,13 @@ export function lintPolicies(mesh: FileMesh, holding: Holding, nowMs: number): L
     (document, field, reason) =>
       list.push({ ...document.place, resource: resourceOf(document), field, reason });
   const warn = into(warnings);
+  const statuses = policyStatuses(mesh.model, attachRoutes(mesh.model));
   for (const document of mesh.policies) {
     if (document.refused !== undefined) continue;
     whomItSelects(mesh, document, warn);
     if (document.kind !== 'AuthorizationPolicy') continue;
     refusedWhole(document, holding, into(faults));
+    aimedAtNobody(mesh, document, statuses, warn);
     forgotten(document, nowMs, warn);
     namesOfNobody(mesh, document, warn);
   }
@@ -58,7 +62,7 @@ function refusedWhole(document: PolicyDocument, holding: Holding, say: Say): voi
 function whomItSelects({ labelled }: FileMesh, document: PolicyDocument, say: Say): void {
   const { namespace, selector } = document;
   // Files without any workload say nothing about whom a selector finds.
-  if (labelled.length === 0) return;
+  if (labelled.length === 0 || (document.kind === 'AuthorizationPolicy' && document.aimed)) return;
   const everywhere = namespace === rootNamespace && document.kind === 'AuthorizationPolicy';
   const among = everywhere ? labelled : labelled.filter((one) => one.namespace === namespace);
   if (selector === undefined) {
@@ -71,6 +75,21 @@ function whomItSelects({ labelled }: FileMesh, document: PolicyDocument, say: Sa
   const text = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
   const where = everywhere ? 'these files' : `namespace ${namespace}`;
   say(document, 'spec.selector.matchLabels', `selects nobody: no workload of ${where} has ${text.join(', ')}`);
+}
+
+/** Waypoints enforce it, or nobody does. */
+function aimedAtNobody(
+  { model }: FileMesh,
+  document: PolicyDocument,
+  statuses: ReturnType<typeof policyStatuses>,
+  say: Say,
+): void {
+  statuses.get(resourceOf(document))?.forEach(({ parent, conditions }, i) => {
+    // Files without any of that kind say nothing about whether it is there.
+    const known = parent.kind.startsWith('Gateway') ? model.gateways : model.services;
+    const no = conditions.find(({ type, status }) => type === 'Accepted' && !status);
+    if (no && known.size > 0) say(document, `spec.targetRefs[${i}]`, no.message);
+  });
 }
 
 function forgotten(document: PolicyDocument, nowMs: number, say: Say): void {
