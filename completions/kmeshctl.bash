@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --server-first-ports | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
+      --address | --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --server-first-ports | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -65,6 +65,7 @@ _kmeshctl() {
       'waypoint generate:--class') words='istio-waypoint kmesh-waypoint' ;;
       'waypoint generate:--protocol') words='proxy kmesh none' ;;
       'waypoint generate:--image') : ;;
+      'waypoint generate:--address') : ;;
       'waypoint apply:-n' | 'waypoint apply:--namespace') : ;;
       'waypoint apply:--kubeconfig') kind=file ;;
       'waypoint apply:--context') : ;;
@@ -207,7 +208,7 @@ _kmeshctl() {
       'authz disable') words='--workload -y --yes --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'authz check') words='--expect --from --to --strict --strict-l7-deny -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint generate') words='-n --namespace --name --for -r --revision --class --protocol --image --envoyfilter -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint generate') words='-n --namespace --name --for -r --revision --class --protocol --image --address --envoyfilter -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint apply') words='-n --namespace --kubeconfig --context --name --for -r --revision --class --protocol --image --enroll-namespace --overwrite --force-conflicts -w --wait --timeout --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint delete') words='-n --namespace --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --server-first-ports --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
+            case --address --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --server-first-ports --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
                 set skip yes
             case '-*'
             case '*'
@@ -120,6 +120,7 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -s r -l revision -r 
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l class -r -f -a 'istio-waypoint kmesh-waypoint' -d 'its GatewayClass; istiod configures istio-waypoint, kmeshctl kmesh-waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l protocol -r -f -a 'proxy kmesh none' -d 'header in which it is told of the original destination (default: as nodes assume, proxy/15088)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l image -r -f -d 'image of the proxy, in place of the one that istiod chooses'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l address -r -f -d 'where it is, for a folder that agents read: an IP address or a host name'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l envoyfilter -d 'the EnvoyFilter for a waypoint of istiod, in place of the Gateway'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'

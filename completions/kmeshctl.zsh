@@ -355,6 +355,7 @@ _kmeshctl_waypoint_generate() {
     '--class=[its GatewayClass; istiod configures istio-waypoint, kmeshctl kmesh-waypoint]:value:(istio-waypoint kmesh-waypoint)' \
     '--protocol=[header in which it is told of the original destination (default\: as nodes assume, proxy/15088)]:value:(proxy kmesh none)' \
     '--image=[image of the proxy, in place of the one that istiod chooses]:value: ' \
+    '*--address=[where it is, for a folder that agents read\: an IP address or a host name]:value: ' \
     '--envoyfilter[the EnvoyFilter for a waypoint of istiod, in place of the Gateway]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \

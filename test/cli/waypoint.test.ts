@@ -71,6 +71,15 @@ spec:
     expect(spec.listeners).toEqual([{ name: 'mesh', port, protocol }]);
   });
 
+  test('--address: where it is', async () => {
+    const { spec } = await generated('--class kmesh-waypoint --address 10.0.0.7 --address way.shop.svc.cluster.local');
+    expect(spec.addresses).toEqual([
+      { type: 'IPAddress', value: '10.0.0.7' },
+      { type: 'Hostname', value: 'way.shop.svc.cluster.local' },
+    ]);
+    expect((await generated('')).spec).not.toHaveProperty('addresses');
+  });
+
   test('as JSON it is the object, too', async () => {
     expect(JSON.parse((await run('generate -o json')).stdout)).toEqual(await generated('-o yaml'));
   });
@@ -104,6 +113,8 @@ test.each([
   ['generate --protocol http', '--protocol must be proxy, kmesh or none'],
   ['generate --protocol proxy/70000', '--protocol must be proxy, kmesh or none'],
   ['generate --envoyfilter --protocol kmesh', '--envoyfilter is for the PROXY protocol'],
+  ['generate --envoyfilter --class kmesh-waypoint', '--envoyfilter is for waypoints of istiod'],
+  ['generate --address 10.0.0', '--address must be an IP address or a host name, got "10.0.0"'],
   ['generate --kubeconfig x', "unknown option '--kubeconfig'"],
   ['apply --name none', 'a waypoint cannot be called "none"'],
   ['apply --timeout soon', '--timeout must be a length of time'],
@@ -116,8 +127,13 @@ test.each([
   expect(stderr).toContain(message);
 });
 
-test.each(['apply', 'delete a', 'list', 'status'])('%s without a kubeconfig says how to name one', async (line) => {
-  const { code, stderr } = await run(line);
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^error KM_KUBE: no cluster to talk to: there is no kubeconfig\nhint: give --kubeconfig FILE/);
-});
+test.each(['apply', 'delete a', 'list', 'status --from cluster'])(
+  '%s without a kubeconfig says how to name one',
+  async (line) => {
+    const { code, stderr } = await run(line);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^error KM_KUBE: no cluster to talk to: there is no kubeconfig\nhint: give --kubeconfig FILE/,
+    );
+  },
+);

@@ -18,6 +18,7 @@ function* serviceLines({ service, backends }: ServiceRow): Generator<readonly Ce
   for (const backend of backends) {
     const { frontends, endpoints, emptyDirect } = backend;
     let policy = policyText(backend);
+    let through = backend.waypoint ?? '';
     for (let line = 0; line < Math.max(frontends.length, endpoints.length, 1); line++) {
       const frontend = frontends[line];
       const endpoint = endpoints[line];
@@ -26,12 +27,14 @@ function* serviceLines({ service, backends }: ServiceRow): Generator<readonly Ce
         { text: name, tone: 'strong' },
         frontend === undefined ? '' : frontendText(frontend),
         policy,
+        through,
         endpoint === undefined ? none : socketText(endpoint.address, endpoint.port),
         endpoint?.workload ?? '',
         endpoint === undefined ? '' : percentText(endpoint.probability),
       ];
       name = '';
       policy = '';
+      through = '';
     }
   }
 }
@@ -46,7 +49,7 @@ async function* lines<T>(
 export const viewServices = (services: AsyncIterable<ServiceRow>): Block[] => [
   {
     kind: 'table',
-    head: ['SERVICE', 'FRONTEND', 'POLICY', 'ENDPOINT', 'WORKLOAD', 'SHARE'],
+    head: ['SERVICE', 'FRONTEND', 'POLICY', 'THROUGH', 'ENDPOINT', 'WORKLOAD', 'SHARE'],
     rows: lines(services, serviceLines),
     none: 'no services',
   },

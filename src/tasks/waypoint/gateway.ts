@@ -11,6 +11,7 @@ import {
   type WaypointFor,
   type WaypointHeader,
 } from '../../mesh/gateway.ts';
+import { parseAddress } from '../../net/address.ts';
 import * as words from './words.ts';
 
 export interface GatewayOptions {
@@ -21,6 +22,8 @@ export interface GatewayOptions {
   /** "proxy", "kmesh/15019" */
   readonly protocol?: string;
   readonly image?: string;
+  /** Where it is: who runs it knows. */
+  readonly address?: readonly string[];
 }
 
 const namePattern = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -41,7 +44,7 @@ export function bindingOf({ protocol }: { readonly protocol?: string }): Waypoin
   if (binding !== undefined) return binding;
   throw new KmeshError(
     'KM_USAGE',
-    `--protocol must be proxy, kmesh or none, or one of them with /PORT, got "${protocol}"`,
+    `--protocol must be proxy, kmesh or none, or one of them with /PORT (1 to 65535), got "${protocol}"`,
   );
 }
 
@@ -66,10 +69,19 @@ const bindingAnnotation = (binding: WaypointBinding): Record<string, string> => 
 const unlessEmpty = <K extends string>(key: K, entries: Readonly<Record<string, string>>) =>
   (Object.keys(entries).length === 0 ? {} : { [key]: entries }) as { [key in K]?: Readonly<Record<string, string>> };
 
+const hostPattern = /^(?=.{1,253}$)([a-z0-9]([-a-z0-9]*[a-z0-9])?\.)*[a-z]([-a-z0-9]*[a-z0-9])?$/;
+
+function addressOf(value: string): { readonly type: string; readonly value: string } {
+  if (parseAddress(value) !== undefined) return { type: 'IPAddress', value };
+  if (hostPattern.test(value)) return { type: 'Hostname', value };
+  throw new KmeshError('KM_USAGE', `--address must be an IP address or a host name, got "${value}"`);
+}
+
 export function makeGateway(options: GatewayOptions, namespace: string | undefined): KubeObject {
   const { name, revision, image } = options;
   checkName(name);
   const binding = bindingOf(options);
+  const addresses = (options.address ?? []).map(addressOf);
   const said = options.protocol !== undefined || options.class === words.OWN_CLASS;
   const labels = {
     ...(options.for === undefined ? {} : { [words.WAYPOINT_FOR]: options.for }),
@@ -88,6 +100,10 @@ export function makeGateway(options: GatewayOptions, namespace: string | undefin
       ...unlessEmpty('labels', labels),
       ...unlessEmpty('annotations', annotations),
     },
-    spec: { gatewayClassName: options.class, listeners: [listenerOf(options.class, binding)] },
+    spec: {
+      gatewayClassName: options.class,
+      listeners: [listenerOf(options.class, binding)],
+      ...(addresses.length > 0 && { addresses }),
+    },
   };
 }

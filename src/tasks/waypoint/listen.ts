@@ -50,9 +50,13 @@ export async function listenFor(server: WaypointServer, options: ListenOptions):
     };
   } catch (cause) {
     end(tls, undefined);
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const said = cause instanceof Error ? cause.message : String(cause);
+    const reason = said.includes('EADDRINUSE') ? 'something else listens there' : said;
     const what = `${where.host ?? ''}:${where.port}`;
-    throw new KmeshError('KM_LISTEN', `cannot listen on ${what}: ${reason}`, { cause });
+    throw new KmeshError('KM_LISTEN', `cannot listen on ${what}: ${reason}`, {
+      hint: 'choose another address; port 0 takes one that is free',
+      cause,
+    });
   }
 }
 

@@ -63,7 +63,8 @@ export async function listening(proxy: ProxyProcess, { patience, control, log, s
     const { at, refused } = await look(proxy);
     if (at !== undefined) return { at };
     if (refused !== undefined && /cannot bind/i.test(refused)) {
-      return { fault: new KmeshError('KM_LISTEN', `Envoy cannot listen: ${refused}`) };
+      const hint = 'end what listens there, or choose another address with --listen, or network with --netns';
+      return { fault: new KmeshError('KM_LISTEN', `Envoy cannot listen: ${refused}`, { hint }) };
     }
     const why = refused ?? control.fault() ?? 'the control plane has told it of no listener';
     const passed = performance.now() - begun;

@@ -17,7 +17,8 @@ export interface Program {
   readonly version: string;
 }
 
-const hint = 'install Envoy, or name its program with --proxy PATH';
+const hint =
+  'install Envoy, or name its program with --proxy PATH; "npm start" in a clone fetches one, .cache/envoy/envoy';
 const isProgram = (path: string): boolean => {
   try {
     accessSync(path, files.X_OK);

@@ -77,10 +77,10 @@ export async function showWaypointStatus(
       if (asksCluster || from === 'cluster' || !(fault instanceof KmeshError)) throw fault;
       if (fault.code !== 'KM_KUBE') throw fault;
       if (nodes.length === 0) {
-        const { message } = faults[0] ?? nobody(options.place);
+        const { message, hint = '' } = faults[0] ?? nobody(options.place);
         throw new KmeshError('KM_KUBE', `${fault.message}, and ${message}`, {
           cause: fault,
-          hint: 'give --kubeconfig FILE, or start "kmeshctl agent --waypoint-ads ADDRESS" or "kmeshctl waypoint serve" here',
+          hint: `give --kubeconfig FILE or set KUBECONFIG; for this node: ${hint}`,
         });
       }
       faults.push(fault);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { toggle } from '../../param.ts';
+import { texts, toggle } from '../../param.ts';
 import { command } from '../../spec.ts';
 import { viewObject } from '../../view/waypoint.ts';
 import { gatewayFlags, namespaceFlag } from '../../waypoint-flags.ts';
@@ -22,11 +22,16 @@ export const waypointGenerate = command({
       note: 'so that it takes the PROXY protocol',
     },
     { line: 'kmeshctl waypoint generate --class kmesh-waypoint -n shop', note: 'one that kmeshctl configures' },
+    {
+      line: 'kmeshctl waypoint generate --class kmesh-waypoint -n shop --address 10.0.0.7 > /etc/kmesh/waypoint.yaml',
+      note: 'for "waypoint run" on this node, without a cluster',
+    },
   ],
   args: {},
   flags: {
     ...namespaceFlag,
     ...gatewayFlags,
+    address: texts('ADDRESS', 'where it is, for a folder that agents read: an IP address or a host name'),
     envoyfilter: toggle('the EnvoyFilter for a waypoint of istiod, in place of the Gateway'),
   },
   run: async (_ctx, input) => (await import('../../../tasks/waypoint/generate.ts')).generateWaypoint(input),
