@@ -39,9 +39,9 @@ km_aside void km_arm(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct km_so
 
 	held->start = km_kernel_cast(struct tcp_sock, sk)->write_seq;
 	held->length = 0;
-	/* A thread that began to send before goes on past the program for what is sent. */
-	if (km_kernel_cast(struct sock, sk)->sk_write_pending ||
-	    bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | KM_CARRY_CALLBACKS) ||
+	/* A thread that began to send before goes on past the program for what is sent. What is ended is watched, too. */
+	if (bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | KM_CARRY_CALLBACKS) ||
+	    km_kernel_cast(struct sock, sk)->sk_write_pending ||
 	    bpf_sock_hash_update(ctx, &waypoint_sock, &cookie, BPF_ANY)) {
 		km_end(ctx, held);
 		return;
@@ -90,8 +90,13 @@ km_aside void km_watch(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 	if (ctx->args[0] == BPF_WRITE_HDR_TCP_CURRENT_MSS || !(ctx->skb_len || ctx->skb_tcp_flags & KM_TCPHDR_FIN))
 		return;
 	held = km_carrier(sk);
-	if (!held || held->flags & KM_SOCK_ENDED)
+	if (!held)
 		return;
+	/* An application with CAP_NET_RAW, as containers have it, may have bound it elsewhere. */
+	if (held->flags & KM_SOCK_ENDED) {
+		km_set_option(ctx, KM_SOL_SOCKET, KM_SO_BINDTOIFINDEX, KM_NO_DEVICE);
+		return;
+	}
 	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter)
 		return;
 	/* Closed altogether: nobody waits for an answer. */

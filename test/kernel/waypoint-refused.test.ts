@@ -150,6 +150,37 @@ test.each(['10.96.0.1', 'fd96::1'])(
   },
 );
 
+test('ended, and bound elsewhere by the application: no byte leaves all the same', async () => {
+  const code = `${END}
+loose = True
+def unbind(s):
+    while loose:
+        try:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"")
+            s.setsockopt(socket.IPPROTO_TCP, 18, 60_000)  # TCP_USER_TIMEOUT
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 100)
+        except OSError: return
+s = socket.socket()
+s.setblocking(False)
+s.connect_ex(("10.96.0.1", 80))
+s.setblocking(True)
+def blocked():
+    try: s.sendall(b"bare bytes")
+    except OSError: pass
+threads = [threading.Thread(target=blocked), threading.Thread(target=unbind, args=[s])]
+for t in threads: t.start()
+time.sleep(0.2)`;
+  await way.run('proxy.deaf(True)');
+  await client.run(code);
+  const { reasons } = await mesh.counting(async () => {
+    await way.run('proxy.deaf(False)');
+    // Several retransmissions.
+    await client.run('threads[0].join(); time.sleep(3); loose = False; threads[1].join(); s.close()');
+  });
+  expect(reasons.waypoint_ended).toBe(1);
+  expect(reasons.waypoint_header).toBeUndefined();
+});
+
 test('half-closed before the first byte: ended, not told as an empty request', async () => {
   const code = `${END}
 s = connect("10.96.0.1", 80)
