@@ -65,12 +65,14 @@ function fitsText(pattern: string, value: string): boolean {
   return value === pattern;
 }
 
-const oneSlash = (path: string) => path.replaceAll(/(?:\/|%2f)+/gi, '/');
+/** As a server reads it that decodes it before it looks at its slashes. */
+const read = (path: string) => decodeURIComponent(path).replaceAll(/[/\\](?:\.?[/\\])*/g, '/');
 
-/** `broad`: whatever the slashes of either are. */
+/** `broad`: whatever the spelling of either is, and where it leads upwards in any case. */
 function fitsPath(pattern: string, path: string, broad: boolean): boolean {
   if (pattern === '*') return true;
-  const [p, v] = broad ? [oneSlash(pattern), oneSlash(path)] : [pattern, path];
+  const [p, v] = broad ? [read(pattern), read(path)] : [pattern, path];
+  if (broad && /\/\.\.(?:[/;]|$)/.test(v)) return true;
   if (!pattern.includes('{')) return fitsText(p, v);
   const segments = (parts: readonly string[], rest: readonly string[]): boolean => {
     const [first, ...more] = parts;
@@ -85,7 +87,8 @@ function fitsPath(pattern: string, path: string, broad: boolean): boolean {
 
 function fitsHost(pattern: string, host: string, broad: boolean): boolean {
   const [p, h] = [pattern.toLowerCase(), host.toLowerCase()];
-  return fitsText(p, h) || (broad && !/:\d*$/.test(p) && fitsText(p, h.replace(/:\d*$/, '')));
+  const [, name = ''] = /^(?:[^@]*@)?([^:]*?)\.?(?::.*)?$/.exec(h) ?? [];
+  return fitsText(p, h) || (broad && !/:\d*$/.test(p) && (fitsText(p, name) || fitsText(p, `${name}.`)));
 }
 
 function inRange(text: string, address: string): boolean {

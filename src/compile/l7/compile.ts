@@ -10,6 +10,7 @@ import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import type { Attachments } from './attach.ts';
 import { listenerOf } from './chains.ts';
+import { inOrder, openClaims } from './claims.ts';
 import { clusterOf, dialled, endpointsOf, membersOf } from './clusters.ts';
 import type * as envoy from './envoy.ts';
 import { openOwnAddresses, ownRoutes } from './own-addresses.ts';
@@ -195,13 +196,14 @@ class Compilation {
     return endpointsOf(service, port, membersOf(model, service), this.#view);
   }
 
-  #listener({ listen }: WaypointScope): envoy.Listener {
-    if (this.#order.length === 0) this.#order = [...this.#units.keys()].sort();
+  #listener({ listen, namespace }: WaypointScope): envoy.Listener {
+    if (this.#order.length === 0) this.#order = inOrder(this.#units.keys(), namespace);
+    const unclaimed = openClaims();
     const units = this.#order.map((key) => this.#units.get(key) as Unit);
     const tlsPorts = new Set(units.flatMap((unit) => unit.tlsPorts));
-    const services = units.flatMap((unit) => unit.chains);
+    const services = units.flatMap((unit) => unclaimed(unit.chains));
     const ports = new Set(services.flatMap(({ filterChainMatch: { destinationPort: port } }) => port ?? []));
-    const chains = [...services, ...this.#own.chains(ports)];
+    const chains = [...services, ...unclaimed(this.#own.chains(ports))];
     return listenerOf(
       listen,
       chains,

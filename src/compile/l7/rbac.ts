@@ -11,6 +11,7 @@ import type {
 } from '../../mesh/waypoint-policy.ts';
 import type * as envoy from './envoy.ts';
 import { quoted } from './regex.ts';
+import { hostSpellings, orUpwards, pathSpellings } from './spelling.ts';
 
 /** Where the SPIFFE identity that came with the connection is kept. */
 export const sourceKey = 'kmesh.source';
@@ -68,8 +69,20 @@ const isGiven = ({ any, none }: Values<unknown>): boolean => any.length + none.l
 
 type Action = WaypointPolicy['action'];
 
+/** Who says no server name, or says it after it was waited for, is none of those who are let in, and one of those who are kept out. */
+function named(one: HttpCondition, action: Action): HttpCondition {
+  if (one.kind !== 'sni') return one;
+  const { any, none } = one.values;
+  const values =
+    action === 'allow' ? { any, none: [...none, noName] } : { any: any.length > 0 ? [...any, noName] : any, none };
+  return { kind: 'sni', values };
+}
+
+const noName: StringMatch = { kind: 'exact', value: '' };
+
 /** An ALLOW rule that rests on what cannot be seen allows nothing, and a DENY rule denies without regard to it. */
-function inSight(rule: HttpPolicyRule, action: Action, sight: Sight): HttpPolicyRule | undefined {
+function inSight(given: HttpPolicyRule, action: Action, sight: Sight): HttpPolicyRule | undefined {
+  const rule = sight.http ? given : { ...given, when: given.when.map((one) => named(one, action)) };
   const isHidden = ({ kind }: HttpCondition) =>
     (!sight.http && (kind === 'header' || kind === 'token')) || (!sight.serverName && kind === 'sni');
   const inOperation = (op: HttpOperation) => isGiven(op.hosts) || isGiven(op.methods) || isGiven(op.paths);
@@ -132,6 +145,12 @@ function textMatcher(match: StringMatch): envoy.StringMatcher {
   return { [match.kind]: match.value };
 }
 
+/** Of server names: Envoy has them in lower case. */
+function nameMatcher(match: StringMatch): envoy.StringMatcher {
+  if (match === noName) return { safeRegex: { regex: '^$' } };
+  return textMatcher(match.kind === 'presence' ? match : { ...match, value: match.value.toLowerCase() });
+}
+
 function headerMatcher(name: string, match: StringMatch, ignoreCase = false): envoy.HeaderMatcher {
   if (match.kind === 'presence') return { name, presentMatch: true };
   return { name, stringMatch: { ...textMatcher(match), ...(ignoreCase && { ignoreCase }) } };
@@ -159,49 +178,44 @@ function operationOf({ hosts, ports, methods, paths }: HttpOperation, action: Ac
   ]);
 }
 
-/** `anyhow`: with and without a port. */
+/** `anyhow`: in all its spellings. */
 function hostPermission(host: StringMatch, anyhow: boolean): envoy.Permission {
-  const matcher = headerMatcher(':authority', host, true);
-  const isEnd = host.kind === 'exact' || host.kind === 'suffix';
-  if (!anyhow || !isEnd || /:\d*$/.test(host.value)) return { header: matcher };
-  const regex = `(?i)${host.kind === 'suffix' ? '.*' : ''}${quoted(host.value)}(?::[0-9]*)?`;
+  const isNamed = host.kind !== 'presence' && !/:\d*$/.test(host.value);
+  if (!anyhow || !isNamed) return { header: headerMatcher(':authority', host, true) };
+  const regex = hostSpellings(host.value, { isSuffix: host.kind === 'suffix', isPrefix: host.kind === 'prefix' });
   return { header: { name: ':authority', stringMatch: { safeRegex: { regex } } } };
 }
 
-/** A slash in all its spellings: doubled, and as some servers decode it. */
-const slashes = '(?:/|%2[fF])+';
-
-/** `anyhow`: whatever its slashes are. */
+/** `anyhow`: in all its spellings. */
 function pathPermission(path: string, anyhow: boolean): envoy.Permission {
+  if (path === '*') return { urlPath: { path: { prefix: '/' } } };
   if (path.includes('{')) {
-    if (anyhow)
-      return pathRegex(
-        path
-          .split(/(\{\*\*?\})/)
-          .map(templatePart)
-          .join(''),
-      );
+    if (anyhow) {
+      const regex = path
+        .split(/(\{\*\*?\})/)
+        .map(templatePart)
+        .join('');
+      return pathRegex(regex);
+    }
     const pathTemplate = path.replaceAll('{**}', '**').replaceAll('{*}', '*');
     const type = 'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig';
     const name = 'envoy.path.match.uri_template.uri_template_matcher';
     return { uriTemplate: { name, typedConfig: { type, value: { pathTemplate } } } };
   }
-  if (path === '*') return { urlPath: { path: { prefix: '/' } } };
   const isPrefix = path.endsWith('*');
   const isSuffix = !isPrefix && path.startsWith('*');
   const value = isPrefix ? path.slice(0, -1) : isSuffix ? path.slice(1) : path;
-  if (anyhow && value.includes('/')) {
-    return pathRegex(`${isSuffix ? '.*' : ''}${slashed(value)}${isPrefix ? '.*' : ''}`);
-  }
+  if (anyhow) return pathRegex(`${isSuffix ? '.*' : ''}${pathSpellings(value)}${isPrefix ? '.*' : ''}`);
   return { urlPath: { path: { [isPrefix ? 'prefix' : isSuffix ? 'suffix' : 'exact']: value } } };
 }
 
-const pathRegex = (regex: string): envoy.Permission => ({ urlPath: { path: { safeRegex: { regex } } } });
-const slashed = (value: string): string => value.split(/\/+/).map(quoted).join(slashes);
+const pathRegex = (regex: string): envoy.Permission => ({
+  urlPath: { path: { safeRegex: { regex: orUpwards(regex) } } },
+});
 
 function templatePart(part: string): string {
   if (part === '{**}') return '.*';
-  return part === '{*}' ? '[^/]+' : slashed(part);
+  return part === '{*}' ? '[^/]+' : pathSpellings(part);
 }
 
 const source = (stringMatch: envoy.StringMatcher): envoy.Principal => ({
@@ -256,7 +270,9 @@ function conditionPermissions(condition: HttpCondition, action: Action): envoy.P
     case 'header':
       return permissionsOf(condition.values, (match) => ({ header: headerMatcher(condition.name, match) }));
     case 'sni':
-      return permissionsOf(condition.values, (match) => ({ requestedServerName: textMatcher(match) }));
+      return permissionsOf(condition.values, (match) => ({
+        requestedServerName: nameMatcher(match),
+      }));
     case 'destination-ip':
       return permissionsOf(condition.values, (ip) => ({ destinationIp: range(ip) }));
     case 'destination-port':

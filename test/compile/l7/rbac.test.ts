@@ -115,3 +115,21 @@ status: {podIP: 10.2.0.1, phase: Running, conditions: [{type: Ready, status: "Tr
   expect(rulesAt('shop/other.shop')).toContain('requestedServerName');
   expect(rulesAt('workload@*')).toContain('"permissions":[{"any":true}]');
 });
+
+test('who says no server name in time is kept out by a DENY that asks for one, and not let in by notValues', () => {
+  const rules = (more: string) => policy(`${gateway}, ${more}`);
+  const rulesOf = (text: string, filter: string) =>
+    JSON.stringify(
+      compiled(text)
+        .chains.find(({ name }) => name.startsWith('shop/other.shop'))
+        ?.filters.find(({ name }) => name === filter),
+    );
+  const none = '{"requestedServerName":{"safeRegex":{"regex":"^$"}}}';
+  const deny = rulesOf(
+    rules('action: DENY, rules: [{when: [{key: connection.sni, values: [A.b]}]}]'),
+    'kmesh.authz.deny',
+  );
+  expect(deny).toContain(`{"orRules":{"rules":[{"requestedServerName":{"exact":"a.b"}},${none}]}}`);
+  const allow = rulesOf(rules('rules: [{when: [{key: connection.sni, notValues: [a.b]}]}]'), 'kmesh.authz.allow');
+  expect(allow).toContain(`{"notRule":{"orRules":{"rules":[{"requestedServerName":{"exact":"a.b"}},${none}]}}}`);
+});

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// All the spellings that some server may take for the same path or host, as regular expressions: for whom a policy keeps out. What Envoy
+// resolves before it asks (dot segments, backslashes, escaped letters and digits) is not among them.
+import { quoted } from './regex.ts';
+
+const slash = '(?:/|%2[fF]|%5[cC])';
+/** Doubled, or with a segment between that stays where it is. */
+const slashes = `${slash}(?:\\.?${slash})*`;
+/** A way upwards that is left once Envoy has resolved the others goes past an escaped slash, or has a parameter: it may lead anywhere. */
+const upwards = `.*${slash}\\.\\.(?:(?:${slash}|;).*)?`;
+
+/** A path that some server may take for one of `regex`. */
+export const orUpwards = (regex: string): string => `${regex}|${upwards}`;
+
+/** A part of a path. */
+export function pathSpellings(text: string): string {
+  return unescaped(text)
+    .split(/[/\\]+/)
+    .map((part) => [...part].map(inAnyForm).join(''))
+    .join(slashes);
+}
+
+/** A host, or its end when `isSuffix`, or its begin when `isPrefix`: with and without a user, a port, the dot of the root. */
+export function hostSpellings(host: string, { isSuffix = false, isPrefix = false } = {}): string {
+  const text = `${isSuffix ? '.*' : ''}${quoted(isPrefix ? host : host.replace(/\.$/, ''))}`;
+  return `(?i)(?:[^@]*@)?${text}${isPrefix ? '.*' : '\\.?(?::.*)?'}`;
+}
+
+function unescaped(text: string): string {
+  return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (run) => {
+    try {
+      return decodeURIComponent(run);
+    } catch {
+      return run; // no UTF-8
+    }
+  });
+}
+
+/** As it is, and escaped. */
+function inAnyForm(character: string): string {
+  if (/[A-Za-z0-9]/.test(character)) return character;
+  const bytes = Array.from(new TextEncoder().encode(character), (byte) => byte.toString(16).padStart(2, '0'));
+  const digit = (one: string) => (one > '9' ? `[${one}${one.toUpperCase()}]` : one);
+  return `(?:${quoted(character)}|${bytes.map((byte) => `%${[...byte].map(digit).join('')}`).join('')})`;
+}
