@@ -162,7 +162,11 @@ async function start(parts: AgentParts, closers: (() => unknown)[], close: () =>
       const settled = feed.take(place, news);
       // News without changes settles at once.
       if (news.changes.length === 0) readiness.look();
-      await settled;
+      // What was not taken up is a fault of its source now.
+      await settled.catch((fault) => {
+        readiness.look();
+        throw fault;
+      });
     }, demand?.answered);
     opened.push(source);
     const { want, again, unwant } = source;

@@ -3,7 +3,7 @@
 import type { ApplyStatus } from '../admin/types.ts';
 import type { Change } from '../mesh/model.ts';
 import { type ObjectKind, type Origin, openCombination } from '../source/combine.ts';
-import type { Report } from '../source/findings.ts';
+import { notTakenUp, type Report } from '../source/findings.ts';
 import type { News } from '../source/news.ts';
 import type { Outcome, Reconciler } from './reconciler-api.ts';
 import { serial } from './serial.ts';
@@ -125,6 +125,8 @@ export function openFeed({ sources, reconciler, view, now, onSettled }: FeedOpti
       try {
         await combined(place, changes);
       } catch (fault) {
+        // Whoever tells it again reports anew.
+        if (reports[place] === report) reports[place] = notTakenUp(report, sources[place] ?? '', fault);
         if (first) {
           spoken.delete(place);
           silent.add(place);

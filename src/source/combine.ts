@@ -68,7 +68,6 @@ export function openCombination(names: readonly string[]): Combination {
         if (++count % step === 0) yield;
         const { kind, name, thing } = subject(change);
         const table: Map<string, Thing> = source[kind];
-        if (thing === undefined && !table.has(name)) continue;
         if (thing === undefined) table.delete(name);
         else table.set(name, thing);
         const first = winner(kind, name);
@@ -127,6 +126,12 @@ interface Held {
 
 /** Policies before those that they protect, services before their endpoints. */
 const kinds = ['policy', 'gateway', 'route', 'service', 'workload'] as const;
+
+/** The same for all changes of one object. */
+export function subjectText(change: Change): string {
+  const { kind, name } = subject(change);
+  return `${kind} ${name}`;
+}
 
 function subject(change: Change): { readonly kind: ObjectKind; readonly name: string; readonly thing?: Thing } {
   switch (change.kind) {

@@ -43,6 +43,13 @@ export interface Report {
   readonly ignored: readonly Ignored[];
 }
 
+/** The report of a source, what it told with it having been lost. */
+export function notTakenUp(report: Report, source: string, error: unknown): Report {
+  const reason = `what was read could not be taken up, and is told again: ${error instanceof Error ? error.message : error}`;
+  const fault: Finding = { file: source, line: 0, column: 0, resource: '', field: '', reason };
+  return { ...report, faults: [...report.faults, fault] };
+}
+
 export function renderPlace(place: Place): string {
   return place.line === 0 ? place.file : `${place.file}:${place.line}:${place.column}`;
 }

@@ -10,7 +10,10 @@ export interface News {
   readonly report: Report;
 }
 
-/** Resolves once the changes are in the kernel, or could not be written (which is the node's fault, not the source's). Never rejects. */
+/**
+ * Resolves once the changes are in the kernel, or could not be written (which is the node's fault, not the source's). Rejects when they were not taken
+ * up: they have to be told again, and if they were the first ones so has everything.
+ */
 export type Tell = (news: News) => Promise<void>;
 
 /** Something that tells the agent what there should be. */

@@ -257,6 +257,35 @@ describe('agent', () => {
     expect(endpoints()).toEqual([]);
   });
 
+  it('goes on when news of a folder cannot be taken up: a fault, until they are told again', async () => {
+    shop(['10.0.0.1']);
+    let lose = false;
+    const odd = { kind: 'nobody knows it' } as never;
+    const losing: SourceOpening = {
+      name: folder,
+      open: (tell) =>
+        openFolderSource({
+          paths: [folder],
+          log: openLog(output, 'silent', {}),
+          tell: (news) => tell(lose ? { ...news, changes: [...news.changes, odd] } : news),
+        }),
+    };
+    mkdirSync(join(root, 'other'));
+    const other: SourceOpening = {
+      name: 'other',
+      open: (tell) => openFolderSource({ paths: [join(root, 'other')], log: openLog(output, 'silent', {}), tell }),
+    };
+    await start({ sources: [losing, other] });
+    await ready();
+    lose = true;
+    shop(['10.0.0.1', '10.0.0.2']);
+    const isFault = (reason: string) => reason.includes('could not be taken up, and is told again');
+    await until(async () => (await client().status({})).faults.some(({ reason }) => isFault(reason)), 30_000);
+    expect(endpoints()).toHaveLength(1);
+    lose = false;
+    await until(async () => (await client().ready({})).ready && endpoints().length === 2, 30_000);
+  });
+
   it('says when the kernel cannot be written, and recovers by itself', async () => {
     shop(['10.0.0.1']);
     await start();

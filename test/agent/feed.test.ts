@@ -117,3 +117,27 @@ test('of several sources the one that failed says everything again; nothing is l
     ['submit', 'r'],
   ]);
 });
+
+test('what was not taken up is a fault of its source until it is told again', async () => {
+  const { feed, take, fail } = open(['a', 'b']);
+  const faults = () => feed.reports.map((of) => of?.faults.map((f) => `${f.file}: ${f.reason}`));
+  await Promise.all([take(0), take(1)]);
+  fail(1);
+  await expect(take(1, policy('p'))).rejects.toThrow('not now');
+  expect(faults()).toEqual([[], ['b: what was read could not be taken up, and is told again: not now']]);
+  await take(1, policy('p'));
+  expect(faults()).toEqual([[], []]);
+});
+
+test('a removal that was not taken up is taken up when it is told again, of several sources, too', async () => {
+  const { take, fail, calls } = open(['a', 'b']);
+  await Promise.all([take(0, policy('p')), take(1, policy('q'))]);
+  const gone: Change = { kind: 'remove-policy', key: 'shop/q' };
+  fail(1);
+  await expect(take(1, gone)).rejects.toThrow('not now');
+  await take(1, gone);
+  expect(calls.slice(1)).toEqual([
+    ['submit', 'remove-policy'],
+    ['submit', 'remove-policy'],
+  ]);
+});

@@ -7,6 +7,7 @@ import type { Change } from '../../mesh/model.ts';
 import type { Report } from '../findings.ts';
 import type { Source, Tell } from '../news.ts';
 import { openResolution, type Resolver } from '../resolve.ts';
+import { openRetelling } from '../retelling.ts';
 import { systemResolver } from '../system-resolver.ts';
 import { realTimers, type Timers } from '../timers.ts';
 import { loadAddresses, saveAddresses } from './address-store.ts';
@@ -80,11 +81,18 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     readonly stdin: FileContents | undefined;
   }
 
+  const retelling = openRetelling({
+    tell: options.tell,
+    timers,
+    report: () => report as Report,
+    onLost: (error) => log.error({ fault: stackOf(error) }, 'what was read could not be taken up; it is told again'),
+  });
   const tell = (changes: readonly Change[], builder: Parts['builder']) => {
     const next = folder.report(builder.warnings());
-    if (signal.aborted || (changes.length === 0 && report !== undefined && equal(report, next))) return;
+    const same = changes.length === 0 && report !== undefined && equal(report, next);
+    if (signal.aborted || (same && !retelling.owes)) return;
     report = next;
-    void options.tell({ changes, report: next });
+    retelling.tell(changes);
   };
 
   const start = async (): Promise<Parts> => {
@@ -140,10 +148,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
       if (!signal.aborted) await pass(mine.all);
     });
     tail = mine.done.catch((error) => {
-      log.error(
-        { fault: error instanceof Error ? (error.stack ?? error.message) : String(error) },
-        'files cannot be taken in',
-      );
+      log.error({ fault: stackOf(error) }, 'files cannot be taken in');
     });
     return mine.done;
   };
@@ -183,6 +188,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     reload: () => run(true),
     async close() {
       closing.abort();
+      retelling.close();
       cancelRescan();
       edit.close();
       reader.close();
@@ -191,6 +197,8 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     },
   };
 }
+
+const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** The addresses of before; what cannot be read is left behind, with a warning. */
 async function openBook(path: string | undefined, log: SourceLog): Promise<AddressBook> {

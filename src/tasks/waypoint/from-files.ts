@@ -10,7 +10,7 @@ import type { Env } from '../../env.ts';
 import { apply, emptyModel } from '../../mesh/apply.ts';
 import type { Model } from '../../mesh/model.ts';
 import { openFolderSource } from '../../source/file/folder-source.ts';
-import type { Report } from '../../source/findings.ts';
+import { notTakenUp, type Report } from '../../source/findings.ts';
 import { openWaypointServer, type WaypointServer } from '../../waypoint/server.ts';
 
 export interface FilesOptions {
@@ -54,8 +54,13 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
       // A folder that is not mounted yet, say: proxies keep what they have.
       if (first && saysNothing(report)) return;
       taken += news.changes.length;
-      model = apply(model, news.changes).model;
-      server.update(model);
+      try {
+        model = apply(model, news.changes).model;
+        server.update(model);
+      } catch (error) {
+        report = notTakenUp(news.report, source.name, error);
+        throw error;
+      }
       log.info({ changes: news.changes.length, faults: report.faults.length }, 'waypoints are told');
     },
   });

@@ -3,7 +3,8 @@
 import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
+import { openHandTimers } from './hand-timers.ts';
 import { folder, listen, pod } from './listening.ts';
 
 const sleep = (ms: number) => new Promise((done) => setTimeout(done, ms));
@@ -69,6 +70,38 @@ describe('first reading', () => {
       `${path}/none: does not exist`,
     ]);
   });
+});
+
+test('news that are not taken up do not end it: they are logged, and told again with what is there by then', async () => {
+  const path = folder();
+  writeFileSync(join(path, 'a.yaml'), pod('a'));
+  const timers = openHandTimers();
+  const told: string[][] = [];
+  const errors: string[] = [];
+  const { source } = listen([path], {
+    timers,
+    log: {
+      debug() {},
+      info() {},
+      warn() {},
+      error: (fact, message) => void errors.push(message + JSON.stringify(fact)),
+    },
+    async tell({ changes }) {
+      told.push(changes.map((change) => (change.kind === 'put-workload' ? change.workload.name : change.kind)));
+      if (told.length <= 2) throw new Error('not now');
+    },
+  });
+  await source.loaded;
+  await vi.waitFor(() => expect(errors).toHaveLength(1));
+  expect(errors[0]).toMatch(/could not be taken up; it is told again.*not now/);
+  writeFileSync(join(path, 'b.yaml'), pod('b'));
+  await source.reload();
+  await vi.waitFor(() => expect(errors).toHaveLength(2));
+  timers.run(2000);
+  expect(told).toEqual([['a'], ['a', 'b'], ['a', 'b']]);
+  // Looked at again, with nothing left to tell.
+  await source.reload();
+  expect(told).toHaveLength(3);
 });
 
 describe('edits', () => {
