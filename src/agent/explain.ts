@@ -19,7 +19,13 @@ import { askedBy } from './waypoint-faults.ts';
 
 /** @throws KmeshError KM_USAGE when the address is none; KM_NOT_FOUND when the client's workload is not in the model. */
 export function explainByModel(
-  state: { readonly model: Model; readonly view: NodeView; readonly wanted: Wanted },
+  state: {
+    readonly model: Model;
+    readonly view: NodeView;
+    readonly wanted: Wanted;
+    /** Waypoints that this agent tells what to do, and how many proxies each has here; absent: it tells none. */
+    readonly proxies?: () => ReadonlyMap<string, number>;
+  },
   query: ExplainQuery,
 ): ModelExplanation {
   const { model, view, wanted } = state;
@@ -82,7 +88,7 @@ function throughWaypoint(
 
 /** Which Gateways are meant, what of them cannot be used, and what becomes of connections then. */
 function waypointNotes(
-  { model, view, wanted }: State,
+  { model, view, wanted, proxies }: State,
   { via, name }: WantedBackend,
   service: Service | undefined,
   port: number,
@@ -96,6 +102,9 @@ function waypointNotes(
     if (to.kind === 'unusable') notes.push(`waypoint: ${to.reason}`);
     else if (to.kind === 'hostname') notes.push(`waypoint: ${who}, the service ${to.namespace}/${to.hostname}`);
     else notes.push(`waypoint: ${who} at ${to.address}`);
+    if (to.kind !== 'unusable' && gateway !== undefined && proxies?.().get(gateway) === 0) {
+      notes.push(`no Envoy of Gateway ${gateway} is connected to this agent: "kmeshctl waypoint run" runs one`);
+    }
   }
   if (asked.length === 0) return notes;
   if (protocol === 'udp') return [...notes, 'UDP goes past waypoints'];

@@ -110,6 +110,15 @@ function waypointsOf({ waypoints }: AnsweringAgent): WaypointAds {
   });
 }
 
+/** By waypoint. */
+function proxiesOf({ waypoints }: AnsweringAgent): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const item of waypoints?.items() ?? []) {
+    if (item.kind === 'waypoint') counts.set(item.waypoint, (counts.get(item.waypoint) ?? 0) + item.proxies.length);
+  }
+  return counts;
+}
+
 export function handlersOf(agent: AnsweringAgent): Handlers {
   const { reconciler, log } = agent;
   return {
@@ -120,7 +129,13 @@ export function handlersOf(agent: AnsweringAgent): Handlers {
     },
     version: () => ({ version: agent.version, abiVersion, node: agent.node, pid: process.pid }),
     explain: (query) =>
-      explainByModel({ model: reconciler.model, view: reconciler.view, wanted: reconciler.wanted() }, query),
+      explainByModel(
+        {
+          ...{ model: reconciler.model, view: reconciler.view, wanted: reconciler.wanted() },
+          ...(agent.waypoints && { proxies: () => proxiesOf(agent) }),
+        },
+        query,
+      ),
     authzExplain: (query) => explainAuthz(reconciler.authz, query),
     authz: ({ workload }) =>
       authzRows({ plane: agent.plane(), index: reconciler.authz, idOf: reconciler.idOf }, workload),

@@ -99,6 +99,17 @@ describe('waypoints', () => {
     ]);
   });
 
+  it('that no proxy is connected, where this agent tells proxies', () => {
+    const m = model([service({ waypoint: byHost }), way], [workload('w'), proxy]);
+    const notes = (count: number) =>
+      explainByModel(
+        { ...state(m), proxies: () => new Map([['infra/way', count]]) },
+        { address: '10.96.0.1', port: 80, protocol: 'tcp' },
+      ).notes.join();
+    expect(notes(0)).toContain('no Envoy of Gateway infra/way is connected to this agent');
+    expect(notes(1)).not.toContain('no Envoy');
+  });
+
   it('why they cannot be used', () => {
     const unusable: GatewayAddress = {
       destination: { kind: 'unusable', reason: 'Gateway a/b is not there' },
