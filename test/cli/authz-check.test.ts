@@ -339,6 +339,47 @@ describe('one question', () => {
   });
 });
 
+describe('a file of cases among the policies', () => {
+  const asked = 'from: shop/frontend, to: shop/cart, port: 8080, expect: deny';
+  const nothing = policy('nothing', '');
+  const question = ['--from', 'shop/frontend', '--to', 'shop/cart:8080'];
+
+  test.each([
+    ['a mapping', `pods: 10.244.0.0/16\ncases:\n  - {${asked}}\n`],
+    ['a list', `- {${asked}}\n`],
+    ['several documents', `# who calls whom\n---\ncases: [{${asked}}]\n---\ncases: []\n`],
+  ])('%s: is left out, and that is said', async (_how, text) => {
+    writeFileSync(join(root, 'b.yaml'), text);
+    const { lines, code } = await check([nothing, ...shop], { flags: question });
+    expect(lines[0]).toBe('b.yaml: is a file of cases, and not asked: give it to --expect');
+    expect(lines.at(-1)).toBe('1 file, 1 policy, 2 workloads, 0 faults, 0 warnings');
+    expect(code).toBe(0);
+    const both = await check([nothing, ...shop], { flags: [...question, '--expect', join(root, 'b.yaml')] });
+    expect(both.stdout).not.toContain('not asked');
+    expect(both.code).toBe(0);
+  });
+
+  test.each([
+    ['an object of some kind', `apiVersion: v1\nkind: Cases\ncases: []\n---\nkind: AuthorizationPolicy\ncases: []\n`],
+    ['objects and cases', `cases: []\n---${dedent(nothing)}`],
+    ['a list of something else', `- {${asked}}\n- {from: a, to: b}\n`],
+    ['what cannot be read', `cases: [\n`],
+  ])('%s is none: what is wrong with it is a fault', async (_how, text) => {
+    writeFileSync(join(root, 'b.yaml'), text);
+    const { stdout, code } = await check(shop);
+    expect(stdout).toMatch(/^b\.yaml:\d+:\d+: fault/m);
+    expect(stdout).not.toContain('not asked');
+    expect(code).toBe(1);
+  });
+
+  test('one that is named itself is not in a folder: its faults are told', async () => {
+    writeFileSync(join(root, 'b.yaml'), 'cases: []\n');
+    const { stdout, code } = await runLine(program, ['authz', 'check', join(root, 'b.yaml')], { root: false });
+    expect(stdout).toContain('apiVersion: is missing');
+    expect(code).toBe(1);
+  });
+});
+
 test('the example in the docs is as it says', async () => {
   const folder = 'docs/examples/authorization';
   const ran = await runLine(program, ['authz', 'check', folder, '--strict', '--expect', `${folder}/cases.yaml`]);

@@ -47,9 +47,12 @@ function* caseTable(cases: readonly CaseResult[]): Generator<Block> {
 }
 
 export function* viewPolicyCheck(result: CheckPoliciesResult): Generator<Block> {
-  const { files, policies, workloads, faults, warnings, cases } = result;
+  const { files, policies, workloads, faults, warnings, cases, unasked } = result;
   yield* findingLines('fault', 'bad', faults);
   yield* findingLines('warning', 'warn', warnings);
+  for (const file of unasked) {
+    yield { kind: 'line', text: `${file}: is a file of cases, and not asked: give it to --expect`, tone: 'dim' };
+  }
   yield* caseTable(cases);
   const failed = cases.filter((one) => one.failed !== '').length;
   const summary = [

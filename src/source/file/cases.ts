@@ -7,6 +7,7 @@ import { address } from './addresses.ts';
 import { documentsOf } from './documents.ts';
 import { type Field, listOf, needed, object, oneOf, parsed, port, tableOf, text } from './fields.ts';
 import { isLabel } from './names.ts';
+import { child, type Node } from './node.ts';
 import type { Labels } from './objects.ts';
 import { openReading } from './reading.ts';
 
@@ -170,4 +171,22 @@ export function readCases(file: string, content: string): Cases {
     (root.kind === 'list' ? list : whole).read(root, reading);
   }
   return { cases: out, pods, faults };
+}
+
+/** What a text must hold to be one, told without reading it. */
+const mayHoldCases = /\b(?:cases|expect)\b/;
+
+/** True for a file of cases, and for nothing that could be an object of Kubernetes. */
+export function holdsCases(content: string): boolean {
+  if (!mayHoldCases.test(content)) return false;
+  const documents = [...documentsOf(content)];
+  return documents.length > 0 && documents.every(({ root, faults }) => faults.length === 0 && areCases(root));
+}
+
+function areCases(root: Node | undefined): boolean {
+  const ofNothing = (node: Node) => child(node, 'kind') === undefined && child(node, 'apiVersion') === undefined;
+  if (root?.kind === 'map') return ofNothing(root) && child(root, 'cases')?.kind === 'list';
+  const isCase = (node: Node) =>
+    ofNothing(node) && ['from', 'to', 'expect'].every((key) => child(node, key) !== undefined);
+  return root?.kind === 'list' && root.items.length > 0 && root.items.every(isCase);
 }

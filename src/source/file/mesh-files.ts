@@ -9,6 +9,7 @@ import { finish } from '../../mesh/steps.ts';
 import type { Report } from '../findings.ts';
 import { openBuilder } from './build/builder.ts';
 import { podUid } from './build/workload.ts';
+import { holdsCases } from './cases.ts';
 import { openFolder } from './folder.ts';
 import { readBytes } from './load.ts';
 import {
@@ -28,6 +29,8 @@ export type PolicyDocument = AuthorizationPolicyObject | PeerAuthenticationObjec
 
 export interface FileMesh {
   readonly report: Report;
+  /** Found in folders, and left out. */
+  readonly caseFiles: readonly string[];
   readonly model: Model;
   /** In effect, refused ones included. */
   readonly policies: readonly PolicyDocument[];
@@ -54,14 +57,19 @@ export async function readMeshFiles(paths: readonly string[], options: Options):
   const found = scan.files.filter(({ real }) => !options.except.has(real));
   const files = new Map<string, FileContents>();
   const templated: PodObject[] = [];
-  const take = (name: string, bytes: Uint8Array) => {
-    files.set(name, readBytes(name, bytes));
+  const caseFiles: string[] = [];
+  const take = (name: string, bytes: Uint8Array, inFolder = false) => {
     const text = new TextDecoder('utf-8').decode(bytes);
+    if (inFolder && holdsCases(text)) {
+      caseFiles.push(name);
+      return;
+    }
+    files.set(name, readBytes(name, bytes));
     if (mayHaveTemplate.test(text)) templated.push(...templatePods(name, text));
   };
-  for (const { name, path } of found) {
+  for (const { name, path, root } of found) {
     try {
-      take(name, await readFile(path));
+      take(name, await readFile(path), name !== paths[root]);
     } catch (error) {
       files.set(name, unreadable(name, reasonOf(error)));
     }
@@ -81,6 +89,7 @@ export async function readMeshFiles(paths: readonly string[], options: Options):
   const all = [...objects.values()];
   return {
     report: { ...report, ignored: report.ignored.filter(({ what }) => !hasTemplate(what)) },
+    caseFiles,
     model,
     policies: all.filter((o) => o.kind === 'AuthorizationPolicy' || o.kind === 'PeerAuthentication'),
     labelled: all.filter((o) => o.kind === 'Pod' || o.kind === 'WorkloadEntry' || o.kind === 'ServiceEntry'),

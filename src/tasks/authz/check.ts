@@ -58,6 +58,8 @@ export interface CheckPoliciesResult {
   readonly warnings: readonly Finding[];
   readonly ignored: Report['ignored'];
   readonly cases: readonly CaseResult[];
+  /** Files of cases that are in the folders, and were not asked. */
+  readonly unasked: readonly string[];
   /** Warnings count as faults do. */
   readonly strict: boolean;
 }
@@ -95,6 +97,7 @@ export async function checkPolicies(env: Env, options: CheckPoliciesOptions): Pr
     warnings: [...report.warnings, ...lints.warnings],
     ignored: report.ignored,
     cases: cases.map(answer),
+    unasked: mesh.caseFiles,
     strict: options.strict,
   };
 }
