@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Texts that authors of routes choose: what is accepted here is accepted by a real Envoy, so that no route spoils those beside it.
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRegex } from '../../src/compile/l7/regex.ts';
 import { hasEnvoy, type Lab, openLab } from '../support/l7.ts';
@@ -92,6 +93,126 @@ describe.skipIf(!hasEnvoy)('texts of routes', () => {
     const refused = regexes.filter((value) => !isRegex(value));
     expect(refused).toEqual(expect.arrayContaining(['/a{1001}', '\\q', '[^]', '(a', 'a**', '(?=a)', '(a)\\1']));
     expect(refused).not.toEqual(expect.arrayContaining(['/a/[0-9]+']));
+  });
+
+  test('regular expressions of other dialects, and too large ones, are faults', () => {
+    const others = [
+      ...[
+        '(?:a{100}){100}',
+        '((((a{30}){30}){30}){30})',
+        '(?:[^a]{1000}){1}(?:.{1000}){1}.{1000}',
+        '\\p{Foo}',
+        '\\p',
+        '\\pq',
+      ],
+      ...[
+        '[[:foo:]]',
+        '[a-\\d]',
+        '[\\b]',
+        '[\\A]',
+        '\\x',
+        '\\x{100}',
+        '(?-:a)',
+        '(?i-)a',
+        '(?)',
+        '(?P<\u00e9>a)',
+        '\\Qa',
+      ],
+      ...[
+        '{2}',
+        '(|{2})',
+        'a{2}{3}',
+        'a*{2}',
+        '^*',
+        '[z-a]',
+        '\\',
+        '(?P<n>a)(?P<n>b)',
+        '\\_',
+        '\\1',
+        '\ud800',
+        '*a',
+        'a{2,1}',
+      ],
+    ];
+    expect(others.filter(isRegex)).toEqual([]);
+  });
+
+  test('random regular expressions', async () => {
+    const parts = [
+      ...[
+        'a',
+        'b',
+        '-',
+        '/',
+        '.',
+        '^',
+        '$',
+        '|',
+        '(',
+        ')',
+        '(?:',
+        '(?i)',
+        '(?i:',
+        '(?s-m:',
+        '(?P<n>',
+        '(?<m>',
+        '*',
+        '+',
+        '?',
+        '??',
+        '{2}',
+        '{2,}',
+      ],
+      ...[
+        '{,3}',
+        '{',
+        '}',
+        '{1,3}',
+        '[',
+        ']',
+        '[^',
+        '[a-z]',
+        '[]a]',
+        '[^-]',
+        '[a-]',
+        '[[:alpha:]]',
+        '[[:^digit:]',
+        ':',
+        ',',
+        '\u00e9',
+        '\ud83d\ude00',
+      ],
+      ...[
+        '\\d',
+        '\\W',
+        '\\b',
+        '\\A',
+        '\\z',
+        '\\pL',
+        '\\p{Greek}',
+        '\\P{^Lu}',
+        '\\x41',
+        '\\x{ff}',
+        '\\0',
+        '\\07',
+        '\\n',
+        '\\.',
+        '\\-',
+        '\\Qa*\\E',
+        '\\C',
+      ],
+    ];
+    const made = fc.array(fc.constantFrom(...parts), { minLength: 1, maxLength: 8 }).map((list) => list.join(''));
+    const taken = [...new Set(fc.sample(made, 6000))].filter(isRegex);
+    expect(taken.length).toBeGreaterThan(200);
+    const rules = [];
+    for (let i = 0; i < taken.length; i += 8) {
+      const matches = taken.slice(i, i + 8).map((value) => ({ path: { type: 'RegularExpression', value } }));
+      rules.push({ matches, backendRefs: [{ name: 'cart', port: 80 }] });
+    }
+    const isTaken = await takes(rules);
+    const reasons = lab.control.status().flatMap(({ refused }) => refused.map(({ reason }) => reason));
+    expect([isTaken, reasons]).toEqual([true, []]);
   });
 
   test('values of headers, paths and names', async () => {
