@@ -97,7 +97,7 @@ function routeRows({ route, parents }: NodeStatus['routes'][number]): Cell[][] {
 }
 
 function* nodeBlocks(node: NodeStatus): Generator<Block> {
-  for (const why of node.notReady ?? []) {
+  for (const why of node.notReady) {
     yield { kind: 'line', text: `${node.program} is not ready: ${why}`, tone: 'warn' };
   }
   const { program, address, socket, waypoints, routes } = node;

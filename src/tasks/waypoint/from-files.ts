@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ReloadAnswer } from '../../admin/types.ts';
+import { openFaultLog } from '../../agent/fault-log.ts';
 import { saysNothing } from '../../agent/feed.ts';
 import { remarkOf } from '../../agent/findings.ts';
 import { faultFacts, type Log } from '../../agent/log.ts';
@@ -43,6 +44,7 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
   let model = emptyModel;
   let report: Report | undefined;
   let taken = 0;
+  const tellFaults = openFaultLog(log);
   const source = openFolderSource({
     paths: options.config,
     stdin: env.stdin,
@@ -51,6 +53,7 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
     async tell(news) {
       const first = !report || saysNothing(report);
       report = news.report;
+      tellFaults([report]);
       // A folder that is not mounted yet, say: proxies keep what they have.
       if (first && saysNothing(report)) return;
       taken += news.changes.length;

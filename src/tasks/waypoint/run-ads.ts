@@ -3,6 +3,7 @@
 // that of the agent or of somebody else, passed on byte by byte, or one in this process.
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { adminClient } from '../../admin/client.ts';
+import type { AgentStatus } from '../../admin/types.ts';
 import type { Log } from '../../agent/log.ts';
 import type { Env, Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
@@ -72,7 +73,7 @@ const targetOf = ({ host = '127.0.0.1', port }: ListenAddress): Target => ({ hos
 
 /** Where the agent of this node serves waypoints. Asked for each connection: the agent may have been started anew elsewhere. */
 async function agentAds({ runDir }: Place): Promise<Target> {
-  const { waypointAds } = await adminClient(runDir).status({});
+  const { waypointAds } = await statusOf(runDir);
   // That of the node needs no certificates.
   if (waypointAds?.socket !== undefined) return { path: waypointAds.socket };
   const at = waypointAds === undefined ? undefined : parseListenAddress(waypointAds.address);
@@ -80,6 +81,18 @@ async function agentAds({ runDir }: Place): Promise<Target> {
   throw new KmeshError('KM_CONFIG', 'the agent of this node serves no waypoints', {
     hint: 'start it with --waypoint-ads 127.0.0.1:15010, or give --ads ADDRESS or --config DIR',
   });
+}
+
+async function statusOf(runDir: string): Promise<AgentStatus> {
+  try {
+    return await adminClient(runDir).status({});
+  } catch (error) {
+    if (!(error instanceof KmeshError) || error.code !== 'KM_AGENT_UNREACHABLE') throw error;
+    throw new KmeshError(error.code, error.message, {
+      hint: 'start it with "kmeshctl agent --waypoint-ads 127.0.0.1:15010", or give --ads ADDRESS or --config DIR, or the --run-dir of the agent',
+      cause: error.cause,
+    });
+  }
 }
 
 const targetText = (at: Target): string => ('path' in at ? at.path : `${at.host}:${at.port}`);

@@ -77,7 +77,12 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
   const stopHangup =
     options.config.length > 0 ? undefined : env.onHangup?.(() => log.info({}, 'SIGHUP: nothing is read here'));
   const reporter = cluster && (await openReporter(env, cluster, { namespace, name }, log));
-  const control = await openControl(env, options, log);
+  // A control plane of its own names the waypoint itself, line by line.
+  const control = await openControl(
+    env,
+    options,
+    options.config.length > 0 ? openLog(env.stderr, options.logLevel, {}) : log,
+  );
   let room: Room | undefined;
   try {
     const known = await control.known(key);

@@ -23,8 +23,8 @@ export interface NodeStatus extends WaypointAdsStatus {
   readonly program: 'agent' | 'waypoint serve';
   readonly waypoints: readonly WaypointRow[];
   readonly routes: readonly RouteRow[];
-  /** Why the agent is not: documents that were refused are not among the routes, or older versions of them are. */
-  readonly notReady?: readonly string[];
+  /** Why it is not: documents that were refused are not among the routes, or older versions of them are. */
+  readonly notReady: readonly string[];
 }
 
 export interface StatusAnswer extends ClusterStatus {
@@ -123,7 +123,7 @@ async function askNode({ runDir }: Place, faults: KmeshError[]): Promise<NodeSta
         ...{ program, ...at },
         waypoints: items.filter((item) => item.kind === 'waypoint'),
         routes: items.filter((item) => item.kind === 'route'),
-        ...(program === 'agent' && { notReady: (await client.status({})).notReady }),
+        notReady: (await client.ready({})).notReady,
       });
     } catch (fault) {
       if (!(fault instanceof KmeshError)) throw fault;

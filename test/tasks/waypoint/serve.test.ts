@@ -153,6 +153,7 @@ test('SIGHUP reads everything again; socket, health and metrics say how it is', 
   writeFileSync(config, `${mesh('two.example')}---\napiVersion: v1\nkind: Service\nmetadata: {name: 7}\n`);
   hangUp();
   await until(async () => !(await client.ready({})).ready);
+  expect(lines.join('')).toMatch(/"fault":"\S*mesh.yaml:\d+:\d+: [^"]*.*"fault of the configuration"/);
   expect(await page('/healthz/ready')).toMatchObject({ status: 503, text: expect.stringMatching(/has \d+ faults?/) });
   writeFileSync(config, mesh('two.example'));
   expect(await client.reload({})).toMatchObject({ ready: true, faults: [] });

@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Handlers, openAdminServer } from '../../../src/admin/server.ts';
-import type { AgentStatus } from '../../../src/admin/types.ts';
 import type { WaypointItem } from '../../../src/admin/waypoint.ts';
 import { program } from '../../../src/cli/program.ts';
 import { collect } from '../../../src/cli/spec.ts';
@@ -88,7 +87,7 @@ const fault = 'the configuration has 1 fault';
 const ads: Partial<Handlers> = {
   ads: () => ({ address: '127.0.0.1:15010', tls: 'none' }) as const,
   waypoints: () => items,
-  status: () => ({ notReady: [fault] }) as unknown as AgentStatus,
+  ready: () => ({ ready: false, notReady: [fault] }),
 };
 
 const cluster = fakeCluster([[gateways, gateway('waypoint', { conditions: ready })]], 'shop');
