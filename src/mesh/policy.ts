@@ -57,10 +57,15 @@ export interface Policy {
   readonly scope: 'global' | 'namespace' | 'selector';
   readonly action: 'allow' | 'deny';
   readonly rules: readonly Rule[];
+  /** The number of each rule where it was written; absent: none was left out. */
+  readonly written?: readonly number[];
   /** Counted and logged, never enforced. */
   readonly dryRun: boolean;
   readonly fault?: PolicyFault;
 }
+
+/** What the rule at a place is called: its number where it was written. */
+export const ruleNumber = ({ written }: Policy, rule: number): number => written?.[rule] ?? rule;
 
 /** Key of a policy in the model: "namespace/name". */
 export function policyKey(p: { readonly namespace: string; readonly name: string }): string {

@@ -2,6 +2,7 @@
 // authz status and explain beside an agent: what they say of policies is what becomes of connections, and in the policies' own words.
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Told } from '../../src/mesh/told.ts';
 import { type AuthzLab, allowNothing, authz, from, openAuthzLab } from '../support/authz-lab.ts';
 
 let lab: AuthzLab;
@@ -108,6 +109,29 @@ test('a later version that is refused: the one before stays in force, and is tol
   expect(await lab.kmeshctl('authz', 'status')).toMatch(
     /shop\/good +ALLOW .* stale: a later version of its document is refused/,
   );
+});
+
+test('rules have the numbers that they are written with, also when others are left out for their HTTP attributes', async () => {
+  const http = { to: [{ operation: { methods: ['GET'] } }] };
+  const [one, other] = [from('good'), { ...from('bad'), ...ports(1) }];
+  const put = (...rules: unknown[]) => lab.policies(allowNothing, authz('good', { app: 'server', rules }));
+  const rules = async () => {
+    const [good, bad] = [(await explain('shop/good'))[0]?.told, (await explain('shop/bad'))[0]?.told] as Told[];
+    return [good?.by?.rule, bad?.nearest.map(({ rule }) => rule)];
+  };
+  await put(one, other);
+  expect(await rules()).toEqual([0, [0, 1]]);
+  // The same rules are in force.
+  await put(http, one, http, other);
+  expect(await rules()).toEqual([1, [1, 3]]);
+  const words = ['--from', 'shop/bad', '--to', 'shop/server:8080'];
+  expect(await lab.kmeshctl('authz', 'explain', ...words)).toContain('ALLOW shop/good rules[3] asks for port 1');
+  // Nor are they others in the kernel, which is asked while there is no agent.
+  await lab.agent.end('SIGKILL');
+  expect((await explain('shop/good'))[0]?.agent).toBe(false);
+  expect(await rules()).toEqual([1, [1, 3]]);
+  await lab.startAgent();
+  expect((await lab.node.client.status({})).lastApply?.operations).toBe(0);
 });
 
 test('the addresses of the node are exempt, and what nobody judges is said to be so', async () => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lists of policies compiled once for all that have the same, and the stack of one destination address made of them.
+import { equal } from '../../mesh/equal.ts';
 import { type Policy, policyKey, refusedPolicy } from '../../mesh/policy.ts';
 import type { Steps } from '../../mesh/steps.ts';
 import type { Workload } from '../../mesh/workload.ts';
@@ -104,7 +105,8 @@ function nameOfPolicy(policy: Policy): string {
 /** True when both enforce the same. Whether a later version was refused is told beside the sets. */
 function samePolicy(a: Policy, b: Policy): boolean {
   if (a === b || (a.fault?.kind === 'refused' && b.fault?.kind === 'refused')) return true;
-  return a.rules === b.rules && a.action === b.action && a.dryRun === b.dryRun && a.fault?.kind !== 'refused';
+  const asWritten = a.rules === b.rules && equal(a.written, b.written);
+  return asWritten && a.action === b.action && a.dryRun === b.dryRun && a.fault?.kind !== 'refused';
 }
 
 /** What holds for one address of a workload. */

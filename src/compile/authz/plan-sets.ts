@@ -4,7 +4,7 @@
 import { authzValueTag } from '../../abi/hash.ts';
 import { memberPolicyBits, rangeSetBits, valuePort } from '../../abi/structs.ts';
 import { type Identity, identityFrom } from '../../mesh/identity.ts';
-import { policyKey } from '../../mesh/policy.ts';
+import { policyKey, ruleNumber } from '../../mesh/policy.ts';
 import type { PutOperation } from '../operation.ts';
 import type { Operations } from '../plan-steps.ts';
 import type { AuthzDraft, NewSet, NewStack, NewValue, NewVector } from './draft.ts';
@@ -49,7 +49,7 @@ export function memberValue(policy: number, rule: number): number {
 
 export function membersOf(set: PolicySet, idOf: (policy: string) => number | undefined): number[] {
   return set.members.map((member) => {
-    return member ? memberValue(idOf(policyKey(member.policy)) ?? 0, member.rule) : 0;
+    return member ? memberValue(idOf(policyKey(member.policy)) ?? 0, ruleNumber(member.policy, member.rule)) : 0;
   });
 }
 

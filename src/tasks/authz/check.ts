@@ -6,10 +6,10 @@ import { defaultAuthzOptions, type Holding, holdingOf } from '../../compile/auth
 import type { Stack } from '../../compile/authz/judge.ts';
 import { compilingDestination, openLists } from '../../compile/authz/lists.ts';
 import { type RangeEntry, rangeEntries, samePrefix } from '../../compile/authz/ranges.ts';
-import { tell, type Written } from '../../compile/authz/tell.ts';
+import { type PlaceOf, tell } from '../../compile/authz/tell.ts';
 import type { Env } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
-import { type Policy, policyKey } from '../../mesh/policy.ts';
+import { policyKey } from '../../mesh/policy.ts';
 import { finish } from '../../mesh/steps.ts';
 import type { Told } from '../../mesh/told.ts';
 import { type Cidr, cidrText } from '../../net/cidr.ts';
@@ -145,7 +145,7 @@ const textOf = (one: Case['from'] & Case['to']): string => {
 function answering(mesh: FileMesh, holding: Holding, pods: readonly Cidr[]): (one: Case) => CaseResult {
   const asking = openAsking(mesh, pods);
   const lists = openLists();
-  const written = writtenIn(mesh);
+  const placeOf = placesIn(mesh);
   const judgeOne = (asked: Asked): Told => {
     const { workload, destination, identity, source, within, port } = asked;
     if (workload.hostNetwork)
@@ -160,7 +160,7 @@ function answering(mesh: FileMesh, holding: Holding, pods: readonly Cidr[]): (on
       'ask for the address: add it, as in shop/cart@10.0.0.5',
       asked,
     );
-    return tell(explain(stack, { identity, source: source ?? '0.0.0.0', port }), written);
+    return tell(explain(stack, { identity, source: source ?? '0.0.0.0', port }), placeOf);
   };
   return (one) => {
     const { name, place, from, to, port, protocol, expect, dryRun } = one;
@@ -207,17 +207,16 @@ function dividesRange({ sets }: Stack, { address, length }: Cidr): boolean {
   );
 }
 
-/** Places of policies and numbers of rules as the files have them. */
-function writtenIn({ policies }: FileMesh): Written {
+/** Places of policies as the files have them. */
+function placesIn({ policies }: FileMesh): PlaceOf {
   const documents = new Map<string, PolicyDocument>(
     policies.map((document) => {
       const made = document.kind === 'PeerAuthentication' ? 'converted_peer_authentication_' : '';
       return [`${document.namespace}/${made}${document.name}`, document] as const;
     }),
   );
-  return (policy: Policy, rule: number) => {
+  return (policy) => {
     const document = documents.get(policyKey(policy));
-    const number = document?.kind === 'AuthorizationPolicy' ? (document.written?.[rule] ?? rule) : rule;
-    return { place: document === undefined ? '' : renderPlace(document.place), rule: number };
+    return document === undefined ? '' : renderPlace(document.place);
   };
 }

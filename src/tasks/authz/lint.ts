@@ -5,7 +5,7 @@ import { attachRoutes } from '../../compile/l7/attach.ts';
 import { policyStatuses } from '../../compile/l7/policy-status.ts';
 import { type Conjunction, conjunctionsOf } from '../../mesh/conjunction.ts';
 import { identityOf, principalOf } from '../../mesh/identity.ts';
-import { type Policy, policyKey } from '../../mesh/policy.ts';
+import { type Policy, policyKey, ruleNumber } from '../../mesh/policy.ts';
 import type { FileMesh, PolicyDocument } from '../../source/file/mesh-files.ts';
 import { rootNamespace, selects } from '../../source/file/names.ts';
 import { identityOf as resourceOf } from '../../source/file/objects.ts';
@@ -114,7 +114,7 @@ function namesOfNobody({ model, labelled }: FileMesh, document: PolicyDocument, 
   const peopled = new Set(labelled.map(({ namespace }) => namespace));
   const seen = new Set<string>();
   const told = (rule: number, reason: string) => {
-    const field = `spec.rules[${document.written?.[rule] ?? rule}]`;
+    const field = `spec.rules[${ruleNumber(policy, rule)}]`;
     if (!seen.has(`${field} ${reason}`)) say(document, field, reason);
     seen.add(`${field} ${reason}`);
   };
@@ -178,7 +178,7 @@ function shadowed({ model, policies }: FileMesh, holding: Holding, say: Say): vo
     return own !== undefined && other !== undefined && [...own].every((uid) => other.has(uid));
   };
   let left = maxComparisons;
-  const numberOf = ({ policy, rule }: Ruled) => documents.get(policyKey(policy))?.written?.[rule] ?? rule;
+  const numberOf = ({ policy, rule }: Ruled) => ruleNumber(policy, rule);
   rules.forEach((own, at) => {
     if (own.conjunctions.length === 0) return;
     const other = rules.find((wide, i) => {

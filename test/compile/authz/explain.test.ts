@@ -2,6 +2,7 @@
 // Explanations: what matched, and of what did not the nearest.
 import { expect, test } from 'vitest';
 import { explain } from '../../../src/compile/authz/explain.ts';
+import { tell } from '../../../src/compile/authz/tell.ts';
 import { emptyMatch, type Match, type Policy, policyKey } from '../../../src/mesh/policy.ts';
 import { stackOf } from './judged.ts';
 
@@ -56,4 +57,14 @@ test('the rules that came nearest, and by what they failed', () => {
     policies: ['far', 'near', 'other', 'deny'],
   });
   expect(explained([make('a', 'allow')])).toMatchObject({ why: 'no-match', nearest: [] });
+});
+
+test('rules are told by the numbers that they were written with', () => {
+  const policy = { ...make('a', 'allow', { destinationPorts: [80] }, { destinationPorts: [81] }), written: [2, 5] };
+  expect(tell(explain(stackOf([policy], '10.0.0.9'), question))).toMatchObject({ by: { rule: 2 } });
+  const { nearest } = tell(explain(stackOf([policy], '10.0.0.9'), { ...question, port: 82 }));
+  expect(nearest).toMatchObject([
+    { rule: 2, asks: 'port 80' },
+    { rule: 5, asks: 'port 81' },
+  ]);
 });

@@ -105,10 +105,10 @@ const maxLists = 10_000;
 
 /** Undefined for one that nothing here enforces. */
 function policyOf(object: AuthorizationPolicyObject): Policy | undefined {
-  const { name, namespace, action, rules, dryRun, selector, refused, stale } = object;
+  const { name, namespace, action, rules, written, dryRun, selector, refused, stale } = object;
   if (action === 'none') return undefined;
   const scope = selector ? 'selector' : namespace === rootNamespace ? 'global' : 'namespace';
   if (refused !== undefined) return refusedPolicy({ name, namespace, scope }, refused);
-  const policy: Policy = { name, namespace, scope, action, rules, dryRun };
+  const policy: Policy = { name, namespace, scope, action, rules, ...(written && { written }), dryRun };
   return stale === undefined ? policy : { ...policy, fault: { kind: 'stale', reason: stale } };
 }
