@@ -302,7 +302,7 @@ describe('cases', () => {
       'cases.yaml:3:58: fault: cases[1].expect: must be one of allow, deny, not "maybe"',
       'cases.yaml:4:12: fault: cases[2].from: must have a namespace beside serviceAccount and trustDomain',
       'cases.yaml:4:37: fault: cases[2].to: must be one of workload, service, and namespace with labels',
-      'cases.yaml:4:65: fault: cases[2].exepct: is no field that is known here',
+      'cases.yaml:4:65: fault: cases[2].exepct: is no field that is known here; did you mean expect?',
       'cases.yaml:5:5: fault: cases[3].from: is missing',
       'cases.yaml:5:5: fault: cases[3].port: is missing',
       'cases.yaml:5:5: fault: cases[3].expect: is missing',

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Field tables: what a kind's fields may hold, read from the tree into plain typed values, with a fault for each that does not fit.
+import { nearestName } from '../nearest.ts';
 import { describe, type Node, quote } from './node.ts';
 import type { Reading } from './reading.ts';
 
@@ -43,8 +44,10 @@ export function object<S extends Shape>(
       if (known === undefined) {
         if (options.open) continue;
         reading.path.push(key);
-        if (options.strict) reading.fault(at, 'is no field that is known here');
-        else reading.warn(at, 'is no field that is known here; it is ignored');
+        const nearest = nearestName(key, fields.keys());
+        const meant = nearest === undefined ? '' : `; did you mean ${nearest}?`;
+        if (options.strict) reading.fault(at, `is no field that is known here${meant}`);
+        else reading.warn(at, `is no field that is known here; it is ignored${meant}`);
         reading.path.pop();
       } else if (value.kind !== 'scalar' || value.value !== null) {
         // null is how Kubernetes writes "not set"

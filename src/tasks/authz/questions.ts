@@ -10,6 +10,7 @@ import type { Case, Named, Source, Target } from '../../source/file/cases.ts';
 import type { FileMesh } from '../../source/file/mesh-files.ts';
 import { serviceHost } from '../../source/file/names.ts';
 import { supposedName } from '../../source/file/stand-ins.ts';
+import { nearestName } from '../../source/nearest.ts';
 
 /** One connection that a question means. */
 export interface Asked {
@@ -138,25 +139,6 @@ function behind(
 
 /** ", did you mean shop/cart?" */
 function meant(name: string, known: Iterable<string>): string {
-  let best = '';
-  let least = 4;
-  for (const other of known) {
-    const far = distance(name, other);
-    if (far < least) [best, least] = [other, far];
-  }
-  return best === '' ? '' : `, did you mean ${best}?`;
-}
-
-/** How many characters must be changed, added or left out. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1;
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, (row[j - 1] as number) + same));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
+  const nearest = nearestName(name, known);
+  return nearest === undefined ? '' : `, did you mean ${nearest}?`;
 }

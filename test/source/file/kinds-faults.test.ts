@@ -65,6 +65,22 @@ test('metadata', () => {
   `);
 });
 
+test('a field that is misspelt is ignored, and the nearest one named', () => {
+  expect(
+    says(`
+      apiVersion: v1
+      kind: Service
+      metadata: {name: cart, lables: {app: cart}}
+      spec: {clusterIP: 10.96.0.1, selecter: {app: cart}, ports: [{port: 80, targetport: 8080, colour: red}]}
+    `),
+  ).toMatchInlineSnapshot(`
+    "warning a.yaml:3:24: Service default/cart: metadata.lables: is no field that is known here; it is ignored; did you mean labels?
+    warning a.yaml:4:30: Service default/cart: spec.selecter: is no field that is known here; it is ignored; did you mean selector?
+    warning a.yaml:4:72: Service default/cart: spec.ports[0].targetport: is no field that is known here; it is ignored; did you mean targetPort?
+    warning a.yaml:4:90: Service default/cart: spec.ports[0].colour: is no field that is known here; it is ignored"
+  `);
+});
+
 test('Node', () => {
   expect(
     says(`
