@@ -268,6 +268,9 @@ function conditionPrincipals(condition: HttpCondition, action: Action): envoy.Pr
 function conditionPermissions(condition: HttpCondition, action: Action): envoy.Permission[] {
   switch (condition.kind) {
     case 'header':
+      // Envoy has the host under another name.
+      if (condition.name === 'host' || condition.name === ':authority')
+        return spelt(condition.values, action, hostPermission);
       return permissionsOf(condition.values, (match) => ({ header: headerMatcher(condition.name, match) }));
     case 'sni':
       return permissionsOf(condition.values, (match) => ({

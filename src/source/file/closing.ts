@@ -47,7 +47,8 @@ export function closingObject(
 function targetsOf(spec: Node | undefined): PolicyTarget[] | undefined {
   const list = child(spec, 'targetRefs');
   const one = child(spec, 'targetRef');
-  const refs = list?.kind === 'list' ? list.items : one ? [one] : list ? [] : undefined;
+  // One that is no list is meant as its only item.
+  const refs = list?.kind === 'list' ? list.items : one ? [one] : list ? [list] : undefined;
   return refs?.map((ref) => {
     const [group, kind, name] = ['group', 'kind', 'name'].map((key) => childText(ref, key) ?? '') as [
       string,

@@ -116,6 +116,15 @@ status: {podIP: 10.2.0.1, phase: Running, conditions: [{type: Ready, status: "Tr
   expect(rulesAt('workload@*')).toContain('"permissions":[{"any":true}]');
 });
 
+test('a condition on the header "host" asks for the host', () => {
+  const { host } = compiled(
+    policy(`${cart}, action: DENY, rules: [{when: [{key: "request.headers[Host]", values: [a.b]}]}]`),
+  );
+  const text = JSON.stringify(host?.typedPerFilterConfig);
+  expect(text).toContain('"name":":authority"');
+  expect(text).not.toContain('"name":"host"');
+});
+
 test('who says no server name in time is kept out by a DENY that asks for one, and not let in by notValues', () => {
   const rules = (more: string) => policy(`${gateway}, ${more}`);
   const rulesOf = (text: string, filter: string) =>

@@ -104,6 +104,17 @@ test('what does not go together is a fault with its place', () => {
   `);
 });
 
+test('texts that Envoy would refuse, and with them every policy of the port, are faults', () => {
+  expect(says(route('{matches: [{path: {value: "/a?b"}}], backendRefs: [{name: x, port: 1}]}'))).toContain(
+    'must not hold "?"',
+  );
+  const answer = '{type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: Host, value: x}]}}';
+  expect(says(route(`{filters: [${answer}], backendRefs: [{name: x, port: 1}]}`))).toContain('answers have none');
+  const condition =
+    'targetRefs: [{kind: Service, group: "", name: cart}], rules: [{when: [{key: "request.headers[a b]", values: [x]}]}]';
+  expect(says(policy(condition))).toContain('is no attribute that is known');
+});
+
 test('CORS and sessions', () => {
   const read = (rule: string) => (only(route(rule)) as HttpRoute).rules[0];
   expect(
@@ -207,6 +218,12 @@ test('an aimed policy that is refused denies everything', () => {
   expect([...made.routes.values()]).toMatchObject([
     { kind: 'AuthorizationPolicy', targets: [{ name: 'cart' }], action: 'deny', refused: expect.any(String) },
   ]);
+});
+
+test('and one whose target is written without a list, at that target', () => {
+  const made = built(policy('targetRefs: {kind: Service, group: "", name: cart}, action: DENY, rules: [{}]'));
+  expect(made.report.faults).toHaveLength(1);
+  expect([...made.routes.values()]).toMatchObject([{ targets: [{ name: 'cart' }], refused: expect.any(String) }]);
 });
 
 test('what is gone is gone, and what is said again is no change', () => {

@@ -146,7 +146,7 @@ function matchOf(raw: Partial<Raw<typeof match>>, path: Path, reading: Reading):
   };
 }
 
-const forbidden = ['//', '/./', '/../', '%2f', '%2F', '#'];
+const forbidden = ['//', '/./', '/../', '%2f', '%2F', '#', '?'];
 const forbiddenEnds = ['/..', '/.'];
 
 function pathOf(

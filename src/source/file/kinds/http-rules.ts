@@ -94,7 +94,8 @@ function operationOf(raw: RawOperation, path: Path, reading: Reading): HttpOpera
   };
 }
 
-const header = /^request\.headers\[(.+)\]$/;
+/** Envoy refuses all policies of a service with a name that is none. */
+const header = /^request\.headers\[(:?[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256})\]$/;
 const tokens = /^(request\.auth\.(principal|audiences|presenter)|request\.auth\.claims\[.+\])$/;
 
 function conditionOf(raw: RawCondition, path: Path, namespace: string, reading: Reading): HttpCondition {

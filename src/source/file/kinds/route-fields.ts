@@ -112,6 +112,7 @@ export function headersOf(
     const lower = name.toLowerCase();
     if (seen.has(lower)) reading.faultAt(at, `${JSON.stringify(name)} is changed already`);
     else if (kind === 'request-headers' && lower === 'host') reading.faultAt(at, 'is the host: that is for URLRewrite');
+    else if (lower === 'host') reading.faultAt(at, 'is the host: answers have none');
     seen.add(lower);
     return lower;
   };
