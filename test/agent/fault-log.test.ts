@@ -17,11 +17,15 @@ const report = (...reasons: readonly string[]): Report => ({
 });
 
 function open() {
-  const lines: { fault?: string; more?: number }[] = [];
+  const lines: { fault?: string; warning?: string; more?: number }[] = [];
   const look = openFaultLog(
     openLog({ write: (text: string) => void lines.push(JSON.parse(text)) } as never, 'warn', {}),
   );
-  return { look, told: () => lines.splice(0).map(({ fault, more }) => fault ?? more) };
+  return {
+    look,
+    told: () =>
+      lines.splice(0).map(({ fault, warning, more }) => fault ?? (warning === undefined ? more : `warning ${warning}`)),
+  };
 }
 
 test('every fault is told once, when it comes up', () => {
@@ -40,4 +44,13 @@ test('no more than so many at once', () => {
   look([report(...Array.from({ length: mostFaults + 7 }, (_, i) => `fault ${i}`))]);
   const lines = told();
   expect([lines.length, lines.at(-1)]).toEqual([mostFaults + 1, 7]);
+});
+
+test('warnings are told as well, each once', () => {
+  const { look, told } = open();
+  const said = { ...report(), warnings: report('odd', 'near').faults };
+  look([said]);
+  expect(told()).toEqual(['warning a.yaml:3:9: Pod shop/a: spec: odd', 'warning a.yaml:3:9: Pod shop/a: spec: near']);
+  look([{ ...said, warnings: [...said.warnings] }]);
+  expect(told()).toEqual([]);
 });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kinds that are read; everything else is listed as ignored.
+import { nearestName } from '../nearest.ts';
 import type { Kind } from './kind.ts';
 import { authorizationPolicyKind } from './kinds/authorization-policy.ts';
 import { destinationRuleKind } from './kinds/destination-rule.ts';
@@ -35,6 +36,20 @@ export const kinds: readonly Kind[] = [
   tcpRouteKind,
   referenceGrantKind,
 ];
+
+/** In their own right, though their names are near those of others. */
+const others: ReadonlySet<string> = new Set(['UDPRoute']);
+
+/** What may have been meant by a kind that is not read, of a group of which others are; undefined: nothing is near. */
+export function nearestKind(apiVersion: string, kind: string): string | undefined {
+  const slash = apiVersion.indexOf('/');
+  const group = slash === -1 ? '' : apiVersion.slice(0, slash);
+  if (others.has(kind)) return undefined;
+  return nearestName(
+    kind,
+    kinds.flatMap((known) => (known.group === group ? [known.kind] : [])),
+  );
+}
 
 /** The reader of "group/version" and kind; 'version' when the kind is known but not in that version. */
 export function kindOf(apiVersion: string, kind: string): Kind | 'version' | undefined {

@@ -4,7 +4,7 @@
 import type { Finding, Ignored, Place } from '../findings.ts';
 import { closingObject } from './closing.ts';
 import { documentsOf } from './documents.ts';
-import { kindOf } from './kinds.ts';
+import { kindOf, nearestKind } from './kinds.ts';
 import { child, childText, describe, type Node, type Path, quote } from './node.ts';
 import { identityOf, type MeshObject } from './objects.ts';
 import { type FileReading, openReading, type Reading } from './reading.ts';
@@ -91,6 +91,8 @@ function readDocument(file: FileReading, root: Node, path: Path, inherited: Inhe
   const reader = kindOf(apiVersion, kind);
   if (reader === undefined) {
     file.ignore(root.at, `${apiVersion} ${kind}`);
+    const meant = nearestKind(apiVersion, kind);
+    if (meant !== undefined) reading.warnAt(['kind'], `${quote(kind)} is not read; did you mean ${meant}?`);
     return;
   }
   if (reader === 'version') {

@@ -81,6 +81,30 @@ test('a field that is misspelt is ignored, and the nearest one named', () => {
   `);
 });
 
+test('a kind that is not read is told of when it is near one of its group', () => {
+  const kind = (apiVersion: string, name: string) =>
+    says(`apiVersion: ${apiVersion}\nkind: ${name}\nmetadata: {name: cart}\n`);
+  expect(kind('gateway.networking.k8s.io/v1', 'HTTPRoutes')).toContain(
+    'warning a.yaml:2:7: HTTPRoutes default/cart: kind: "HTTPRoutes" is not read; did you mean HTTPRoute?',
+  );
+  expect(kind('security.istio.io/v1', 'AuthorisationPolicy')).toContain('did you mean AuthorizationPolicy?');
+  expect(kind('v1', 'service')).toContain('did you mean Service?');
+  for (const [group, other] of [
+    ['gateway.networking.k8s.io/v1', 'UDPRoute'],
+    ['gateway.networking.k8s.io/v1', 'BackendTLSPolicy'],
+    ['networking.istio.io/v1', 'VirtualService'],
+    ['networking.istio.io/v1', 'WorkloadGroup'],
+    ['security.istio.io/v1', 'RequestAuthentication'],
+    ['discovery.k8s.io/v1', 'Endpoints'],
+    ['v1', 'Secret'],
+    ['v1', 'Endpoints'],
+    ['v1', 'PodTemplate'],
+    ['apps/v1', 'HTTPRoutes'],
+  ] as const) {
+    expect(kind(group, other), other).not.toContain('warning');
+  }
+});
+
 test('Node', () => {
   expect(
     says(`
