@@ -8,6 +8,7 @@ import { isServerFirst } from '../compile/server-first.ts';
 import type { Wanted, WantedBackend } from '../compile/wanted.ts';
 import { isStandIn, refOf } from '../compile/waypoint.ts';
 import { KmeshError } from '../errors.ts';
+import { equal } from '../mesh/equal.ts';
 import { defaultWaypointSettings, type GatewayAddress } from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
@@ -97,7 +98,8 @@ function waypointNotes(
   const notes: string[] = [];
   const asked = service ? askedBy(service) : [];
   if (service === undefined && via) asked.push(...behindOf(model, name));
-  for (const { destination: to, gateway } of asked) {
+  for (const at of asked) {
+    const { destination: to, gateway = gatewayAt(model, at) } = at;
     const who = gateway === undefined ? 'a waypoint' : `Gateway ${gateway}`;
     if (to.kind === 'unusable') notes.push(`waypoint: ${to.reason}`);
     else if (to.kind === 'hostname') notes.push(`waypoint: ${who}, the service ${to.namespace}/${to.hostname}`);
@@ -122,6 +124,14 @@ function waypointNotes(
     notes.push(`no endpoint of the waypoint is usable: ${via.unready === 'direct' ? 'past it' : 'refused'}`);
   }
   return notes;
+}
+
+/** Of a waypoint that was told by its address alone: the one Gateway that says it is there. */
+function gatewayAt({ gateways }: Model, { destination }: GatewayAddress): string | undefined {
+  if (destination.kind === 'unusable') return undefined;
+  const found: string[] = [];
+  for (const [key, { addresses }] of gateways) if (addresses.some((one) => equal(one, destination))) found.push(key);
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** The waypoint of the workloads behind a backend that stands for them. */

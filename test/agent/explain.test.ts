@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { explainByModel } from '../../src/agent/explain.ts';
 import { compileAll } from '../../src/compile/compile.ts';
+import { apply } from '../../src/mesh/apply.ts';
 import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
 import type { Model } from '../../src/mesh/model.ts';
@@ -97,6 +98,27 @@ describe('waypoints', () => {
       through,
       'UDP goes past waypoints',
     ]);
+  });
+
+  it('the Gateway that is there, where only its address was told', () => {
+    const { destination, hboneMtlsPort } = byHost;
+    const told = model([service({ waypoint: { destination, hboneMtlsPort } }), way], [workload('w'), proxy]);
+    const named = (...names: string[]) =>
+      apply(
+        told,
+        names.map((name) => ({
+          kind: 'put-gateway',
+          gateway: {
+            ...{ namespace: 'infra', name, className: 'c' },
+            waypointFor: 'service',
+            addresses: [destination],
+          },
+        })),
+      ).model;
+    const anonymous = 'waypoint: a waypoint, the service infra/way.infra';
+    expect(ask(told)).toContain(anonymous);
+    expect(ask(named('way'))).toContain(through);
+    expect(ask(named('way', 'other'))).toContain(anonymous);
   });
 
   it('that no proxy is connected, where this agent tells proxies', () => {
