@@ -109,13 +109,13 @@ export const whole = (placeholder: string, summary: string, range: Range): Param
 export const wholeOr = (fallback: number, placeholder: string, summary: string, range: Range): Param<number> =>
   one(wholeReader(range), { placeholder, summary, fallback: String(fallback) });
 
-/** Where to listen: HOST:PORT, :PORT, [IPv6]:PORT. */
-export const listenAddress = (placeholder: string, summary: string): Param<ListenAddress | undefined> =>
+/** Where to listen: HOST:PORT, :PORT, [IPv6]:PORT. `usual`: the port that messages give as an example. */
+export const listenAddress = (placeholder: string, summary: string, usual = 15020): Param<ListenAddress | undefined> =>
   one(
     (word, shown) => {
       const listen = parseListenAddress(word);
       if (listen !== undefined) return listen;
-      throw usage(`${shown} must be an address such as :15020, 127.0.0.1:15020 or [::1]:15020, got "${word}"`);
+      throw usage(`${shown} must be an address such as :${usual}, 127.0.0.1:${usual} or [::1]:${usual}, got "${word}"`);
     },
     { placeholder, summary },
   );

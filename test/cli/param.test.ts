@@ -6,6 +6,7 @@ import {
   choiceOr,
   durationOr,
   flagName,
+  listenAddress,
   text,
   textOr,
   texts,
@@ -58,4 +59,10 @@ test('choice names what there is', () => {
 
 test('names of flags', () => {
   expect(['x', 'maxFrontends', 'noColor'].map(flagName)).toEqual(['--x', '--max-frontends', '--no-color']);
+});
+
+test('an address without a port: the message gives the one that is usual there', () => {
+  expect(() => listenAddress('A', 't', 15088).read(['10.0.0.7'], '--listen')).toThrow(
+    '--listen must be an address such as :15088, 127.0.0.1:15088 or [::1]:15088, got "10.0.0.7"',
+  );
 });

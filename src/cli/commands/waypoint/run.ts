@@ -42,9 +42,13 @@ export const waypointRun = command({
   flags: {
     namespace: text('NS', 'namespace of the waypoint (default: default, or that of the context)', { short: 'n' }),
     proxy: text('PATH', "Envoy's program (default: envoy in PATH)", { complete: 'file' }),
-    ads: listenAddress('ADDRESS', "control plane (default: that of this node's agent, its --waypoint-ads)"),
+    ads: listenAddress('ADDRESS', "control plane (default: that of this node's agent, its --waypoint-ads)", 15010),
     config: texts('DIR|FILE', 'be the control plane, from this configuration', { complete: 'file' }),
-    listen: listenAddress('ADDRESS', "where Envoy listens (default: the Gateway's address, port of its binding)"),
+    listen: listenAddress(
+      'ADDRESS',
+      "where Envoy listens (default: the Gateway's address, port of its binding)",
+      15088,
+    ),
     netns: text('NAME', 'network namespace: a name under /run/netns, or a path', { complete: 'file' }),
     authz: choiceOr(
       'off',
