@@ -8,6 +8,9 @@ import { listenKey, nodeKey } from '../../waypoint/server.ts';
 export const adsSocket = 'ads.sock';
 export const adminSocket = 'admin.sock';
 
+/** Of clients at once; further ones are closed. Without a limit Envoy warns at each start. */
+const mostConnections = 1_000_000;
+
 export interface BootstrapOptions {
   /** "namespace/name" */
   readonly waypoint: string;
@@ -34,6 +37,18 @@ export function bootstrapOf({
     },
     // A file mode is a number; 0600.
     admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
+    overload_manager: {
+      resource_monitors: [
+        {
+          name: 'envoy.resource_monitors.global_downstream_max_connections',
+          typed_config: {
+            '@type':
+              'type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig',
+            max_active_downstream_connections: mostConnections,
+          },
+        },
+      ],
+    },
     dynamic_resources: {
       ads_config: {
         api_type: 'DELTA_GRPC',

@@ -27,6 +27,18 @@ test('the bootstrap says which waypoint it is, and reaches everything by unix so
   expect(JSON.stringify(made)).not.toContain('socket_address');
 });
 
+test('connections of clients have a limit, so that Envoy does not warn of having none', () => {
+  const { overload_manager: limits } = bootstrapOf(bootstrap) as {
+    overload_manager: { resource_monitors: { name: string; typed_config: object }[] };
+  };
+  expect(limits.resource_monitors).toMatchObject([
+    {
+      name: 'envoy.resource_monitors.global_downstream_max_connections',
+      typed_config: { max_active_downstream_connections: 1_000_000 },
+    },
+  ]);
+});
+
 test('arguments: ours, then those that are passed on', () => {
   const [first, json, ...rest] = proxyArgs({ ...args, more: ['--component-log-level', 'rbac:debug'] });
   expect(first).toBe('--config-yaml');
