@@ -38,7 +38,9 @@ async function addressesOf(plane: DataPlane, agent: AdminClient, name: string): 
 
 const unknown = (flag: string, what: string): KmeshError =>
   new KmeshError('KM_NOT_FOUND', `${flag}: no address of "${what}" is known here`, {
-    hint: 'give an address; "kmeshctl authz status" lists the workloads that are judged',
+    hint:
+      'give an address; "kmeshctl authz status" lists the workloads that are judged' +
+      (flag === '--to' ? '; of a service name one of its pods, and its waypoint is in "kmeshctl waypoint status"' : ''),
   });
 
 /** An address, "namespace/name" of a workload, a process id, or a cgroup. */

@@ -134,5 +134,8 @@ describe('who is meant', () => {
     const { plane } = node();
     const unknown = { code: 'KM_NOT_FOUND', hint: expect.stringContaining('authz status') };
     await expect(findTarget(plane, agent(), 'shop/nobody:80')).rejects.toMatchObject(unknown);
+    // Perhaps a service: who judges requests to it is told elsewhere.
+    const service = { hint: expect.stringContaining('waypoint status') };
+    await expect(findTarget(plane, agent(), 'shop/web:80')).rejects.toMatchObject(service);
   });
 });
