@@ -14,7 +14,10 @@ export function openNetns(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {
-    throw new KmeshError('KM_NETNS', `network namespace "${path}" cannot be opened`, { cause });
+    throw new KmeshError('KM_NETNS', `network namespace "${path}" cannot be opened`, {
+      hint: 'give a name that "ip netns list" shows, or the path of one: /proc/PID/ns/net',
+      cause,
+    });
   }
 }
 

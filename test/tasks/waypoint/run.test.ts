@@ -5,7 +5,13 @@ import type { GatewayDestination } from '../../../src/mesh/gateway.ts';
 import { parseListenAddress } from '../../../src/net/socket-address.ts';
 import { bootstrapOf, checkArgs, proxyArgs } from '../../../src/tasks/waypoint/run-bootstrap.ts';
 import { listenerAddress, listenerFault, openConnections } from '../../../src/tasks/waypoint/run-life.ts';
-import { type KnownGateway, listenOf, reachableAt, requireUsable } from '../../../src/tasks/waypoint/run-where.ts';
+import {
+  addressesIn,
+  type KnownGateway,
+  listenOf,
+  reachableAt,
+  requireUsable,
+} from '../../../src/tasks/waypoint/run-where.ts';
 
 const locality = { region: 'eu', zone: 'eu-1', subzone: 'rack-1' };
 const bootstrap = { waypoint: 'shop/way', node: 'n1', locality, listen: '10.0.0.4:15088' };
@@ -124,4 +130,10 @@ test('what the admin interface says', () => {
     'http.x.downstream_cx_active: 9',
   ];
   expect(openConnections(stats.join('\n'))).toBe(3);
+});
+
+test('a network that is not there: the hint says where names come from', () => {
+  expect(() => addressesIn('/run/netns/kmesh-none')).toThrow(
+    expect.objectContaining({ code: 'KM_NETNS', hint: expect.stringContaining('ip netns list') }),
+  );
 });
