@@ -515,6 +515,7 @@ _kmeshctl_agent() {
     '--waypoint-ads-tls-cert=[certificate of that address, in PEM, read again when it changes; without it plain text]:value:_files' \
     '--waypoint-ads-tls-key=[its key]:value:_files' \
     '--waypoint-ads-client-ca=[Envoys must show a certificate that one of these signed]:value:_files' \
+    '--waypoint-ads-require-grants[let routes of waypoints use backends of other namespaces only where a ReferenceGrant says so]' \
     '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
     '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
     '--server-first-ports=[more ports of such servers where a service says nothing, such as 5672,9042]:value: ' \
@@ -701,6 +702,7 @@ _kmeshctl_install() {
     '--waypoint-ads-tls-cert=[certificate of that address, in PEM, read again when it changes; without it plain text]:value:_files' \
     '--waypoint-ads-tls-key=[its key]:value:_files' \
     '--waypoint-ads-client-ca=[Envoys must show a certificate that one of these signed]:value:_files' \
+    '--waypoint-ads-require-grants[let routes of waypoints use backends of other namespaces only where a ReferenceGrant says so]' \
     '--waypoint-unready=[connections whose waypoint has no usable endpoint\: refused, or past it to the service]:value:(refuse direct)' \
     '--server-first=[connections through a waypoint to a port whose server speaks first, as of MySQL\: refused, or past the waypoint]:value:(refuse direct)' \
     '--server-first-ports=[more ports of such servers where a service says nothing, such as 5672,9042]:value: ' \

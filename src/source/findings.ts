@@ -21,6 +21,8 @@ export interface Finding extends Place {
   readonly kept?: true;
   /** The document is a policy, is rejected, and was never in effect: all that it may hold for is closed. */
   readonly closes?: true;
+  /** The same of a policy of waypoints that names no target in a way that can be read. */
+  readonly closesNothing?: true;
 }
 
 /** Something that is read over: a kind, or a field that has no meaning here. */
@@ -57,8 +59,13 @@ export function renderPlace(place: Place): string {
 /** One line: "shop.yaml:3:9: Pod shop/cart-1: spec.nodeName: must be text, not the number 7". */
 export function renderFinding(finding: Finding): string {
   const parts = [renderPlace(finding), finding.resource, finding.field, finding.reason].filter((part) => part !== '');
-  const after = finding.closes ? ' (all that it may hold for is closed)' : '';
-  return parts.join(': ') + (finding.kept ? ' (the version read before stays)' : after);
+  return parts.join(': ') + effectOf(finding);
+}
+
+function effectOf({ kept, closes, closesNothing }: Finding): string {
+  if (kept) return ' (the version read before stays)';
+  if (closesNothing) return ' (NOTHING IS CLOSED: no target of it can be read)';
+  return closes ? ' (all that it may hold for is closed)' : '';
 }
 
 /** Adds up what several files ignore; the first place is that of the earliest file. */

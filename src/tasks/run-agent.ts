@@ -46,6 +46,8 @@ export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly waypointAdsTlsCert?: string;
   readonly waypointAdsTlsKey?: string;
   readonly waypointAdsClientCa?: string;
+  /** Backends of other namespaces need a ReferenceGrant. */
+  readonly waypointAdsRequireGrants?: boolean;
 }
 
 const upgradeHint = '"kmeshctl upgrade" swaps them in place';
@@ -122,6 +124,7 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
           view: { node, network: view.network ?? '', clusterId: view.clusterId ?? '', locality: noLocality },
           socket: join(place.runDir, 'waypoint-ads.sock'),
           tls: adsTls(options),
+          requireGrants: options.waypointAdsRequireGrants === true,
         });
       },
     }),
@@ -163,6 +166,9 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
 function checkAds(options: RunAgentOptions, { xds }: NodeSettings): void {
   if (options.waypointAds === undefined && Object.keys(adsTls(options)).length > 0) {
     throw new KmeshError('KM_USAGE', '--waypoint-ads-tls-cert, -tls-key and -client-ca need --waypoint-ads');
+  }
+  if (options.waypointAds === undefined && options.waypointAdsRequireGrants === true) {
+    throw new KmeshError('KM_USAGE', '--waypoint-ads-require-grants needs --waypoint-ads');
   }
   if (options.waypointAds !== undefined && xds?.onDemand) {
     throw new KmeshError('KM_USAGE', '--waypoint-ads and --xds-on-demand exclude each other', {

@@ -2,7 +2,7 @@
 // A real Envoy told by a real agent: edits of its folder, what Envoy refuses, an agent that ends and comes back, TLS.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { NodeStatus } from '../../src/tasks/waypoint/status.ts';
@@ -75,6 +75,10 @@ const counter = async (name: string): Promise<number> => (await counters()).get(
 
 const start = () => node.startAgent({ words: ['--waypoint-ads', '127.0.0.1:0', '--metrics', '127.0.0.1:0'] });
 
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
 withEnvoy('an agent and an Envoy', () => {
   beforeAll(async () => {
     for (const name of ['one', 'two']) backends.push(await openBackend(name));
@@ -90,9 +94,6 @@ withEnvoy('an agent and an Envoy', () => {
     await proxy?.close();
     await node?.close();
     for (const backend of backends.splice(0)) await backend.close();
-  });
-  afterEach(async () => {
-    for (const close of closing.splice(0)) await close();
   });
 
   test('an edit of the folder decides where the next requests go', async () => {
@@ -209,6 +210,51 @@ withEnvoy('an agent and an Envoy', () => {
     expect((await types()).find(({ type }) => type === 'routes')).toMatchObject({ responses: 1, acks: 1 });
   });
 
+  test('a policy that is refused closes what it names; one whose target cannot be read closes nothing, and is loud', async () => {
+    const refused = (target: string, rules: string) => `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: bad, namespace: shop}
+spec: {targetRefs: [${target}], action: DENY, rules: ${rules}}
+`;
+    const seen = async () => {
+      const row = (await told()).routes.find(({ route }) => route === 'AuthorizationPolicy shop/bad');
+      return row?.parents.map(({ parent, conditions }) => [parent, conditions[0]?.reason, conditions[0]?.message]);
+    };
+    node.write('route.yaml', route('one', 'one'));
+    await proxy.until(async () => (await reached()) === 'one', 'told');
+    try {
+      const why = 'its document is refused, and no good version of it is known';
+      for (const [target, parent] of [
+        ['{}', '? shop/?'],
+        ['{kind: Servcie, name: one}', 'Servcie shop/one'],
+        ['{kind: Service}', 'Service shop/?'],
+      ] as const) {
+        node.write('bad.yaml', refused(target, '[{}]'));
+        await node.until(async () => (await seen())?.[0]?.[0] === parent);
+        expect(await seen()).toEqual([
+          [parent, 'InvalidTarget', expect.stringContaining(`it was refused, and closes nothing here: ${why}`)],
+        ]);
+        const { ready, notReady } = await node.client.ready({});
+        expect([ready, notReady.join()]).toEqual([false, expect.stringMatching(/fault/)]);
+        const { out } = await node.kmeshctl('waypoint', 'status', '--from', 'node');
+        expect(out).toContain('InvalidTarget');
+        expect(await reached()).toBe('one');
+        const file = join(dirname(node.place.runDir), 'config', 'bad.yaml');
+        const checked = await node.kmeshctl('validate', file);
+        expect(checked.code).toBe(1);
+        expect(checked.out + checked.err).toMatch(/bad\.yaml:4:\d+.* spec\.targetRefs.*NOTHING IS CLOSED/);
+        expect(agent.log()).toMatch(/bad\.yaml:4:\d+: AuthorizationPolicy shop\/bad: spec\.targetRefs/);
+      }
+      node.write('bad.yaml', refused('{group: apps, kind: Service, name: one}', '3'));
+      await proxy.until(async () => (await reached()) === '403', 'closed');
+      expect(await seen()).toEqual([['Service shop/one', 'Invalid', `it was refused, and denies everything: ${why}`]]);
+    } finally {
+      node.write('bad.yaml', '');
+    }
+    await proxy.until(async () => (await reached()) === 'one', 'open again');
+    await node.ready();
+  });
+
   test('SIGHUP, metrics and readiness', async () => {
     const address = /"address":"([\d.:]+)"[^\n]*metrics and health/.exec(agent.log())?.[1];
     expect(address).toBeDefined();
@@ -221,6 +267,38 @@ withEnvoy('an agent and an Envoy', () => {
     await node.until(() => agent.log().includes('configuration read again'));
     expect(await reached()).toBe('one');
   });
+});
+
+test('--waypoint-ads-require-grants: backends of other namespaces need one', async () => {
+  const started = await openNode('adsgrants', []);
+  closing.unshift(() => started.close());
+  const alone = await started.kmeshctl('agent', '--config', '-', '--waypoint-ads-require-grants');
+  expect([alone.code, alone.err]).toEqual([2, expect.stringContaining('needs --waypoint-ads')]);
+  const shop = (text: string, of: string) => text.replaceAll('namespace: shop', `namespace: ${of}`);
+  const away = shop(service('far', '10.96.0.3', 8080), 'away');
+  const grant = `
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: g, namespace: away}
+spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: shop}], to: [{group: "", kind: Service}]}
+`;
+  started.write('mesh.yaml', gateway + service('one', '10.96.0.1', 8081) + away);
+  started.write('route.yaml', route('one', 'far, namespace: away'));
+  const resolved = async () => {
+    const { out } = await started.kmeshctl('waypoint', 'status', '--from', 'node', '-o', 'json');
+    const [first] = (JSON.parse(out) as { nodes: NodeStatus[] }).nodes;
+    const conditions = first?.routes[0]?.parents[0]?.conditions ?? [];
+    return conditions.find(({ type }) => type === 'ResolvedRefs')?.reason;
+  };
+  const open = started.startAgent({ words: ['--waypoint-ads', '127.0.0.1:0'] });
+  await started.ready();
+  await started.until(async () => (await resolved()) === 'ResolvedRefs');
+  expect(await open.end('SIGTERM')).toBe(0);
+  started.startAgent({ words: ['--waypoint-ads', '127.0.0.1:0', '--waypoint-ads-require-grants'] });
+  await started.ready();
+  await started.until(async () => (await resolved()) === 'RefNotPermitted');
+  started.write('grant.yaml', grant);
+  await started.until(async () => (await resolved()) === 'ResolvedRefs');
 });
 
 withEnvoy('over TLS', () => {
@@ -241,7 +319,6 @@ withEnvoy('over TLS', () => {
     return { started, process, port, files, folder };
   };
   afterEach(async () => {
-    for (const close of closing.splice(0)) await close();
     for (const backend of backends.splice(0)) await backend.close();
   });
 

@@ -66,6 +66,9 @@ export const agentFlags = {
   ),
   waypointAdsTlsKey: text('FILE', 'its key', { complete: 'file' }),
   waypointAdsClientCa: text('FILE', 'Envoys must show a certificate that one of these signed', { complete: 'file' }),
+  waypointAdsRequireGrants: toggle(
+    'let routes of waypoints use backends of other namespaces only where a ReferenceGrant says so',
+  ),
   waypointUnready: choiceOr(
     'refuse',
     ['refuse', 'direct'],

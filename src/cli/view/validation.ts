@@ -8,10 +8,11 @@ type Report = Awaited<ReturnType<typeof validateConfig>>;
 
 /** A line for each finding, with its place. */
 export function* findingLines(word: string, tone: Tone, list: Report['faults']): Generator<Block> {
-  for (const { file, line, column, resource, field, reason, closes } of list) {
+  for (const { file, line, column, resource, field, reason, closes, closesNothing } of list) {
     const place = line === 0 ? file : `${file}:${line}:${column}`;
     const text = [place, word, resource, field, reason].filter((part) => part !== '').join(': ');
-    yield { kind: 'line', text: `${text}${closes ? ' (all that it may hold for is closed)' : ''}`, tone };
+    const nothing = closesNothing ? ' (NOTHING IS CLOSED: no target of it can be read)' : '';
+    yield { kind: 'line', text: `${text}${closes ? ' (all that it may hold for is closed)' : nothing}`, tone };
   }
 }
 

@@ -45,6 +45,7 @@ const gatewayGroup = 'gateway.networking.k8s.io';
 
 /** "Gateway shop/waypoint", "GatewayClass istio-waypoint", "Service shop/cart". Undefined: nothing that could be meant. */
 export function targetKey({ group, kind, name }: PolicyTarget, namespace: string): string | undefined {
+  if (name === '') return undefined;
   if (group === gatewayGroup && kind === 'GatewayClass') return `GatewayClass ${name}`;
   if (group === gatewayGroup && kind === 'Gateway') return `Gateway ${namespace}/${name}`;
   return refKey({ group, kind, namespace, name });

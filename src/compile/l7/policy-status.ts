@@ -8,13 +8,19 @@ import { type Attachments, doerOf, targetKey } from './attach.ts';
 import { isReadable } from './scope.ts';
 import type { Condition, ParentStatus, Refusal } from './settle.ts';
 
+/** In place of what the document does not say in a way that can be read. */
+const unread = '?';
+
 /** By the policy's key among routes. Asked for seldom, so that nothing is kept for it. */
 export function policyStatuses(model: Model, attachments: Attachments): Map<string, readonly ParentStatus[]> {
   const statuses = new Map<string, readonly ParentStatus[]>();
   for (const object of model.routes.values()) {
     if (object.kind !== 'AuthorizationPolicy') continue;
     const said = object.targets.map((target) => ({
-      parent: { ...target, namespace: target.kind === 'GatewayClass' ? '' : object.namespace },
+      parent: {
+        ...{ group: target.group, kind: target.kind || unread, name: target.name || unread },
+        namespace: target.kind === 'GatewayClass' ? '' : object.namespace,
+      },
       conditions: [acceptedAt(target, object, model, attachments)],
     }));
     statuses.set(routeKey(object), said);
@@ -24,12 +30,17 @@ export function policyStatuses(model: Model, attachments: Attachments): Map<stri
 
 function acceptedAt(target: PolicyTarget, policy: WaypointPolicy, model: Model, attachments: Attachments): Condition {
   const no = refusalOf(target, policy, model, attachments);
-  const closes = policy.refused === undefined ? '' : `it was refused, and denies everything: ${policy.refused}`;
+  const { refused } = policy;
+  // Where nobody judges, nothing can be closed.
+  const closes =
+    refused === undefined
+      ? []
+      : [`it was refused, and ${no ? 'closes nothing here' : 'denies everything'}: ${refused}`];
   return {
     type: 'Accepted',
-    status: no === undefined && closes === '',
-    reason: no?.reason ?? (closes === '' ? 'Accepted' : 'Invalid'),
-    message: [no?.message ?? '', closes].filter((text) => text !== '').join('; '),
+    status: no === undefined && refused === undefined,
+    reason: no?.reason ?? (refused === undefined ? 'Accepted' : 'Invalid'),
+    message: [no?.message ?? [], closes].flat().join('; '),
   };
 }
 
@@ -46,7 +57,12 @@ function refusalOf(
     reason: 'TargetNotFound',
     message: `${message}: nothing is judged`,
   });
-  if (key === undefined) return { reason: 'InvalidTarget', message: `no policy can be aimed at ${kind} ${name}` };
+  if (kind === '' || name === '') {
+    return { reason: 'InvalidTarget', message: 'what it is aimed at cannot be read: nothing is judged' };
+  }
+  if (key === undefined) {
+    return { reason: 'InvalidTarget', message: `it cannot be aimed at ${kind} ${name}: nothing is judged` };
+  }
   if (kind === 'GatewayClass') {
     for (const { className } of model.gateways.values()) if (className === name) return undefined;
     return nowhere(`there is no Gateway of class ${name}`);

@@ -2,7 +2,8 @@
 // What stands in for a policy whose document is refused: nobody knows what it was to forbid, so all that it may hold for is closed.
 import type { PolicyTarget } from '../../mesh/waypoint-policy.ts';
 import { dryRunAnnotation } from './kinds/authorization-policy.ts';
-import { isLabel, isName } from './names.ts';
+import { targetKinds } from './kinds/selector.ts';
+import { isLabel, isName, rootNamespace } from './names.ts';
 import { child, childText, type Node } from './node.ts';
 import type { AuthorizationPolicyObject, Labels, MeshObject, PeerAuthenticationObject } from './objects.ts';
 import type { Reading } from './reading.ts';
@@ -34,7 +35,7 @@ export function closingObject(
   const action = childText(spec, 'action');
   const dry = childText(child(metadata, 'annotations'), dryRunAnnotation) === 'true';
   if (action === 'AUDIT' || action === 'CUSTOM' || dry) return undefined;
-  const targets = targetsOf(spec);
+  const targets = targetsOf(spec, namespace);
   if (targets) {
     const { refused } = base;
     const aimed = { kind, namespace, name, targets, action: 'deny', rules: [], dryRun: false, refused } as const;
@@ -43,20 +44,34 @@ export function closingObject(
   return { kind, ...base, action: 'deny', rules: [], dryRun: false };
 }
 
-/** What a policy is aimed at, as far as that can be read; undefined when it is aimed at nothing. */
-function targetsOf(spec: Node | undefined): PolicyTarget[] | undefined {
-  const list = child(spec, 'targetRefs');
-  const one = child(spec, 'targetRef');
+/**
+ * What a policy is aimed at, by kinds and names as far as they can be read: where they cannot, by empty ones, which nothing has. Undefined when
+ * it is aimed at nothing. A class outside the root namespace loses its group, so that nobody closes the waypoints of others.
+ */
+function targetsOf(spec: Node | undefined, namespace: string): PolicyTarget[] | undefined {
+  const [list, one] = ['targetRefs', 'targetRef']
+    .map((key) => child(spec, key))
+    .map((node) => (isSaid(node) ? node : undefined));
   // One that is no list is meant as its only item.
-  const refs = list?.kind === 'list' ? list.items : one ? [one] : list ? [list] : undefined;
-  return refs?.map((ref) => {
-    const [group, kind, name] = ['group', 'kind', 'name'].map((key) => childText(ref, key) ?? '') as [
-      string,
-      string,
-      string,
-    ];
-    return { group: group === 'core' ? '' : group, kind, name };
+  const refs = list?.kind === 'list' ? list.items : [list ?? one].flatMap((node) => node ?? []);
+  if (refs.length === 0) return undefined;
+  return refs.map((ref) => {
+    const [kind = '', name = ''] = ['kind', 'name'].map((key) => childText(ref, key));
+    const isOthers = kind === 'GatewayClass' && namespace !== rootNamespace;
+    return { group: (isOthers ? undefined : targetKinds.get(kind)) ?? '', kind, name };
   });
+}
+
+/** A policy of waypoints none of whose targets is one. */
+export function closesNothing(object: MeshObject): boolean {
+  if (object.kind !== 'AuthorizationPolicy' || !object.aimed) return false;
+  return object.aimed.targets.every(({ group, kind, name }) => name === '' || targetKinds.get(kind) !== group);
+}
+
+/** Null and an empty list are as if they were absent. */
+function isSaid(node: Node | undefined): boolean {
+  if (node?.kind === 'list') return node.items.length > 0;
+  return node !== undefined && !(node.kind === 'scalar' && node.value === null);
 }
 
 /** Labels of a selector that can be read; undefined closes the whole namespace. */

@@ -2,7 +2,7 @@
 // What several files say together: one object for each identity, the last good version of what is broken now, and all complaints.
 import { equal } from '../../mesh/equal.ts';
 import { type Finding, mergeIgnored, type Place, type Report, renderPlace } from '../findings.ts';
-import { inEffect } from './closing.ts';
+import { closesNothing, inEffect } from './closing.ts';
 import { identityOf, type MeshObject } from './objects.ts';
 import type { FileContents } from './read.ts';
 
@@ -83,7 +83,9 @@ export function openFolder(): Folder {
   const faultsOf = ({ contents, candidates, repeated }: FileState): Finding[] => {
     const faults = contents.faults.map((fault): Finding => {
       const candidate = candidates.get(fault.resource);
-      if (candidate?.kept && isRefused(candidate.object)) return { ...fault, closes: true };
+      if (candidate?.kept && isRefused(candidate.object)) {
+        return { ...fault, ...(closesNothing(candidate.object) ? { closesNothing: true } : { closes: true }) };
+      }
       const kept = candidate?.kept || (fault.resource === '' && anyKept(candidates));
       return kept ? { ...fault, kept: true } : fault;
     });

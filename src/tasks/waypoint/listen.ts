@@ -88,12 +88,13 @@ const gatherMs = 10;
 export interface AdsOptions extends ListenOptions {
   readonly view: NodeView;
   readonly now: () => number;
+  readonly requireGrants: boolean;
 }
 
 /** The one inside the agent, told of each model. */
 export async function openWaypointAds(options: AdsOptions): Promise<WaypointAds> {
-  const { log, view, now } = options;
-  const server = openWaypointServer({ view, log, now });
+  const { log, view, now, requireGrants } = options;
+  const server = openWaypointServer({ view, log, now, requireGrants });
   const listening = await listenFor(server, options);
   log.info({ ...listening.at }, 'waypoints are served');
   let next: Model | undefined;

@@ -3,6 +3,8 @@
 import { expect, test } from 'vitest';
 import { attachRoutes } from '../../../src/compile/l7/attach.ts';
 import { policyStatuses } from '../../../src/compile/l7/policy-status.ts';
+import { apply } from '../../../src/mesh/apply.ts';
+import type { WaypointPolicy } from '../../../src/mesh/waypoint-policy.ts';
 import { modelOfYaml } from '../../support/l7.ts';
 
 const mesh = `
@@ -69,4 +71,39 @@ test('nobody judges at targets that are not there, have no waypoint, or one that
     'true Accepted',
     ...gone('Service shop/kart'),
   ]);
+});
+
+test('a policy that was refused denies where somebody judges, and closes nothing where the target cannot be read', () => {
+  const refused = (target: string, namespace = 'shop') => {
+    const found = modelOfYaml(mesh);
+    const [group = '', kind = '', name = ''] = target.split(' ');
+    const policy: WaypointPolicy = {
+      ...{ kind: 'AuthorizationPolicy', namespace, name: 'p', targets: [{ group, kind, name }] },
+      ...{ action: 'deny', rules: [], dryRun: false, refused: 'why' },
+    };
+    const { model } = apply(found, [{ kind: 'put-route', route: policy }]);
+    const [status] = policyStatuses(model, attachRoutes(model)).get(`AuthorizationPolicy ${namespace}/p`) ?? [];
+    return [status?.parent.kind, status?.parent.name, status?.conditions[0]?.reason, status?.conditions[0]?.message];
+  };
+  const shut = 'it was refused, and denies everything: why';
+  const open = 'nothing is judged; it was refused, and closes nothing here: why';
+  const group = 'gateway.networking.k8s.io';
+  expect(refused(' Service cart')).toEqual(['Service', 'cart', 'Invalid', shut]);
+  expect(refused(' Service kart')).toEqual([
+    'Service',
+    'kart',
+    'TargetNotFound',
+    `Service shop/kart is not there: ${open}`,
+  ]);
+  const unread = `what it is aimed at cannot be read: ${open}`;
+  expect(refused('')).toEqual(['?', '?', 'InvalidTarget', unread]);
+  expect(refused(' Service ')).toEqual(['Service', '?', 'InvalidTarget', unread]);
+  expect(refused(`${group} GatewayClass `, 'istio-system')).toEqual(['GatewayClass', '?', 'InvalidTarget', unread]);
+  expect(refused(' Servcie cart')).toEqual([
+    'Servcie',
+    'cart',
+    'InvalidTarget',
+    `it cannot be aimed at Servcie cart: ${open}`,
+  ]);
+  expect(refused(' GatewayClass kmesh-waypoint')[2]).toBe('InvalidTarget');
 });

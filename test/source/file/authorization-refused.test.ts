@@ -68,6 +68,46 @@ describe('a document that is refused', () => {
     expect(builder.policies.size).toBe(0);
   });
 
+  test('closes at its targets, by their kinds and names, what waypoints serve', () => {
+    const { take, builder, folder } = open();
+    const closes = (spec: string, meta = '') => {
+      take(policy(`${spec}, rules: 3`, meta));
+      const [aimed] = [...builder.routes.values()];
+      expect([aimed === undefined, builder.policies.size]).toEqual(aimed ? [false, 0] : [true, 1]);
+      return aimed?.kind === 'AuthorizationPolicy' ? aimed.targets : undefined;
+    };
+    const cart = { group: '', kind: 'Service', name: 'cart' };
+    expect(closes('targetRefs: [{kind: Service, name: cart}]')).toEqual([cart]);
+    expect(closes('targetRefs: {kind: Service, name: cart}')).toEqual([cart]);
+    expect(closes('targetRef: {group: core, kind: Service, name: cart}')).toEqual([cart]);
+    expect(closes('targetRefs: [], targetRef: {group: 7, kind: Service, name: cart}')).toEqual([cart]);
+    expect(closes('targetRefs: [{kind: Gateway, name: way}]')).toMatchObject([{ group: 'gateway.networking.k8s.io' }]);
+    const faults = () => lines(folder.report([]).faults);
+    expect(faults()).toEqual([expect.stringContaining('(all that it may hold for is closed)')]);
+    // Nothing has these.
+    expect(closes('targetRefs: [{}]')).toEqual([{ group: '', kind: '', name: '' }]);
+    expect(faults()).toEqual([
+      expect.stringMatching(
+        /^a\.yaml:4:21: .* spec\.targetRefs\[0\]\.kind: .*\(NOTHING IS CLOSED: no target of it can be read\)$/,
+      ),
+      expect.stringMatching(/^a\.yaml:4:21: .* spec\.targetRefs\[0\]\.name: .*NOTHING IS CLOSED/),
+      expect.stringMatching(/^a\.yaml:4:\d+: .* spec\.rules: .*NOTHING IS CLOSED/),
+    ]);
+    expect(closes('targetRefs: [{}, {kind: Service, name: cart}]')).toHaveLength(2);
+    expect(faults()).toEqual(Array(3).fill(expect.stringContaining('(all that it may hold for is closed)')));
+    expect(closes('targetRefs: [{kind: constructor, name: cart}, {kind: Service, name: 7}]')).toEqual([
+      { group: '', kind: 'constructor', name: 'cart' },
+      { group: '', kind: 'Service', name: '' },
+    ]);
+    // Not the waypoints of others.
+    expect(closes('targetRefs: [{group: gateway.networking.k8s.io, kind: GatewayClass, name: way}]')).toEqual([
+      { group: '', kind: 'GatewayClass', name: 'way' },
+    ]);
+    // Aimed at nothing: as if there were no targets.
+    expect(closes('targetRefs: []')).toBeUndefined();
+    expect(closes('targetRefs: null')).toBeUndefined();
+  });
+
   test('leaves the last good version in force, marked', () => {
     const { take, builder, folder } = open();
     take(policy('rules: [{}]'));

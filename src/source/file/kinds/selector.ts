@@ -19,12 +19,13 @@ const target = object(
 );
 export const targets = { targetRef: target, targetRefs: listOf(target) };
 
-const targetKinds: Readonly<Record<string, string>> = {
-  Service: '',
-  ServiceEntry: 'networking.istio.io',
-  Gateway: 'gateway.networking.k8s.io',
-  GatewayClass: 'gateway.networking.k8s.io',
-};
+/** Kinds that a policy can be aimed at, and their groups. */
+export const targetKinds: ReadonlyMap<string, string> = new Map([
+  ['Service', ''],
+  ['ServiceEntry', 'networking.istio.io'],
+  ['Gateway', 'gateway.networking.k8s.io'],
+  ['GatewayClass', 'gateway.networking.k8s.io'],
+]);
 
 interface RawTarget {
   readonly group: string | undefined;
@@ -37,7 +38,7 @@ interface RawTarget {
 export function targetsOf(raw: readonly RawTarget[], meta: Meta, reading: Reading): PolicyTarget[] {
   return raw.map(({ group = '', kind, name, namespace }, i) => {
     const path = ['spec', 'targetRefs', i];
-    const known = targetKinds[kind];
+    const known = targetKinds.get(kind);
     if (known === undefined) reading.faultAt([...path, 'kind'], `${JSON.stringify(kind)} cannot be a target`);
     else if ((group === 'core' ? '' : group) !== known) {
       reading.faultAt([...path, 'group'], `must be ${JSON.stringify(known)} for kind ${kind}`);
