@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files -> what they say, here or, when there is much to read, in a thread of its own whose memory goes with it.
+// Files -> what they say, here or, when there is much to read, in threads of their own whose memory goes with them.
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { lineIndex } from '../findings.ts';
 import { type FileContents, readFileText, unreadable } from './read.ts';
@@ -10,6 +11,8 @@ import { openShare, type Share } from './share.ts';
 
 /** From this many bytes on, a batch is read in a thread: below, starting one costs more than it saves. */
 export const threadFromBytes = 256 * 1024;
+/** From this many on, a second thread takes half of them, where there is a processor for it. */
+export const secondThreadFromBytes = 1024 * 1024;
 /** Larger files are refused: their text would not fit beside what is made of it. */
 export const maxFileBytes = 256 * 1024 * 1024;
 
@@ -44,7 +47,10 @@ export async function loadFiles(
   signal: AbortSignal,
 ): Promise<Map<string, FileContents | undefined>> {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
-  if (thread !== undefined && bytes >= threadFromBytes) return loadInThread(files, thread, signal);
+  if (thread !== undefined && bytes >= threadFromBytes) {
+    const threads = bytes >= secondThreadFromBytes ? Math.min(2, availableParallelism(), files.length) : 1;
+    return loadInThreads(files, threads, thread, signal);
+  }
   const out = new Map<string, FileContents | undefined>();
   const share = openShare();
   for (const { name, path } of files) {
@@ -58,13 +64,42 @@ function shared(contents: FileContents | undefined, share: Share): FileContents 
   return contents && { ...contents, objects: contents.objects.map(share) };
 }
 
+/** The files in so many parts with about as many bytes each. */
+export function inParts<T extends { readonly size: number }>(
+  files: readonly T[],
+  parts: number,
+): readonly (readonly T[])[] {
+  const out = Array.from({ length: parts }, () => ({ bytes: 0, files: [] as T[] }));
+  for (const file of [...files].sort((a, b) => b.size - a.size)) {
+    const least = out.reduce((a, b) => (b.bytes < a.bytes ? b : a));
+    least.bytes += file.size;
+    least.files.push(file);
+  }
+  return out.map((part) => part.files);
+}
+
+async function loadInThreads(
+  files: readonly FoundFile[],
+  threads: number,
+  thread: URL,
+  signal: AbortSignal,
+): Promise<Map<string, FileContents | undefined>> {
+  const share = openShare();
+  const parts = inParts(files, threads);
+  const found = new Map<string, FileContents | undefined>();
+  const read = await Promise.all(parts.map((part) => loadInThread(part, share, thread, signal)));
+  for (const one of read) for (const [name, contents] of one) found.set(name, contents);
+  // In the order of the files, whoever read them.
+  return new Map(files.filter(({ name }) => found.has(name)).map(({ name }) => [name, found.get(name)]));
+}
+
 function loadInThread(
   files: readonly FoundFile[],
+  share: Share,
   thread: URL,
   signal: AbortSignal,
 ): Promise<Map<string, FileContents | undefined>> {
   const out = new Map<string, FileContents | undefined>();
-  const share = openShare();
   const task: ThreadTask = files.map(({ name, path }) => ({ name, path }));
   return new Promise((done) => {
     const worker = new Worker(thread, { workerData: task });
