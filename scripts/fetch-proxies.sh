@@ -74,12 +74,16 @@ why=$(choose '') && exit 0
 command -v apt-get > /dev/null || give_up "$why, and this machine has no apt-get"
 [[ -e $keyring ]] || give_up "$why, and this machine does not know Debian's signatures ($keyring)"
 
+# The mirror that this machine uses.
+mirror=$(apt-get -qq --print-uris update | sed -n "s#^'\(.*/debian\)/dists/.*#\1#p" | head -n 1)
+[[ -n $mirror ]] || give_up "$why, and apt's sources name no mirror of Debian"
+
 say "fetching ${packages[*]} of Debian $suite"
 rm -rf "$out"
 mkdir -p "$out"/apt/{lists,archives}/partial "$out/root"
 # An apt of its own: what this machine installs, and where from, stays as it is.
 apt=$out/apt
-echo "deb [signed-by=$keyring] http://deb.debian.org/debian $suite main" > "$apt/sources"
+echo "deb [signed-by=$keyring] $mirror $suite main" > "$apt/sources"
 : > "$apt/status"
 options=(-q -y -o "Dir::Etc::SourceList=$apt/sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
   -o Dir::Etc::PreferencesParts=/dev/null -o "Dir::State=$apt" -o "Dir::State::Lists=$apt/lists" -o "Dir::State::status=$apt/status" -o "Dir::Cache=$apt"
