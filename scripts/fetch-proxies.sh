@@ -75,7 +75,7 @@ command -v apt-get > /dev/null || give_up "$why, and this machine has no apt-get
 [[ -e $keyring ]] || give_up "$why, and this machine does not know Debian's signatures ($keyring)"
 
 # The mirror that this machine uses.
-mirror=$(apt-get --print-uris update 2> /dev/null | sed -n "s#^'\(.*/debian\)/dists/.*#\1#p" | sort -u | sed -n 1p)
+mirror=$(apt-get --print-uris update 2> /dev/null | sed -n "s#^'\(.*/debian\)/dists/.*#\1#p" | sort -u | sed -n 1p || true)
 [[ -n $mirror ]] || give_up "$why, and apt's sources name no mirror of Debian"
 
 say "fetching ${packages[*]} of Debian $suite"
