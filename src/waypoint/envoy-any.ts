@@ -151,6 +151,7 @@ export const any: Message<envoy.Any> = anyOf<envoy.Any>({
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': message<envoy.Maglev>({
     consistentHashingLbConfig: inner(2, message({ hashPolicy: list(inner(3, hashPolicy)) })),
   }),
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': empty,
   'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': message<envoy.UriTemplate>({
     pathTemplate: text(1),
   }),

@@ -127,7 +127,7 @@ const routeAction = message<envoy.RouteAction>({
   hostRewriteLiteral: text(6),
   hashPolicy: list(inner(15, hashPolicy)),
   timeout: duration(8),
-  retryPolicy: inner(
+  retryPolicy: remembered(
     9,
     message<envoy.RetryPolicy>({
       retryOn: text(1),
@@ -141,6 +141,10 @@ const routeAction = message<envoy.RouteAction>({
           maxInterval: duration(2),
         }),
       ),
+      retryHostPredicate: list(
+        inner(5, message<envoy.LbPolicy['typedExtensionConfig']>({ name: text(1), typedConfig: inner(3, any) })),
+      ),
+      hostSelectionRetryMaxAttempts: int(6),
     }),
   ),
   clusterNotFoundResponseCode: whole(20),

@@ -11,7 +11,7 @@ import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { PolicyTarget, WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import { backendsOf } from './rule-faults.ts';
 import { isReadable } from './scope.ts';
-import { isServiceRef, portName, refKey, refKeysOf, serviceKeyOf } from './services.ts';
+import { isServiceRef, isSticky, parsePortName, portName, refKey, refKeysOf, serviceKeyOf } from './services.ts';
 import {
   type Attached,
   type BackendFault,
@@ -211,12 +211,14 @@ class Attacher {
       this.#attached.delete(key);
       return false;
     }
-    const made: Attached = {
-      route,
-      targets: new Map(backendsOf(route).map((backend) => [backend, this.#target(route, backend)])),
-    };
+    const targets = new Map(backendsOf(route).map((backend) => [backend, this.#target(route, backend)]));
+    const names = new Set([...targets.values()].flatMap((target) => (typeof target === 'string' ? [target] : [])));
+    const sticky = [...names].filter((name) =>
+      isSticky(this.#model.services.get(parsePortName(name).service) as Service),
+    );
+    const made: Attached = { route, targets, sticky };
     const known = this.#attached.get(key);
-    if (known?.route === route && equal(known.targets, made.targets)) return false;
+    if (known?.route === route && equal(known.targets, targets) && equal(known.sticky, sticky)) return false;
     this.#attached.set(key, made);
     return true;
   }

@@ -21,6 +21,7 @@ export interface AnyTypes {
   'envoy.extensions.filters.http.router.v3.Router': Router;
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': HttpProtocolOptions;
   'envoy.extensions.load_balancing_policies.maglev.v3.Maglev': Maglev;
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': Empty;
   'envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig': UriTemplate;
 }
 
@@ -333,6 +334,8 @@ export interface RetryPolicy {
   readonly perTryTimeout?: number;
   readonly retriableStatusCodes: readonly number[];
   readonly retryBackOff?: { readonly baseInterval: number; readonly maxInterval?: number };
+  readonly retryHostPredicate?: readonly LbPolicy['typedExtensionConfig'][];
+  readonly hostSelectionRetryMaxAttempts?: number;
 }
 
 export interface MirrorPolicy {

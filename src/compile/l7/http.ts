@@ -16,6 +16,7 @@ import { million, partsOf } from './backend-filters.ts';
 import type * as envoy from './envoy.ts';
 import { byPrecedence, grpcSpecificity, httpSpecificity, type Specificity, trimmedPrefix } from './precedence.ts';
 import { quoted } from './regex.ts';
+import { withRetries } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrite.ts';
 import { filterFields } from './route-filters.ts';
 import { ruleFaults } from './rule-faults.ts';
@@ -72,13 +73,16 @@ function makeLines(attached: RequestRoute, port: number): readonly Line[] {
       const specificity = 'path' in match ? httpSpecificity(match) : grpcSpecificity(match);
       parts.forEach(({ rule: part, below }, n) => {
         const name = `${route.kind} ${route.namespace}/${route.name} ${rule.name || i}.${k}`;
-        const made = {
+        const whole = {
           name: parts.length > 1 ? `${name}.${n}` : name,
           match: { ...matchOf(http), ...(below !== undefined && { runtimeFraction: ofMillion(below) }) },
           ...actionOf(attached, part, http.path, port),
           ...filterFields(route, i, part),
         };
-        lines.push({ route, rule: i, match: k, specificity, made });
+        const sticky = part.backends.some((backend) => attached.sticky.includes(clusterOf(attached, backend) ?? ''));
+        for (const made of withRetries(whole, { method: http.method, sticky })) {
+          lines.push({ route, rule: i, match: k, specificity, made });
+        }
       });
     });
   });

@@ -12,7 +12,7 @@ import type * as envoy from './envoy.ts';
 import { rbacOf } from './rbac.ts';
 import type { WaypointScope } from './scope.ts';
 import { speechOf } from './services.ts';
-import { plainRoute, rbacFields } from './unit.ts';
+import { plainRoutes, rbacFields } from './unit.ts';
 
 export interface OwnAddresses {
   /** True when the chains are others than before. `all`: whom the waypoint serves, or its policies, may be others. */
@@ -89,7 +89,12 @@ export function openOwnAddresses(): OwnAddresses {
     },
     routes() {
       if (![...served.values()].some(({ httpPorts }) => httpPorts.length > 0)) return undefined;
-      const host = { name: ownRoutes, domains: ['*'], routes: [plainRoute(dialledCluster)], ...rbacFields(policies) };
+      const host = {
+        name: ownRoutes,
+        domains: ['*'],
+        routes: plainRoutes(dialledCluster, true),
+        ...rbacFields(policies),
+      };
       return { name: ownRoutes, virtualHosts: [host] };
     },
   };

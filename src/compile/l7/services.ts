@@ -75,5 +75,13 @@ export function parsePortName(name: string): { readonly service: string; readonl
   return { service: name.slice(0, at), port: Number(name.slice(at + 1)) };
 }
 
+/** The same request finds the same endpoint: it is chosen by hash, or was by the client. */
+export function isSticky({ balancer, loadBalancing }: Service): boolean {
+  const { policy, affinitySeconds, requestHash } = balancer;
+  return (
+    loadBalancing.mode === 'passthrough' || policy === 'source-hash' || affinitySeconds > 0 || requestHash !== undefined
+  );
+}
+
 /** Name of a cluster that never is there. */
 export const noCluster = 'invalid';

@@ -28,6 +28,8 @@ export interface BackendFault {
 export interface Attached<R extends Route = Route> {
   readonly route: R;
   readonly targets: ReadonlyMap<BackendRef, string | BackendFault>;
+  /** Those of the targets where the same request finds the same endpoint. */
+  readonly sticky: readonly string[];
 }
 
 /** Routes of one kind that hold for a port, oldest first: of the service's own namespace, and of clients' namespaces, for those clients alone. */

@@ -7,7 +7,8 @@ import { allowFilter, type Dialled, denyFilter, httpChain, streamChain } from '.
 import type * as envoy from './envoy.ts';
 import { always, envoyRoutes, type RequestRoute } from './http.ts';
 import { asksServerName, rbacOf, sourceKey } from './rbac.ts';
-import { noCluster, portName, speechOf } from './services.ts';
+import { withRetries } from './retries.ts';
+import { isSticky, noCluster, portName, speechOf } from './services.ts';
 import { isHttp, type PortRoutes } from './settle.ts';
 
 export interface Unit {
@@ -35,6 +36,7 @@ export function unitOf(
     const at = {
       name: portName(service, port.port),
       host: service.hostname,
+      sticky: isSticky(service),
       port,
       routed,
       policies,
@@ -56,6 +58,8 @@ interface Draft extends Unit {
 interface Port {
   readonly name: string;
   readonly host: string;
+  /** Endpoints are chosen by hash. */
+  readonly sticky: boolean;
   readonly port: ServicePort;
   readonly routed: PortRoutes | undefined;
   readonly policies: readonly WaypointPolicy[];
@@ -72,7 +76,7 @@ function dialledAt(service: Service, { port }: ServicePort, network: string): re
   return [...seen.values()];
 }
 
-function addHttp(unit: Draft, { name, host, port, routed, policies, dialled }: Port): void {
+function addHttp(unit: Draft, { name, host, port, routed, policies, dialled, sticky }: Port): void {
   const producers = (routed?.producers ?? []) as readonly RequestRoute[];
   const consumers = [...(routed?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, RequestRoute[]][];
   for (const { targets } of [...producers, ...consumers.flatMap(([, list]) => list)]) {
@@ -88,7 +92,7 @@ function addHttp(unit: Draft, { name, host, port, routed, policies, dialled }: P
         routes: [
           ...consumers.flatMap(([namespace, list]) => consumerRoutes(namespace, envoyRoutes(list, port.port))),
           ...envoyRoutes(producers, port.port),
-          ...(producers.length === 0 ? [plainRoute(name)] : []),
+          ...(producers.length === 0 ? plainRoutes(name, sticky) : []),
         ],
         ...rbacFields(policies),
       },
@@ -133,8 +137,10 @@ function consumerRoutes(namespace: string, routes: readonly envoy.EnvoyRoute[]):
   ];
 }
 
-export function plainRoute(cluster: string): envoy.EnvoyRoute {
-  return { name: 'service', match: { prefix: '/' }, route: { cluster, ...always, timeout: 0 } };
+/** Everything to one cluster. `sticky`: it chooses endpoints by hash. */
+export function plainRoutes(cluster: string, sticky: boolean): envoy.EnvoyRoute[] {
+  const route = { name: 'service', match: { prefix: '/' }, route: { cluster, ...always, timeout: 0 } };
+  return withRetries(route, { method: undefined, sticky });
 }
 
 export function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {

@@ -16,6 +16,7 @@ interface Request {
 const attached = (route: HttpRoute | GrpcRoute) => ({
   route,
   targets: new Map(route.rules.flatMap(({ backends }) => backends.map((backend) => [backend, 'c'] as const))),
+  sticky: [],
 });
 
 /** First match wins, as in Envoy. */

@@ -61,7 +61,7 @@ const rule = object(
     filters: httpFilters,
     backendRefs,
     timeouts: object({ request: duration, backendRequest: duration }, strict),
-    retry: object({ codes: listOf(whole(400, 599)), attempts: whole(1, 1000), backoff: duration }, strict),
+    retry: object({ codes: listOf(whole(400, 599)), attempts: whole(0, 1000), backoff: duration }, strict),
     sessionPersistence,
   },
   strict,
