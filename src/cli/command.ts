@@ -14,14 +14,16 @@ export type Parsed = { readonly globals: Words } & (
   | { readonly kind: 'misuse'; readonly fault: KmeshError; readonly command: Command | undefined }
 );
 
-/** A fault of the command line, with the command it was made at. */
+/** A fault of the command line, with the command it was made at and the arguments of that. */
 class Misuse extends Error {
   readonly fault: CommanderError;
   readonly at: readonly string[];
-  constructor(fault: CommanderError, at: readonly string[]) {
+  readonly args: readonly string[];
+  constructor(fault: CommanderError, at: readonly string[], args: readonly string[]) {
     super(fault.message);
     this.fault = fault;
     this.at = at;
+    this.args = args;
   }
 }
 
@@ -29,7 +31,7 @@ class Misuse extends Error {
 function plainParser(parser: Parser, at: readonly string[], text: string[], width: number): Parser {
   return parser
     .exitOverride((fault) => {
-      throw new Misuse(fault, at);
+      throw new Misuse(fault, at, parser.args);
     })
     .configureOutput({
       writeOut: (piece) => text.push(piece),
@@ -118,16 +120,37 @@ function buildTree(program: Program, words: readonly string[], text: string[], w
   return tree;
 }
 
-/** commander's message as one of ours: its suggestion becomes the hint. */
-function usageFault({ fault, at }: Misuse, command: Command | undefined): KmeshError {
-  const [first = '', ...rest] = fault.message.replace(/^error: /, '').split('\n');
-  const meant = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
+/** What commander says, by its code, in our words. `named`: what it has in quotes. */
+const inOurWords: Readonly<Record<string, (named: string, misuse: Misuse, command: Command | undefined) => string>> = {
+  'commander.unknownCommand': (named, { at }) => `unknown command "${[...at, named].join(' ')}"`,
+  'commander.unknownOption': (named) => `unknown option "${named}"`,
+  'commander.missingArgument': (named) => `${named} is missing`,
+  'commander.optionMissingArgument': (named) => `${named.replace(/^-., /, '').replace(' ', ' needs a value: ')}`,
+  'commander.excessArguments': (_, { args }, command) =>
+    `unexpected argument "${args[Object.keys(command?.args ?? {}).length] ?? ''}"`,
+};
+
+/** What may have been meant: commander's guess, else the commands that begin so. */
+function guess(program: Program, { fault, at }: Misuse, named: string): string | undefined {
+  const guessed = /\(Did you mean (.*)\?\)/.exec(fault.message)?.[1];
+  if (guessed !== undefined || fault.code !== 'commander.unknownCommand') return guessed;
+  const siblings = program.commands.filter(({ path }) => at.every((word, i) => path[i] === word));
+  const longer = new Set(siblings.map(({ path }) => path[at.length] ?? '').filter((name) => name.startsWith(named)));
+  return longer.size === 0 ? undefined : [...longer].join(' or ');
+}
+
+function usageFault(program: Program, misuse: Misuse, command: Command | undefined): KmeshError {
+  const { fault, at } = misuse;
+  const [first = ''] = fault.message.replace(/^error: /, '').split('\n');
+  const named = /'([^']*)'/.exec(first)?.[1] ?? '';
+  const meant = guess(program, misuse, named);
   const help = `see "${[PROGRAM, ...at, '--help'].join(' ')}"`;
   const runsCommand = Object.values(command?.args ?? {}).some(({ complete }) => complete === 'command');
   const see =
     runsCommand && fault.code === 'commander.unknownOption' ? `put -- before the command to run; ${help}` : help;
-  const hint = meant === undefined ? see : `did you mean ${meant}?`;
-  return new KmeshError('KM_USAGE', first.replace(/\.$/, ''), { hint });
+  return new KmeshError('KM_USAGE', inOurWords[fault.code]?.(named, misuse, command) ?? first, {
+    hint: meant === undefined ? see : `did you mean ${meant}?`,
+  });
 }
 
 const answers: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
@@ -166,11 +189,12 @@ export function parseCommandLine(program: Program, argv: readonly string[], widt
     const globals = flagWords(tree.root, globalFlags);
     if (answers.has(error.fault.code)) {
       const unknown = misnamed(program, words, width);
-      if (unknown) return { kind: 'misuse', fault: usageFault(unknown, undefined), command: undefined, globals };
+      if (unknown)
+        return { kind: 'misuse', fault: usageFault(program, unknown, undefined), command: undefined, globals };
       return { kind: 'text', text: text.join(''), globals };
     }
     const command = program.commands.find(({ path }) => path.join(' ') === error.at.join(' '));
-    return { kind: 'misuse', fault: usageFault(error, command), command, globals };
+    return { kind: 'misuse', fault: usageFault(program, error, command), command, globals };
   }
   if (tree.chosen === undefined) throw new KmeshError('KM_INTERNAL', 'the command line named no command');
   return { kind: 'run', ...tree.chosen, globals: flagWords(tree.root, globalFlags) };

@@ -124,21 +124,22 @@ test.each([
 });
 
 test.each([
-  ['nope', "unknown command 'nope'", 'see "kmeshctl --help"'],
-  ['ech', "unknown command 'ech'", 'did you mean echo?'],
-  ['help nope', "unknown command 'nope'", 'see "kmeshctl --help"'],
-  ['nope --help', "unknown command 'nope'", 'see "kmeshctl --help"'],
-  ['--no-color nope -h', "unknown command 'nope'", 'see "kmeshctl --help"'],
-  ['show nope --help', "unknown command 'nope'", 'see "kmeshctl show --help"'],
-  ['show lst', "unknown command 'lst'", 'did you mean list?'],
-  ['echo --time 3', "unknown option '--time'", 'did you mean --times?'],
-  ['echo --times', "option '--times <N>' argument missing", 'see "kmeshctl echo --help"'],
+  ['nope', 'unknown command "nope"', 'see "kmeshctl --help"'],
+  ['ech', 'unknown command "ech"', 'did you mean echo?'],
+  ['help nope', 'unknown command "nope"', 'see "kmeshctl --help"'],
+  ['nope --help', 'unknown command "nope"', 'see "kmeshctl --help"'],
+  ['--no-color nope -h', 'unknown command "nope"', 'see "kmeshctl --help"'],
+  ['show nope --help', 'unknown command "show nope"', 'see "kmeshctl show --help"'],
+  ['show lst', 'unknown command "show lst"', 'did you mean list?'],
+  ['sh', 'unknown command "sh"', 'did you mean show?'],
+  ['echo --time 3', 'unknown option "--time"', 'did you mean --times?'],
+  ['echo --times', '--times needs a value: <N>', 'see "kmeshctl echo --help"'],
   ['echo --times 10', '--times must be a whole number from 1 to 9, got "10"', undefined],
   ['echo --title=', '--title must not be empty', undefined],
   ['echo -o toml', '--output must be one of table, json, yaml, got "toml"', undefined],
   ['show list -o toml', '--output must be one of table, json, yaml, words, got "toml"', undefined],
-  ['change', "missing required argument 'WHAT'", 'see "kmeshctl change --help"'],
-  ['change a b', "too many arguments for 'change'. Expected 1 argument but got 2", 'see "kmeshctl change --help"'],
+  ['change', 'WHAT is missing', 'see "kmeshctl change --help"'],
+  ['change a b', 'unexpected argument "b"', 'see "kmeshctl change --help"'],
 ])('usage: %s', async (line, message, hint) => {
   const stderr = `error KM_USAGE: ${message}\n${hint === undefined ? '' : `hint: ${hint}\n`}`;
   expect(await run(line)).toEqual({ code: 2, stdout: '', stderr });
@@ -146,7 +147,7 @@ test.each([
 
 test.each([
   ['own true', '--as is missing', '--as <NAME>: who'],
-  ['own ls -d', "unknown option '-d'", 'put -- before the command to run; see "kmeshctl own --help"'],
+  ['own ls -d', 'unknown option "-d"', 'put -- before the command to run; see "kmeshctl own --help"'],
 ])('usage of a command that runs another: %s', async (line, message, hint) => {
   const stderr = `error KM_USAGE: ${message}\nhint: ${hint}\n`;
   expect(await run(line)).toEqual({ code: 125, stdout: '', stderr });

@@ -115,7 +115,7 @@ test.each([
   ['generate --envoyfilter --protocol kmesh', '--envoyfilter is for the PROXY protocol'],
   ['generate --envoyfilter --class kmesh-waypoint', '--envoyfilter is for waypoints of istiod'],
   ['generate --address 10.0.0', '--address must be an IP address or a host name, got "10.0.0"'],
-  ['generate --kubeconfig x', "unknown option '--kubeconfig'"],
+  ['generate --kubeconfig x', 'unknown option "--kubeconfig"'],
   ['apply --name none', 'a waypoint cannot be called "none"'],
   ['apply --timeout soon', '--timeout must be a length of time'],
   ['delete', 'which waypoint?'],
