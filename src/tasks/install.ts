@@ -22,6 +22,7 @@ import { readNodeSettings, type SourceOptions } from './agent-sources.ts';
 import type { ChangeResult, Step } from './change.ts';
 import { isActive, systemctl, systemdRuns, unitFolder, wantsFolder } from './service/systemd.ts';
 import { agentUnit, loadUnit, unitTexts } from './service/units.ts';
+import { type AdsFlags, checkAds } from './waypoint/ads-flags.ts';
 
 export interface InstallOptions {
   readonly place: Place;
@@ -29,7 +30,7 @@ export interface InstallOptions {
   /** An image is made below this folder: its files only. Default: this machine. */
   readonly root?: string;
   /** What the agent will be told; the words that follow say the same. */
-  readonly agent: Omit<SourceOptions, 'place'>;
+  readonly agent: Omit<SourceOptions, 'place'> & AdsFlags;
   readonly loadWords: readonly string[];
   readonly agentWords: readonly string[];
   /** Absolute paths that the agent reads. */
@@ -126,7 +127,7 @@ export async function installNode(env: Env, options: InstallOptions): Promise<In
   };
   requireRunDir(place.runDir);
   // What the agent would refuse is refused here; nobody's environment is the service's.
-  readNodeSettings(withoutEnvironment(env), { ...options.agent, place });
+  checkAds(options.agent, readNodeSettings(withoutEnvironment(env), { ...options.agent, place }));
   const missing = wantedFiles(options, root, place).filter((wanted) => !isThere(join(root, wanted.path), wanted));
   const live = root === '/' && systemdRuns();
   const commands = live ? await commandsFor(missing.length > 0, place) : [];

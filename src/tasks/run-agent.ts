@@ -25,9 +25,9 @@ import { version } from '../version.ts';
 import { type NodeSettings, readNodeSettings, type SourceOptions, sourceOpenings } from './agent-sources.ts';
 import { loadPrograms } from './load.ts';
 import type { SizeOptions } from './size-options.ts';
-import type { TlsFiles } from './waypoint/tls.ts';
+import { type AdsFlags, adsFlag, adsTls, checkAds } from './waypoint/ads-flags.ts';
 
-export interface RunAgentOptions extends SizeOptions, SourceOptions {
+export interface RunAgentOptions extends SizeOptions, SourceOptions, AdsFlags {
   readonly logLevel?: LogLevel;
   /** End an agent that runs here already. */
   readonly takeOver?: boolean;
@@ -41,13 +41,6 @@ export interface RunAgentOptions extends SizeOptions, SourceOptions {
   readonly onBadPolicy?: 'keep' | 'close';
   /** Closes what a DENY policy holds for that rests on HTTP attributes. */
   readonly strictL7Deny?: boolean;
-  /** Where proxies of waypoints are told their configuration (default: nowhere). */
-  readonly waypointAds?: ListenAddress;
-  readonly waypointAdsTlsCert?: string;
-  readonly waypointAdsTlsKey?: string;
-  readonly waypointAdsClientCa?: string;
-  /** Backends of other namespaces need a ReferenceGrant. */
-  readonly waypointAdsRequireGrants?: boolean;
 }
 
 const upgradeHint = '"kmeshctl upgrade" swaps them in place';
@@ -120,7 +113,7 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
         // Brings gRPC along, which few agents need for that.
         const { openWaypointAds } = await import('./waypoint/listen.ts');
         return openWaypointAds({
-          ...{ where: ads, log, flag: '--waypoint-ads-', now: () => env.now() },
+          ...{ where: ads, log, flag: adsFlag, now: () => env.now() },
           view: { node, network: view.network ?? '', clusterId: view.clusterId ?? '', locality: noLocality },
           socket: join(place.runDir, 'waypoint-ads.sock'),
           tls: adsTls(options),
@@ -160,29 +153,6 @@ async function open(env: Env, options: RunAgentOptions, { settings, log, claim, 
       exemptHost: options.authzHostProbes !== 'deny',
     },
   });
-}
-
-/** @throws KmeshError KM_USAGE */
-function checkAds(options: RunAgentOptions, { xds }: NodeSettings): void {
-  if (options.waypointAds === undefined && Object.keys(adsTls(options)).length > 0) {
-    throw new KmeshError('KM_USAGE', '--waypoint-ads-tls-cert, -tls-key and -client-ca need --waypoint-ads');
-  }
-  if (options.waypointAds === undefined && options.waypointAdsRequireGrants === true) {
-    throw new KmeshError('KM_USAGE', '--waypoint-ads-require-grants needs --waypoint-ads');
-  }
-  if (options.waypointAds !== undefined && xds?.onDemand) {
-    throw new KmeshError('KM_USAGE', '--waypoint-ads and --xds-on-demand exclude each other', {
-      hint: 'proxies of waypoints are told of the whole mesh: serve them from another node, or with "kmeshctl waypoint serve"',
-    });
-  }
-}
-
-function adsTls({ waypointAdsTlsCert, waypointAdsTlsKey, waypointAdsClientCa }: RunAgentOptions): TlsFiles {
-  return {
-    ...(waypointAdsTlsCert !== undefined && { tlsCert: waypointAdsTlsCert }),
-    ...(waypointAdsTlsKey !== undefined && { tlsKey: waypointAdsTlsKey }),
-    ...(waypointAdsClientCa !== undefined && { clientCa: waypointAdsClientCa }),
-  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -163,6 +163,17 @@ describe('an image', () => {
     expect(folder).toMatchObject({ code: 2, stderr: expect.stringContaining('--xds-on-demand needs --xds') });
     const elsewhere = await run('install', '--config', 'mesh', '--run-dir', '/srv/kmesh');
     expect(elsewhere).toMatchObject({ code: 2, stderr: expect.stringContaining('must be below /run') });
+    const ads = ['--waypoint-ads', '127.0.0.1:15010'];
+    for (const [words, said] of [
+      [['--waypoint-ads-require-grants'], '--waypoint-ads-require-grants needs --waypoint-ads'],
+      [['--waypoint-ads-tls-cert', 'c', '--waypoint-ads-tls-key', 'k'], '-client-ca need --waypoint-ads'],
+      [[...ads, '--waypoint-ads-tls-cert', 'c'], '--waypoint-ads-tls-key belong together'],
+      [[...ads, '--waypoint-ads-client-ca', 'c'], '--waypoint-ads-client-ca to both'],
+      [[...ads, '--xds', 'istiod:15012', '--xds-on-demand'], '--xds-on-demand exclude each other'],
+    ] as const) {
+      const refused = await run('install', '--config', 'mesh', ...words);
+      expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining(said) });
+    }
     expect((await runLine(program, ['install', '--config', 'mesh'])).stderr).toContain('--target is missing');
     expect(existsSync(units())).toBe(false);
   });

@@ -8,7 +8,8 @@ import { KmeshError } from '../../errors.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { openWaypointServer, type WaypointServer, type WaypointServerLog } from '../../waypoint/server.ts';
-import { openTls, type Tls, type TlsFiles } from './tls.ts';
+import { openTls, type Tls } from './tls.ts';
+import type { TlsFiles } from './tls-files.ts';
 import { waypointFacts, waypointItems } from './told.ts';
 
 export interface Listening {

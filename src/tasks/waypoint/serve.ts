@@ -11,7 +11,7 @@ import type { ListenAddress } from '../../net/socket-address.ts';
 import { version } from '../../version.ts';
 import { type FilesOptions, startFilesControl } from './from-files.ts';
 import { type Listening, listenFor } from './listen.ts';
-import type { TlsFiles } from './tls.ts';
+import type { TlsFiles } from './tls-files.ts';
 import { waypointFacts, waypointItems } from './told.ts';
 
 export interface ServeOptions extends FilesOptions, TlsFiles {

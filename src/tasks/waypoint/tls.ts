@@ -5,12 +5,7 @@ import type { AdsTls } from '../../admin/waypoint.ts';
 import { KmeshError } from '../../errors.ts';
 import { type Certificates, TlsCredentials } from '../../waypoint/credentials.ts';
 import type { WaypointServerLog } from '../../waypoint/server.ts';
-
-export interface TlsFiles {
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
-  readonly clientCa?: string;
-}
+import { requireTogether, type TlsFiles } from './tls-files.ts';
 
 export interface Tls {
   readonly kind: AdsTls;
@@ -29,13 +24,8 @@ const everyMs = 60_000;
  */
 export function openTls(files: TlsFiles, flag: string, log: WaypointServerLog): Tls | undefined {
   const { tlsCert, tlsKey, clientCa } = files;
-  if (tlsCert === undefined && tlsKey === undefined && clientCa === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined) {
-    throw new KmeshError(
-      'KM_USAGE',
-      `${flag}tls-cert and ${flag}tls-key belong together, and ${flag}client-ca to both`,
-    );
-  }
+  requireTogether(files, flag);
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
   const readAll = (): Certificates => ({
     cert: read(tlsCert, 'certificate'),
     key: read(tlsKey, 'key'),

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type ListenOptions, listenFor } from '../../../src/tasks/waypoint/listen.ts';
-import { openTls, type TlsFiles } from '../../../src/tasks/waypoint/tls.ts';
+import { openTls } from '../../../src/tasks/waypoint/tls.ts';
+import type { TlsFiles } from '../../../src/tasks/waypoint/tls-files.ts';
 import { openWaypointServer } from '../../../src/waypoint/server.ts';
 import { makeCertificates } from '../../support/certificates.ts';
 
