@@ -90,6 +90,7 @@ km_inline void km_kmesh_head(struct km_head *head, const struct km_sock *held)
 }
 
 #define KM_HEADER_MOST (KM_PROXY_6 + KM_CLIENT_TLVS + KM_SERVICE_TLVS)
+#define KM_JOINED_MOST 16384u
 
 /* Of what someone may be writing: none when it cannot be right. */
 km_inline __u32 km_length(__u32 length, __u32 most)
@@ -167,6 +168,19 @@ km_apart bool km_put_service(struct sk_msg_md *msg, __u32 at, __u32 id, __u32 le
 	       (km_id_now(&entry->id) == id || km_put_nothing(msg, at, length));
 }
 
+/*
+ * Makes room for the header, as one piece with what is sent: TCP takes piece by piece, so that a header by itself leaves in a packet of
+ * its own, for which the waypoint wakes once more, and what is sent would wait for its acknowledgement (Nagle). A large first write is not copied for that.
+ */
+km_inline bool km_make_room(struct sk_msg_md *msg, __u32 total)
+{
+	if (bpf_msg_push_data(msg, 0, total, 0))
+		return false;
+	if (msg->size <= KM_JOINED_MOST && !bpf_msg_pull_data(msg, 0, msg->size, 0))
+		return true;
+	return !bpf_msg_pull_data(msg, 0, total, 0);
+}
+
 /* True: the header stands before what is sent. */
 km_inline bool km_write_header(struct sk_msg_md *msg, const struct sock_common *sk, struct km_sock *held)
 {
@@ -188,7 +202,7 @@ km_inline bool km_write_header(struct sk_msg_md *msg, const struct sock_common *
 		km_kmesh_head(&head, held);
 	}
 	total = head.length + client_length + service_length;
-	if (bpf_msg_push_data(msg, 0, total, 0) || bpf_msg_pull_data(msg, 0, total, 0))
+	if (!km_make_room(msg, total))
 		return false;
 	to = (__u8 *)(long)msg->data;
 	end = (void *)(long)msg->data_end;

@@ -188,6 +188,24 @@ test("Kmesh's header, both families; and none at the port that was dialled", asy
   ]);
 });
 
+test('a small first write leaves in one packet with the header', async () => {
+  const code = `
+import struct
+def packets(host, port, text):
+    s = connect(host, port)
+    s.sendall(text)
+    info = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    again, sent = struct.unpack_from("I", info, 100)[0], struct.unpack_from("I", info, 156)[0]
+    return [finish(s)["bytes"], sent - again]
+out = [packets(h, p, t) for h, p, t in [("10.96.0.1", 80, b"a"), ("10.96.0.1", 80, b"x" * 1000), ("fd96::1", 80, b"abc"), ("10.96.0.3", 80, b"abc")]]`;
+  expect(await client.run(code)).toEqual([
+    [1, 1],
+    [1000, 1],
+    [3, 1],
+    [3, 1],
+  ]);
+});
+
 test('one run of the program a connection, then the socket is like any other', async () => {
   const runs = () => pinnedPrograms(mesh.plane.bpffs).find(({ name }) => name === 'waypoint_msg')?.runCount ?? 0n;
   const stats = enableStats();

@@ -87,6 +87,7 @@ def by_megabyte(s, data):
 
 def by_eagain(s, data):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 50_000)
+    s.setsockopt(socket.SOL_SOCKET, 47, 10_000_000)  # SO_MAX_PACING_RATE: or the waypoint reads as fast as this sends
     s.setblocking(False)
     full = 0
     while data:
