@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error class and the catalogue of its codes (docs/errors.md is held equal to it by a test).
+// The one error class, the catalogue of its codes (docs/errors.md is held equal to it by a test), and what others' errors say.
 
 /** Code -> what it means, as docs/errors.md prints it. A retired code stays listed with "retired". */
 export const errorCodes = {
@@ -66,4 +66,20 @@ export class KmeshError extends Error {
     this.detail = options.detail;
     this.facts = options.facts ?? {};
   }
+}
+
+/** What anything that was thrown says. */
+export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
+
+/** Why a file cannot be read, to stand behind its name. */
+export function fileFault(thrown: unknown): string {
+  const known: Readonly<Record<string, string>> = {
+    ENOENT: 'does not exist',
+    EACCES: 'may not be read (permission denied)',
+    EISDIR: 'is a folder',
+    ENOTDIR: 'leads through something that is no folder',
+    ELOOP: 'is a link that leads to itself',
+  };
+  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
+  return known[code] ?? `cannot be read: ${messageOf(thrown)}`;
 }

@@ -2,7 +2,7 @@
 // The clients' side of the route table.
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { type ErrorCode, errorCodes, KmeshError } from '../errors.ts';
+import { type ErrorCode, errorCodes, KmeshError, messageOf } from '../errors.ts';
 import {
   type CallName,
   type Calls,
@@ -132,9 +132,15 @@ function errorOf(text: string, status: number, path: string): KmeshError {
   return new KmeshError(code, message, body.hint === undefined ? {} : { hint: body.hint });
 }
 
+/** No socket, or nobody behind it. */
+export function isNobody(fault: KmeshError): boolean {
+  const code = (fault.cause as NodeJS.ErrnoException | undefined)?.code;
+  return fault.code === 'KM_AGENT_UNREACHABLE' && (code === 'ENOENT' || code === 'ECONNREFUSED');
+}
+
 function unreachable(path: string, cause: unknown): KmeshError {
   const { code } = cause as { code?: string };
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const hint =
     code === 'EACCES' || code === 'EPERM'
       ? 'only the user who runs the agent may ask it: try as root'

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, unlin
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { type ErrorCode, KmeshError } from '../errors.ts';
+import { type ErrorCode, KmeshError, messageOf } from '../errors.ts';
 import { parseInput } from './input.ts';
 import { type CallName, type Calls, routeAt, routes, type StreamName, type Streams, socketNames } from './routes.ts';
 import type { ErrorBody, Json } from './types.ts';
@@ -134,7 +134,7 @@ async function answer(handlers: Partial<Handlers>, request: IncomingMessage, res
 
 function faultOf(cause: unknown): KmeshError {
   if (cause instanceof KmeshError) return cause;
-  return new KmeshError('KM_INTERNAL', cause instanceof Error ? cause.message : String(cause), { cause });
+  return new KmeshError('KM_INTERNAL', messageOf(cause), { cause });
 }
 
 function errorBody(fault: KmeshError): ErrorBody {

@@ -7,7 +7,7 @@ import { noEnforcement } from '../compile/authz/enforcement.ts';
 import { defaultAuthzOptions } from '../compile/authz/holding.ts';
 import { type CompileIndex, compiling, emptyIndex, wantedOf } from '../compile/compile.ts';
 import type { WantedDelta } from '../compile/wanted.ts';
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import { applying, emptyModel, modelOf } from '../mesh/apply.ts';
 import type { Change, Model } from '../mesh/model.ts';
 import { type Difference, differencesOf, verdictDifferencesOf } from './drift.ts';
@@ -60,7 +60,7 @@ const defaultRepairPause = 250;
 
 function asError(error: unknown): KmeshError {
   if (error instanceof KmeshError) return error;
-  return new KmeshError('KM_INTERNAL', error instanceof Error ? error.message : String(error), { cause: error });
+  return new KmeshError('KM_INTERNAL', messageOf(error), { cause: error });
 }
 
 /** A reconciler that has done nothing yet. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A failure as the text or JSON that a person or a script gets on standard error.
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import type { Paint } from './paint.ts';
 
 export const DONE = 0;
@@ -10,8 +10,7 @@ export const USAGE = 2;
 /** Anything thrown as the one error class: what is not ours is a bug. */
 export function asKmeshError(fault: unknown): KmeshError {
   if (fault instanceof KmeshError) return fault;
-  const message = fault instanceof Error ? fault.message : String(fault);
-  return new KmeshError('KM_INTERNAL', message, {
+  return new KmeshError('KM_INTERNAL', messageOf(fault), {
     cause: fault,
     hint: 'this is a bug in kmeshctl; run it again with --verbose and report what it prints',
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers that are failures, as faults that say what to do.
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import type { Kind } from './object.ts';
 
 /** What the API answers in place of an object: the members that are used. */
@@ -90,5 +90,4 @@ export function silence(server: string, error: unknown, timedOut: boolean, secon
 }
 
 /** The last part of "request to https://… failed, reason: connect ECONNREFUSED …". */
-const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/^request to .* failed, reason: /, '');
+const reasonOf = (error: unknown): string => messageOf(error).replace(/^request to .* failed, reason: /, '');

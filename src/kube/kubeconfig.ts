@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Env } from '../env.ts';
-import { KmeshError } from '../errors.ts';
+import { fileFault, KmeshError } from '../errors.ts';
 import type { ClusterFlags } from './cluster.ts';
 
 const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -34,8 +34,7 @@ export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<Kub
     try {
       one.loadFromFile(file);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new KmeshError('KM_KUBE', `kubeconfig ${file} cannot be read: ${why}`, { cause: error });
+      throw new KmeshError('KM_KUBE', `kubeconfig "${file}" ${fileFault(error)}`, { cause: error });
     }
     if (one !== config) mergeInto(config, one);
   });

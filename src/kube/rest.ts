@@ -3,7 +3,7 @@
 // written here, which keeps every status code and every field of an answer.
 import type { KubeConfig, RequestContext } from '@kubernetes/client-node';
 import type { Env } from '../env.ts';
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import { type Cluster, type ClusterFlags, FIELD_MANAGER } from './cluster.ts';
 import { type Answer, faultOf, isMissing, silence } from './fault.ts';
 import { readKubeconfig } from './kubeconfig.ts';
@@ -62,8 +62,7 @@ async function authenticate(config: KubeConfig, context: RequestContext): Promis
   try {
     await config.applySecurityAuthentication(context);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new KmeshError('KM_KUBE', `no credentials for the Kubernetes API: ${why}`, { cause: error });
+    throw new KmeshError('KM_KUBE', `no credentials for the Kubernetes API: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -2,7 +2,7 @@
 // Metrics and health over HTTP.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import { type ListenAddress, socketAddressText } from '../net/socket-address.ts';
 
 export interface Pages {
@@ -61,7 +61,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, pages:
   const { status, type, text } = await pageAt(path, pages).catch((fault: unknown) => ({
     status: 500,
     type: plain,
-    text: `${fault instanceof Error ? fault.message : String(fault)}\n`,
+    text: `${messageOf(fault)}\n`,
   }));
   const body = Buffer.from(text);
   response.writeHead(status, { 'content-type': type, 'content-length': body.length });

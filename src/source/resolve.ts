@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host names that endpoints have, resolved and resolved again as their records age. Answers arrive when they arrive; nobody waits for them.
+import { messageOf } from '../errors.ts';
 import type { Address } from '../net/address.ts';
 import { isV4 } from '../net/address.ts';
 import type { Timers } from './timers.ts';
@@ -72,7 +73,7 @@ export function openResolution({ resolver, timers, onAnswer }: Options): Resolut
       // What was known stays: a name server that is away must not take the endpoints with it.
       seconds = Math.min(minTtl * 2 ** name.failures, maxTtl);
       name.failures++;
-      next = { addresses: name.addresses, fault: error instanceof Error ? error.message : String(error) };
+      next = { addresses: name.addresses, fault: messageOf(error) };
     }
     asking--;
     if (names.get(hostname) === name && !abort.signal.aborted) {

@@ -4,9 +4,10 @@ import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { fileFault } from '../../errors.ts';
 import { lineIndex } from '../findings.ts';
 import { type FileContents, readFileText, unreadable } from './read.ts';
-import { type FoundFile, isGone, reasonOf } from './scan.ts';
+import { type FoundFile, isGone } from './scan.ts';
 import { openShare, type Share } from './share.ts';
 
 /** From this many bytes on, a batch is read in a thread: below, starting one costs more than it saves. */
@@ -36,7 +37,7 @@ export async function readPath(name: string, path: string): Promise<FileContents
     return readBytes(name, await readFile(path));
   } catch (error) {
     if (isGone(error)) return undefined;
-    return unreadable(name, reasonOf(error));
+    return unreadable(name, fileFault(error));
   }
 }
 

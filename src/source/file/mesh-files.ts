@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { fileFault } from '../../errors.ts';
 import { modelOf } from '../../mesh/apply.ts';
 import type { Model } from '../../mesh/model.ts';
 import { finish } from '../../mesh/steps.ts';
@@ -21,7 +22,7 @@ import {
   type PodObject,
 } from './objects.ts';
 import { type FileContents, unreadable } from './read.ts';
-import { reasonOf, scanPaths, stdinName } from './scan.ts';
+import { scanPaths, stdinName } from './scan.ts';
 import { addressed, hasTemplate, templatePods } from './stand-ins.ts';
 import { orderOf } from './validate.ts';
 
@@ -71,7 +72,7 @@ export async function readMeshFiles(paths: readonly string[], options: Options):
     try {
       take(name, await readFile(path), name !== paths[root]);
     } catch (error) {
-      files.set(name, unreadable(name, reasonOf(error)));
+      files.set(name, unreadable(name, fileFault(error)));
     }
   }
   for (const { name, reason } of scan.faults) files.set(name, unreadable(name, reason));

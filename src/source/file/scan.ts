@@ -3,6 +3,7 @@
 import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { fileFault } from '../../errors.ts';
 
 export interface FoundFile {
   /** As complaints name it: the path given, or the path below the folder given. */
@@ -52,7 +53,7 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
   const folders = new Map<string, { stamp: string; names: Set<string> | undefined }>();
   const faults: ScanFault[] = [];
   const fail = (name: string, path: string, error: unknown) => {
-    faults.push({ name, path, gone: isGone(error), reason: reasonOf(error) });
+    faults.push({ name, path, gone: isGone(error), reason: fileFault(error) });
   };
   const seen = new Set<string>();
 
@@ -129,17 +130,4 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
 
 export function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
-
-/** A failed system call in words. */
-export function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const known: Readonly<Record<string, string>> = {
-    ENOENT: 'does not exist',
-    EACCES: 'may not be read (permission denied)',
-    ENOTDIR: 'leads through something that is no folder',
-    ELOOP: 'is a link that leads to itself',
-  };
-  const text = typeof code === 'string' ? known[code] : undefined;
-  return text ?? `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }

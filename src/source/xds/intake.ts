@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes in what comes on a stream: decodes it in slices, tells it, and answers when it is applied.
+import { messageOf } from '../../errors.ts';
 import type { Change } from '../../mesh/model.ts';
 import type { Report } from '../findings.ts';
 import type { Tell } from '../news.ts';
@@ -341,7 +342,7 @@ export function openIntake(options: IntakeOptions): Intake {
             onRoom();
           };
           reading.add({ bytes, at: now(), place: session.expect(), over }).catch((error) => {
-            fault ||= error instanceof Error ? error.message : String(error);
+            fault ||= messageOf(error);
             stream.cancel();
             over();
           });

@@ -4,6 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { checkServerIdentity } from 'node:tls';
 import { Channel, type ChannelOptions, connectivityState, credentials, Metadata, status } from '@grpc/grpc-js';
+import { fileFault } from '../../errors.ts';
 import { isV4, parseAddress } from '../../net/address.ts';
 import type { Timers } from '../timers.ts';
 import { placeMessages } from './placed-messages.ts';
@@ -227,7 +228,7 @@ async function read(path: string, what: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    throw new Unusable(`${what} file "${path}" cannot be read: ${error instanceof Error ? error.message : error}`);
+    throw new Unusable(`${what} file "${path}" ${fileFault(error)}`);
   }
 }
 

@@ -8,14 +8,13 @@ import { compilingDestination, openLists } from '../../compile/authz/lists.ts';
 import { type RangeEntry, rangeEntries, samePrefix } from '../../compile/authz/ranges.ts';
 import { type PlaceOf, tell } from '../../compile/authz/tell.ts';
 import type { Env } from '../../env.ts';
-import { KmeshError } from '../../errors.ts';
+import { fileFault, KmeshError } from '../../errors.ts';
 import { policyKey } from '../../mesh/policy.ts';
 import { finish } from '../../mesh/steps.ts';
 import type { Told } from '../../mesh/told.ts';
 import { type Cidr, cidrText } from '../../net/cidr.ts';
 import { type Answer, type Case, parseSource, parseTarget, readCases } from '../../source/file/cases.ts';
 import { type FileMesh, type PolicyDocument, readMeshFiles } from '../../source/file/mesh-files.ts';
-import { reasonOf } from '../../source/file/scan.ts';
 import { supposedPod } from '../../source/file/stand-ins.ts';
 import { type Finding, type Report, renderPlace } from '../../source/findings.ts';
 import { lintPolicies } from './lint.ts';
@@ -79,7 +78,7 @@ export async function checkPolicies(env: Env, options: CheckPoliciesOptions): Pr
       faults.push(...read.faults);
       except.add(await realpath(file));
     } catch (error) {
-      faults.push({ file, line: 0, column: 0, resource: '', field: '', reason: reasonOf(error) });
+      faults.push({ file, line: 0, column: 0, resource: '', field: '', reason: fileFault(error) });
     }
   }
   cases.push(...questionOf(options, caseFiles.length));

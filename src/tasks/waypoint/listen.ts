@@ -4,7 +4,7 @@ import { chmodSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { WaypointAdsStatus } from '../../admin/waypoint.ts';
 import type { WaypointAds } from '../../agent/waypoint-ads.ts';
-import { KmeshError } from '../../errors.ts';
+import { KmeshError, messageOf } from '../../errors.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { openWaypointServer, type WaypointServer, type WaypointServerLog } from '../../waypoint/server.ts';
@@ -51,7 +51,7 @@ export async function listenFor(server: WaypointServer, options: ListenOptions):
     };
   } catch (cause) {
     end(tls, undefined);
-    const said = cause instanceof Error ? cause.message : String(cause);
+    const said = messageOf(cause);
     const reason = said.includes('EADDRINUSE') ? 'something else listens there' : said;
     const what = `${where.host ?? ''}:${where.port}`;
     throw new KmeshError('KM_LISTEN', `cannot listen on ${what}: ${reason}`, {

@@ -2,7 +2,7 @@
 // Certificates of the port where proxies of waypoints are told, from files that may be replaced at any time.
 import { readFileSync } from 'node:fs';
 import type { AdsTls } from '../../admin/waypoint.ts';
-import { KmeshError } from '../../errors.ts';
+import { KmeshError, messageOf } from '../../errors.ts';
 import { type Certificates, TlsCredentials } from '../../waypoint/credentials.ts';
 import type { WaypointServerLog } from '../../waypoint/server.ts';
 import { requireTogether, type TlsFiles } from './tls-files.ts';
@@ -44,7 +44,7 @@ export function openTls(files: TlsFiles, flag: string, log: WaypointServerLog): 
       used = now;
       log.info({ file: tlsCert }, 'certificates are replaced');
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
+      const text = messageOf(error);
       if (text !== fault)
         log.warn({ file: tlsCert, reason: text }, 'certificates cannot be used: those of before stay');
       fault = text;
