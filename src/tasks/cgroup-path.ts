@@ -14,12 +14,11 @@ export interface CgroupChoice {
 /** The directory that programs are attached to: the place's, or the cgroup2 mount. KM_CGROUP when it is no cgroup2 directory. */
 export function resolveCgroupRoot(place: Place): string {
   const root = place.cgroupRoot === '' ? cgroupMount() : resolve(place.cgroupRoot);
-  if (!existsSync(join(root, 'cgroup.controllers'))) {
-    throw new KmeshError('KM_CGROUP', `"${root}" is not a cgroup2 directory`, {
-      hint: `cgroup2 is mounted at ${cgroupMount()}`,
-    });
-  }
-  return root;
+  if (existsSync(join(root, 'cgroup.controllers'))) return root;
+  const why = existsSync(root) ? 'is not a cgroup2 directory' : 'does not exist';
+  throw new KmeshError('KM_CGROUP', `cgroup root "${root}" ${why}`, {
+    hint: `make a folder in the cgroup2 mount, ${cgroupMount()}, and give that`,
+  });
 }
 
 /** The cgroup2 directory of a process. KM_NOT_FOUND when there is no such process. */
@@ -32,7 +31,7 @@ export function cgroupOfProcess(pid: number): string {
   }
   const line = text.split('\n').find((l) => l.startsWith('0::'));
   if (line === undefined) throw new KmeshError('KM_CGROUP', `process ${pid} is in no cgroup2 cgroup`);
-  return join(cgroupMount(), line.slice(3));
+  return resolve(cgroupMount(), `.${line.slice(3)}`);
 }
 
 /** The directory meant by the choice. Paths that are not absolute are taken below the cgroup root, then below the mount. */
@@ -49,7 +48,8 @@ export function resolveCgroup(place: Place, choice: CgroupChoice): string {
     : [resolve(resolveCgroupRoot(place), choice.cgroup), resolve(cgroupMount(), choice.cgroup)];
   const found = tried.find((path) => existsSync(join(path, 'cgroup.procs')));
   if (found === undefined) {
-    throw new KmeshError('KM_CGROUP', `"${choice.cgroup}" is not a cgroup2 directory`, {
+    const why = tried.some((path) => existsSync(path)) ? 'is not a cgroup2 directory' : 'does not exist';
+    throw new KmeshError('KM_CGROUP', `cgroup "${choice.cgroup}" ${why}`, {
       hint: `looked at ${[...new Set(tried)].join(' and ')}`,
     });
   }

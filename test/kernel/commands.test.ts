@@ -131,7 +131,9 @@ test('enroll, list, unenroll', async () => {
     expect(busy.err).toMatch(/KM_BUSY: 1 cgroup is enrolled/);
 
     const bad = await kmeshctl('enroll', 'nowhere');
-    expect(bad.err).toMatch(/^error KM_CGROUP: "nowhere" is not a cgroup2 directory\n/);
+    expect(bad.err).toMatch(/^error KM_CGROUP: cgroup "nowhere" does not exist\n/);
+    const elsewhere = await kmeshctl('enroll', '/tmp', '--authz', 'off');
+    expect(elsewhere.err).toMatch(/^error KM_CGROUP: cgroup "\/tmp" is not a cgroup2 directory\n/);
     expect((await kmeshctl('enroll', 'pod', '--workload', 'no-slash')).code).toBe(2);
 
     expect((await kmeshctl('unenroll', '--workload', 'shop/cart')).code).toBe(0);
