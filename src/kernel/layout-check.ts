@@ -27,7 +27,9 @@ export interface MapShape {
 }
 
 const refuse = (message: string) =>
-  new KmeshError('KM_LAYOUT', message, { hint: 'programs and kmeshctl are of different builds: build both again' });
+  new KmeshError('KM_LAYOUT', message, {
+    hint: 'programs and kmeshctl are of different builds: "kmeshctl upgrade" swaps those that are loaded, "npm run build" makes both anew',
+  });
 
 const isLayout = (value: unknown): value is Layout<unknown> =>
   typeof value === 'object' && value !== null && 'fields' in value && 'encodeInto' in value;

@@ -57,7 +57,11 @@ function openMaps(folder: string): Map<MapName, OpenMap> {
     for (const name of Object.keys(maps) as MapName[]) {
       const path = join(folder, name);
       const fd = openPin(path);
-      if (fd === undefined) throw new KmeshError('KM_VERSION_MISMATCH', `map "${name}" is not pinned at "${path}"`);
+      if (fd === undefined) {
+        throw new KmeshError('KM_VERSION_MISMATCH', `map "${name}" is not pinned at "${path}"`, {
+          hint: 'kmeshctl upgrade',
+        });
+      }
       const info = mapInfo(fd);
       opened.set(name, { fd, info });
       checkMap(name, info);

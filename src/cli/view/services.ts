@@ -64,7 +64,14 @@ function* workloadLines({
 }: WorkloadRow): Generator<readonly Cell[]> {
   const own = [client?.address4, client?.address6].filter((address) => address !== undefined && address !== '');
   const reached = [...new Set(endpoints.map(({ address, port }) => socketText(address, port)))];
-  yield [workload, client?.namespace, own.join(' '), reached.join(' '), connections, cgroups.length];
+  yield [
+    workload,
+    client?.namespace,
+    own.join(' ') || undefined,
+    reached.join(' ') || undefined,
+    connections,
+    cgroups.length,
+  ];
 }
 
 export const viewWorkloads = (workloads: AsyncIterable<WorkloadRow>): Block[] => [
