@@ -247,7 +247,7 @@ _kmeshctl() {
       'validate:'*) kind=file ;;
       'log:'0) words='trace debug info warn error fatal silent' ;;
       'dump:0') words='maps services workloads config diff' ;;
-      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name' ;;
+      'dump maps:'*) words='frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service waypoint_port miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name' ;;
       'completion:'0) words='bash zsh fish' ;;
     esac
   fi

@@ -467,7 +467,7 @@ _kmeshctl_waypoint_run() {
   _arguments -s -S \
     '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: default, or that of the context)]:value: ' \
     '--proxy=[Envoy'\''s program (default\: envoy in PATH)]:value:_files' \
-    '--ads=[control plane (default\: that of this node'\''s agent, its --waypoint-ads)]:value: ' \
+    '--ads=[control plane (default\: that of this node\: its agent'\''s, with --waypoint-ads, else "kmeshctl waypoint serve")]:value: ' \
     '*--config=[be the control plane, from this configuration]:value:_files' \
     '--listen=[where Envoy listens (default\: the Gateway'\''s address, port of its binding)]:value: ' \
     '--netns=[network namespace\: a name under /run/netns, or a path]:value:_files' \
@@ -608,7 +608,7 @@ _kmeshctl_dump_maps() {
     '--cgroup-root=[cgroup2 folder that programs are attached to]:value:_files -/' \
     '--run-dir=[folder for the lock and the agent'\''s socket]:value:_files -/' \
     '(-h --help)'{-h,--help}'[show help]' \
-    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name)'
+    '*:MAP:(frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service waypoint_port miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name)'
 }
 
 _kmeshctl_dump_services() {

@@ -7,6 +7,7 @@
 #include "lib/lookup.bpf.h"
 #include "lib/storage.bpf.h"
 #include "lib/waypoint.bpf.h"
+#include "lib/waypoint_port.bpf.h"
 
 /* What a connect or sendmsg hook can write into its address. */
 enum km_reach {
@@ -82,7 +83,7 @@ km_inline __u32 km_choose(const struct km_range *range, const struct km_identity
 }
 
 /* BALANCED or WAYPOINT and *to, or why the destination stays or the call is refused. */
-km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, const struct km_held *held,
+km_inline __u32 km_lead(struct bpf_sock *sk, const struct km_identity *who, const struct km_held *held,
 			   const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **to)
 {
 	const struct km_endpoint *chosen;
@@ -133,6 +134,43 @@ km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, c
 	held->own->service_id = service_id;
 	held->own->header = chosen->flags;
 	return KM_REASON_WAYPOINT;
+}
+
+/* Of a connection that would go on as `why` says: to `to`, or where it was dialled. Back to nowhere when it may not go there. */
+km_aside __u32 km_keep_from(__u32 why, const struct km_identity *who, const struct km_held *held,
+			    const struct km_frontend_key *dialled, const struct km_endpoint **to)
+{
+	const struct km_endpoint *chosen = *to;
+	struct km_frontend_key goal = *dialled;
+
+	if (km_refuses(why))
+		return why;
+	if (chosen) {
+		if (why == KM_REASON_WAYPOINT && chosen->flags)
+			return why;
+		goal.addr = chosen->addr;
+		goal.port = km_port_at(chosen, dialled);
+	}
+	if (!km_is_waypoint_port(&goal, who->workload_id))
+		return why;
+	*to = NULL;
+	if (held->own)
+		km_forget(held->own);
+	if (held->shown)
+		km_forget(held->shown);
+	return KM_REASON_WAYPOINT_PORT;
+}
+
+/* The same as km_lead, but for ports where waypoints read a header and none is written. */
+km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, const struct km_held *held,
+			   const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **to)
+{
+	const __u32 why = km_lead(sk, who, held, dialled, reach, to);
+	const __be16 port = *to ? km_port_at(*to, dialled) : dialled->port;
+
+	if (dialled->protocol == KM_IPPROTO_TCP && km_unlikely(km_maybe_waypoint_port(port)))
+		return km_keep_from(why, who, held, dialled, to);
+	return why;
 }
 
 #endif

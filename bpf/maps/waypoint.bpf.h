@@ -31,4 +31,12 @@ struct {
 	__type(value, struct km_waypoint_service);
 } waypoint_service SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct km_frontend_key);
+	__type(value, struct km_waypoint_port);
+} waypoint_port SEC(".maps");
+
 #endif

@@ -53,6 +53,7 @@ export const reasons = [
   'waypoint_full',
   'waypoint_header',
   'waypoint_ended',
+  'waypoint_port',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

@@ -87,6 +87,8 @@ export const clientTlvs = 592;
 export const serviceTlvs = 328;
 export const waypointClient = struct('km_waypoint_client', { id: u32, length: u32, tlvs: bytes(clientTlvs) });
 export const waypointService = struct('km_waypoint_service', { id: u32, length: u32, tlvs: bytes(serviceTlvs) });
+/** Its key is a frontendKey. */
+export const waypointPort = struct('km_waypoint_port', { workload_id: u32, tag: u32 });
 export const missValue = struct('km_miss', { since_ns: u64, state: u32, pad: pad(4) });
 export const missRecord = struct('km_miss_record', { addr, since_ns: u64, state: u32, pad: pad(4) });
 export const authzDest = struct('km_authz_dest', { stack: u32, tag: u32 });
@@ -139,7 +141,7 @@ export const denialRecord = struct('km_denial', {
 export const nameKey = struct('km_name_key', { id: u32, kind: u16, part: u16 });
 export const namePartLength = 60;
 export const nameValue = struct('km_name', { length: u32, text: bytes(namePartLength) });
-export const settingValue = struct('km_setting', { abi_version: u32, flags: u32 });
+export const settingValue = struct('km_setting', { abi_version: u32, flags: u32, ports: u64 });
 export const sockRecord = struct('km_sock_record', {
   cookie: u64,
   workload_id: u32,
@@ -202,7 +204,7 @@ export const sockFlag = {
   ended: 4096,
 } as const;
 /** Bits of km_setting.flags */
-export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4, anyPort: 8 } as const;
+export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4, anyPort: 8, portsFull: 16 } as const;
 /** enum km_miss_state */
 export const missState = { asked: 1, answered: 2 } as const;
 /** KM_MISS_AGAIN_NS */

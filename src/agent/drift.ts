@@ -21,8 +21,8 @@ export function differencesOf(plan: Plan): Difference[] {
     ...plan.changes().map(({ what, name, change }) => ({ what, name, state: stateOf[change], reason: '' })),
     ...plan.refused.map(
       (r): Difference => ({
-        what: r.workload === '' ? 'service' : 'client',
-        name: r.workload || r.services.join(', '),
+        what: r.port !== undefined ? 'waypoint port' : r.workload === '' ? 'service' : 'client',
+        name: r.port ?? (r.workload || r.services.join(', ')),
         state: 'refused',
         reason: r.reason,
       }),

@@ -3,7 +3,7 @@
 import type { Refusal } from '../compile/plan.ts';
 import type { Wanted, WantedDelta } from '../compile/wanted.ts';
 
-export const nothing: WantedDelta = { backends: new Map(), frontends: new Map(), clients: new Map() };
+export const nothing: WantedDelta = { backends: new Map(), frontends: new Map(), clients: new Map(), ports: new Map() };
 
 function add<T>(
   delta: ReadonlyMap<string, T | undefined>,
@@ -32,5 +32,10 @@ export function withRefused(delta: WantedDelta, refused: readonly Refusal[], wan
       wanted.frontends,
     ),
     clients: add(delta.clients, workloads, wanted.clients),
+    ports: add(
+      delta.ports,
+      refused.flatMap((r) => r.port ?? []),
+      wanted.ports,
+    ),
   };
 }

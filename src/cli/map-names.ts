@@ -21,6 +21,7 @@ export const mapNames = [
   'waypoint_sock',
   'waypoint_client',
   'waypoint_service',
+  'waypoint_port',
   'miss',
   'misses',
   'authz_dest',

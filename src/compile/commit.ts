@@ -17,7 +17,7 @@ import {
 } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
 import type { Change, PlanDraft } from './plan-draft.ts';
-import type { WantedBackend, WantedClient } from './wanted.ts';
+import type { WantedBackend, WantedClient, WantedPort } from './wanted.ts';
 
 /** What a plan changes beyond its draft. */
 export interface Outcome {
@@ -39,6 +39,11 @@ function idsOfClient(image: Image, client: WantedClient, each: EachId): void {
   each('workload', image.ids.workload.idOf(client.workload) as number);
   const id = namespaceId(image.ids.namespace, client.namespace);
   if (id) each('namespace', id);
+}
+
+function idsOfPort(image: Image, { workload }: WantedPort, each: EachId): void {
+  const id = workload === '' ? undefined : image.ids.workload.idOf(workload);
+  if (id !== undefined) each('workload', id);
 }
 
 /** Entries between two pauses. */
@@ -81,6 +86,8 @@ export function* commitPlan(draft: PlanDraft, outcome: Outcome): Steps<Leftovers
   yield* exchange<FrontendImage>(draft.frontends, image.frontends, namespaces, refer, drop);
   const ofClient = (c: WantedClient, each: EachId): void => idsOfClient(image, c, each);
   yield* exchange<WantedClient>(draft.clients, image.clients, ofClient, refer, drop);
+  const ofPort = (p: WantedPort, each: EachId): void => idsOfPort(image, p, each);
+  yield* exchange<WantedPort>(draft.ports, image.ports, ofPort, refer, drop);
   let seen = 0;
   for (const { have, next } of draft.frontends) {
     if (++seen % entriesAStep === 0) yield;
@@ -103,6 +110,7 @@ export function* commitPlan(draft: PlanDraft, outcome: Outcome): Steps<Leftovers
     image.counts.client += (next ? 1 : 0) - (have ? 1 : 0);
     image.counts.waypoint_client += (next?.identity ? 1 : 0) - (have?.identity ? 1 : 0);
   }
+  for (const { have, next } of draft.ports) image.counts.waypoint_port += (next ? 1 : 0) - (have ? 1 : 0);
   for (const [name, wanted] of outcome.adopted) {
     if (++seen % entriesAStep === 0) yield;
     const have = image.backends.get(name);

@@ -25,6 +25,17 @@ import {
   waypointOfWorkload,
   workloadsBackend,
 } from './waypoint.ts';
+import {
+  editPorts,
+  isPorts,
+  noPorts,
+  type PortIndex,
+  portsAt,
+  portsOfTunnel,
+  portsUsed,
+  portsUsedBy,
+  portsUsedByGateway,
+} from './waypoint-ports.ts';
 import { editWaypoints, emptyWaypoints, type Used, type WaypointEditor, type WaypointIndex } from './waypoint-uses.ts';
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
@@ -43,6 +54,7 @@ export interface CompileIndex {
   /** Address of workloads behind a waypoint -> key of its frontend. */
   readonly workloadFrontends: Table<readonly string[]>;
   readonly waypoints: WaypointIndex;
+  readonly ports: PortIndex;
 }
 
 /** Nothing was emitted yet. */
@@ -56,6 +68,7 @@ export const emptyIndex: CompileIndex = {
   waypointBackends: emptyTable(),
   workloadFrontends: emptyTable(),
   waypoints: emptyWaypoints,
+  ports: noPorts,
 };
 
 function clientOf(workload: Workload | undefined, view: NodeView): WantedClient | undefined {
@@ -81,6 +94,7 @@ interface Work {
   readonly services: Iterable<string>;
   readonly addresses: Iterable<string>;
   readonly workloads: Iterable<string>;
+  readonly gateways: Iterable<string>;
 }
 
 /** The keys of both, once each. */
@@ -94,18 +108,32 @@ const itemsAStep = 8;
 /** The same where an item is next to nothing. */
 const quickItemsAStep = 64;
 
-/** Everything that the model holds or the index emitted; of the workloads those that are clients or have a waypoint, or did. */
+/** Before the uid, or key, of one who claims ports, or names waypoints. */
+const ofWorkload = 'workload ';
+const ofService = 'service ';
+const ofGateway = 'gateway ';
+
+/** Everything that the model holds or the index emitted; of the workloads those that are clients, have a waypoint or read headers, or did. */
 function* everything(index: CompileIndex, model: Model, view: NodeView): Steps<Work> {
   const workloads = new Set([...index.clients.keys(), ...index.waypoints.addresses.keys()]);
+  const services = new Set(keysOf(index.backendsOf, model.services));
+  const gateways = new Set(model.gateways.keys());
+  const users = [[ofWorkload, workloads] as const, [ofService, services] as const, [ofGateway, gateways] as const];
+  for (const held of [index.ports.of.keys(), index.waypoints.usedBy.keys()]) {
+    for (const user of held) {
+      for (const [kind, keys] of users) if (user.startsWith(kind)) keys.add(user.slice(kind.length));
+    }
+  }
   let seen = 0;
-  for (const { node, uid, waypoint } of model.workloads.values()) {
-    if (node === view.node || waypoint) workloads.add(uid);
+  for (const { node, uid, waypoint, applicationTunnel } of model.workloads.values()) {
+    if (node === view.node || waypoint || applicationTunnel) workloads.add(uid);
     if (++seen % quickItemsAStep === 0) yield;
   }
   return {
-    services: keysOf(index.backendsOf, model.services),
+    services,
     addresses: keysOf(index.frontendsOf, model.owners),
     workloads,
+    gateways,
   };
 }
 
@@ -199,6 +227,7 @@ export function* compiling(
   const frontends = emit<WantedFrontend>(index.frontends, frontendLists, (f) => f.key, sameFrontend);
   const addressesNow = (uid: string): readonly Address[] => model.workloads.get(uid)?.addresses ?? [];
   const waypoints = editWaypoints(index.waypoints, touched, addressesNow);
+  const ports = editPorts(index.ports);
   const clients = index.clients.edit();
   const clientDelta = new Map<string, WantedClient | undefined>();
   let seen = 0;
@@ -218,10 +247,11 @@ export function* compiling(
   }
   for (const key of work.services) {
     const now = backendsOf(reader, view, key);
-    waypoints.use(`service ${key}`, usedBy(reader.service(key), key, now));
+    const service = reader.service(key);
+    waypoints.use(`${ofService}${key}`, [...usedBy(service, key, now), ...portsUsedBy(service)]);
     const renamed = backends.replace(key, now);
     // UDP parting from TCP gives a service another backend: its frontends must name it.
-    if (renamed) for (const a of reader.service(key)?.addresses ?? []) add(addressText(a));
+    if (renamed) for (const a of service?.addresses ?? []) add(addressText(a));
     if (++seen % itemsAStep === 0) yield;
   }
 
@@ -242,6 +272,8 @@ export function* compiling(
     if (++seen % quickItemsAStep === 0) yield;
     const workload = model.workloads.get(uid);
     waypoints.place(uid, workload && waypointOfWorkload(workload, view) ? workload.addresses : []);
+    waypoints.use(`${ofWorkload}${uid}`, portsUsed([workload?.waypoint]));
+    ports.claim(`${ofWorkload}${uid}`, portsOfTunnel(workload, view));
     const before = clients.get(uid);
     const now = clientOf(workload, view);
     if (now === undefined) {
@@ -254,6 +286,9 @@ export function* compiling(
     clientDelta.set(uid, now);
   }
 
+  for (const key of work.gateways) {
+    waypoints.use(`${ofGateway}${key}`, portsUsedByGateway(model.gateways.get(key)));
+  }
   for (const address of waypoints.moved) {
     frontends.replace(address, workloadFrontend(waypoints, model, view, address), workloadLists);
     if (++seen % itemsAStep === 0) yield;
@@ -265,6 +300,13 @@ export function* compiling(
   for (const name of stale) {
     if (++seen % itemsAStep === 0) yield;
     const use = waypoints.useOf(name);
+    if (isPorts(name)) {
+      const [part] = use?.ref.parts ?? [];
+      const found = part ? portsAt(part.at, context) : { ports: [], sources: [] };
+      waypoints.follow(name, found.sources);
+      ports.claim(name, found.ports);
+      continue;
+    }
     if (!use || use.workloads !== undefined) {
       waypoints.follow(name, []);
       backends.replace(
@@ -281,8 +323,9 @@ export function* compiling(
 
   const b = yield* backends.close();
   const f = yield* frontends.close();
+  const p = yield* ports.close();
   return {
-    delta: { backends: backends.delta, frontends: frontends.delta, clients: clientDelta },
+    delta: { backends: backends.delta, frontends: frontends.delta, clients: clientDelta, ports: p.delta },
     index: {
       backends: b.entries,
       frontends: f.entries,
@@ -290,6 +333,7 @@ export function* compiling(
       ...lists(b.of, f.of),
       ranges,
       waypoints: yield* waypoints.close(),
+      ports: p.index,
     },
   };
 }
@@ -306,7 +350,7 @@ export function compileTouched(
 
 /** What an index holds, as a whole (no copy). */
 export function wantedOf(index: CompileIndex): Wanted {
-  return { backends: index.backends, frontends: index.frontends, clients: index.clients };
+  return { backends: index.backends, frontends: index.frontends, clients: index.clients, ports: index.ports.ports };
 }
 
 /** All that this node should have in its kernel. */

@@ -15,7 +15,7 @@ import { type AuthzImage, type AuthzMap, authzFill, authzMaps, emptyAuthzImage }
 import { type IdTable, idTable } from './ids.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type RangeFill, type Ranges, rangesOf } from './ranges.ts';
-import type { WantedBackend, WantedClient } from './wanted.ts';
+import type { WantedBackend, WantedClient, WantedPort } from './wanted.ts';
 
 export type Header = ReturnType<typeof backendHeader.decode>;
 export type ViaSlot = Pick<ReturnType<typeof backendVia.decode>, 'backend_id' | 'flags'>;
@@ -86,6 +86,7 @@ export const serviceMaps = [
   'client',
   'waypoint_client',
   'waypoint_service',
+  'waypoint_port',
   'name',
   'backend',
   'robin',
@@ -97,7 +98,15 @@ type ServiceMap = (typeof serviceMaps)[number];
 export const limitedMaps = [...serviceMaps, ...authzMaps] as const;
 export type LimitedMap = ServiceMap | AuthzMap;
 /** Maps whose entries are counted (the others are arrays: ids and ranges say what is used). */
-export type CountedMap = 'frontend' | 'variant' | 'cidr' | 'client' | 'waypoint_client' | 'waypoint_service' | 'name';
+export type CountedMap =
+  | 'frontend'
+  | 'variant'
+  | 'cidr'
+  | 'client'
+  | 'waypoint_client'
+  | 'waypoint_service'
+  | 'waypoint_port'
+  | 'name';
 
 /** What a plan stopped using: free once every program run that could have met it has ended. */
 export interface Leftovers {
@@ -126,6 +135,8 @@ export interface Image {
   readonly frontends: Map<string, FrontendImage>;
   /** By uid. */
   readonly clients: Map<string, WantedClient>;
+  /** By key: where waypoints read headers. */
+  readonly ports: Map<string, WantedPort>;
   /** Backend name -> frontends that lead to it. */
   readonly leads: Map<string, Leads>;
   /** Name of a waypoint's backend -> backends that go through it. */
@@ -181,13 +192,17 @@ export function emptyImage(
     backends: new Map(),
     frontends: new Map(),
     clients: new Map(),
+    ports: new Map(),
     leads: new Map(),
     vias: new Map(),
     told: new Map(),
-    counts: { frontend: 0, variant: 0, cidr: 0, client: 0, waypoint_client: 0, waypoint_service: 0, name: 0 },
+    counts: {
+      ...{ frontend: 0, variant: 0, cidr: 0, client: 0, name: 0 },
+      ...{ waypoint_client: 0, waypoint_service: 0, waypoint_port: 0 },
+    },
     udpFrontends: 0,
     anyPorts: 0,
-    setting: { abi_version: 0, flags: 0 },
+    setting: { abi_version: 0, flags: 0, ports: 0n },
     onMiss: 'off',
     generation: 0,
     stray: [],
@@ -305,6 +320,7 @@ export function fillOf(image: Image): Readonly<Record<LimitedMap, MapFill>> {
     client: counted('client', image.counts.client),
     waypoint_client: counted('waypoint_client', image.counts.waypoint_client),
     waypoint_service: counted('waypoint_service', image.counts.waypoint_service),
+    waypoint_port: counted('waypoint_port', image.counts.waypoint_port),
     name: counted('name', image.counts.name),
     backend: counted('backend', backendIds),
     robin: counted('robin', backendIds),

@@ -23,6 +23,11 @@ export interface NormalContents {
     Record<string, { readonly backend: string; readonly variants: Readonly<Record<string, string>> }>
   >;
   readonly clients: Readonly<Record<string, string>>;
+  /** Ports of waypoints, and whose they are. */
+  readonly ports: Readonly<Record<string, string>>;
+  readonly portFilter: string;
+  /** Some port had no room. */
+  readonly portsFull: boolean;
   /** Services that waypoints are told of. */
   readonly told: readonly string[];
   /** Names by kind. */
@@ -67,6 +72,9 @@ export function normalise(pins: Pins): NormalContents {
     clients: sortedRecord(
       [...image.clients].map(([uid, c]) => [uid, `${c.namespace} ${c.address4} ${c.address6} ${c.identity}`] as const),
     ),
+    ports: sortedRecord([...image.ports].map(([key, { workload }]) => [key, workload] as const)),
+    portFilter: image.setting.ports.toString(16),
+    portsFull: (image.setting.flags & settingFlag.portsFull) !== 0,
     names: Object.fromEntries(
       nameKinds.map((kind) => [kind, [...image.ids[kind].names()].map(([name]) => name).sort()]),
     ),

@@ -22,6 +22,7 @@ export type PlannedMap =
   | 'client'
   | 'waypoint_client'
   | 'waypoint_service'
+  | 'waypoint_port'
   | 'setting'
   | 'active'
   | AuthzMap

@@ -15,7 +15,7 @@ import {
 import { partCountOf } from './names.ts';
 import type { Step } from './plan-steps.ts';
 import type { RangeDraft } from './ranges.ts';
-import type { WantedClient } from './wanted.ts';
+import type { WantedClient, WantedPort } from './wanted.ts';
 
 /** Stages in the order in which their operations run; each may rely on all before it. */
 export const stages = [
@@ -23,10 +23,11 @@ export const stages = [
   'maglev',
   'endpoint',
   'told',
+  'setting',
+  'port',
   'waypointFlip',
   'flip',
   'variant',
-  'setting',
   'frontend',
   'cidr',
   'client',
@@ -38,6 +39,7 @@ export const stages = [
   'beforeBackendOut',
   'backendOut',
   'toldOut',
+  'portOut',
   'settingOut',
   'strayOut',
 ] as const;
@@ -63,6 +65,7 @@ export interface PlanDraft {
   readonly backends: Change<BackendImage>[];
   readonly frontends: Change<FrontendImage>[];
   readonly clients: Change<WantedClient>[];
+  readonly ports: Change<WantedPort>[];
   /** Services whose entry for waypoints is written (true) or removed. */
   readonly told: (readonly [service: string, written: boolean])[];
   readonly ids: Readonly<Record<NameKind, IdDraft>>;
@@ -104,8 +107,9 @@ export function draftPlan(image: Image): PlanDraft {
   const backends: Change<BackendImage>[] = [];
   const frontends: Change<FrontendImage>[] = [];
   const clients: Change<WantedClient>[] = [];
+  const ports: Change<WantedPort>[] = [];
   const told: PlanDraft['told'] = [];
-  const lists: { length: number }[] = [...Object.values(ops), backends, frontends, clients, told];
+  const lists: { length: number }[] = [...Object.values(ops), backends, frontends, clients, ports, told];
   const backendIds = image.sizes.backend <= image.sizes.robin ? 'backend' : 'robin';
   const idMap: Record<NameKind, LimitedMap> = {
     workload: 'active',
@@ -143,6 +147,7 @@ export function draftPlan(image: Image): PlanDraft {
     backends,
     frontends,
     clients,
+    ports,
     told,
     ids,
     claim(kind, name) {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waypoints in a plan: they are there before anything goes through them and stay as long as anything does; what they are told of services.
+import { frontendTag } from '../abi/hash.ts';
+import { protocolNumber } from '../abi/structs.ts';
 import type { Image } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import type { BackendStep, Unit } from './plan-units.ts';
 import { serviceTlvsOf } from './tlvs.ts';
-import type { WantedDelta } from './wanted.ts';
+import type { WantedDelta, WantedPort } from './wanted.ts';
 import { isStandIn, isWaypoint } from './waypoint.ts';
 
 /** Units in the order in which they are planned. */
@@ -108,4 +110,37 @@ export function planLostTold(draft: PlanDraft, image: Image): void {
     say(draft, service, image.ids.service.idOf(service) as number);
     draft.end();
   }
+}
+
+/** The entry of a port where a waypoint reads a header, or its end. */
+export function planPort(
+  draft: PlanDraft,
+  key: string,
+  have: WantedPort | undefined,
+  next: WantedPort | undefined,
+): void {
+  const about = `waypoint port ${key}`;
+  const { address, port } = (next ?? have) as WantedPort;
+  const k = { addr: address, port, protocol: protocolNumber.tcp };
+  if (next) {
+    if (!have) draft.count('waypoint_port');
+    const workload_id = next.workload === '' ? 0 : draft.claim('workload', next.workload);
+    draft.ops.port.push({
+      kind: 'put',
+      map: 'waypoint_port',
+      key: k,
+      value: { workload_id, tag: frontendTag(k) },
+      about,
+    });
+  } else {
+    draft.ops.portOut.push({ kind: 'delete', map: 'waypoint_port', key: k, about });
+  }
+  draft.ports.push({ key, have, next });
+}
+
+/** Bits of km_setting.ports for these ports. */
+export function portFilter(ports: Iterable<number>): bigint {
+  let bits = 0n;
+  for (const port of ports) bits |= 1n << BigInt(port & 63);
+  return bits;
 }

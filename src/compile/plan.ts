@@ -10,16 +10,26 @@ import { type Change, draftPlan, type PlanDraft, type Shortage, stages } from '.
 import { claimingWorkloads, planBackend, planBackendOut, planClient, planFrontend } from './plan-entries.ts';
 import { type Operations, operationsOf, type Step } from './plan-steps.ts';
 import { type Unit, unitsOf } from './plan-units.ts';
-import { missingWaypoint, orderUnits, planLostTold, planTold, stillUsed } from './plan-waypoints.ts';
+import {
+  missingWaypoint,
+  orderUnits,
+  planLostTold,
+  planPort,
+  planTold,
+  portFilter,
+  stillUsed,
+} from './plan-waypoints.ts';
 import { endpointsLeft } from './read-names.ts';
 import type { Wanted, WantedDelta } from './wanted.ts';
 
 /** Something that was left as it is, whole, while the rest of the delta was planned. */
 export interface Refusal {
-  /** Services it concerns ("namespace/hostname"); empty for a client. */
+  /** Services it concerns ("namespace/hostname"); empty for a client or port. */
   readonly services: readonly string[];
   /** The client it concerns, or ''. */
   readonly workload: string;
+  /** The port of a waypoint that it concerns. */
+  readonly port?: string;
   /** What has no room; undefined: the delta contradicts itself, as `reason` says. */
   readonly shortage: Shortage | undefined;
   /** For people, without the names above. */
@@ -31,7 +41,7 @@ export interface Refusal {
 
 /** One entry that a plan adds, changes or removes. */
 export interface PlannedChange {
-  readonly what: 'backend' | 'frontend' | 'client' | 'setting' | 'stray';
+  readonly what: 'backend' | 'frontend' | 'client' | 'waypoint port' | 'setting' | 'stray';
   /** Backend name, frontend key text, uid; for a stray what it is. */
   readonly name: string;
   readonly change: 'add' | 'change' | 'remove';
@@ -167,14 +177,51 @@ function* planClients(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]):
   }
 }
 
+/** Ports of waypoints. Refused ones are closed for everybody who goes there by himself, see planSetting. */
+function* planPorts(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]): Steps<void> {
+  let seen = 0;
+  for (const [key, next] of delta.ports) {
+    if (++seen % workAStep === 0) yield;
+    const have = draft.image.ports.get(key);
+    if (next ? have && have.workload === next.workload : !have) continue;
+    draft.begin();
+    planPort(draft, key, have, next);
+    const shortage = draft.end();
+    if (!shortage) continue;
+    const reason = shortageText(shortage);
+    refused.push({ services: [], workload: '', port: key, shortage, reason, backends: [], frontends: [] });
+  }
+}
+
 const missFlags: Readonly<Record<OnMiss, number>> = {
   off: 0,
   direct: settingFlag.onDemand,
   refuse: settingFlag.onDemand | settingFlag.missRefuse,
 };
 
-/** Ranges, and entries for all ports, are looked up only while a flag says that there are any: it comes before the first and goes after the last. */
-function planSetting(draft: PlanDraft): Outcome['setting'] {
+/** The filter of all waypoints' ports. Those that were refused are in it, too: while there are any, what it says is refused without a look-up. */
+function planPortFilter(draft: PlanDraft, delta: WantedDelta, refused: readonly Refusal[]) {
+  const ports = new Map<string, number>();
+  for (const [key, { port }] of draft.image.ports) ports.set(key, port);
+  for (const { key, next } of draft.ports) {
+    if (next) ports.set(key, next.port);
+    else ports.delete(key);
+  }
+  let full = false;
+  for (const { port: key } of refused) {
+    const missing = key === undefined ? undefined : delta.ports.get(key);
+    if (key === undefined || !missing) continue;
+    full = true;
+    ports.set(key, missing.port);
+  }
+  return { filter: portFilter(ports.values()), full };
+}
+
+/**
+ * Ranges, entries for all ports, and ports of waypoints are looked up only while flags or a filter say that there are any: these come before the first and go
+ * after the last.
+ */
+function planSetting(draft: PlanDraft, delta: WantedDelta, refused: readonly Refusal[]): Outcome['setting'] {
   const { image, ops } = draft;
   let ranges = image.counts.cidr;
   for (const { have, next } of draft.frontends) {
@@ -186,15 +233,20 @@ function planSetting(draft: PlanDraft): Outcome['setting'] {
     anyPorts += (next && isAnyPort(next) ? 1 : 0) - (have && isAnyPort(have) ? 1 : 0);
   }
   const before = image.setting;
+  const { filter: ports, full } = planPortFilter(draft, delta, refused);
   const flags =
-    (ranges > 0 ? settingFlag.cidr : 0) | (anyPorts > 0 ? settingFlag.anyPort : 0) | missFlags[image.onMiss];
-  if (flags === before.flags && before.abi_version === abiVersion) return before;
+    (ranges > 0 ? settingFlag.cidr : 0) |
+    (anyPorts > 0 ? settingFlag.anyPort : 0) |
+    (full ? settingFlag.portsFull : 0) |
+    missFlags[image.onMiss];
+  if (flags === before.flags && ports === before.ports && before.abi_version === abiVersion) return before;
   const set = (stage: Step[], value: typeof before): void =>
     void stage.push({ kind: 'put', map: 'setting', key: 0, value, about: 'setting' });
-  const value = { abi_version: abiVersion, flags };
-  const both = flags | before.flags;
-  if (both !== before.flags) set(ops.setting, { ...value, flags: both });
-  if (both !== flags || both === before.flags) set(ops.settingOut, value);
+  const value = { abi_version: abiVersion, flags, ports };
+  const both = { ...value, flags: flags | before.flags, ports: ports | before.ports };
+  const more = both.flags !== before.flags || both.ports !== before.ports;
+  if (more) set(ops.setting, both);
+  if (!more || both.flags !== flags || both.ports !== ports) set(ops.settingOut, value);
   return value;
 }
 
@@ -212,6 +264,7 @@ function frees(draft: PlanDraft): boolean {
   return (
     draft.backends.some(({ have }) => have !== undefined) ||
     draft.frontends.some(({ have }) => (have?.variants.size ?? 0) > 0) ||
+    draft.ports.some(({ have }) => have !== undefined) ||
     draft.clients.some(({ have }) => have !== undefined)
   );
 }
@@ -227,6 +280,7 @@ function changesOf(draft: PlanDraft, setting: boolean, stray: readonly DeleteOpe
     ...of('backend', draft.backends),
     ...of('frontend', draft.frontends),
     ...of('client', draft.clients),
+    ...of('waypoint port', draft.ports),
     ...(setting ? [{ what: 'setting', name: 'setting', change: 'change' } as const] : []),
     ...stray.map((op) => ({ what: 'stray', name: `${op.map}: ${op.about}`, change: 'remove' }) as const),
   ];
@@ -259,11 +313,12 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     if (draft.ops.beforeBackendOut.length === 0) draft.ops.beforeBackendOut.push({ kind: 'grace' });
   }
   if (everything) planLostTold(draft, image);
+  yield* planPorts(draft, delta, refused);
   yield* planClients(draft, delta, refused);
   draft.close();
   planWaits(draft);
   yield;
-  const setting = planSetting(draft);
+  const setting = planSetting(draft, delta, refused);
   const stray = everything ? image.stray : [];
   draft.ops.strayOut.push(...stray);
   const udpLeft = yield* udpEndpointsLeft(draft);
@@ -306,6 +361,7 @@ export function* deltaOf(image: Image, wanted: Wanted): Steps<WantedDelta> {
     backends: yield* whole(image.backends, wanted.backends),
     frontends: yield* whole(image.frontends, wanted.frontends),
     clients: yield* whole(image.clients, wanted.clients),
+    ports: yield* whole(image.ports, wanted.ports),
   };
 }
 

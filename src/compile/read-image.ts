@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image from the pinned maps: what an earlier agent left, also one that was killed half-way.
+import { frontendTag } from '../abi/hash.ts';
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
-import { type NameKind, nameKind } from '../abi/structs.ts';
+import { type NameKind, nameKind, protocolNumber } from '../abi/structs.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
+import { socketAddressText } from '../net/socket-address.ts';
 import { readAuthz } from './authz/read-image.ts';
 import {
   type BackendImage,
@@ -180,6 +182,26 @@ function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[
   return stray;
 }
 
+/** Ports of waypoints. One whose owner is not known, or whose tag is wrong, differs from any that is wanted. */
+function* readPorts(pins: Pins, image: Image): Steps<readonly DeleteOperation[]> {
+  const stray: DeleteOperation[] = [];
+  yield* eachEntry(pins, 'waypoint_port', (key, { workload_id: id, tag }) => {
+    if (key.protocol !== protocolNumber.tcp) {
+      stray.push({ kind: 'delete', map: 'waypoint_port', key, about: `waypoint port of protocol ${key.protocol}` });
+      return;
+    }
+    const address = key.addr || '::';
+    const workload = id === 0 ? '' : image.ids.workload.nameOf(id);
+    const known = workload !== undefined && tag === frontendTag(key);
+    if (workload === undefined) image.ids.workload.reserve(id);
+    else if (known && id !== 0) image.ids.workload.refer(id);
+    const text = socketAddressText(address, key.port);
+    image.counts.waypoint_port++;
+    image.ports.set(text, { key: text, address, port: key.port, workload: known ? workload : unknownNamespace });
+  });
+  return stray;
+}
+
 /** No namespace is called so. */
 export const unknownNamespace = '?';
 
@@ -215,7 +237,8 @@ export function* readImage(pins: Pins, generation?: number): Steps<Image> {
   }
   const strayTold = yield* readTold(pins, image);
   const strayClients = yield* readClients(pins, image);
-  image.stray = [...names.stray, ...strayBackends, ...read.stray, ...strayTold, ...strayClients];
+  const strayPorts = yield* readPorts(pins, image);
+  image.stray = [...names.stray, ...strayBackends, ...read.stray, ...strayTold, ...strayClients, ...strayPorts];
   for (const { map } of image.stray) if (map in image.counts) image.counts[map as CountedMap]++;
   image.generation =
     generation === undefined ? image.generation + generationGap : Math.max(image.generation, generation);

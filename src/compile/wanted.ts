@@ -66,11 +66,23 @@ export interface WantedClient {
   readonly identity: string;
 }
 
+/** Where a waypoint reads a header: kept from connections into which none is written. */
+export interface WantedPort {
+  /** "10.0.0.3:15088" */
+  readonly key: string;
+  /** fe80:: for all addresses that are a link's own. */
+  readonly address: Address;
+  readonly port: number;
+  /** uid of the workload whose port it is, which may dial itself; '': nobody may. */
+  readonly workload: string;
+}
+
 /** All that is wanted, keyed by name, key and uid. */
 export interface Wanted {
   readonly backends: ReadonlyMap<string, WantedBackend>;
   readonly frontends: ReadonlyMap<string, WantedFrontend>;
   readonly clients: ReadonlyMap<string, WantedClient>;
+  readonly ports: ReadonlyMap<string, WantedPort>;
 }
 
 /** A part of it: undefined means "not wanted any more". What is not named stays as it is. */
@@ -78,4 +90,5 @@ export interface WantedDelta {
   readonly backends: ReadonlyMap<string, WantedBackend | undefined>;
   readonly frontends: ReadonlyMap<string, WantedFrontend | undefined>;
   readonly clients: ReadonlyMap<string, WantedClient | undefined>;
+  readonly ports: ReadonlyMap<string, WantedPort | undefined>;
 }

@@ -40,7 +40,8 @@ export function isWaypoint(backend: string): boolean {
   return backend.startsWith(prefix);
 }
 
-function textOf({ destination: to, binding }: GatewayAddress): string {
+/** Destination and binding. Equal texts mean the same. */
+export function textOf({ destination: to, binding }: GatewayAddress): string {
   const suffix = binding ? `@${bindingText(binding)}` : '';
   if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}${suffix}`;
   return to.kind === 'address' ? `${to.network === '' ? '' : `${to.network}/`}${to.address}${suffix}` : 'unusable';
@@ -156,7 +157,7 @@ export function bindingOf(at: GatewayAddress, workload: Workload | undefined, vi
 }
 
 /** The port that a waypoint's service leads `port` to, when it has one. */
-function mappedPort(service: Service, key: string, workload: Workload, port: number): number {
+export function mappedPort(service: Service, key: string, workload: Workload, port: number): number {
   const own = workload.services.get(key)?.find((m) => m.servicePort === port && m.protocol !== 'udp');
   const target = own?.targetPort || service.ports.find((p) => p.port === port && p.protocol !== 'udp')?.targetPort;
   return target || port;

@@ -57,13 +57,14 @@ export function versionRecord(objects: Objects, options: { version: string; now:
   };
 }
 
-/** Puts the ABI version into the map setting, whose flags stay. */
+/** Puts the ABI version into the map setting, the rest of which stays. */
 export function writeSetting(fd: number): void {
   const value = stableBytes(settingValue.size);
   const key = stableBytes(4);
   const bpf = libbpf();
-  const { flags } = bpf.bpf_map_lookup_elem(fd, key, value) === 0 ? settingValue.decode(value) : { flags: 0 };
-  value.set(settingValue.encode({ abi_version: abiVersion, flags }));
+  const nothing = { flags: 0, ports: 0n };
+  const held = bpf.bpf_map_lookup_elem(fd, key, value) === 0 ? settingValue.decode(value) : nothing;
+  value.set(settingValue.encode({ ...held, abi_version: abiVersion }));
   const answer = bpf.bpf_map_update_elem(fd, key, value, 0);
   if (answer < 0) throw new KmeshError('KM_MAP', `map "setting": update failed: ${failure(answer)}`);
 }

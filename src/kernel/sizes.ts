@@ -28,6 +28,7 @@ export const defaultSizes: Readonly<Record<MapName, number>> = {
   waypoint_sock: 65536,
   waypoint_client: 16384,
   waypoint_service: 16384,
+  waypoint_port: 4096,
   miss: 16384,
   misses: 65536,
   authz_dest: 4096,

@@ -20,12 +20,13 @@ const plain = (wanted: Wanted): Held => ({
   backends: new Map(wanted.backends),
   frontends: new Map(wanted.frontends),
   clients: new Map(wanted.clients),
+  ports: new Map(wanted.ports),
 });
 
 /** Takes a delta into `held`; says whether every entry of it made a difference. */
 function take(held: Held, delta: WantedDelta): boolean {
   let news = true;
-  for (const kind of ['backends', 'frontends', 'clients'] as const) {
+  for (const kind of ['backends', 'frontends', 'clients', 'ports'] as const) {
     for (const [name, entry] of delta[kind]) {
       if (entry === undefined) news &&= held[kind].delete(name);
       else {
@@ -46,7 +47,7 @@ describe('incremental', () => {
       fc.property(anyBatches, fc.array(anyView, { minLength: 1, maxLength: 3 }), (batches, views) => {
         let held: Model = emptyModel;
         let index = emptyIndex;
-        const total: Held = { backends: new Map(), frontends: new Map(), clients: new Map() };
+        const total: Held = { backends: new Map(), frontends: new Map(), clients: new Map(), ports: new Map() };
         batches.forEach((batch, i) => {
           const at = views[Math.floor((i * views.length) / batches.length)] as NodeView;
           const moved = i > 0 && at !== views[Math.floor(((i - 1) * views.length) / batches.length)];

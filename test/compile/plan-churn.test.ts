@@ -52,7 +52,7 @@ describe('an hour of 100 pod changes a second', () => {
       }
       // Workload names never come back; addresses do, as they would on a node.
       const backends = new Map([...touched].map((s) => [`ns/s${s}:80/4`, backendOf(s)]));
-      const plan = planDelta(image, { backends, frontends: new Map(), clients: new Map() });
+      const plan = planDelta(image, { backends, frontends: new Map(), clients: new Map(), ports: new Map() });
       if (plan.refused.length > 0) throw new Error(`second ${second}: ${plan.refused[0]?.reason}`);
       for (const op of plan.ops) step(plane, op);
       waiting.push(finish(plan.commit()));

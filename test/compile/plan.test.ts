@@ -35,9 +35,9 @@ describe('plan', () => {
       'put name',
       'put maglev',
       'put endpoint',
+      'put setting',
       'put backend',
       'put variant',
-      'put setting',
       'put frontend',
       'put cidr',
       'put client',
@@ -205,6 +205,7 @@ describe('plan', () => {
       ]),
       frontends: new Map([['tcp/10.0.0.3:80', frontend('tcp/10.0.0.3:80', 'nowhere')]]),
       clients: new Map(),
+      ports: new Map(),
     };
     const plan = planDelta(image, delta);
     expect(plan.refused.map((r) => [r.services, r.reason])).toEqual([

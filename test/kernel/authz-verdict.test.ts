@@ -228,7 +228,7 @@ const denying = (match: Partial<Match>, of: Partial<Policy> = {}): Policy => ({
 test('on demand an unknown source is asked for while policies ask who it is', () => {
   const asking = [denying({ principals: [{ kind: 'exact', value: 'cluster.local/ns/a/sa/x' }] })];
   const written = writeAuthz(instance.plane, new Map([[pod, stackOf(asking, pod)]]), new Map());
-  const setting = map('setting').get(0) ?? { abi_version: 1, flags: 0 };
+  const setting = map('setting').get(0) ?? { abi_version: 1, flags: 0, ports: 0n };
   own(peer, undefined);
   expect(ask(question)).toBe(true);
   map('setting').put([[0, { ...setting, flags: settingFlag.onDemand }]]);

@@ -67,7 +67,7 @@ describe('load', () => {
 
     const plane = open();
     expect(plane.map('frontend').maxEntries).toBe(100);
-    expect(plane.map('setting').get(0)).toEqual({ abi_version: 1, flags: 0 });
+    expect(plane.map('setting').get(0)).toEqual({ abi_version: 1, flags: 0, ports: 0n });
     connectOnce(site.cgroupRoot);
     expect(plane.reasons().get('balanced')).toBe(1n);
     expect(plane.isCurrent()).toBe(true);

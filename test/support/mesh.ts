@@ -10,7 +10,7 @@ import type { Enrolment } from '../../src/compile/enrolment.ts';
 import { emptyImage, type Image, type Leftovers, settle } from '../../src/compile/image.ts';
 import { sizesOf } from '../../src/compile/pins.ts';
 import { planAll } from '../../src/compile/plan.ts';
-import type { WantedClient } from '../../src/compile/wanted.ts';
+import type { WantedClient, WantedPort } from '../../src/compile/wanted.ts';
 import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/lab.ts';
 import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
 import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
@@ -19,7 +19,7 @@ import { finish } from '../../src/mesh/steps.ts';
 import { openInstance } from './instance.ts';
 import { labName, removeLeftovers } from './leftovers.ts';
 import { type Python, startPython, startServer } from './python.ts';
-import { backendOf, clientOf, frontendsOf, type ServiceSpec, uidOf } from './wanted.ts';
+import { backendOf, clientOf, frontendsOf, portOf, type ServiceSpec, uidOf } from './wanted.ts';
 
 export interface EnrollOptions {
   /** Namespace of the workload as a client; default "shop". */
@@ -48,6 +48,8 @@ export interface Mesh {
   unenroll(pod: string): Promise<void>;
   /** Makes these all the services there are. */
   want(...services: readonly ServiceSpec[]): Promise<void>;
+  /** Makes these all the ports where waypoints read headers: "10.0.0.2:15088", and the pod whose port it is. */
+  keep(...ports: readonly (readonly [key: string, pod?: string])[]): Promise<void>;
   /** Open connections to a pod. */
   active(pod: string): number;
   counting<T>(body: () => Promise<T>): Promise<Counted<T>>;
@@ -90,6 +92,7 @@ export async function openMesh(podNames: readonly string[], options: MeshOptions
 function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>): Mesh {
   const image = emptyImage(sizesOf(plane));
   const clients = new Map<string, WantedClient>();
+  const ports = new Map<string, WantedPort>();
   const enrolled = new Map<bigint, Enrolment>();
   let services: readonly ServiceSpec[] = [];
   const graces: Promise<void>[] = [];
@@ -106,6 +109,7 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
       backends: new Map(services.map((spec) => [spec.name, backendOf(spec)])),
       frontends: frontendsOf(services),
       clients,
+      ports,
     });
     for (const refusal of plan.refused) throw new Error(refusal.reason);
     if (plan.udpFrontends > 0) plane.setUdpHooks(true);
@@ -151,6 +155,11 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     },
     async want(...specs) {
       services = specs;
+      await apply();
+    },
+    async keep(...kept) {
+      ports.clear();
+      for (const [key, pod = ''] of kept) ports.set(key, portOf(key, pod));
       await apply();
     },
     active(name) {

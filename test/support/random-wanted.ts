@@ -9,6 +9,7 @@ import type {
   WantedDelta,
   WantedEndpoint,
   WantedFrontend,
+  WantedPort,
   WantedVia,
 } from '../../src/compile/wanted.ts';
 import type { BalancerPolicy } from '../../src/mesh/service.ts';
@@ -120,8 +121,34 @@ const entryArb = (service: string): fc.Arbitrary<Entry | undefined> =>
     { nil: undefined, freq: 3 },
   );
 
+interface Kept {
+  readonly pod: number;
+  readonly port: number;
+  readonly owned: boolean;
+}
+
+const keptArb = fc.uniqueArray(
+  fc.record({ pod: fc.nat(pods.length - 1), port: fc.constantFrom(15088, 15019, 8080), owned: fc.boolean() }),
+  { maxLength: 4, selector: ({ pod, port }) => `${pod} ${port}` },
+);
+
+function portsOf(kept: readonly Kept[]): Map<string, WantedPort> {
+  const ports = new Map<string, WantedPort>();
+  for (const { pod, port, owned } of kept) {
+    const { address, workload } = endpoint(pod, 1);
+    const key = `${address}:${port}`;
+    ports.set(key, { key, address, port, workload: owned ? workload : '' });
+  }
+  return ports;
+}
+
 /** Own address, a shared one with variants by namespace, a range: as each entry says. */
-function wantedOf(entries: readonly (Entry | undefined)[], local: readonly number[], through: Waypoints): Wanted {
+function wantedOf(
+  entries: readonly (Entry | undefined)[],
+  local: readonly number[],
+  through: Waypoints,
+  kept: readonly Kept[],
+): Wanted {
   const backends = new Map<string, WantedBackend>();
   const frontends = new Map<string, WantedFrontend>();
   const variants = { exact: new Map<string, string>(), range: new Map<string, string>() };
@@ -151,7 +178,7 @@ function wantedOf(entries: readonly (Entry | undefined)[], local: readonly numbe
     clients.set(workload, { workload, namespace, address4, address6: '', identity });
   }
   addWaypoints(through, backends, frontends);
-  return { backends, frontends, clients };
+  return { backends, frontends, clients, ports: portsOf(kept) };
 }
 
 export const wantedArb: fc.Arbitrary<Wanted> = fc
@@ -159,8 +186,9 @@ export const wantedArb: fc.Arbitrary<Wanted> = fc
     entries: fc.tuple(...services.map(entryArb)),
     local: fc.uniqueArray(fc.nat(pods.length - 1), { maxLength: 4 }),
     waypoints: waypointsArb,
+    kept: keptArb,
   })
-  .map(({ entries, local, waypoints }) => wantedOf(entries, local, waypoints));
+  .map(({ entries, local, waypoints, kept }) => wantedOf(entries, local, waypoints, kept));
 
 /** Every address that any of the states gives an entry, one inside each range, and one that nobody has. */
 export const dialled: readonly { readonly address: string; readonly protocol: Protocol; readonly varies: boolean }[] = [
@@ -186,7 +214,13 @@ export function deltaBetween(before: Wanted, after: Wanted): WantedDelta {
     backends: difference(before.backends, after.backends),
     frontends: difference(before.frontends, after.frontends),
     clients: difference(before.clients, after.clients),
+    ports: difference(before.ports, after.ports),
   };
 }
 
-export const nothingWanted: Wanted = { backends: new Map(), frontends: new Map(), clients: new Map() };
+export const nothingWanted: Wanted = {
+  backends: new Map(),
+  frontends: new Map(),
+  clients: new Map(),
+  ports: new Map(),
+};

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A few desired entries, said shortly.
 import type { Protocol } from '../../src/abi/structs.ts';
-import type { Wanted, WantedBackend, WantedClient, WantedEndpoint, WantedFrontend } from '../../src/compile/wanted.ts';
+import type {
+  Wanted,
+  WantedBackend,
+  WantedClient,
+  WantedEndpoint,
+  WantedFrontend,
+  WantedPort,
+} from '../../src/compile/wanted.ts';
 
 /** Endpoint number `n` (from 1) of the world. */
 export function endpoint(n: number, weight = 1): WantedEndpoint {
@@ -40,17 +47,25 @@ export function client(n: number, namespace: string): WantedClient {
   return { workload: `pod-${n}`, namespace, address4: endpoint(n).address, address6: '', identity: '' };
 }
 
-export type Entry = WantedBackend | WantedFrontend | WantedClient;
+/** Port 15088 of endpoint number `n`, where it reads headers. */
+export function waypointPort(n: number, port = 15088): WantedPort {
+  const { address, workload } = endpoint(n);
+  return { key: `${address}:${port}`, address, port, workload };
+}
+
+export type Entry = WantedBackend | WantedFrontend | WantedClient | WantedPort;
 
 /** All of these and nothing else. */
 export function want(...entries: readonly Entry[]): Wanted {
   const backends = new Map<string, WantedBackend>();
   const frontends = new Map<string, WantedFrontend>();
   const clients = new Map<string, WantedClient>();
+  const ports = new Map<string, WantedPort>();
   for (const entry of entries) {
     if ('endpoints' in entry) backends.set(entry.name, entry);
     else if ('backend' in entry) frontends.set(entry.key, entry);
+    else if ('port' in entry) ports.set(entry.key, entry);
     else clients.set(entry.workload, entry);
   }
-  return { backends, frontends, clients };
+  return { backends, frontends, clients, ports };
 }

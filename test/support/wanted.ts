@@ -6,6 +6,7 @@ import type {
   WantedClient,
   WantedEndpoint,
   WantedFrontend,
+  WantedPort,
   WantedVia,
 } from '../../src/compile/wanted.ts';
 import type { Pod } from '../../src/demo/lab.ts';
@@ -81,4 +82,10 @@ export function frontendsOf(specs: readonly ServiceSpec[]): Map<string, WantedFr
 export function clientOf(pod: Pod, namespace: string): WantedClient {
   const identity = `spiffe://cluster.local/ns/${namespace}/sa/${pod.name}`;
   return { workload: uidOf(pod.name), namespace, address4: pod.address4, address6: pod.address6, identity };
+}
+
+/** "10.0.0.2:15088" as a port where a waypoint reads headers; '': nobody's. */
+export function portOf(key: string, pod = ''): WantedPort {
+  const [, address = '', , port] = AT.exec(key) ?? [];
+  return { key, address, port: Number(port), workload: pod === '' ? '' : uidOf(pod) };
 }

@@ -14,7 +14,7 @@ const { onDemand, missRefuse } = settingFlag;
 
 function explained(address: string, flags: number, who: HeldClient | undefined = client) {
   const plane = openMemory();
-  plane.map('setting').put([[0, { abi_version: 1, flags }]]);
+  plane.map('setting').put([[0, { abi_version: 1, flags, ports: 0n }]]);
   plane.map('miss').put([
     ['10.0.0.1', { since_ns: 1n, state: missState.asked }],
     ['10.0.0.2', { since_ns: 1n, state: missState.answered }],

@@ -252,6 +252,15 @@ struct km_waypoint_service {
 	__u8 tlvs[KM_SERVICE_TLVS];
 };
 
+/*
+ * waypoint_port: struct km_frontend_key (TCP) of every address and port where a waypoint reads a header: only connections that get one
+ * here may go there. An address in fe80::/10 stands as fe80::, for whoever has it on the link.
+ */
+struct km_waypoint_port {
+	__u32 workload_id; /* whose port it is, which may dial itself; 0: nobody may */
+	__u32 tag; /* km_frontend_tag(key), as in struct km_frontend */
+};
+
 /* ---- on demand ---- */
 
 enum km_miss_state {
@@ -306,9 +315,11 @@ struct km_name {
 #define KM_SETTING_ON_DEMAND 2u /* what has no frontend is asked for */
 #define KM_SETTING_MISS_REFUSE 4u /* and refused until the answer is there; else it goes where it was dialled */
 #define KM_SETTING_ANY_PORT 8u /* frontend has entries with port 0 */
+#define KM_SETTING_PORTS_FULL 16u /* waypoint_port lacks some: what ports says is refused whatever the address */
 struct km_setting {
 	__u32 abi_version;
 	__u32 flags;
+	__u64 ports; /* a filter of the ports in waypoint_port: bit (port & 63) is set for each */
 };
 
 #define KM_ABI_VERSION 1
@@ -359,11 +370,12 @@ KM_SIZE(km_udp_reverse, 24);
 KM_SIZE(km_active, 8);
 KM_SIZE(km_waypoint_client, 8 + KM_CLIENT_TLVS);
 KM_SIZE(km_waypoint_service, 8 + KM_SERVICE_TLVS);
+KM_SIZE(km_waypoint_port, 8);
 KM_SIZE(km_miss, 16);
 KM_SIZE(km_miss_record, 32);
 KM_SIZE(km_name_key, 8);
 KM_SIZE(km_name, 64);
-KM_SIZE(km_setting, 8);
+KM_SIZE(km_setting, 16);
 KM_SIZE(km_sock_record, 32);
 KM_SIZE(km_old_record, 56);
 

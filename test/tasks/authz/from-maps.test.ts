@@ -83,6 +83,6 @@ test('on demand a source that nobody was asked of is refused where policies ask 
     .find((list) => stackOf(list, at.destination).sets.some(({ set }) => set.identity.used));
   if (some === undefined) return expect.unreachable();
   writeAuthz(plane, new Map([[at.destination, stackOf(some, at.destination)]]), new Map());
-  plane.map('setting').put([[0, { abi_version: 1, flags: settingFlag.onDemand }]]);
+  plane.map('setting').put([[0, { abi_version: 1, flags: settingFlag.onDemand, ports: 0n }]]);
   expect(judgeHeld(plane, at)).toMatchObject({ verdict: 'deny', because: 'unknown-source' });
 });
