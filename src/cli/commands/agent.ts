@@ -56,6 +56,7 @@ export const agentFlags = {
   waypointAds: listenAddress(
     'ADDRESS',
     'where Envoys of waypoints are told their routes and policies, such as 127.0.0.1:15010 (default: nowhere)',
+    15010,
   ),
   waypointAdsTlsCert: text(
     'FILE',
@@ -83,7 +84,7 @@ export const agentFlags = {
   ),
   serverFirstPorts: text('PORTS', 'more ports of such servers where a service says nothing, such as 5672,9042'),
   logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much is logged; "kmeshctl log" changes it later'),
-  healInterval: durationOr('60s', 'TIME', 'how often the whole kernel state is compared and repaired; 0s: never'),
+  healInterval: durationOr('60s', 'DURATION', 'how often the whole kernel state is compared and repaired; 0s: never'),
   metrics: listenAddress('ADDRESS', 'where metrics and health are served over HTTP, such as :15020 (default: nowhere)'),
   ...sizeFlags,
 };

@@ -23,7 +23,7 @@ export const waypointServe = command({
   args: {},
   flags: {
     config: texts('DIR|FILE', 'where configuration is; - reads standard input once', { complete: 'file' }),
-    listen: listenAddress('ADDRESS', 'where proxies connect to (default: 127.0.0.1:15010)'),
+    listen: listenAddress('ADDRESS', 'where proxies connect to (default: 127.0.0.1:15010)', 15010),
     tlsCert: text('FILE', 'certificate of that address, in PEM, read again when it changes; without it plain text', {
       complete: 'file',
     }),
