@@ -10,10 +10,13 @@ const MARKER = /^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm;
 /** The documents of a file in order. Empty ones are left out; those that cannot be read come with faults. */
 export function* documentsOf(text: string): Generator<YamlDocument> {
   for (const [from, to] of pieces(text)) {
-    const piece = text.slice(from, to);
-    const document = readPlain(piece, from) ?? readJson(piece, from) ?? readYaml(piece, from);
+    const document = readPlain(text, from, to) ?? readOther(text.slice(from, to), from);
     if (document.root !== undefined || document.faults.length > 0) yield document;
   }
+}
+
+function readOther(piece: string, from: number): YamlDocument {
+  return readJson(piece, from) ?? readYaml(piece, from);
 }
 
 /** [from, to) of each piece between markers. Directives ("%YAML 1.2") go with the document that follows them. */

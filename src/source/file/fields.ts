@@ -39,6 +39,8 @@ export function object<S extends Shape>(
   return field((node, reading) => {
     if (node.kind !== 'map') return wrong(node, reading, 'a mapping');
     const out: Record<string, unknown> = {};
+    /** Those that were there, but gave no value: they are not missing too. */
+    let valueless: string[] | undefined;
     for (const { key, at, value } of node.entries) {
       const known = fields.get(key);
       if (known === undefined) {
@@ -49,27 +51,24 @@ export function object<S extends Shape>(
         if (options.strict) reading.fault(at, `is no field that is known here${meant}`);
         else reading.warn(at, `is no field that is known here; it is ignored${meant}`);
         reading.path.pop();
-      } else if (value.kind !== 'scalar' || value.value !== null) {
+      } else if (known !== silent && (value.kind !== 'scalar' || value.value !== null)) {
         // null is how Kubernetes writes "not set"
         reading.path.push(key);
         const read = known.read(value, reading);
         reading.path.pop();
-        out[key] = read === undefined ? absent : read;
+        if (read !== undefined) out[key] = read;
+        else if (known.needed) (valueless ??= []).push(key);
       }
     }
     for (const name of must) {
-      if (out[name] !== undefined) continue;
+      if (out[name] !== undefined || valueless?.includes(name)) continue;
       reading.path.push(name);
       reading.fault(node.at, 'is missing');
       reading.path.pop();
     }
-    for (const key in out) if (out[key] === absent) delete out[key];
     return out as ObjectOf<S>;
   });
 }
-
-/** Stands for "was there, but gave no value", so that a field with a fault is not reported as missing too. */
-const absent = Symbol('absent');
 
 export function listOf<T>(item: Field<T>, options: { readonly min?: number } = {}): Field<readonly T[]> {
   return field((node, reading) => {

@@ -16,15 +16,15 @@ const QUOTE = 34;
 const APOSTROPHE = 39;
 const BACKSLASH = 92;
 
-/** Reads one document that begins at `base` in the file's text. */
-export function readPlain(text: string, base: number): YamlDocument | undefined {
-  if (text.includes('\r')) return undefined;
-  const cursor = openCursor(text);
+/** Reads one document: what stands from `from` to `to` in the file's text, where a line ends or the text does. */
+export function readPlain(text: string, from = 0, to = text.length): YamlDocument | undefined {
+  if (text.slice(from, to).includes('\r')) return undefined;
+  const lines = new Lines(text, from, to);
   try {
-    cursor.marker();
-    if (!cursor.peek()) return { root: undefined, faults: [] };
-    const root = block(text, base, cursor, cursor.indent, 0);
-    if (root.kind !== 'map' || cursor.peek()) return undefined;
+    lines.marker();
+    if (!lines.peek()) return { root: undefined, faults: [] };
+    const root = block(lines, lines.indent, 0);
+    if (root.kind !== 'map' || lines.peek()) return undefined;
     return { root, faults: [] };
   } catch (error) {
     if (error === notPlain) return undefined;
@@ -32,76 +32,75 @@ export function readPlain(text: string, base: number): YamlDocument | undefined 
   }
 }
 
-interface Cursor {
+/** The lines of a document, one after the other. A class with fields, as there are thousands of documents and each asks for all of its characters. */
+class Lines {
+  readonly text: string;
   /** Of the line that `peek` found. */
-  readonly indent: number;
-  readonly start: number;
+  indent = 0;
+  start = 0;
   /** Behind the last character before the newline. */
-  readonly end: number;
+  end = 0;
+  #at: number;
+  readonly to: number;
+  #found = false;
+
+  constructor(text: string, from: number, to: number) {
+    this.text = text;
+    this.#at = from;
+    this.to = to;
+  }
+
   /** Finds the next line that is neither blank nor a comment, without passing it; false at the end. */
-  peek(): boolean;
-  /** Passes the line found. */
-  pass(): void;
-  /** Passes "---" on the first line. */
-  marker(): void;
-  /** Passes to an offset that is the start of a line. */
-  jump(to: number): void;
-}
-
-function openCursor(text: string): Cursor {
-  let at = 0;
-  let found = false;
-  let indent = 0;
-  let start = 0;
-  let end = 0;
-  const lineEnd = (from: number) => {
-    const newline = text.indexOf('\n', from);
-    return newline === -1 ? text.length : newline;
-  };
-  return {
-    get indent() {
-      return indent;
-    },
-    get start() {
-      return start;
-    },
-    get end() {
-      return end;
-    },
-    peek() {
-      if (found) return true;
-      while (at < text.length) {
-        start = at;
-        while (text.charCodeAt(start) === SPACE) start++;
-        const code = text.charCodeAt(start);
-        if (code === TAB) throw notPlain;
-        end = lineEnd(start);
-        if (start < end && code !== HASH) {
-          indent = start - at;
-          found = true;
-          return true;
-        }
-        at = end + 1;
+  peek(): boolean {
+    if (this.#found) return true;
+    const { text, to } = this;
+    let at = this.#at;
+    while (at < to) {
+      let start = at;
+      while (text.charCodeAt(start) === SPACE) start++;
+      const code = text.charCodeAt(start);
+      if (code === TAB) throw notPlain;
+      const end = this.endOf(start);
+      if (start < end && code !== HASH) {
+        this.#found = true;
+        this.#at = at;
+        this.indent = start - at;
+        this.start = start;
+        this.end = end;
+        return true;
       }
-      return false;
-    },
-    pass() {
-      found = false;
       at = end + 1;
-    },
-    marker() {
-      if (!text.startsWith('---')) return;
-      const to = lineEnd(0);
-      if (blankFrom(text, 3, to) === undefined) throw notPlain;
-      at = to + 1;
-    },
-    jump(to) {
-      found = false;
-      at = to;
-    },
-  };
-}
+    }
+    this.#at = at;
+    return false;
+  }
 
+  /** Passes the line found. */
+  pass(): void {
+    this.#found = false;
+    this.#at = this.end + 1;
+  }
+
+  /** Passes to an offset that is the start of a line. */
+  jump(to: number): void {
+    this.#found = false;
+    this.#at = to;
+  }
+
+  /** Passes "---" on the first line. */
+  marker(): void {
+    const at = this.#at;
+    if (!this.text.startsWith('---', at)) return;
+    const end = this.endOf(at);
+    if (blankFrom(this.text, at + 3, end) === undefined) throw notPlain;
+    this.#at = end + 1;
+  }
+
+  endOf(from: number): number {
+    const newline = this.text.indexOf('\n', from);
+    return newline === -1 ? this.to : newline;
+  }
+}
 /** `to` when only spaces and a comment stand between; undefined when something else does. */
 function blankFrom(text: string, from: number, to: number): number | undefined {
   let i = from;
@@ -110,75 +109,63 @@ function blankFrom(text: string, from: number, to: number): number | undefined {
   return text.charCodeAt(i) === HASH && i > from ? to : undefined;
 }
 
-function isItem(text: string, cursor: Cursor): boolean {
-  if (text.charCodeAt(cursor.start) !== DASH) return false;
-  return cursor.start + 1 === cursor.end || text.charCodeAt(cursor.start + 1) === SPACE;
+function isItem({ text, start, end }: Lines): boolean {
+  return text.charCodeAt(start) === DASH && (start + 1 === end || text.charCodeAt(start + 1) === SPACE);
 }
 
 /** The mapping or list whose first line was found at `indent`. */
-function block(text: string, base: number, cursor: Cursor, indent: number, depth: number): Node {
+function block(lines: Lines, indent: number, depth: number): Node {
   if (depth > maxDepth) throw notPlain;
-  if (!isItem(text, cursor)) return mapping(text, base, cursor, indent, cursor.start, depth);
-  const at = base + cursor.start;
+  if (!isItem(lines)) return mapping(lines, indent, lines.start, depth);
+  const { text, start: at } = lines;
   const items: Node[] = [];
-  while (cursor.peek() && cursor.indent === indent && isItem(text, cursor)) {
-    let from = cursor.start + 1;
+  while (lines.peek() && lines.indent === indent && isItem(lines)) {
+    const { start, end } = lines;
+    let from = start + 1;
     while (text.charCodeAt(from) === SPACE) from++;
-    if (from >= cursor.end || text.charCodeAt(from) === HASH) {
-      const empty = base + cursor.start + 1;
-      cursor.pass();
-      items.push(below(text, base, cursor, indent, false, depth, empty));
-    } else if (text.charCodeAt(from) === DASH && (from + 1 === cursor.end || text.charCodeAt(from + 1) === SPACE)) {
+    if (from >= end || text.charCodeAt(from) === HASH) {
+      lines.pass();
+      items.push(below(lines, indent, false, depth, start + 1));
+    } else if (text.charCodeAt(from) === DASH && (from + 1 === end || text.charCodeAt(from + 1) === SPACE)) {
       throw notPlain;
-    } else if (keyEnd(text, from, cursor.end) !== -1) {
-      items.push(mapping(text, base, cursor, indent + from - cursor.start, from, depth + 1));
-    } else items.push(value(text, base, cursor, indent, from));
+    } else if (keyEnd(text, from, end) !== -1) {
+      items.push(mapping(lines, indent + from - start, from, depth + 1));
+    } else items.push(value(lines, indent, from));
   }
-  if (cursor.peek() && cursor.indent > indent) throw notPlain;
+  if (lines.peek() && lines.indent > indent) throw notPlain;
   return { kind: 'list', at, items };
 }
 
-/** A mapping at `indent` whose first key begins at `from` in the line found. */
-function mapping(text: string, base: number, cursor: Cursor, indent: number, from: number, depth: number): Node {
-  const at = base + from;
+/** A mapping at `indent` whose first key begins at `at` in the line found. */
+function mapping(lines: Lines, indent: number, at: number, depth: number): Node {
+  const { text } = lines;
   const entries: Entry[] = [];
-  let start = from;
+  let start = at;
   do {
-    const colon = keyEnd(text, start, cursor.end);
+    const colon = keyEnd(text, start, lines.end);
     if (colon === -1) throw notPlain;
     const key = text.slice(start, colon);
     for (const entry of entries) if (entry.key === key) throw notPlain;
     let after = colon + 1;
     while (text.charCodeAt(after) === SPACE) after++;
-    const keyAt = base + start;
-    if (after >= cursor.end || text.charCodeAt(after) === HASH) {
-      cursor.pass();
-      entries.push({ key, at: keyAt, value: below(text, base, cursor, indent, true, depth, base + colon + 1) });
-    } else entries.push({ key, at: keyAt, value: value(text, base, cursor, indent, after) });
-    if (!cursor.peek() || cursor.indent < indent) break;
-    if (cursor.indent > indent || isItem(text, cursor)) {
-      // A list at the indent of the key it belongs to is read there; here it can only end a mapping inside an item of that list.
-      throw notPlain;
-    }
-    start = cursor.start;
+    if (after >= lines.end || text.charCodeAt(after) === HASH) {
+      lines.pass();
+      entries.push({ key, at: start, value: below(lines, indent, true, depth, colon + 1) });
+    } else entries.push({ key, at: start, value: value(lines, indent, after) });
+    if (!lines.peek() || lines.indent < indent) break;
+    // A list at the indent of the key it belongs to is read there; here it can only end a mapping inside an item of that list.
+    if (lines.indent > indent || isItem(lines)) throw notPlain;
+    start = lines.start;
   } while (entries.length < 1000);
   if (entries.length >= 1000) throw notPlain;
   return { kind: 'map', at, entries };
 }
 
 /** What stands in the lines below a key or dash at `indent`; nothing is null. */
-function below(
-  text: string,
-  base: number,
-  cursor: Cursor,
-  indent: number,
-  ofKey: boolean,
-  depth: number,
-  empty: number,
-): Node {
-  if (cursor.peek()) {
-    const nested = cursor.indent > indent || (ofKey && cursor.indent === indent && isItem(text, cursor));
-    if (nested) return block(text, base, cursor, cursor.indent, depth + 1);
+function below(lines: Lines, indent: number, ofKey: boolean, depth: number, empty: number): Node {
+  if (lines.peek()) {
+    const nested = lines.indent > indent || (ofKey && lines.indent === indent && isItem(lines));
+    if (nested) return block(lines, lines.indent, depth + 1);
   }
   return { kind: 'scalar', at: empty, value: null };
 }
@@ -207,26 +194,25 @@ function startsKey(code: number): boolean {
   );
 }
 
-/** A value that begins at `from` in the line found, in a mapping or list at `indent`. */
-function value(text: string, base: number, cursor: Cursor, indent: number, from: number): Node {
-  const { end } = cursor;
-  const at = base + from;
-  const code = text.charCodeAt(from);
+/** A value that begins at `at` in the line found, in a mapping or list at `indent`. */
+function value(lines: Lines, indent: number, at: number): Node {
+  const { text, end } = lines;
+  const code = text.charCodeAt(at);
   let node: Node;
-  if (code === QUOTE || code === APOSTROPHE) node = { kind: 'scalar', at, value: quoted(text, from, end, code) };
-  else if (code === 124) return literal(text, base, cursor, indent, from);
-  else if (code === 123 || code === 91) node = emptyFlow(text, at, from, end, code);
-  else if (startsKey(code) || code === DASH || code === 43 || code === 40) node = bare(text, at, from, end);
+  if (code === QUOTE || code === APOSTROPHE) node = { kind: 'scalar', at, value: quoted(text, at, end, code) };
+  else if (code === 124) return literal(lines, indent, at);
+  else if (code === 123 || code === 91) node = emptyFlow(text, at, end, code);
+  else if (startsKey(code) || code === DASH || code === 43 || code === 40) node = bare(text, at, end);
   else throw notPlain;
-  cursor.pass();
+  lines.pass();
   // A deeper line would go on with this value.
-  if (cursor.peek() && cursor.indent > indent) throw notPlain;
+  if (lines.peek() && lines.indent > indent) throw notPlain;
   return node;
 }
 
-function emptyFlow(text: string, at: number, from: number, end: number, code: number): Node {
+function emptyFlow(text: string, at: number, end: number, code: number): Node {
   const close = code + 2;
-  if (text.charCodeAt(from + 1) !== close || blankFrom(text, from + 2, end) === undefined) throw notPlain;
+  if (text.charCodeAt(at + 1) !== close || blankFrom(text, at + 2, end) === undefined) throw notPlain;
   return code === 123 ? { kind: 'map', at, entries: [] } : { kind: 'list', at, items: [] };
 }
 
@@ -255,18 +241,18 @@ function quoted(text: string, from: number, end: number, mark: number): string {
 }
 
 /** A scalar without quotes: text, or what the core schema of YAML 1.2 makes of it. */
-function bare(text: string, at: number, from: number, end: number): ScalarNode {
-  let last = from;
-  for (let i = from; i < end; i++) {
+function bare(text: string, at: number, end: number): ScalarNode {
+  let last = at;
+  for (let i = at; i < end; i++) {
     const code = text.charCodeAt(i);
     if (code === TAB) throw notPlain;
     if (code === COLON && (i + 1 === end || text.charCodeAt(i + 1) === SPACE)) throw notPlain;
     if (code === HASH && text.charCodeAt(i - 1) === SPACE) break;
     if (code !== SPACE) last = i;
   }
-  const word = text.slice(from, last + 1);
-  const code = text.charCodeAt(from);
-  if (code === DASH && (word.length === 1 || text.charCodeAt(from + 1) === SPACE)) throw notPlain;
+  const word = text.slice(at, last + 1);
+  const code = text.charCodeAt(at);
+  if (code === DASH && (word.length === 1 || text.charCodeAt(at + 1) === SPACE)) throw notPlain;
   return { kind: 'scalar', at, value: coreValue(word, code) };
 }
 
@@ -298,14 +284,15 @@ function coreValue(word: string, code: number): string | number | boolean | null
 }
 
 /** A block behind "|" or "|-", of lines deeper than `indent`. */
-function literal(text: string, base: number, cursor: Cursor, indent: number, from: number): ScalarNode {
+function literal(lines: Lines, indent: number, from: number): ScalarNode {
+  const { text, to } = lines;
   const strip = text.charCodeAt(from + 1) === DASH;
-  if (blankFrom(text, from + (strip ? 2 : 1), cursor.end) === undefined) throw notPlain;
-  const lines: string[] = [];
-  let at = cursor.end + 1;
+  if (blankFrom(text, from + (strip ? 2 : 1), lines.end) === undefined) throw notPlain;
+  const rows: string[] = [];
+  let at = lines.end + 1;
   let inner = -1;
   let kept = 0;
-  while (at < text.length) {
+  while (at < to) {
     const newline = text.indexOf('\n', at);
     if (newline === -1) throw notPlain;
     let start = at;
@@ -313,19 +300,19 @@ function literal(text: string, base: number, cursor: Cursor, indent: number, fro
     if (start === newline) {
       // Blank lines before the first, or with spaces of their own, have rules that are the library's business.
       if (inner === -1 || start - at > inner) throw notPlain;
-      lines.push('');
+      rows.push('');
     } else {
       if (text.charCodeAt(start) === TAB) throw notPlain;
       if (inner === -1 && start - at > indent) inner = start - at;
       if (inner === -1 || start - at < inner) break;
-      lines.push(text.slice(at + inner, newline));
-      kept = lines.length;
+      rows.push(text.slice(at + inner, newline));
+      kept = rows.length;
     }
     at = newline + 1;
   }
   if (inner === -1) throw notPlain;
-  cursor.jump(at);
-  if (cursor.peek() && cursor.indent > indent) throw notPlain;
-  const body = lines.slice(0, kept).join('\n');
-  return { kind: 'scalar', at: base + from, value: strip ? body : `${body}\n` };
+  lines.jump(at);
+  if (lines.peek() && lines.indent > indent) throw notPlain;
+  const body = rows.slice(0, kept).join('\n');
+  return { kind: 'scalar', at: from, value: strip ? body : `${body}\n` };
 }

@@ -50,34 +50,69 @@ export function openReading(file: string, text: string): FileReading {
     if (known) known.count++;
     else ignored.set(what, { what, count: 1, first: place(at) });
   };
+  const whole: Whole = { place, ignore, add, faults, warnings };
   return {
     faults,
     warnings,
     ignored: () => [...ignored.values()],
     place,
     ignore,
-    document(root, resource, prefix = []) {
-      let count = 0;
-      const path: (string | number)[] = [...prefix];
-      const fault = (at: number, reason: string, where: Path) => {
-        count++;
-        add(faults, at, resource, renderPath(where), reason);
-      };
-      return {
-        root,
-        resource,
-        path,
-        get faults() {
-          return count;
-        },
-        place,
-        ignore,
-        fault: (at, reason) => fault(at, reason, path),
-        warn: (at, reason) => add(warnings, at, resource, renderPath(path), reason),
-        faultAt: (where, reason) => fault(nearest(root, where).at, reason, [...prefix, ...where]),
-        warnAt: (where, reason) =>
-          add(warnings, nearest(root, where).at, resource, renderPath([...prefix, ...where]), reason),
-      };
-    },
+    document: (root, resource, prefix = []) => new DocumentReading(whole, root, resource, prefix),
   };
+}
+
+/** What the documents of a file share. */
+interface Whole extends Pick<FileReading, 'place' | 'ignore' | 'faults' | 'warnings'> {
+  add(list: Finding[], at: number, resource: string, field: string, reason: string): void;
+}
+
+/** There is one for each document: functions and getters of its own would cost more than all that is read with it. */
+class DocumentReading implements Reading {
+  readonly root: Node;
+  readonly resource: string;
+  readonly path: (string | number)[];
+  faults = 0;
+  readonly #whole: Whole;
+  readonly #prefix: Path;
+
+  constructor(whole: Whole, root: Node, resource: string, prefix: Path) {
+    this.root = root;
+    this.resource = resource;
+    this.path = [...prefix];
+    this.#whole = whole;
+    this.#prefix = prefix;
+  }
+
+  place(at: number): Place {
+    return this.#whole.place(at);
+  }
+
+  ignore(at: number, what: string): void {
+    this.#whole.ignore(at, what);
+  }
+
+  fault(at: number, reason: string): void {
+    this.#fault(at, reason, this.path);
+  }
+
+  warn(at: number, reason: string): void {
+    this.#warn(at, reason, this.path);
+  }
+
+  faultAt(where: Path, reason: string): void {
+    this.#fault(nearest(this.root, where).at, reason, [...this.#prefix, ...where]);
+  }
+
+  warnAt(where: Path, reason: string): void {
+    this.#warn(nearest(this.root, where).at, reason, [...this.#prefix, ...where]);
+  }
+
+  #fault(at: number, reason: string, path: Path): void {
+    this.faults++;
+    this.#whole.add(this.#whole.faults, at, this.resource, renderPath(path), reason);
+  }
+
+  #warn(at: number, reason: string, path: Path): void {
+    this.#whole.add(this.#whole.warnings, at, this.resource, renderPath(path), reason);
+  }
 }
