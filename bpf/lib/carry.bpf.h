@@ -4,6 +4,7 @@
 #define KMESH_LIB_CARRY_H
 
 #include "kmesh/kernel.h"
+#include "lib/proof.bpf.h"
 #include "lib/reason.bpf.h"
 #include "lib/storage.bpf.h"
 #include "maps/waypoint.bpf.h"
@@ -69,12 +70,47 @@ km_aside void km_carried(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct km_sock *held = km_carrier(sk);
 
-	if (!held || !(held->flags & KM_SOCK_HEADER) ||
+	if (!held || !(held->flags & KM_SOCK_PROVEN) ||
 	    (__s32)(km_kernel_cast(struct tcp_sock, sk)->write_seq - held->start) < (__s32)held->length)
 		return;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~KM_CARRY_CALLBACKS);
 	if (held->flags & KM_SOCK_ARMED)
 		km_disarm(ctx, held);
+}
+
+struct km_fragment {
+	__u64 page;
+	__u32 length;
+	__u32 offset;
+};
+
+/*
+ * A packet is being made: true when it begins with the header. That the header was made does not prove it. The kernel takes the verdict on
+ * a message for the next one, too, without asking, when the push of the first fails (MSG_FASTOPEN, no memory); and a send() that began
+ * before the handshake ended asks nobody.
+ */
+km_aside bool km_is_header(struct bpf_sock_ops *ctx, const struct km_sock *held)
+{
+	const struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
+	const struct sk_buff *skb = kernel->skb;
+	const struct tcp_skb_cb *at = km_kernel_cast(struct tcp_skb_cb, skb->cb);
+	struct km_fragment first;
+	__u64 fragments;
+
+	if (at->seq != held->start || skb->len != skb->data_len)
+		return false;
+	fragments = (__u64)BPF_CORE_READ(skb, head) + skb->end + bpf_core_field_offset(struct skb_shared_info, frags);
+	if (bpf_probe_read_kernel(&first, sizeof(first), (const void *)fragments) || first.length < held->length)
+		return false;
+	return km_digest(held->pages + km_page_at(first.page) + first.offset, held->length, held->start) == held->digest;
+}
+
+/* MSG_OOB with many first bytes: the kernel marks the last one of the header as urgent, too, and the waypoint may read on past it. */
+km_inline bool km_is_urgent(const struct bpf_sock *sk, const struct km_sock *held)
+{
+	const struct tcp_sock *tcp = km_kernel_cast(struct tcp_sock, sk);
+
+	return tcp->snd_up != tcp->snd_una && tcp->snd_up - held->start <= held->length;
 }
 
 /*
@@ -97,8 +133,12 @@ km_aside void km_watch(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 		km_set_option(ctx, KM_SOL_SOCKET, KM_SO_BINDTOIFINDEX, KM_NO_DEVICE);
 		return;
 	}
-	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter)
+	if (held->flags & KM_SOCK_PROVEN && !full->sk_zckey.counter)
 		return;
+	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter && !km_is_urgent(sk, held) && km_is_header(ctx, held)) {
+		held->flags |= KM_SOCK_PROVEN;
+		return;
+	}
 	/* Closed altogether: nobody waits for an answer. */
 	if (!ctx->skb_len && full->sk_shutdown == KM_SHUTDOWN_BOTH)
 		return;

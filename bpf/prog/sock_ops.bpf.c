@@ -140,6 +140,12 @@ int sock_ops(struct bpf_sock_ops *ctx)
 		km_carried(ctx, sk);
 	} else if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) {
 		km_watch(ctx, sk);
+	} else if (km_kernel_cast(struct sock, sk)->sk_socket) {
+		/* Crossed SYNs: it dialled. What was accepted has no descriptor yet. */
+		struct km_sock *held = km_carrier(sk);
+
+		if (held)
+			km_arm(ctx, sk, held);
 	} else {
 		km_accepted(sk);
 		if (km_may_have_changed())

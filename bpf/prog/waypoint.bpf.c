@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
 /* What a waypoint reads first: who calls whom. */
 #include "lib/peers.bpf.h"
+#include "lib/proof.bpf.h"
 #include "lib/reason.bpf.h"
 #include "lib/storage.bpf.h"
 #include "maps/waypoint.bpf.h"
@@ -89,7 +90,6 @@ km_inline void km_kmesh_head(struct km_head *head, const struct km_sock *held)
 	head->w[6] = 0;
 }
 
-#define KM_HEADER_MOST (KM_PROXY_6 + KM_CLIENT_TLVS + KM_SERVICE_TLVS)
 #define KM_JOINED_MOST 16384u
 
 /* Of what someone may be writing: none when it cannot be right. */
@@ -181,6 +181,23 @@ km_inline bool km_make_room(struct sk_msg_md *msg, __u32 total)
 	return !bpf_msg_pull_data(msg, 0, total, 0);
 }
 
+/* The message begins with the header, in one piece. */
+km_inline void km_note_header(struct sk_msg_md *msg, struct km_sock *held, __u32 length)
+{
+	const struct sk_msg *kernel = bpf_cast_to_kern_ctx(msg);
+	const __u32 start = kernel->sg.start;
+	/* Read so: a pointer to plain bytes, loaded, is more than a number to newer verifiers. */
+	const __u64 data = (__u64)BPF_CORE_READ(kernel, data);
+	const char *place = (const char *)kernel + bpf_core_field_offset(struct sk_msg, sg) +
+			    bpf_core_field_offset(struct sk_msg_sg, data) +
+			    start * bpf_core_type_size(struct scatterlist);
+	const struct scatterlist *piece = km_kernel_cast(struct scatterlist, place);
+
+	held->length = length;
+	held->digest = km_digest(data, length, held->start);
+	held->pages = data - piece->offset - km_page_at(piece->page_link & ~3ull);
+}
+
 /* True: the header stands before what is sent. */
 km_inline bool km_write_header(struct sk_msg_md *msg, const struct sock_common *sk, struct km_sock *held)
 {
@@ -218,7 +235,7 @@ km_inline bool km_write_header(struct sk_msg_md *msg, const struct sock_common *
 		return false;
 	if (service_length && !km_put_service(msg, head.length + client_length, held->service_id, service_length))
 		return false;
-	held->length = total;
+	km_note_header(msg, held, total);
 	return true;
 }
 
@@ -241,8 +258,8 @@ int waypoint_msg(struct sk_msg_md *msg)
 		bpf_msg_apply_bytes(msg, 0xffffffff);
 		return SK_PASS;
 	}
-	/* Part of it without the rest, or bytes without it. Nothing taken: the first try found no memory, or this is the first. */
-	if (taken || !km_write_header(msg, km_kernel_cast(struct sock_common, sk), held))
+	/* Part of it without the rest, or bytes without it; or another thread still waits to send it. */
+	if (held->flags & KM_SOCK_HEADER || taken || !km_write_header(msg, km_kernel_cast(struct sock_common, sk), held))
 		return SK_DROP;
 	held->flags |= KM_SOCK_HEADER;
 	km_count(KM_REASON_WAYPOINT_HEADER);

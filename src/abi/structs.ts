@@ -61,7 +61,9 @@ export const sockValue = struct('km_sock', {
   pad: pad(2),
   start: u32,
   length: u32,
-  reserved: u64s(2),
+  pages: u64,
+  digest: u32,
+  reserved: u32,
 });
 export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
 export const affinityValue = struct('km_affinity', {

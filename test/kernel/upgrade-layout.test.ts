@@ -41,8 +41,8 @@ const edits: readonly Edit[] = [
   { file: structs, from: "struct('km_authz_stack', {", to: "struct('km_authz_stack', { more: u32," },
   { file: abiAuthz, from: /(struct km_pod \{\n)(.*\n)(.*\n)/, to: '$1$3$2' },
   { file: structs, from: /netns: u32, host_netns: u32,/, to: 'host_netns: u32, netns: u32,' },
-  { file: abi, from: /\t__u64 reserved\[2\];/, to: '\t__u64 extra;\n\t__u64 reserved[1];' },
-  { file: structs, from: 'reserved: u64s(2)', to: 'extra: u64, reserved: u64s(1)' },
+  { file: abi, from: /\t__u32 reserved;/, to: '\t__u32 extra;' },
+  { file: structs, from: 'reserved: u32', to: 'extra: u32' },
 ];
 const converted = ['active', 'affinity', 'authz_stack', 'client', 'endpoint', 'miss', 'pod_address'];
 const key = { client: 7n, backend_id: 9 };

@@ -162,6 +162,7 @@ struct km_maglev {
 #define KM_SOCK_ARMED 1024u /* in waypoint_sock: nothing may be sent before the header */
 #define KM_SOCK_HEADER 2048u /* the header was put before the first bytes */
 #define KM_SOCK_ENDED 4096u /* it could not be: no byte leaves the socket */
+#define KM_SOCK_PROVEN 8192u /* the first packet with data begins with the header */
 
 /*
  * sock: socket storage. Every version keeps the map, so its size stays: a new member takes words of reserved, and means nothing while
@@ -184,7 +185,9 @@ struct km_sock {
 	__u16 pad;
 	__u32 start; /* sequence number of the first byte */
 	__u32 length; /* of the header, while KM_SOCK_HEADER */
-	__u64 reserved[2];
+	__u64 pages; /* where the kernel has the bytes of page 0, the page of the header being its n-th; while KM_SOCK_HEADER */
+	__u32 digest; /* of the header; likewise */
+	__u32 reserved;
 };
 
 struct km_affinity_key {

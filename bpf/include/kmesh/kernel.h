@@ -70,6 +70,46 @@ struct net_device {
 
 struct sk_buff {
 	struct net_device *dev;
+	char cb[48];
+	unsigned int len, data_len;
+	unsigned int end; /* 64 bits: from head */
+	unsigned char *head;
+};
+
+/* Before 6.9 struct bio_vec; its members have always been a page, a length and an offset. */
+struct skb_frag {
+	__u32 len;
+};
+
+struct skb_shared_info {
+	struct skb_frag frags[1];
+};
+
+struct tcp_skb_cb {
+	__u32 seq;
+};
+
+struct page {
+	unsigned long flags;
+};
+
+struct scatterlist {
+	unsigned long page_link; /* struct page *; the low two bits are marks */
+	unsigned int offset;
+};
+
+struct sk_msg_sg {
+	__u32 start;
+	struct scatterlist data[1];
+};
+
+struct sk_msg {
+	struct sk_msg_sg sg;
+	void *data;
+};
+
+struct bpf_sock_ops_kern {
+	struct sk_buff *skb;
 };
 
 struct sock_common {
@@ -87,6 +127,7 @@ struct sock_common {
 };
 
 struct bpf_local_storage;
+struct socket;
 
 typedef struct {
 	int counter;
@@ -99,6 +140,7 @@ struct sock {
 	struct bpf_local_storage *sk_bpf_storage;
 	int sk_write_pending; /* threads that wait within send() */
 	__u8 sk_shutdown;
+	struct socket *sk_socket; /* NULL: nobody has accepted it yet, or all have closed it */
 	atomic_t sk_zckey; /* parts of messages that were sent with MSG_ZEROCOPY */
 };
 
@@ -106,6 +148,8 @@ struct tcp_fastopen_request;
 
 struct tcp_sock {
 	__u32 write_seq; /* of the byte after the last that was taken from the application */
+	__u32 snd_una;
+	__u32 snd_up; /* other than snd_una: of the byte after the one that is urgent */
 	struct tcp_fastopen_request *fastopen_req; /* data that send() gave the SYN */
 	__u8 fastopen_connect : 1; /* the first send() will */
 };
