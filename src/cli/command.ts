@@ -153,6 +153,19 @@ function usageFault(program: Program, misuse: Misuse, command: Command | undefin
   });
 }
 
+/** Words for another program have to come after "--": before it they are taken for a slip. */
+function misplaced({ command, words }: NonNullable<Tree['chosen']>, argv: readonly string[]): KmeshError | undefined {
+  const [key, param] = Object.entries(command.args).at(-1) ?? [];
+  if (key === undefined || param?.passedOn !== true) return undefined;
+  const end = argv.indexOf('--');
+  const behind = end < 0 ? 0 : argv.length - end - 1;
+  const given = words[key] ?? [];
+  if (given.length <= behind) return undefined;
+  return new KmeshError('KM_USAGE', `"${given[0]}" is one argument too many`, {
+    hint: `put -- before what is passed on; see "${[PROGRAM, ...command.path, '--help'].join(' ')}"`,
+  });
+}
+
 const answers: ReadonlySet<string> = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
 
 /** What "help COMMAND" stands for; a name that is none is left to be refused as a command. */
@@ -197,5 +210,9 @@ export function parseCommandLine(program: Program, argv: readonly string[], widt
     return { kind: 'misuse', fault: usageFault(program, error, command), command, globals };
   }
   if (tree.chosen === undefined) throw new KmeshError('KM_INTERNAL', 'the command line named no command');
-  return { kind: 'run', ...tree.chosen, globals: flagWords(tree.root, globalFlags) };
+  const globals = flagWords(tree.root, globalFlags);
+  const fault = misplaced(tree.chosen, words);
+  return fault
+    ? { kind: 'misuse', fault, command: tree.chosen.command, globals }
+    : { kind: 'run', ...tree.chosen, globals };
 }

@@ -14,6 +14,8 @@ export interface Param<T> {
   readonly short?: string;
   readonly repeatable?: boolean;
   readonly required?: boolean;
+  /** Words that are passed on to another program: given after "--". */
+  readonly passedOn?: boolean;
   /** As help shows it. */
   readonly fallback?: string;
   /** The only values there are. */
@@ -81,7 +83,7 @@ export const requiredText = (placeholder: string, summary: string, more: More = 
 export const texts = (
   placeholder: string,
   summary: string,
-  more: More & { readonly required?: boolean } = {},
+  more: More & { readonly required?: boolean; readonly passedOn?: boolean } = {},
 ): Param<readonly string[]> => ({
   placeholder,
   summary,

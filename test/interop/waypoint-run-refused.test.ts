@@ -72,6 +72,19 @@ withEnvoy('waypoint run refuses', () => {
       'KM_PROXY',
       /ended before it listened.*no-such-flag/,
     ],
+    ['a word too many', ['way', 'extra', '-n', 'shop', ...proxy], 'KM_USAGE', /"extra" is one argument too many/],
+    [
+      'a word too many before those for Envoy',
+      ['way', 'extra', '-n', 'shop', ...proxy, '--', '--component-log-level', 'rbac:debug'],
+      'KM_USAGE',
+      /"extra" is one argument too many/,
+    ],
+    [
+      'a folder that is not there',
+      ['way', '-n', 'shop', '--config', '/nowhere', ...proxy],
+      'KM_CONFIG',
+      /there is no configuration: \/nowhere: does not exist/,
+    ],
     ['a user nobody knows', ['way', '-n', 'shop', '--user', 'no-such-user', ...proxy], 'KM_USAGE', /no-such-user/],
   ];
   test.each(cases)('%s', async (_, words, code, message) => {

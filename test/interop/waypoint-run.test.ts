@@ -39,6 +39,8 @@ withEnvoy('waypoint run', () => {
     const called = await mesh.node.kmeshctl(...words, '--authz', 'off', '--', process.execPath, '-e', fetching);
     expect(called).toMatchObject({ code: 0, out: 'cart-1\n' });
 
+    // Envoy has nothing to complain of.
+    expect(run.log()).not.toMatch(/\[(?:warning|error|critical)\]/);
     expect(await run.end('SIGTERM')).toBe(0);
     expect(mesh.traces()).toEqual([]);
     expect(mesh.enrolled()).toHaveLength(1);
@@ -113,6 +115,58 @@ withEnvoy('waypoint run', () => {
     await mesh.until(async () => (await mesh.call(1))['cart-2'] === 1);
     expect(isAlive(pid)).toBe(true);
     expect(await run.end('SIGTERM')).toBe(0);
+  });
+
+  test('is told by "waypoint serve" where no agent serves waypoints', async () => {
+    await mesh.agent.end('SIGTERM');
+    await mesh.serve();
+    const run = mesh.run();
+    expect(await run.ready()).toMatchObject({ listen: `${wayAddress}:15088` });
+    expect(await mesh.call(10)).toEqual({ 'cart-1': 10 });
+    mesh.route('cart-2');
+    await mesh.until(async () => (await mesh.call(1))['cart-2'] === 1);
+    expect(await run.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+  });
+
+  test('follows the port of its Gateway, and stays where it is when it cannot', async () => {
+    const run = mesh.run();
+    await run.ready();
+    mesh.bind('PROXY/15099');
+    expect(await run.ready(2)).toMatchObject({ listen: `${wayAddress}:15099`, restarts: 1 });
+    await mesh.until(async () => (await mesh.call(1))['cart-1'] === 1);
+    expect(await mesh.call(20)).toEqual({ 'cart-1': 20 });
+    expect(run.log()).toContain('the Gateway is elsewhere now');
+    mesh.bind('NONE');
+    await mesh.until(() => /cannot be followed.*/.test(run.log()));
+    expect(run.log()).toMatch(/"reason":"the binding of waypoint shop\/way is NONE/);
+    mesh.bind('PROXY/15099');
+    await mesh.until(async () => (await mesh.call(1))['cart-1'] === 1);
+    await mesh.until(() => run.log().includes('can be followed again'));
+    expect(await run.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+  });
+
+  test('the next run waits for one that ends', async () => {
+    const run = mesh.run('--drain', '60s');
+    await run.ready();
+    const python = await startPython(mesh.node.pod('client'));
+    await python.run(
+      "s = socket.create_connection(('10.96.0.10', 80), 30); s.sendall(b'GET / HTTP/1.1\\r\\n'); out = 0",
+    );
+    await mesh.until(async () =>
+      (await run.admin('/stats?filter=downstream_cx_active')).includes('waypoint.downstream_cx_active: 1'),
+    );
+    run.child.kill('SIGTERM');
+    await mesh.until(() => run.log().includes('the waypoint ends'));
+    const next = mesh.run();
+    await mesh.until(() => next.log().includes('waits for the run before, which ends'));
+    await python.run('s.close(); out = 0');
+    expect(await run.ended).toBe(0);
+    await next.ready();
+    expect(await mesh.call(10)).toEqual({ 'cart-1': 10 });
+    expect(await next.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
   });
 
   test('an Envoy that only root gets at, on a low port, that nobody starts again', async () => {

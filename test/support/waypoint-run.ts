@@ -90,6 +90,10 @@ export interface RunNode {
   call(n: number, more?: Partial<Target>): Promise<Readonly<Record<string, number>>>;
   /** Calls until `done` is called. */
   load(): Promise<{ done(): Promise<Tally> }>;
+  /** What its Gateway says that connections begin with, and to which port. */
+  bind(binding: string): void;
+  /** `waypoint serve` of the same folder and run directory; resolves once it serves. */
+  serve(): Promise<void>;
   /** What is not /v2 goes to this service from now on. */
   route(backend: string): void;
   enrolled(): readonly Enrolment[];
@@ -180,6 +184,14 @@ function meshOver(node: Node, agent: AgentProcess, client: Client, runs: Run[], 
     async load() {
       await client.order({ kind: 'begin', targets: [target], limit: 10_000_000 });
       return { done: async () => (await client.order({ kind: 'end' }))[0] as Tally };
+    },
+    bind: (binding) => node.write('way.yaml', `${gatewayYaml(binding)}${cart}`),
+    async serve() {
+      const words = ['waypoint', 'serve', '--config', join(dirname(runDir), 'config'), '--listen', '127.0.0.1:0'];
+      const all = [join(project, 'bin/kmeshctl.js'), ...words, '--run-dir', runDir];
+      const run = runOver(node, agent, spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] }));
+      runs.push(run);
+      await node.until(() => run.log().includes('waypoints are served'));
     },
     route: (backend) => node.write('route.yaml', routeYaml(backend)),
     enrolled: () => node.held((plane) => [...readEnrolments(plane).values()]),

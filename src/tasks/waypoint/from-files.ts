@@ -11,7 +11,7 @@ import type { Env } from '../../env.ts';
 import { apply, emptyModel } from '../../mesh/apply.ts';
 import type { Model } from '../../mesh/model.ts';
 import { openFolderSource } from '../../source/file/folder-source.ts';
-import { notTakenUp, type Report } from '../../source/findings.ts';
+import { notTakenUp, type Report, renderFinding } from '../../source/findings.ts';
 import { openWaypointServer, type WaypointServer } from '../../waypoint/server.ts';
 
 export interface FilesOptions {
@@ -27,6 +27,8 @@ export interface FilesControl {
   readonly loaded: Promise<void>;
   /** Why not; none: ready. */
   notReady(): readonly string[];
+  /** Why nothing at all could be read; undefined: something was. */
+  unread(): string | undefined;
   /** Reads everything again. */
   reload(): Promise<ReloadAnswer>;
   close(): Promise<void>;
@@ -73,6 +75,8 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
     if (length === 0) return [];
     return [`the configuration has ${length} ${length === 1 ? 'fault' : 'faults'}: "kmeshctl validate" lists them`];
   };
+  const unread = (): string | undefined =>
+    report && saysNothing(report) && taken === 0 ? report.faults.map(renderFinding).join('; ') : undefined;
   const reload = async (): Promise<ReloadAnswer> => {
     const before = taken;
     also();
@@ -85,7 +89,7 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
     () => void reload().catch((fault) => log.error(faultFacts(fault), 'configuration could not be read again')),
   );
   return {
-    ...{ server, model: () => model, loaded: source.loaded, notReady, reload },
+    ...{ server, model: () => model, loaded: source.loaded, notReady, unread, reload },
     async close() {
       stopHangup?.();
       await source.close();

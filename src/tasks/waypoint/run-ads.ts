@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control plane on a unix socket beside the proxy, for a proxy in a network namespace of its own reaches no port of the node:
-// that of the agent or of somebody else, passed on byte by byte, or one in this process.
+// that of the node or of somebody else, passed on byte by byte, or one in this process.
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { adminClient } from '../../admin/client.ts';
-import type { AgentStatus } from '../../admin/types.ts';
 import type { Log } from '../../agent/log.ts';
 import type { Env, Place } from '../../env.ts';
-import { KmeshError } from '../../errors.ts';
+import { KmeshError, messageOf } from '../../errors.ts';
 import { type ListenAddress, parseListenAddress } from '../../net/socket-address.ts';
 import { type FilesOptions, openFilesControl } from './from-files.ts';
-import { type Known, knownToAgent } from './run-where.ts';
+import { knownToNode, nodeControl } from './run-node.ts';
+import type { Known } from './run-where.ts';
 
 export interface Control {
   known(key: string): Promise<Known>;
@@ -33,32 +32,36 @@ export async function openControl(env: Env, options: ControlOptions, log: Log): 
   }
   if (ads !== undefined) return relayed(async () => targetOf(ads), toleratingKnown(place), log);
   // Whoever starts this is told at once, and not by a proxy that waits.
-  await agentAds(place);
+  await nodeAds(place);
   return relayed(
-    () => agentAds(place),
-    (key) => knownToAgent(place, key),
+    () => nodeAds(place),
+    (key) => knownToNode(place, key),
     log,
   );
 }
 
 async function fromFiles(env: Env, options: FilesOptions, log: Log): Promise<Control> {
-  const { server, model, close } = await openFilesControl(env, options, log);
+  const { server, model, unread, close } = await openFilesControl(env, options, log);
   return {
-    known: async (key) => ({ gateway: model().gateways.get(key), names: [...model().gateways.keys()].sort() }),
+    known: async (key) => {
+      const why = unread();
+      if (why !== undefined) throw new KmeshError('KM_CONFIG', `there is no configuration: ${why}`);
+      return { gateway: model().gateways.get(key), names: [...model().gateways.keys()].sort() };
+    },
     open: async (path) => void (await server.listen(`unix:${path}`)),
     fault: () => undefined,
     close,
   };
 }
 
-/** Somebody else's control plane may know what no agent here does. */
+/** Somebody else's control plane may know what nobody here does. */
 const toleratingKnown =
   (place: Place) =>
   async (key: string): Promise<Known> => {
     try {
-      return await knownToAgent(place, key);
+      return await knownToNode(place, key);
     } catch (error) {
-      if (error instanceof KmeshError && error.code === 'KM_AGENT_UNREACHABLE')
+      if (error instanceof KmeshError && ['KM_AGENT_UNREACHABLE', 'KM_CONFIG'].includes(error.code))
         return { gateway: undefined, names: [] };
       throw error;
     }
@@ -71,33 +74,15 @@ const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::
 
 const targetOf = ({ host = '127.0.0.1', port }: ListenAddress): Target => ({ host: loopback[host] ?? host, port });
 
-/** Where the agent of this node serves waypoints. Asked for each connection: the agent may have been started anew elsewhere. */
-async function agentAds({ runDir }: Place): Promise<Target> {
-  const { waypointAds } = await statusOf(runDir);
+/** Where proxies of this node are told. */
+async function nodeAds(place: Place): Promise<Target> {
+  const { at } = await nodeControl(place);
   // That of the node needs no certificates.
-  if (waypointAds?.socket !== undefined) return { path: waypointAds.socket };
-  const at = waypointAds === undefined ? undefined : parseListenAddress(waypointAds.address);
-  if (at !== undefined) return targetOf(at);
-  throw new KmeshError('KM_CONFIG', 'the agent of this node serves no waypoints', {
-    hint: 'start it with --waypoint-ads 127.0.0.1:15010, or give --ads ADDRESS or --config DIR',
-  });
-}
-
-async function statusOf(runDir: string): Promise<AgentStatus> {
-  try {
-    return await adminClient(runDir).status({});
-  } catch (error) {
-    if (!(error instanceof KmeshError) || error.code !== 'KM_AGENT_UNREACHABLE') throw error;
-    throw new KmeshError(error.code, error.message, {
-      hint: 'start it with "kmeshctl agent --waypoint-ads 127.0.0.1:15010", or give --ads ADDRESS or --config DIR, or the --run-dir of the agent',
-      cause: error.cause,
-    });
-  }
+  if (at.socket !== undefined) return { path: at.socket };
+  return targetOf(parseListenAddress(at.address) as ListenAddress);
 }
 
 const targetText = (at: Target): string => ('path' in at ? at.path : `${at.host}:${at.port}`);
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 function relayed(where: () => Promise<Target>, known: Control['known'], log: Log): Control {
   const open = new Set<Socket>();
@@ -129,13 +114,13 @@ function relayed(where: () => Promise<Target>, known: Control['known'], log: Log
       if (near.destroyed) return;
       const far = connect(at);
       far.on('error', (error) => {
-        say(`${targetText(at)}: ${reasonOf(error)}`);
+        say(`${targetText(at)}: ${messageOf(error)}`);
         near.destroy();
       });
       far.once('connect', () => say(undefined));
       joined(near, far);
     } catch (error) {
-      say(reasonOf(error));
+      say(messageOf(error));
       near.destroy();
     }
   };

@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a waypoint's proxy runs in: a folder, a cgroup that is enrolled as a waypoint. One for each waypoint and run directory; whoever
 // comes after one that was killed removes what that left.
-import { chownSync, closeSync, existsSync, mkdirSync, openSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { takeLock } from '../../agent/lock.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Lock, takeLock } from '../../agent/lock.ts';
 import type { Log } from '../../agent/log.ts';
 import type { Env, Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
@@ -19,6 +30,8 @@ export interface Room {
   readonly folder: string;
   /** The same by a short name that is good within this process: paths of sockets have 107 bytes at most. */
   readonly near: string;
+  /** Says to whoever comes next that this one ends, within so many milliseconds. */
+  ending(ms: number): void;
   /** Ends what is in the cgroup, takes it out of the mesh, removes everything. */
   close(): Promise<void>;
 }
@@ -42,7 +55,8 @@ export async function openRoom(env: Env, options: RoomOptions): Promise<Room> {
   const home = join(place.runDir, 'waypoints', id);
   const folder = join(home, 'proxy');
   const cgroup = join(resolveCgroupRoot(place), `kmesh-waypoint-${id}`);
-  const lock = await takeHome(home, `kmeshctl waypoint run ${name} -n ${namespace}`);
+  const lock = await takeHome(env, home, `kmeshctl waypoint run ${name} -n ${namespace}`, log);
+  rmSync(join(home, endingFile), { force: true });
   let near: number | undefined;
   const close = async (): Promise<void> => {
     try {
@@ -65,22 +79,57 @@ export async function openRoom(env: Env, options: RoomOptions): Promise<Room> {
     chownSync(folder, user.uid, user.gid);
     mkdirSync(cgroup);
     await enrollCgroup(env, { place, cgroup, netns, authz, waypoint: true, dryRun: false });
-    return { cgroup, folder, near: `/proc/self/fd/${near}`, close };
+    const ending = (ms: number) => writeFileSync(join(home, endingFile), String(env.now() + ms + leaveMs));
+    return { cgroup, folder, near: `/proc/self/fd/${near}`, ending, close };
   } catch (fault) {
     await close();
     throw fault;
   }
 }
 
-async function takeHome(home: string, command: string) {
+/** In its folder: until when the one that runs there will have ended. */
+const endingFile = 'ending';
+/** What it takes to leave, beside what its clients are given. */
+const leaveMs = 10_000;
+/** A signal to end was perhaps sent just before. */
+const graceMs = 1000;
+/** Between two looks at one that ends. */
+const pollMs = 50;
+
+/** Waits for one that ends, and for nobody else. */
+async function takeHome(env: Env, home: string, command: string, log: Log): Promise<Lock> {
+  let deadline = env.now() + graceMs;
+  let told = false;
+  for (;;) {
+    try {
+      return await takeLock(home, { command, waitMs: 0 });
+    } catch (fault) {
+      // The one before removes the folder as its last act.
+      if (isGone(fault) && env.now() < deadline) continue;
+      if (!(fault instanceof KmeshError) || fault.code !== 'KM_BUSY') throw fault;
+      const until = endOf(home);
+      deadline = until ?? deadline;
+      if (env.signal.aborted || env.now() >= deadline) {
+        throw new KmeshError('KM_BUSY', fault.message, {
+          cause: fault,
+          hint: 'a waypoint is run once on a node; another beside it needs its own --run-dir and --cgroup-root',
+        });
+      }
+      if (until !== undefined && !told) log.info({ reason: fault.message }, 'waits for the run before, which ends');
+      told ||= until !== undefined;
+      await pause(pollMs);
+    }
+  }
+}
+
+const isGone = (fault: unknown): boolean =>
+  fault instanceof KmeshError && (fault.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+
+function endOf(home: string): number | undefined {
   try {
-    return await takeLock(home, { command, waitMs: 0 });
-  } catch (fault) {
-    if (!(fault instanceof KmeshError) || fault.code !== 'KM_BUSY') throw fault;
-    throw new KmeshError('KM_BUSY', fault.message, {
-      cause: fault,
-      hint: 'a waypoint is run once on a node; another beside it needs its own --run-dir and --cgroup-root',
-    });
+    return Number(readFileSync(join(home, endingFile), 'utf8'));
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which waypoint it is that is to run, and where it listens.
 import { closeSync } from 'node:fs';
-import { adminClient } from '../../admin/client.ts';
-import type { Env, Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
 import { inNetns, openNetns } from '../../kernel/netns.ts';
 import { listAddresses } from '../../kernel/rtnetlink.ts';
 import { defaultWaypointSettings, type Gateway, type WaypointBinding } from '../../mesh/gateway.ts';
-import { type Locality, noLocality } from '../../mesh/workload.ts';
 import { type Address, parseAddress } from '../../net/address.ts';
 import { type ListenAddress, socketAddressText } from '../../net/socket-address.ts';
 
@@ -18,29 +15,6 @@ export interface Known {
   readonly gateway: KnownGateway | undefined;
   /** Names of all, for who has mistyped one. */
   readonly names: readonly string[];
-}
-
-/** Asks the agent of this node. */
-export async function knownToAgent({ runDir }: Place, key: string): Promise<Known> {
-  const names: string[] = [];
-  let gateway: KnownGateway | undefined;
-  for await (const { name, fields } of adminClient(runDir).config({ kind: 'gateway' })) {
-    names.push(name);
-    if (name === key) gateway = fields as unknown as KnownGateway;
-  }
-  return { gateway, names };
-}
-
-/** Which node this is and where it stands, as its agent says; by its host name where none runs. */
-export async function placeOfNode(env: Env, { runDir }: Place): Promise<{ node: string; locality: Locality }> {
-  try {
-    const { node, locality } = await adminClient(runDir).status({});
-    return { node, locality };
-  } catch (error) {
-    if (error instanceof KmeshError && error.code === 'KM_AGENT_UNREACHABLE')
-      return { node: env.hostname(), locality: noLocality };
-    throw error;
-  }
 }
 
 /** All addresses of the network namespace at `path`. */
@@ -78,6 +52,13 @@ export function requireUsable(key: string, { gateway, names }: Known, listen: Li
 const bindingOf = (gateway: KnownGateway | undefined): WaypointBinding =>
   gateway?.binding ?? defaultWaypointSettings.binding;
 
+export interface Where {
+  readonly host: string;
+  readonly port: number;
+  /** HOST:PORT */
+  readonly text: string;
+}
+
 /**
  * Where the proxy listens: what was given by hand, else the Gateway's address that this network has; all addresses when it is named
  * by a host name, or has several here.
@@ -87,7 +68,7 @@ export function listenOf(
   gateway: KnownGateway | undefined,
   own: readonly Address[],
   given: ListenAddress | undefined,
-): { readonly host: string; readonly port: number; readonly text: string } {
+): Where {
   const at = (host: string, port: number) => ({ host, port, text: socketAddressText(host, port) });
   if (given) {
     const host = given.host === undefined ? everywhere : parseAddress(given.host);

@@ -8,16 +8,25 @@ import { type Log, openLog } from '../../agent/log.ts';
 import type { Env, Place } from '../../env.ts';
 import { KmeshError } from '../../errors.ts';
 import { ownNetns } from '../../kernel/netns.ts';
+import type { Address } from '../../net/address.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { type AuthzChoice, netnsPath } from '../judged-network.ts';
 import { type ClusterOptions, openCluster } from './open.ts';
 import { type Control, openControl } from './run-ads.ts';
-import { adminSocket, adsSocket, checkArgs, type ProxyArgs, proxyArgs } from './run-bootstrap.ts';
+import {
+  adminSocket,
+  adsSocket,
+  type BootstrapOptions,
+  checkArgs,
+  type ProxyArgs,
+  proxyArgs,
+} from './run-bootstrap.ts';
+import { type Following, follow } from './run-follow.ts';
 import { drained, type Listening, listening } from './run-life.ts';
+import { placeOfNode } from './run-node.ts';
 import { findProxy, type Program, type ProxyProcess, readUser, startProxy, type User } from './run-proxy.ts';
 import { openReporter } from './run-report.ts';
 import { openRoom, type Room } from './run-room.ts';
-import { addressesIn, listenOf, placeOfNode, reachableAt, requireUsable } from './run-where.ts';
 
 export interface RunOptions extends Omit<ProxyArgs, 'bootstrap' | 'more'>, ClusterOptions {
   readonly place: Place;
@@ -84,26 +93,23 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
     options.config.length > 0 ? openLog(env.stderr, options.logLevel, {}) : log,
   );
   let room: Room | undefined;
+  let following: Following | undefined;
   try {
-    const known = await control.known(key);
-    requireUsable(key, known, options.listen);
     const network = netns === undefined ? ownNetns : netnsPath(netns);
-    const own = addressesIn(network);
-    const where = listenOf(key, known.gateway, own, options.listen);
+    following = await follow({ control, key, network, listen: options.listen, log });
     room = await openRoom(env, { ...options, namespace, netns: network, user, log });
     const ads = join(room.near, adsSocket);
     await control.open(ads);
     chownSync(ads, user.uid, user.gid);
-    const bootstrap = { waypoint: key, listen: where.text, ...(await placeOfNode(env, place)) };
-    const args = proxyArgs({ ...options, bootstrap, more: options.args });
-    const lowPort = where.port > 0 && where.port < 1024;
+    const node = await placeOfNode(env, place);
     return await supervise(env, options, {
-      ...{ key, program, user, args, log, control, room, place, lowPort },
+      ...{ key, program, user, node, log, control, room, following },
       netns: netns === undefined ? undefined : network,
-      ready: () => reporter?.ready(reachableAt(where.host, known.gateway, own)),
+      ready: (addresses) => reporter?.ready(addresses),
       stop: () => void reporter?.close(),
     });
   } finally {
+    following?.close();
     stopHangup?.();
     await reporter?.close();
     await control.close();
@@ -115,44 +121,64 @@ interface Running {
   readonly key: string;
   readonly program: Program;
   readonly user: User;
-  readonly args: readonly string[];
+  readonly node: Pick<BootstrapOptions, 'node' | 'locality'>;
   readonly log: Log;
   readonly control: Control;
   readonly room: Room;
+  readonly following: Following;
   readonly netns: string | undefined;
-  readonly lowPort: boolean;
-  /** Called each time that it listens. */
-  readonly ready: () => void;
+  /** Called each time that it listens, with where others find it. */
+  readonly ready: (addresses: readonly Address[]) => void;
   /** Called once it is to end. */
   readonly stop: () => void;
 }
 
 /** Keeps a proxy running. */
 async function supervise(env: Env, options: RunOptions, running: Running): Promise<{ readonly exitCode: number }> {
-  const { key, log, room, control, program } = running;
+  const { key, log, room, control, program, node, following } = running;
   const stopped = aborted(env.signal);
   let wait = firstPause;
   for (let restarts = 0; ; restarts++) {
     const begun = performance.now();
     rmSync(join(room.near, adminSocket), { force: true });
-    const proxy = startProxy({ ...running, log: env.stderr });
+    const { where, reachable } = following.now;
+    const bootstrap = { waypoint: key, listen: where.text, ...node };
+    const proxy = startProxy({
+      ...running,
+      args: proxyArgs({ ...options, bootstrap, more: options.args }),
+      lowPort: where.port > 0 && where.port < 1024,
+      log: env.stderr,
+    });
     const patience = restarts === 0 ? options.timeout : Number.POSITIVE_INFINITY;
     const state = await Promise.race([
       listening(proxy, { patience, control, log, signal: env.signal }),
       proxy.ended.then(() => 'ended' as const),
+      following.moved(where),
       stopped,
     ]);
     if (state === 'stopped') return { exitCode: await ended(proxy, 0) };
+    if (state === 'moved') {
+      await ended(proxy, 0);
+      continue;
+    }
     if (restarts === 0) await requireListening(state, proxy);
     if (typeof state === 'object' && 'at' in state) {
       const { version } = program;
       tell(env, options.output, { waypoint: key, listen: state.at, pid: proxy.pid, version, restarts });
-      running.ready();
-      const over = await Promise.race([proxy.ended, stopped]);
+      running.ready(reachable);
+      const over = await Promise.race([proxy.ended, stopped, following.moved(where)]);
       if (over === 'stopped') {
         log.info({ drain: options.drain }, 'the waypoint ends');
+        room.ending(options.drain + endMs);
         running.stop();
         return { exitCode: await ended(proxy, options.drain) };
+      }
+      if (over === 'moved') {
+        const to = following.now.where.text;
+        log.info({ from: where.text, to, drain: options.drain }, 'the Gateway is elsewhere now: Envoy is started anew');
+        await ended(proxy, options.drain);
+        if (env.signal.aborted) return { exitCode: 0 };
+        continue;
       }
     } else if (state !== 'ended') {
       log.error({ reason: state.fault }, 'the proxy does not listen');
@@ -177,11 +203,13 @@ async function requireListening(state: Listening | 'ended', proxy: ProxyProcess)
   if ('fault' in state) throw state.fault;
 }
 
-/** Lets requests finish for so many milliseconds, then ends it; what is left then goes with its cgroup. */
+/** Lets requests finish for so many milliseconds, then ends it. */
 async function ended(proxy: ProxyProcess, drain: number): Promise<number> {
   if (drain > 0) await Promise.race([drained(proxy, drain), proxy.ended]);
   proxy.kill('SIGTERM');
   await Promise.race([proxy.ended, pause(endMs)]);
+  proxy.kill('SIGKILL');
+  await proxy.ended;
   return 0;
 }
 

@@ -3,6 +3,7 @@
 import { abiVersion } from '../../abi/structs.ts';
 import { type AdminServer, openAdminServer } from '../../admin/server.ts';
 import type { LogLevel } from '../../admin/types.ts';
+import { configItems } from '../../agent/config-items.ts';
 import { type Log, openLog } from '../../agent/log.ts';
 import { openWaypointOutputs } from '../../agent/waypoint-outputs.ts';
 import type { Env, Place } from '../../env.ts';
@@ -51,6 +52,7 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
       version: () => ({ version, abiVersion, node: env.hostname(), pid: process.pid }),
       ads: () => at,
       waypoints: items,
+      config: (query) => configItems(control.model(), () => undefined, query),
       log({ level }) {
         const was: LogLevel = log.level;
         log.level = level;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waypoints as the controllers of a cluster see them, and as the control planes on this node do.
-import { adminClient } from '../../admin/client.ts';
+import { adminClient, isNobody } from '../../admin/client.ts';
 import type { ErrorBody } from '../../admin/types.ts';
 import type { RouteRow, WaypointAdsStatus, WaypointItem, WaypointRow } from '../../admin/waypoint.ts';
 import type { Env, Place } from '../../env.ts';
@@ -132,12 +132,6 @@ async function askNode({ runDir }: Place, faults: KmeshError[]): Promise<NodeSta
     }
   }
   return nodes;
-}
-
-/** No socket, or nobody behind it. */
-function isNobody(fault: KmeshError): boolean {
-  const code = (fault.cause as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ENOENT' || code === 'ECONNREFUSED';
 }
 
 function nobody({ runDir }: Place): KmeshError {

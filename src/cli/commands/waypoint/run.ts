@@ -19,7 +19,7 @@ export const waypointRun = command({
   summary: 'run a waypoint on this node: a stock Envoy',
   description:
     'Starts Envoy in a cgroup of its own, enrolled as a waypoint (what it calls goes through none), as a user without rights, told by the control plane of ' +
-    'the agent of this node, of --ads, or (with --config) of this process. One line on standard output says that it listens. An Envoy that ends is started ' +
+    'this node (its agent, else "kmeshctl waypoint serve"), of --ads, or (with --config) of this process. One line on standard output says that it listens. An Envoy that ends is started ' +
     'again. SIGTERM and SIGINT let requests finish for --drain and leave nothing behind.',
   examples: [
     {
@@ -37,12 +37,16 @@ export const waypointRun = command({
   ],
   args: {
     name: requiredText('NAME', 'name of the waypoint: of its Gateway'),
-    args: texts('ARG', 'more arguments for Envoy, after --'),
+    args: texts('ARG', 'more arguments for Envoy, after --', { passedOn: true }),
   },
   flags: {
     namespace: text('NS', 'namespace of the waypoint (default: default, or that of the context)', { short: 'n' }),
     proxy: text('PATH', "Envoy's program (default: envoy in PATH)", { complete: 'file' }),
-    ads: listenAddress('ADDRESS', "control plane (default: that of this node's agent, its --waypoint-ads)", 15010),
+    ads: listenAddress(
+      'ADDRESS',
+      'control plane (default: that of this node: its agent\'s, with --waypoint-ads, else "kmeshctl waypoint serve")',
+      15010,
+    ),
     config: texts('DIR|FILE', 'be the control plane, from this configuration', { complete: 'file' }),
     listen: listenAddress(
       'ADDRESS',
