@@ -161,7 +161,7 @@ function misplaced({ command, words }: NonNullable<Tree['chosen']>, argv: readon
   const behind = end < 0 ? 0 : argv.length - end - 1;
   const given = words[key] ?? [];
   if (given.length <= behind) return undefined;
-  return new KmeshError('KM_USAGE', `"${given[0]}" is one argument too many`, {
+  return new KmeshError('KM_USAGE', `unexpected argument "${given[0]}"`, {
     hint: `put -- before what is passed on; see "${[PROGRAM, ...command.path, '--help'].join(' ')}"`,
   });
 }

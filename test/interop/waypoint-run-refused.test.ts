@@ -72,12 +72,12 @@ withEnvoy('waypoint run refuses', () => {
       'KM_PROXY',
       /ended before it listened.*no-such-flag/,
     ],
-    ['a word too many', ['way', 'extra', '-n', 'shop', ...proxy], 'KM_USAGE', /"extra" is one argument too many/],
+    ['a word too many', ['way', 'extra', '-n', 'shop', ...proxy], 'KM_USAGE', /unexpected argument "extra"/],
     [
       'a word too many before those for Envoy',
       ['way', 'extra', '-n', 'shop', ...proxy, '--', '--component-log-level', 'rbac:debug'],
       'KM_USAGE',
-      /"extra" is one argument too many/,
+      /unexpected argument "extra"/,
     ],
     [
       'a folder that is not there',
