@@ -14,12 +14,11 @@ const allowed: Readonly<Record<string, { readonly values: readonly string[]; rea
   source: { values: ['mesh'] },
   compile: { values: ['mesh', 'abi'] },
   kernel: { values: ['abi'] },
-  telemetry: { values: ['abi', 'mesh'] },
-  outputs: { values: ['telemetry'] },
+  outputs: { values: [] },
   admin: { values: [], types: ['mesh', 'abi'] },
   kube: { values: [] },
   waypoint: { values: ['mesh', 'compile'] },
-  agent: { values: ['mesh', 'abi', 'compile', 'kernel', 'source', 'telemetry', 'outputs', 'admin'] },
+  agent: { values: ['mesh', 'abi', 'compile', 'kernel', 'source', 'outputs', 'admin'] },
   tasks: {
     values: ['admin', 'agent', 'agent.ts', 'compile', 'kernel', 'kube', 'source', 'demo', 'mesh', 'abi', 'waypoint'],
   },
@@ -31,7 +30,7 @@ const open = new Set(['errors.ts', 'net']);
 /** Files of src itself that the rims may import too: env is what they get, version is a constant. */
 const rims = new Set(['source', 'kernel', 'kube', 'waypoint', 'outputs', 'admin', 'agent', 'tasks', 'demo', 'cli']);
 /** No input or output, no clock, no process: nothing of node. */
-const pure = new Set(['net', 'abi', 'mesh', 'compile', 'telemetry']);
+const pure = new Set(['net', 'abi', 'mesh', 'compile']);
 
 interface Import {
   readonly from: string;
@@ -79,7 +78,8 @@ const show = ({ from, to }: Import): string => `${from} -> ${to}`;
 test('there is something to look at', () => {
   expect(files.length).toBeGreaterThan(50);
   expect(imports.filter(({ inside }) => inside).length).toBeGreaterThan(files.length);
-  expect(files.map(folderOf).filter((name) => !name.endsWith('.ts') && !(name in allowed))).toEqual([]);
+  const folders = new Set(files.map(folderOf).filter((name) => !name.endsWith('.ts')));
+  expect([...folders].sort()).toEqual(Object.keys(allowed).sort());
   expect(imports.filter(({ to, inside }) => inside && !textOf.has(to) && to !== '../package.json').map(show)).toEqual(
     [],
   );
@@ -109,6 +109,19 @@ test('the rule itself', () => {
 
 test('every folder imports only what it may', () => {
   expect(imports.filter(refused).map(show)).toEqual([]);
+});
+
+test('docs/architecture.md says the same', () => {
+  const page = readFileSync(join(src, '../docs/architecture.md'), 'utf8');
+  const rows = [...page.matchAll(/^\| `src\/(\w+)` \|.*\| (.*) \|$/gm)];
+  const said = rows.map(([, folder, may]) => [folder, [...(may ?? '').matchAll(/`(\w+)`/g)].map(([, name]) => name)]);
+  const ruled = Object.entries(allowed).map(([folder, { values, types = [] }]) => [
+    folder,
+    [...values, ...types].filter((name) => !name.endsWith('.ts')),
+  ]);
+  const sorted = (table: readonly unknown[][]) =>
+    Object.fromEntries(table.map(([name, may]) => [name, [...(may as string[])].sort()]));
+  expect(sorted(said)).toEqual(sorted(ruled));
 });
 
 test('pure folders import nothing of node, and no clock, environment or process', () => {
