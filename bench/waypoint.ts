@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What it costs to get to a waypoint: wrk and iperf3 to a service whose connections the kernel sends to an Envoy, against the same process
-// called by a pod that is not enrolled. Requests and bulk are direct at a listener with the same filter chain and without PROXY protocol; new
-// connections at the very same listener, with a header that the load generator writes. In turn.
-import { readFileSync, writeFileSync } from 'node:fs';
+// What it costs to get to a waypoint: requests and one stream to a service whose connections the kernel sends to an Envoy, against the same
+// process called by a pod that is not enrolled. Requests are direct at the very same listener, with the same bytes: their first write has the
+// header that the kernel would put before them. The stream is direct at a listener with the same filter chain and without PROXY protocol. In turn.
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../src/demo/lab.ts';
 import { enableStats } from '../src/kernel/programs.ts';
@@ -12,12 +12,14 @@ import { type Node, openNode } from '../test/support/node.ts';
 import { type Line, report } from './report.ts';
 import { compared, httpPort, output, type Rate, startIperf, startNginx } from './traffic.ts';
 import { directListener, startEnvoy, startServe, until } from './waypoint-envoy.ts';
+import { inTurns, loadTool, type StartLoad, turnLines } from './waypoint-load.ts';
 
 const rounds = 5;
 const seconds = 2;
 const web = '10.96.0.1';
 const sink = '10.96.0.2';
 const streamPort = 5201;
+const host = `${web}:${httpPort}`;
 const ports = { listen: 15088, ads: 15010, admin: 15000, http: 16080, stream: 16201 };
 
 interface Lab {
@@ -49,40 +51,14 @@ function used({ node }: Lab): number {
   return Number(/^usage_usec (\d+)/m.exec(text)?.[1]);
 }
 
-/** Requests of one pod, and the CPU time of client, waypoint and server for each. */
-async function wrk(lab: Lab, from: Pod, to: string, ...more: readonly string[]): Promise<Rate> {
-  const before = used(lab);
-  const text = await output(from, 'wrk', ['-t2', '-c32', `-d${seconds}s`, ...more, `http://${to}/`]);
-  const cpu = used(lab) - before;
-  const faults = /Socket errors: (.*)|Non-2xx.*/.exec(text);
-  if (faults) throw new Error(`wrk to ${to}: ${faults[0]}`);
-  const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
-  return { rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]), cpu: cpu / requests };
-}
-
-const closing = ['-H', 'Connection: close'];
-
-/** A script for wrk that writes before each request what the kernel would: for connections of one request each. */
-function headerScript({ node, outside }: Lab): string {
+/** What the kernel would write before the first bytes of a connection to the service. */
+function header({ outside }: Lab): Buffer {
   const part = (type: number, text: string) =>
     Buffer.from([type, text.length >> 8, text.length & 255, ...Buffer.from(text)]);
   const more = Buffer.concat([part(0xe0, 'shop'), part(0xe1, 'web.shop.svc.cluster.local')]);
-  const header = proxyHeader(web, httpPort, 'spiffe://cluster.local/ns/shop/sa/outside', outside.address4);
-  header.writeUInt16BE(header.length - 16 + more.length, 14);
-  const bytes = [...header, ...more].map((byte) => `\\${String(byte).padStart(3, '0')}`).join('');
-  const path = join(dirname(node.place.runDir), 'header.lua');
-  // wrk itself reads one request of its first thread, before it begins.
-  const request = `local threads, whole = 0
-function setup(thread) threads = threads + 1; thread:set("bare", threads == 1 and 1 or 0) end
-function init() whole = "${bytes}" .. wrk.format() end
-function request()
-  if bare == 0 then return whole end
-  bare = 0
-  return wrk.format()
-end
-`;
-  writeFileSync(path, request);
-  return path;
+  const head = proxyHeader(web, httpPort, 'spiffe://cluster.local/ns/shop/sa/outside', outside.address4);
+  head.writeUInt16BE(head.length - 16 + more.length, 14);
+  return Buffer.concat([head, more]);
 }
 
 /** One stream, and the CPU time for a megabyte. */
@@ -120,18 +96,22 @@ async function headers(lab: Lab, body: () => Promise<unknown>) {
   return { runs, written: after.written - before.written, ns: (after.ns - before.ns) / Math.max(1, runs) };
 }
 
-async function counted(lab: Lab): Promise<Line[]> {
+async function counted(lab: Lab, start: StartLoad): Promise<Line[]> {
   const stats = enableStats();
+  const requests = async (keep: boolean) => {
+    const load = start({ pod: lab.client, address: web, port: httpPort }, keep, host);
+    await load.run(5000);
+    await load.stop();
+  };
   try {
     const line = (what: string, { runs, written, ns }: Awaited<ReturnType<typeof headers>>, limit = true): Line => ({
       what: `runs of waypoint_msg a connection, ${what}`,
       figure: `${(runs / written).toFixed(4)} (${runs} for ${written} headers), ${ns.toFixed(0)} ns each`,
       ...(limit && { limit: 'one', met: runs === written && written > 0 }),
     });
-    const to = `${web}:${httpPort}`;
     return [
-      line('keep-alive requests', await headers(lab, () => wrk(lab, lab.client, to))),
-      line('new connections', await headers(lab, () => wrk(lab, lab.client, to, ...closing))),
+      line('keep-alive requests', await headers(lab, () => requests(true))),
+      line('new connections', await headers(lab, () => requests(false))),
       // The second run of a first write that is larger than what TCP takes at once only tells that no more is wanted.
       line('one stream', await headers(lab, () => stream(lab, lab.client, sink, streamPort)), false),
     ];
@@ -140,39 +120,45 @@ async function counted(lab: Lab): Promise<Line[]> {
   }
 }
 
+interface Compare {
+  readonly keep: boolean;
+  readonly rounds: number;
+  readonly requests: number;
+  readonly limit?: number;
+}
+
+/** Both sides ask the same, of the same listener or of one without PROXY protocol. */
+async function compare(lab: Lab, start: StartLoad, what: string, bare: boolean, how: Compare): Promise<Line[]> {
+  const { address4: address } = lab.waypoint;
+  const to = bare ? { address, port: ports.http } : { address, port: ports.listen, first: header(lab) };
+  const direct = start({ pod: lab.outside, ...to }, how.keep, host);
+  const other = start({ pod: lab.client, address: web, port: httpPort }, how.keep, host);
+  const rounds = await inTurns(direct, other, { ...how, podsUsed: () => used(lab) });
+  await direct.stop();
+  await other.stop();
+  return turnLines(what, how.limit, rounds);
+}
+
 async function traffic(lab: Lab): Promise<Line[]> {
   const { client, outside, waypoint } = lab;
-  const labels: [string, string] = ['direct', 'service'];
-  const script = headerScript(lab);
-  const bare = `${waypoint.address4}:${ports.http}`;
-  const to = `${web}:${httpPort}`;
-  const keeping = await inTurn(
-    () => wrk(lab, outside, bare),
-    () => wrk(lab, client, to),
-  );
-  const given = await inTurn(
-    () => wrk(lab, outside, `${waypoint.address4}:${ports.listen}`, ...closing, '-s', script),
-    () => wrk(lab, client, to, ...closing),
-  );
-  const without = await inTurn(
-    () => wrk(lab, outside, bare, ...closing),
-    () => wrk(lab, client, to, ...closing),
-    2,
-  );
-  const bulk = await inTurn(
-    () => stream(lab, outside, waypoint.address4, ports.stream),
-    () => stream(lab, client, sink, streamPort),
-  );
+  const start = await loadTool(dirname(lab.node.place.runDir));
+  const kept = { keep: true, rounds: 40, requests: 3000 };
+  const closed = { keep: false, rounds: 40, requests: 1000 };
   return [
-    ...compared('keep-alive requests (wrk -t2 -c32)', 0.99, keeping, labels),
-    ...compared('new connections (Connection: close)', 0.95, given, labels),
+    ...(await compare(lab, start, 'keep-alive requests', false, { ...kept, limit: 0.99 })),
+    ...(await compare(lab, start, 'new connections', false, { ...closed, limit: 0.95 })),
     // Envoy reads and keeps what the header says: the difference to the lines before is what that costs it, whoever wrote the header.
-    ...compared('new connections, no header when direct', 0, without, labels).map(({ what, figure }) => ({
-      what,
-      figure,
-    })),
-    ...compared('one stream (iperf3)', 0.98, bulk, labels),
-    ...(await counted(lab)),
+    ...(await compare(lab, start, 'new connections, no header when direct', true, { ...closed, rounds: 10 })),
+    ...compared(
+      'one stream (iperf3)',
+      0.98,
+      await inTurn(
+        () => stream(lab, outside, waypoint.address4, ports.stream),
+        () => stream(lab, client, sink, streamPort),
+      ),
+      ['direct', 'service'],
+    ),
+    ...(await counted(lab, start)),
   ];
 }
 
