@@ -16,6 +16,7 @@ import type { Service } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4, parseAddress } from '../net/address.ts';
 import { socketAddressText } from '../net/socket-address.ts';
+import { portClaims } from './port-claims.ts';
 import { askedBy } from './waypoint-faults.ts';
 
 /** @throws KmeshError KM_USAGE when the address is none; KM_NOT_FOUND when the client's workload is not in the model. */
@@ -41,30 +42,48 @@ export function explainByModel(
   const base = { protocol, address, port, namespace };
   const found = lookup(wanted, namespace, protocol, address, port);
   const backend = found?.backend === undefined ? undefined : wanted.backends.get(found.backend);
+  const goals = (all: readonly Pick<Candidate, 'address' | 'port'>[]) =>
+    protocol === 'tcp' ? portNotes(state, all) : [];
   if (!backend) {
     const notes = found ? notSeen(model, address, namespace) : unknown(model, address, query);
-    return { ...base, service: '', backend: '', candidates: [], notes };
+    return { ...base, service: '', backend: '', candidates: [], notes: [...notes, ...goals([query])] };
   }
   const service = model.services.get(backend.service);
   const family = isV4(address) ? 4 : 6;
   const behind = protocol === 'tcp' ? throughWaypoint(state, backend, client, port) : undefined;
+  const own =
+    behind?.candidates ??
+    candidates(model, view, backend.service, port, protocol, family).map(
+      (c): Candidate =>
+        c.in
+          ? { ...pick(c), out: '' }
+          : { workload: c.workload, address: '', port: 0, weight: 0, probability: 0, out: c.reason },
+    );
   return {
     ...base,
     service: isStandIn(backend.service) ? '' : backend.service,
     backend: backend.name,
-    candidates:
-      behind?.candidates ??
-      candidates(model, view, backend.service, port, protocol, family).map(
-        (c): Candidate =>
-          c.in
-            ? { ...pick(c), out: '' }
-            : { workload: c.workload, address: '', port: 0, weight: 0, probability: 0, out: c.reason },
-      ),
-    notes: [...waypointNotes(state, backend, service, port, protocol), ...(service ? rules(service, view) : [])],
+    candidates: own,
+    notes: [
+      ...waypointNotes(state, backend, service, port, protocol),
+      ...(behind ? [] : goals([query, ...own])),
+      ...(service ? rules(service, view) : []),
+    ],
   };
 }
 
 type State = Parameters<typeof explainByModel>[0];
+
+/** Which of these are ports where waypoints read a header, and who says so. */
+function portNotes({ model, view, wanted }: State, goals: readonly Pick<Candidate, 'address' | 'port'>[]): string[] {
+  const kept = new Set<string>();
+  for (const { address, port } of goals) {
+    const at = parseAddress(address);
+    const key = at === undefined ? '' : socketAddressText(at, port);
+    if (wanted.ports.has(key)) kept.add(key);
+  }
+  return [...kept].map((key) => `${key} is where ${portClaims(model, view, key).join(' and ')} reads a header`);
+}
 
 /** The waypoint's endpoints as candidates; undefined: the connection goes past it, if there is one. */
 function throughWaypoint(

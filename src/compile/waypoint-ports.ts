@@ -63,7 +63,8 @@ function collect() {
         [linkLocal, ''],
       ] as const) {
         const key = socketAddressText(at, port);
-        if (!found.has(key)) found.set(key, { key, address: at, port, workload: who });
+        const same = (found.get(key)?.workload ?? who) === who;
+        found.set(key, { key, address: at, port, workload: same ? who : '' });
       }
     },
     ports: () => [...found.values()],

@@ -87,6 +87,19 @@ describe('waypoints', () => {
   };
   const through = 'waypoint: Gateway infra/way, the service infra/way.infra';
 
+  it('say whose port is dialled past them', () => {
+    const m = model([service({ waypoint: byHost }), way], [workload('w'), proxy]);
+    const notes = (made: Model, address: string, number: number) =>
+      explainByModel(state(made), { address, port: number, protocol: 'tcp' }).notes;
+    const whose = 'is where Gateway infra/way reads a header';
+    expect(notes(m, '10.0.9.1', 15088)).toContain(`10.0.9.1:15088 ${whose}`);
+    expect(notes(m, '10.0.9.1', 15089).join()).not.toContain('header');
+    expect(notes(m, '10.96.0.1', 80).join()).not.toContain('header');
+    const applicationTunnel = { protocol: 'proxy', port: 8080 } as const;
+    const led = model([service()], [workload('w', { applicationTunnel })]);
+    expect(notes(led, '10.96.0.1', 80)).toContain('10.0.0.1:8080 is where workload w reads a header');
+  });
+
   it('their endpoints are the candidates, but for themselves and UDP', () => {
     const ports = [port(80, { protocol: 'any' })];
     const m = model([service({ waypoint: byHost, ports }), way], [workload('w'), proxy]);

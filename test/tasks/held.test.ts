@@ -2,13 +2,16 @@
 // What the read-only tasks make of maps that a plan has filled, and the way of single connections through them.
 import { describe, expect, it } from 'vitest';
 import { addressHash, cgroupHash } from '../../src/abi/hash.ts';
+import { settingFlag } from '../../src/abi/structs.ts';
 import { execute } from '../../src/agent/execute.ts';
 import { compileAll } from '../../src/compile/compile.ts';
 import { planAll } from '../../src/compile/plan.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import type { GatewayAddress } from '../../src/mesh/gateway.ts';
+import type { Model } from '../../src/mesh/model.ts';
 import type { Service } from '../../src/mesh/service.ts';
+import type { Workload } from '../../src/mesh/workload.ts';
 import { shares } from '../../src/tasks/held/backend.ts';
 import type { HeldClient } from '../../src/tasks/held/client.ts';
 import { explainByKernel } from '../../src/tasks/held/explain.ts';
@@ -287,6 +290,47 @@ describe('connections through waypoints', () => {
     expect(own.notes).toContain(`the client is a waypoint itself: past ${name}`);
     const use = new Map(mapUse(plane).map((m) => [m.name, m]));
     expect(use.get('endpoint')?.used).toBe([...plane.map('endpoint').entries()].length);
+  });
+
+  it('do not come to its port but through it', async () => {
+    const plane = await open({}, proxy);
+    const direct = to('10.0.9.1', 15088);
+    const why = 'a waypoint reads a header at 10.0.9.1:15088, which only connections through it get';
+    expect(explainByKernel(plane, clientOf(plane), direct, 0n)).toMatchObject({ outcome: 'refused', why });
+    expect(explainByKernel(plane, undefined, direct, 0n)).toMatchObject({ outcome: 'refused', why });
+    expect(explainByKernel(plane, clientOf(plane), { ...direct, protocol: 'udp' }, 0n).outcome).toBe('left-alone');
+    expect(explainByKernel(plane, clientOf(plane), to('10.0.9.1', 15024), 0n).outcome).toBe('left-alone');
+    expect(explainByKernel(plane, clientOf(plane), to('fe80::1', 15088), 0n).outcome).toBe('refused');
+    expect(explainByKernel(plane, clientOf(plane, { enrolled: false }), direct, 0n).outcome).toBe('left-alone');
+    const [own = 0] = [...readNames(plane).all('workload')].find(([, uid]) => uid === 'p') ?? [];
+    expect(explainByKernel(plane, clientOf(plane, { workloadId: own }), direct, 0n).outcome).toBe('left-alone');
+    const setting = plane.map('setting').get(0) ?? { abi_version: 1, flags: 0, ports: 0n };
+    plane.map('setting').put([[0, { ...setting, flags: settingFlag.portsFull }]]);
+    expect(explainByKernel(plane, clientOf(plane), to('10.0.9.1', 15024), 0n)).toMatchObject({
+      ...{ outcome: 'refused', why: expect.stringContaining('"waypoint_port" is full') },
+    });
+  });
+
+  it('are refused where a service leads to its port', async () => {
+    const key = 'shop/leads.shop';
+    const leads = (ports: Service['ports'], ...more: Workload[]) =>
+      model(
+        [service({ waypoint: byHost }), way, named('leads', '10.96.0.3', { ports })],
+        [{ ...proxy, services: new Map([...proxy.services, [key, []]]) }, workload('w'), ...more],
+      );
+    const said = async (made: Model) => {
+      const plane = openMemory();
+      await execute(plane, planAll(imageOf(plane), compileAll(made, view)).ops);
+      return explainByKernel(plane, undefined, to('10.96.0.3'), 0n);
+    };
+    const ports = [port(80, { targetPort: 15088 })];
+    expect(await said(leads(ports))).toMatchObject({
+      ...{ outcome: 'refused', service: key, why: expect.stringContaining('10.0.9.1:15088') },
+    });
+    const some = await said(leads(ports, member('x', key, '10.0.1.1')));
+    expect(some.outcome).toBe('balanced');
+    expect(some.notes).toContainEqual(expect.stringContaining('1 of 2 endpoints'));
+    expect((await said(leads([port(80)]))).outcome).toBe('balanced');
   });
 
   it('are refused, or go past it, without one', async () => {

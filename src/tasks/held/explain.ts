@@ -8,11 +8,12 @@ import type { DataPlane } from '../../kernel/dataplane.ts';
 import type { BalancerPolicy } from '../../mesh/service.ts';
 import { isV4 } from '../../net/address.ts';
 import { socketAddressText } from '../../net/socket-address.ts';
-import { type HeldBackend, readBackend, tableEntry } from './backend.ts';
+import { type HeldBackend, type HeldEndpoint, readBackend, tableEntry } from './backend.ts';
 import type { HeldClient } from './client.ts';
 import { unanswered } from './demand.ts';
 import { findHeldFrontend } from './frontend.ts';
 import { readName } from './names.ts';
+import { keptFrom } from './waypoint-port.ts';
 
 export interface Choice {
   readonly workload: string;
@@ -55,14 +56,37 @@ export function explainByKernel(
   target: Target,
   monotonicNs: bigint,
 ): KernelExplanation {
+  const { way, bare } = wayOf(plane, client, target, monotonicNs);
+  if (target.protocol !== 'tcp' || way.outcome === 'refused') return way;
+  const goals = way.outcome === 'left-alone' ? [target] : bare;
+  const kept = goals.flatMap(({ address, port }) => keptFrom(plane, client, address, port) ?? []);
+  const [why] = kept;
+  if (why === undefined) return way;
+  const all = way.outcome === 'left-alone' || kept.length === way.candidates.length;
+  if (all) return { ...way, outcome: 'refused', why };
+  const some = `${kept.length} of ${way.candidates.length} endpoints: who gets one of them is refused; ${why}`;
+  return { ...way, notes: [...way.notes, some] };
+}
+
+interface Way {
+  readonly way: KernelExplanation;
+  /** Endpoints that no header is written to. */
+  readonly bare: readonly Pick<Target, 'address' | 'port'>[];
+}
+
+/** Where the connection would go, before it is asked whether it may. */
+function wayOf(plane: DataPlane, client: HeldClient | undefined, target: Target, monotonicNs: bigint): Way {
   const none = { service: '', candidates: [], notes: [] };
-  const left = (why: string): KernelExplanation => ({ outcome: 'left-alone', why, ...none });
+  const settled = (outcome: KernelExplanation['outcome'], why: string, more = {}): Way => ({
+    way: { outcome, why, ...none, ...more },
+    bare: [],
+  });
   const { protocol, address, port } = target;
   const found = findHeldFrontend(plane, protocol, address, port, client?.namespaceId ?? 0);
   // A range says nothing of addresses that were not asked for yet.
   const open = found && found.length === undefined ? undefined : unanswered(plane, client, address);
-  if (open?.refused) return { ...left(open.why), outcome: 'refused' };
-  if (!found) return left(open?.why ?? 'no frontend: the mesh does not know this destination');
+  if (open?.refused) return settled('refused', open.why);
+  if (!found) return settled('left-alone', open?.why ?? 'no frontend: the mesh does not know this destination');
   const text = found.length === undefined ? found.address : `${found.address}/${found.length}`;
   const frontend = `${protocol}/${socketAddressText(text, port)}`;
   const backend = found.backendId === 0 ? undefined : readBackend(plane, found.backendId);
@@ -71,13 +95,15 @@ export function explainByKernel(
       found.backendId === 0
         ? 'no service here is visible to this client'
         : `backend ${found.backendId} is not there: refused until the agent repairs it`;
-    return { ...left(why), outcome: found.backendId === 0 ? 'left-alone' : 'refused', frontend };
+    return settled(found.backendId === 0 ? 'left-alone' : 'refused', why, { frontend });
   }
   const via = protocol === 'tcp' && backend.via ? goThrough(plane, backend.via, backend, client, target) : undefined;
   const chosen = via?.through ?? backend;
   const named = readName(plane, 'service', backend.serviceId);
   const predicted = predict(plane, chosen, client, address, monotonicNs);
-  return {
+  const goals = via?.outcome?.outcome === 'refused' ? [] : chosen.endpoints;
+  const portOf = (e: HeldEndpoint): number => (e.port === 0 && via?.through ? port : e.port);
+  const way: KernelExplanation = {
     ...(via?.outcome ?? outcomeOf(backend, client, target)),
     ...(via?.through ? { waypoint: readName(plane, 'backend', via.through.id) } : {}),
     service: isStandIn(named) ? '' : named,
@@ -86,10 +112,10 @@ export function explainByKernel(
     policy: chosen.policy,
     affinitySeconds: chosen.affinitySeconds,
     ...(predicted ? { predicted } : {}),
-    candidates: (via?.outcome?.outcome === 'refused' ? [] : chosen.endpoints).map((e) => ({
+    candidates: goals.map((e) => ({
       workload: readName(plane, 'workload', e.workloadId),
       address: e.address,
-      port: e.port === 0 && via?.through ? port : e.port,
+      port: portOf(e),
       weight: 0,
       probability: e.probability,
       out: '',
@@ -101,6 +127,8 @@ export function explainByKernel(
       ...(chosen.policy === 'least-request' ? [leastRequest] : []),
     ],
   };
+  const bare = goals.filter((e) => e.header === undefined);
+  return { way, bare: bare.map((e) => ({ address: e.address, port: portOf(e) })) };
 }
 
 interface Through {
