@@ -47,6 +47,12 @@ test('links lead to what is there', () => {
   expect(broken).toEqual([]);
 });
 
+test('docs/output.md lists each value whose form is held', () => {
+  const held = readdirSync(join(root, 'test/kernel/json'));
+  const listed = [...read('docs/output.md').matchAll(/^\| `[\w ]+` \| \[([\w-]+\.json)\]/gm)].map(([, file]) => file);
+  expect(listed).toEqual(held.sort());
+});
+
 /** Command lines of shell blocks, and those within a line that have at least a verb. */
 function commandLines(text: string): string[] {
   const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block = '']) => block.split('\n'));
