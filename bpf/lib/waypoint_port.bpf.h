@@ -17,6 +17,25 @@ km_inline bool km_maybe_waypoint_port(__be16 port)
 	return settings && settings->ports >> (bpf_ntohs(port) & 63) & 1;
 }
 
+/*
+ * Addresses that nobody tells of, as everybody has his own: of a link (fe80::/10) as fe80::, those by which a network calls itself
+ * (127.0.0.0/8, ::1, and 0.0.0.0 and :: where connect() goes to these) as ::1.
+ */
+km_inline void km_stand_in(union km_addr *addr)
+{
+	const bool of_link = (addr->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+	const __u32 last = bpf_ntohl(addr->w[3]);
+	const bool itself = km_addr_is4(addr) ? last >> 24 == 127 || !last :
+						!(addr->w[0] | addr->w[1] | addr->w[2]) && last <= 1;
+
+	if (!of_link && !itself)
+		return;
+	addr->w[0] = of_link ? bpf_htonl(0xfe800000) : 0;
+	addr->w[1] = 0;
+	addr->w[2] = 0;
+	addr->w[3] = of_link ? 0 : bpf_htonl(1);
+}
+
 /* Of a port that the filter lets through: whether this client may not dial it. */
 km_apart bool km_is_waypoint_port(const struct km_frontend_key *to, __u32 workload_id)
 {
@@ -27,13 +46,7 @@ km_apart bool km_is_waypoint_port(const struct km_frontend_key *to, __u32 worklo
 		return true;
 	key.addr = to->addr;
 	key.port = to->port;
-	/* Each link has addresses of its own here, which nobody tells of. */
-	if ((key.addr.w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000)) {
-		key.addr.w[0] = bpf_htonl(0xfe800000);
-		key.addr.w[1] = 0;
-		key.addr.w[2] = 0;
-		key.addr.w[3] = 0;
-	}
+	km_stand_in(&key.addr);
 	/* A key that is being written anew can hide from one look-up. */
 	for (i = 0; i < 2; i++) {
 		const struct km_waypoint_port *value = bpf_map_lookup_elem(&waypoint_port, &key);

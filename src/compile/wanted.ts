@@ -70,7 +70,7 @@ export interface WantedClient {
 export interface WantedPort {
   /** "10.0.0.3:15088" */
   readonly key: string;
-  /** fe80:: for all addresses that are a link's own. */
+  /** fe80:: for all addresses that are a link's own, ::1 for those by which a network calls itself. */
   readonly address: Address;
   readonly port: number;
   /** uid of the workload whose port it is, which may dial itself; '': nobody may. */

@@ -52,15 +52,19 @@ export function portsUsedByGateway(gateway: Gateway | undefined): readonly Used[
 
 /** Stands for the addresses that a link has for itself, which nobody tells of. */
 const linkLocal = 'fe80::';
+/** Stands for those by which a network calls itself: 127.0.0.0/8, ::1, 0.0.0.0 and ::. */
+const itself = '::1';
 
 function collect() {
   const found = new Map<string, WantedPort>();
   return {
-    add(address: Address, { header, port }: WaypointBinding, workload: string): void {
+    /** `shared`: in a network that is others', too, as a node's is. */
+    add(address: Address, { header, port }: WaypointBinding, workload: string, shared = false): void {
       if (header === 'none' || port === 0) return;
       for (const [at, who] of [
         [address, workload],
         [linkLocal, ''],
+        ...(shared ? [[itself, workload] as const] : []),
       ] as const) {
         const key = socketAddressText(at, port);
         const same = (found.get(key)?.workload ?? who) === who;
@@ -70,6 +74,10 @@ function collect() {
     ports: () => [...found.values()],
   };
 }
+
+/** In the network of this node, as far as is known. */
+const isHere = ({ hostNetwork, node }: Workload, view: NodeView): boolean =>
+  hostNetwork && (node === '' || node === view.node);
 
 /** The ports of one waypoint: at all addresses of all its workloads, whether or not they are chosen now, and of its service. */
 export function portsAt(
@@ -94,7 +102,7 @@ export function portsAt(
     if (workload) sources.add(`workload ${workload.uid}`);
     const binding = bindingOf(at, workload, view);
     for (const own of new Set([address, ...(workload?.addresses ?? [])])) {
-      found.add(own, binding, workload?.uid ?? '');
+      found.add(own, binding, workload?.uid ?? '', workload === undefined);
     }
     return result();
   }
@@ -105,7 +113,8 @@ export function portsAt(
     const asked = bindingOf(at, workload, view);
     const port = service && asked.port !== 0 ? mappedPort(service, key, workload, asked.port) : asked.port;
     const binding = { ...asked, port };
-    for (const address of workload.addresses) found.add(address, binding, workload.uid);
+    const shared = isHere(workload, view);
+    for (const address of workload.addresses) found.add(address, binding, workload.uid, shared);
     if (!service) continue;
     // Who does not see the service is left alone here, and another balancer may lead him there.
     for (const entry of service.ports) {
@@ -123,7 +132,8 @@ export function portsOfTunnel(workload: Workload | undefined, view: NodeView): r
   const tunnel = workload?.applicationTunnel;
   if (!workload || tunnel?.protocol !== 'proxy' || workload.network !== view.network) return [];
   const found = collect();
-  for (const address of workload.addresses) found.add(address, { header: 'proxy', port: tunnel.port }, workload.uid);
+  const binding = { header: 'proxy', port: tunnel.port } as const;
+  for (const address of workload.addresses) found.add(address, binding, workload.uid, isHere(workload, view));
   return found.ports();
 }
 

@@ -37,10 +37,10 @@ const gateway = (fields: Partial<Gateway> = {}): Change => ({
   },
 });
 
-/** "10.0.9.1:15088 p", sorted; those of links left out. */
+/** "10.0.9.1:15088 p", sorted; what stands for addresses that nobody tells of left out. */
 function ports(made: Model, settings = defaultWaypointSettings): readonly string[] {
   const all = compileAll(made, { ...view, waypoints: settings }).ports;
-  const texts = [...all.values()].filter(({ address }) => address !== 'fe80::');
+  const texts = [...all.values()].filter(({ address }) => address !== 'fe80::' && address !== '::1');
   return texts.map(({ key, workload }) => `${key} ${workload}`.trim()).sort();
 }
 const behind = service({ waypoint: byHost });
@@ -58,6 +58,8 @@ describe('ports where waypoints read a header', () => {
         workload('w'),
       ],
     );
+    const itself = compileAll(made, view).ports.get('[::1]:15088');
+    expect(itself).toMatchObject({ address: '::1', workload: 'host' });
     const found = ['10.0.9.1', '10.0.9.2'].map((a) => `${a}:15088 p`);
     found.push('10.0.9.3:15088 sick', '10.0.9.4:15088 idle', '192.0.2.1:15088 host', '[fd00::9]:15088 p');
     expect(ports(made)).toEqual(found);
@@ -77,6 +79,15 @@ describe('ports where waypoints read a header', () => {
     expect(
       ports(model([behind, way()], p), { ...defaultWaypointSettings, binding: { header: 'kmesh', port: 7 } }),
     ).toEqual(['10.0.9.1:7 p']);
+  });
+
+  it("are a network's own addresses where it is the node's", () => {
+    const itself = (made: Model) => compileAll(made, view).ports.get('[::1]:15088')?.workload;
+    const at1 = (fields: Partial<Workload>) => model([behind, way()], [proxy('p', ['192.0.2.1'], fields)]);
+    expect(itself(at1({}))).toBeUndefined();
+    expect(itself(at1({ hostNetwork: true, node: 'n1' }))).toBe('p');
+    expect(itself(at1({ hostNetwork: true, node: 'n2' }))).toBeUndefined();
+    expect(itself(model([service({ waypoint: at('192.0.2.1') })]))).toBe('');
   });
 
   it('of a waypoint that is an address: of whoever has it', () => {

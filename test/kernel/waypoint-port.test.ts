@@ -135,6 +135,19 @@ test("an address of the link's own", async () => {
   expect(await client.run(dial, { port: 15088 })).toBe(admin);
 });
 
+test("a network's own addresses, where that is said", async () => {
+  const own = ['127.0.0.1', '127.8.8.8', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1'];
+  const ask = 'out = [forge(host) for host in own]';
+  await mesh.enroll('other');
+  await other.run('from waypoint_server import Waypoint; proxy = Waypoint(15088)');
+  expect(await other.run(ask, { own })).toEqual(own.map(() => admin));
+  await mesh.keep(...kept, ['[::1]:15088', 'way']);
+  expect(await other.run(ask, { own })).toEqual(own.map(() => refused));
+  await mesh.keep(...kept, ['[::1]:15088', 'other']);
+  expect(await other.run(ask, { own })).toEqual(own.map(() => admin));
+  await mesh.unenroll('other');
+});
+
 test('a port that the filter takes for one of them', async () => {
   expect(await both(way4, 15024)).toEqual({ kept: admin, open: admin, refusals: 0, balanced: 0 });
 });

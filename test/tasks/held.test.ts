@@ -302,6 +302,7 @@ describe('connections through waypoints', () => {
     expect(explainByKernel(plane, clientOf(plane), to('10.0.9.1', 15024), 0n).outcome).toBe('left-alone');
     expect(explainByKernel(plane, clientOf(plane), to('fe80::1', 15088), 0n).outcome).toBe('refused');
     expect(explainByKernel(plane, clientOf(plane, { enrolled: false }), direct, 0n).outcome).toBe('left-alone');
+    expect(explainByKernel(plane, clientOf(plane), to('127.0.0.1', 15088), 0n).outcome).toBe('left-alone');
     const [own = 0] = [...readNames(plane).all('workload')].find(([, uid]) => uid === 'p') ?? [];
     expect(explainByKernel(plane, clientOf(plane, { workloadId: own }), direct, 0n).outcome).toBe('left-alone');
     const setting = plane.map('setting').get(0) ?? { abi_version: 1, flags: 0, ports: 0n };

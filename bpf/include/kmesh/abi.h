@@ -257,7 +257,7 @@ struct km_waypoint_service {
 
 /*
  * waypoint_port: struct km_frontend_key (TCP) of every address and port where a waypoint reads a header: only connections that get one
- * here may go there. An address in fe80::/10 stands as fe80::, for whoever has it on the link.
+ * here may go there. fe80:: stands for all of fe80::/10, ::1 for 127.0.0.0/8, ::1, 0.0.0.0 and ::.
  */
 struct km_waypoint_port {
 	__u32 workload_id; /* whose port it is, which may dial itself; 0: nobody may */

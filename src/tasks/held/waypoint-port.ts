@@ -20,7 +20,7 @@ export function keptFrom(
   if (setting.flags & settingFlag.portsFull) {
     return `the map "waypoint_port" is full, and ${text} may be where a waypoint reads a header`;
   }
-  const key = { addr: ofLink(address) ? 'fe80::' : address, port, protocol: protocolNumber.tcp };
+  const key = { addr: standIn(address) ?? address, port, protocol: protocolNumber.tcp };
   const held = plane.map('waypoint_port').get(key);
   if (!held) return undefined;
   const own = client !== undefined && client.workloadId !== 0 && client.workloadId === held.workload_id;
@@ -28,7 +28,9 @@ export function keptFrom(
   return `a waypoint reads a header at ${text}, which only connections through it get`;
 }
 
-function ofLink(address: Address): boolean {
+/** For addresses that everybody has his own of (km_stand_in of bpf/lib/waypoint_port.bpf.h). */
+function standIn(address: Address): string | undefined {
+  if (['0.0.0.0', '::', '::1'].includes(address) || address.startsWith('127.')) return '::1';
   const [first, second = 0] = addressBytes(address);
-  return first === 0xfe && second >> 6 === 2;
+  return first === 0xfe && second >> 6 === 2 ? 'fe80::' : undefined;
 }
