@@ -20,10 +20,13 @@ export function pathSpellings(text: string): string {
     .join(slashes);
 }
 
-/** A host, or its end when `isSuffix`, or its begin when `isPrefix`: with and without a user, a port, the dot of the root. */
+/**
+ * A host, or its end when `isSuffix`, or its begin when `isPrefix`: with and without a user, a port, the dot of the root; alone, or as one of
+ * several, since Envoy makes one list of all Host lines.
+ */
 export function hostSpellings(host: string, { isSuffix = false, isPrefix = false } = {}): string {
   const text = `${isSuffix ? '.*' : ''}${quoted(isPrefix ? host : host.replace(/\.$/, ''))}`;
-  return `(?i)(?:[^@]*@)?${text}${isPrefix ? '.*' : '\\.?(?::.*)?'}`;
+  return `(?i)(?:.*[@,])?${text}${isPrefix ? '.*' : '\\.?(?:[:,].*)?'}`;
 }
 
 function unescaped(text: string): string {
