@@ -12,8 +12,10 @@ import { openShare, type Share } from './share.ts';
 
 /** From this many bytes on, a batch is read in a thread: below, starting one costs more than it saves. */
 export const threadFromBytes = 256 * 1024;
+/** The same at first, when nobody waits for this thread yet: a new one takes 0.2 CPU seconds until its code is fast. No file may be large by itself. */
+export const firstThreadFromBytes = 4 * 1024 * 1024;
 /** From this many on, a second thread takes half of them, where there is a processor for it. */
-export const secondThreadFromBytes = 1024 * 1024;
+export const secondThreadFromBytes = firstThreadFromBytes;
 /** Larger files are refused: their text would not fit beside what is made of it. */
 export const maxFileBytes = 256 * 1024 * 1024;
 
@@ -41,14 +43,19 @@ export async function readPath(name: string, path: string): Promise<FileContents
   }
 }
 
-/** Reads files. `thread`: the script to run as a thread; undefined: never. Aborting stops it with what is read so far. */
+/**
+ * Reads files. `thread`: the script to run as a thread; undefined: never. Aborting stops it with what is read so far. `isFirst`: nothing was
+ * read before.
+ */
 export async function loadFiles(
   files: readonly FoundFile[],
   thread: URL | undefined,
   signal: AbortSignal,
+  isFirst = true,
 ): Promise<Map<string, FileContents | undefined>> {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
-  if (thread !== undefined && bytes >= threadFromBytes) {
+  const small = isFirst && files.every((file) => file.size < threadFromBytes);
+  if (thread !== undefined && bytes >= (small ? firstThreadFromBytes : threadFromBytes)) {
     const threads = bytes >= secondThreadFromBytes ? Math.min(2, availableParallelism(), files.length) : 1;
     return loadInThreads(files, threads, thread, signal);
   }

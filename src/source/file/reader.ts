@@ -95,7 +95,7 @@ export function openReader({ paths, thread, timers, signal, onEvent, onFault }: 
         const same = before?.stamp === file.stamp && !events.has(file.path) && !events.has(file.real);
         if (!same || all) toRead.push(file);
       }
-      const read = await loadFiles(toRead, thread, signal);
+      const read = await loadFiles(toRead, thread, signal, known.size === 0);
       for (const [name, contents] of read) if (contents === undefined) next.delete(name);
       for (const [name, file] of known) {
         if (next.has(name)) continue;

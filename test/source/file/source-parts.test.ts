@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes with the source: addresses kept over restarts, host names, the reading thread, validation, hosts lines.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
@@ -114,7 +114,13 @@ test('much at once is read in a thread, with the same result', async () => {
     const pods = Array.from({ length: 400 }, (_, i) => pod(`p${f}-${i}`)).join('');
     writeFileSync(join(path, `${f}.yaml`), `${pods}${pod('broken', '7')}`);
   }
-  expect(10 * readFileSync(join(path, '0.yaml')).length).toBeGreaterThan(threadFromBytes);
+  const early = listen([path], { thread: pathToFileURL(join(dist, 'none.mjs')) });
+  await early.source.loaded;
+  expect(early.faults().length, 'no thread is started for small files at first').toBe(10);
+  expect(early.faults()[0]).toMatch(/nodeName/);
+  early.source.close();
+
+  appendFileSync(join(path, '0.yaml'), `# ${'-'.repeat(threadFromBytes)}\n`);
   const here = listen([path]);
   const there = listen([path], { thread: pathToFileURL(join(dist, 'parse-worker.mjs')) });
   await Promise.all([here.source.loaded, there.source.loaded]);
