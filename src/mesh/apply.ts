@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // (model, changes) -> the next model and what was touched. One batch is one change of the model: nobody sees half of it.
 import { equal } from './equal.ts';
-import { type Gateway, gatewayKey } from './gateway.ts';
+import { gatewayKey } from './gateway.ts';
 import type { Bag, Change, Model, Touched } from './model.ts';
-import { type Policy, policyKey } from './policy.ts';
-import { type RouteObject, routeKey } from './route.ts';
+import { policyKey } from './policy.ts';
+import { routeKey } from './route.ts';
 import { addressText, type Service, serviceKey } from './service.ts';
 import { finish, type Steps } from './steps.ts';
-import { emptyTable, type Table } from './table.ts';
+import { emptyTable, type Table, type TableEditor } from './table.ts';
 import type { Workload } from './workload.ts';
 
 /** A model that holds nothing. */
@@ -137,32 +137,20 @@ function* edit(model: Model, changes: Iterable<Change>, touched?: TouchedSets): 
     else services.delete(key);
   };
 
-  const setPolicy = (key: string, next: Policy | undefined): void => {
-    const before = policies.get(key);
-    if (next === before || (next && before && equal(next, before))) return;
-    changed = true;
-    touched?.policies.add(key);
-    if (next) policies.set(key, next);
-    else policies.delete(key);
-  };
-
-  const setGateway = (key: string, next: Gateway | undefined): void => {
-    const before = gateways.get(key);
-    if (next === before || (next && before && equal(next, before))) return;
-    changed = true;
-    touched?.gateways.add(key);
-    if (next) gateways.set(key, next);
-    else gateways.delete(key);
-  };
-
-  const setRoute = (key: string, next: RouteObject | undefined): void => {
-    const before = routes.get(key);
-    if (next === before || (next && before && equal(next, before))) return;
-    changed = true;
-    touched?.routes.add(key);
-    if (next) routes.set(key, next);
-    else routes.delete(key);
-  };
+  /** Of what no index is kept. */
+  const setIn =
+    <V>(table: TableEditor<V>, told: Set<string> | undefined) =>
+    (key: string, next: V | undefined): void => {
+      const before = table.get(key);
+      if (next === before || (next && before && equal(next, before))) return;
+      changed = true;
+      told?.add(key);
+      if (next) table.set(key, next);
+      else table.delete(key);
+    };
+  const setPolicy = setIn(policies, touched?.policies);
+  const setGateway = setIn(gateways, touched?.gateways);
+  const setRoute = setIn(routes, touched?.routes);
 
   let seen = 0;
   for (const change of changes) {
