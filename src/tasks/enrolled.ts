@@ -9,6 +9,7 @@ import type { Env, Place } from '../env.ts';
 import { cgroupPath } from '../kernel/cgroup.ts';
 import type { DataPlane, OldRecord } from '../kernel/dataplane.ts';
 import { openPinned } from '../kernel/pinned.ts';
+import { socketAddressText } from '../net/socket-address.ts';
 import { readNames } from './held/names.ts';
 import { type UnusableBefore, unusableBefore } from './held/unusable.ts';
 import { changeEnrolments } from './write-enrolments.ts';
@@ -57,8 +58,8 @@ export interface EnrolledResult {
   readonly wouldPrune?: number;
 }
 
-const socketText = (address: string, port: number) =>
-  address.includes(':') ? `[${address}]:${port}` : `${address === '' ? '*' : address}:${port}`;
+/** An address that is not known is a star. */
+const socketText = (address: string, port: number) => socketAddressText(address === '' ? '*' : address, port);
 
 function olderBy(records: readonly OldRecord[]): Map<bigint, OlderConnection[]> {
   const out = new Map<bigint, OlderConnection[]>();

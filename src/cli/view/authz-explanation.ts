@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a connection gets in, and why.
+import { socketAddressText } from '../../net/socket-address.ts';
 import type { Because, PolicyExplanation } from '../../tasks/authz/explain.ts';
 import type { Block, Cell } from '../spec.ts';
 import { nearestLines, whyText, wrongDocuments } from './authz-words.ts';
-import { socketText } from './socket.ts';
 
 const reasons: Readonly<Record<Exclude<Because, 'policies' | 'closed'>, string>> = {
   pending: 'pending: no policies are known for it yet, and nothing gets in',
@@ -26,7 +26,7 @@ function whyOf({ because, told, to }: PolicyExplanation): string {
 function facts(explanation: PolicyExplanation): [string, Cell][] {
   const { from, to, verdict, because, principal, told, agent } = explanation;
   const tone = verdict === 'allow' ? 'good' : 'bad';
-  const at = `${socketText(to.address, to.port)}${to.protocol === 'udp' ? '/udp' : ''}`;
+  const at = `${socketAddressText(to.address, to.port)}${to.protocol === 'udp' ? '/udp' : ''}`;
   const rows: [string, Cell][] = [
     ['from', from.workload === '' ? from.address : `${from.workload} ${from.address}`],
     ['to', to.workload === '' ? at : `${to.workload} ${at}`],

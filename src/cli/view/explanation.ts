@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a connection goes and why.
+import { socketAddressText } from '../../net/socket-address.ts';
 import type { Candidate, Explanation } from '../../tasks/explain.ts';
 import type { Block, Cell, Tone } from '../spec.ts';
-import { percentText, socketText } from './socket.ts';
+import { percentText } from './percent.ts';
 
 const tones: Readonly<Record<Explanation['outcome'], Tone>> = { balanced: 'good', 'left-alone': 'dim', refused: 'bad' };
 
@@ -30,7 +31,7 @@ function facts(explanation: Explanation): [string, Cell][] {
   } = explanation;
   const rows: [string, Cell][] = [
     ['from', fromRow(explanation)],
-    ['to', `${socketText(address, port)}${protocol === 'udp' ? '/udp' : ''}`],
+    ['to', `${socketAddressText(address, port)}${protocol === 'udp' ? '/udp' : ''}`],
     ['outcome', { text: `${outcome.replace('-', ' ')}: ${why}`, tone: tones[outcome] }],
   ];
   if (service !== '') rows.push(['service', service]);
@@ -41,14 +42,14 @@ function facts(explanation: Explanation): [string, Cell][] {
     rows.push(['policy', affinitySeconds > 0 ? `${policy}, affinity ${affinitySeconds} s` : policy]);
   if (predicted !== undefined) {
     const { workload, address: at, port: on, because } = predicted;
-    rows.push(['goes to', { text: `${workload} ${socketText(at, on)} (${because})`, tone: 'good' }]);
+    rows.push(['goes to', { text: `${workload} ${socketAddressText(at, on)} (${because})`, tone: 'good' }]);
   }
   return rows;
 }
 
 const candidateRow = ({ workload, address, port, weight, probability, out }: Candidate): readonly Cell[] => [
   workload,
-  address === '' ? undefined : socketText(address, port),
+  address === '' ? undefined : socketAddressText(address, port),
   weight === 0 ? undefined : weight,
   out === '' ? { text: percentText(probability), tone: 'good' } : { text: `out: ${out}`, tone: 'warn' },
 ];

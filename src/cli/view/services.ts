@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services and workloads as the kernel holds them.
+import { socketAddressText } from '../../net/socket-address.ts';
 import type { ServiceBackend, ServiceFrontend, ServiceRow, WorkloadRow } from '../../tasks/show-held.ts';
 import type { Block, Cell } from '../spec.ts';
-import { percentText, socketText } from './socket.ts';
+import { percentText } from './percent.ts';
 
 const frontendText = ({ address, port, protocol, namespace }: ServiceFrontend): string =>
-  `${socketText(address, port)}${protocol === 'udp' ? '/udp' : ''}${namespace === undefined ? '' : ` for ${namespace}`}`;
+  `${socketAddressText(address, port)}${protocol === 'udp' ? '/udp' : ''}${namespace === undefined ? '' : ` for ${namespace}`}`;
 
 function policyText({ policy, affinitySeconds, passthrough }: ServiceBackend): string {
   if (passthrough) return 'left alone';
@@ -28,7 +29,7 @@ function* serviceLines({ service, backends }: ServiceRow): Generator<readonly Ce
         frontend === undefined ? '' : frontendText(frontend),
         policy,
         through,
-        endpoint === undefined ? none : socketText(endpoint.address, endpoint.port),
+        endpoint === undefined ? none : socketAddressText(endpoint.address, endpoint.port),
         endpoint?.workload ?? '',
         endpoint === undefined ? '' : percentText(endpoint.probability),
       ];
@@ -63,7 +64,7 @@ function* workloadLines({
   cgroups,
 }: WorkloadRow): Generator<readonly Cell[]> {
   const own = [client?.address4, client?.address6].filter((address) => address !== undefined && address !== '');
-  const reached = [...new Set(endpoints.map(({ address, port }) => socketText(address, port)))];
+  const reached = [...new Set(endpoints.map(({ address, port }) => socketAddressText(address, port)))];
   yield [
     workload,
     client?.namespace,
