@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Single changes under a control plane, alone and while a large push is being applied: from the server's write, and from when the bytes are
 // in the agent's process, until a program of the kernel would choose the new pod.
-
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';

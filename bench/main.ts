@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run bench [NAME…]: the figures of docs/figures.md, measured here and now. Exit 1 when a limit is not met.
-
 import { benchAuthz } from './authz.ts';
 import { benchChanges } from './changes.ts';
 import { benchChurn } from './churn.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // First loads under a control plane: CPU and memory, and the longest time that the agent's event loop was held up.
-
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A request's input against its route: every fault at once.
-
 import type { Route } from './routes.ts';
 import type { Json } from './types.ts';
 

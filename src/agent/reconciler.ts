@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the kernel at what the model says: changes in, operations out, one batch after the other.
-
 import { setTimeout as pause } from 'node:timers/promises';
 import { type AuthzIndex, compilingAuthz, noAuthz, nothingAuthz } from '../compile/authz/compile.ts';
 import { noEnforcement } from '../compile/authz/enforcement.ts';

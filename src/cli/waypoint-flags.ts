@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags that the waypoint commands share.
-
 import { choice, durationOr, text, textOr, toggle } from './param.ts';
 
 export const namespaceFlag = { namespace: text('NS', 'namespace of the waypoint', { short: 'n' }) };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // model -> wanted entries, whole or only what a batch of changes touched. Both go through the same steps.
-
 import { defaultWaypointSettings } from '../mesh/gateway.ts';
 import { identityOf, principalOf } from '../mesh/identity.ts';
 import type { Model, NodeView, Touched } from '../mesh/model.ts';

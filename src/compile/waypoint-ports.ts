@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses and ports where waypoints read a header: whoever may dial them could write one of its own.
-
 import type { Gateway } from '../mesh/gateway.ts';
 import { type GatewayAddress, gatewayKey, type WaypointBinding } from '../mesh/gateway.ts';
 import type { NodeView } from '../mesh/model.ts';

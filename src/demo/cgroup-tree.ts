@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cgroups of a lab: made, emptied by killing what runs in them, removed.
-
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';

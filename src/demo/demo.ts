@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The demo: a mesh on one machine from a folder of YAML, called, edited while it is called, checked, and removed.
-
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where one run of the demo lives: its own pins, run directory, cgroups and namespaces, named by its process. All of it
 // can be found by that name and removed, whoever made it.
-
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

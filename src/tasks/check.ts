@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The doctor: can this machine run the mesh, and is what is there sound? Every finding says what to do.
-
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { lockHolder } from '../agent/lock.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every pinned map holds, decoded by the map's own BTF, with names beside ids.
-
 import { reasons } from '../abi/reasons.ts';
 import { identityHost, memberPolicyBits, type NameKind, protocolNumber } from '../abi/structs.ts';
 import type { Env, Place } from '../env.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is enrolled, and which connections are older than that.
-
 import type { EnforcementState } from '../admin/authz.ts';
 import { enforcementIn } from '../agent/enforcement.ts';
 import { livingEnrolments, readEnrolments } from '../agent/enrolments.ts';

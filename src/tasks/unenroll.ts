@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes cgroups out of the mesh. Connections that are open stay as they are.
-
 import { readEnrolments } from '../agent/enrolments.ts';
 import { withLock } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';

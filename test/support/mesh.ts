@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A mesh for tests of the data plane: pods, loaded programs, and a way to say what should be in the kernel.
-
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Reason } from '../../src/abi/reasons.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ethernet frames, as far as programs on a pod's link look at them.
-
 import { stableBytes } from '../../src/kernel/libbpf.ts';
 import { addressBytes } from '../../src/net/address.ts';
 

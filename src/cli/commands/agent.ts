@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { logLevels } from '../log-levels.ts';
 import { choice, choiceOr, durationOr, listenAddress, text, texts, toggle } from '../param.ts';
 import { sizeFlags } from '../sizes.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be typed where, walked from the list of commands: the shells' scripts differ only in how they say it.
-
 import { flagsOf } from '../describe.ts';
 import { globalFlags } from '../global.ts';
 import { flagName, type Param, type Params } from '../param.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets and their vectors in the kernel: where they stand, and the operations that write them.
-
 import { authzValueTag } from '../../abi/hash.ts';
 import { memberPolicyBits, rangeSetBits, valuePort } from '../../abi/structs.ts';
 import { type Identity, identityFrom } from '../../mesh/identity.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named ranges as entries of a longest-prefix trie: each with every named range that takes it in, so that the longest match tells all of them.
-
 import { finish, type Steps } from '../../mesh/steps.ts';
 import { type Address, writeAddress } from '../../net/address.ts';
 import { addressBits, coversMapped, parseCidr } from '../../net/cidr.ts';

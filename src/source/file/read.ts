@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // One file's text -> its checked objects and everything that is wrong with it. A broken document rejects only itself.
-
 import type { Finding, Ignored, Place } from '../findings.ts';
 import { closingObject } from './closing.ts';
 import { documentsOf } from './documents.ts';

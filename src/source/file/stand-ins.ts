@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods that do not exist yet: those that the templates of Deployments and the like would make, for questions asked before anything runs.
-
 import type { Place } from '../findings.ts';
 import { documentsOf } from './documents.ts';
 import { podKind } from './kinds/pod.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a connection gets in, and why: by the kernel's maps, with the words of the agent where one runs.
-
 import type { AuthzExplanation, EnforcementState } from '../../admin/authz.ts';
 import { type AdminClient, adminClient } from '../../admin/client.ts';
 import type { AuthzExplainQuery } from '../../admin/routes.ts';

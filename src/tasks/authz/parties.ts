@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who "--from" and "--to" mean, by their addresses.
-
 import type { AdminClient } from '../../admin/client.ts';
 import { podAddresses } from '../../agent/enforcement.ts';
 import { readEnrolments } from '../../agent/enrolments.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects of a waypoint as text, made without any cluster.
-
 import { KmeshError } from '../../errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { makeEnvoyFilter } from './envoy-filter.ts';

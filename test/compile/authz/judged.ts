@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A list of policies compiled and asked.
-
 import { type Judgement, judge, type Stack } from '../../../src/compile/authz/judge.ts';
 import { compilingSet, packingMembers } from '../../../src/compile/authz/set.ts';
 import type { Policy } from '../../../src/mesh/policy.ts';

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { mapNames } from '../../map-names.ts';
 import { text, texts, toggle, whole } from '../../param.ts';
 import { command } from '../../spec.ts';

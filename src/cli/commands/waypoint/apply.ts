@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-
 import { dryRunFlag } from '../../global.ts';
 import { toggle } from '../../param.ts';
 import { command } from '../../spec.ts';

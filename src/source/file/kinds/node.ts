@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Node: where its pods stand, from the topology labels.
-
 import { noLocality } from '../../../mesh/workload.ts';
 import { silent } from '../fields.ts';
 import { base, defineKind } from '../kind.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // istio.workload.Address: a workload or a service.
-
 import type { Change } from '../../../mesh/model.ts';
 import { serviceKey } from '../../../mesh/service.ts';
 import { Gateways } from './gateway.ts';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // istio.workload.Service -> a service of the model.
-
 import type { GatewayAddress } from '../../../mesh/gateway.ts';
 import type { LoadBalancing, Scope, Service, ServiceAddress } from '../../../mesh/service.ts';
 import { addressAt, rangeOf } from './addresses.ts';
