@@ -48,7 +48,8 @@ interface OpenMap {
   readonly info: MapInfo;
 }
 
-const notLoaded = (bpffs: string) =>
+/** Nothing is there that could be opened. */
+export const notLoaded = (bpffs: string): KmeshError =>
   new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${bpffs}"`, { hint: 'kmeshctl load' });
 
 function openMaps(folder: string): Map<MapName, OpenMap> {

@@ -5,7 +5,7 @@ import { identityHost, memberPolicyBits, type NameKind, protocolNumber } from '.
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import type { BtfValue } from '../kernel/btf-value.ts';
-import { isLoaded, openPinned } from '../kernel/pinned.ts';
+import { isLoaded, notLoaded, openPinned } from '../kernel/pinned.ts';
 import { openPinnedMap, type PinnedEntry, type PinnedMap, pinnedMapNames } from '../kernel/pinned-map.ts';
 import { versionPin } from '../kernel/version.ts';
 import { type HeldNames, readNames } from './held/names.ts';
@@ -171,8 +171,7 @@ const noNames: HeldNames = { nameOf: (_kind, id) => `#${id}`, all: () => new Map
 /** Opens the maps one after the other, as the result is taken. KM_NOT_FOUND for a name that is not there, before anything is printed. */
 export async function dumpMaps(_env: Env, options: DumpMapsOptions): Promise<AsyncIterable<DumpedMap>> {
   const { bpffs } = options.place;
-  if (!isLoaded(bpffs))
-    throw new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${bpffs}"`, { hint: 'kmeshctl load' });
+  if (!isLoaded(bpffs)) throw notLoaded(bpffs);
   const all = pinnedMapNames(bpffs).filter((name) => name !== versionPin);
   const names = options.names?.length ? options.names : all;
   const missing = names.find((name) => !all.includes(name));
