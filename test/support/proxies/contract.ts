@@ -2,6 +2,7 @@
 // What must hold of services behind a stock proxy, whichever it is: the client dials the service's address, the kernel does the rest.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { hashOf } from './bytes.ts';
+import { forged } from './forged.ts';
 import { address, type ProxyKind, type StockProxy, withProxy } from './kind.ts';
 import { openProxyLab, type ProxyLab } from './lab.ts';
 import { restarts } from './restarts.ts';
@@ -126,22 +127,12 @@ out = [answer.status, told["path"], told["bytes"] == len(data), told["hash"] == 
 
     restarts(() => lab);
 
-    test('who dials the proxy itself, without a header, is sent away; what went past it would be told', async () => {
-      const code = `
-from waypoint_client import *
-s = connect(host, port)
-s.settimeout(60)
-s.sendall(b"GET / HTTP/1.1\\r\\nhost: shop\\r\\nconnection: close\\r\\n\\r\\n")
-try: out = s.recv(100).decode()
-except ConnectionResetError: out = ""
-s.close()`;
-      const { address4: host } = lab.node.pod('way-1');
-      const said = await lab.python.run<string>(code, { host, port: kind.gateways.http.port });
-      expect(said).not.toContain(' 200 ');
-      const [asked] = await lab.client.get({ host: address('v1'), port: 80 });
-      expect(asked?.told?.backend).toBe('v1');
-      await lab.node.until(async () => (await way().broken()) === 1);
-      provoked = { bare: 1, broken: 1 };
-    });
+    forged(
+      kind,
+      () => lab,
+      (what) => {
+        provoked = what;
+      },
+    );
   });
 }
