@@ -221,7 +221,7 @@ complete -c kmeshctl -n '__kmeshctl_at "dump"' -a diff -d 'compare what the agen
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l raw -d 'keys and values as bytes in hex'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l filter -r -f -d 'only entries that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -l limit -r -f -d 'at most so many entries of each map'
-complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name'
+complete -c kmeshctl -n '__kmeshctl_at "dump maps"' -f -a 'frontend variant cidr backend endpoint maglev setting enrolled level client sock reason active robin affinity udp_flow udp_reverse waypoint_sock waypoint_client waypoint_service waypoint_port miss misses authz_dest authz_stack authz_set authz_source authz_value authz_range authz_word authz_member authz_state authz_hit denial_limit denials pod_address sent listening enrolment name'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l filter -r -f -d 'only those that contain it'
 complete -c kmeshctl -n '__kmeshctl_at "dump services"' -l limit -r -f -d 'at most so many'
 complete -c kmeshctl -n '__kmeshctl_at "dump workloads"' -l filter -r -f -d 'only those that contain it'

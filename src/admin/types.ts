@@ -167,6 +167,8 @@ export interface AgentStatus {
   readonly authz?: AuthzStatus;
   /** Only when proxies of waypoints are told their configuration by this agent. */
   readonly waypointAds?: WaypointAdsStatus;
+  /** Of routes and policies for them that have no effect, or not all of it: reason -> how many. */
+  readonly waypointConditions?: Readonly<Record<string, number>>;
   readonly lastApply: ApplyStatus | undefined;
   /** The last kernel write that failed; cleared by the next that succeeds. */
   readonly writeFault: string | undefined;

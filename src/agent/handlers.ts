@@ -84,7 +84,7 @@ export function statusOf(agent: AnsweringAgent): AgentStatus {
     ignored: mergeIgnored(reports.map(({ ignored }) => ignored)).map(ignoredOf),
     ...(demand && { demand }),
     ...(authz && { authz }),
-    ...(agent.waypoints && { waypointAds: agent.waypoints.at }),
+    ...(agent.waypoints && { waypointAds: agent.waypoints.at, waypointConditions: agent.waypoints.conditions() }),
     lastApply: feed.lastApply,
     writeFault: error && `${error.code}: ${error.message}`,
     heal: agent.heal.status(),

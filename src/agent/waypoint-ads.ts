@@ -15,5 +15,7 @@ export interface WaypointAds {
   /** Waypoints by name, then routes by name. */
   items(): Iterable<WaypointItem>;
   facts(): WaypointFacts;
+  /** Reasons of routes and policies that have no effect, or not all of it -> how many. */
+  conditions(): WaypointFacts['conditions'];
   close(): void;
 }

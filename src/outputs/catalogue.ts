@@ -259,6 +259,13 @@ export const waypointMetrics: readonly Metric[] = [
     'Resources whose last version a proxy refuses: an older one is in use, or none.',
     (t) => t.refused,
   ),
+  metric(
+    'gauge',
+    'kmesh_waypoint_route_conditions',
+    'Routes and policies that have no effect, or not all of it: BackendNotFound, InvalidKind, RefNotPermitted, NoMatchingParent, Conflicted, UnsupportedValue, TargetNotFound, AncestorNotBound, InvalidTarget, Invalid.',
+    ['reason'],
+    ({ waypoints: of }) => Object.entries(of?.conditions ?? {}).map(([reason, count]) => [[reason], count] as const),
+  ),
 ];
 
 const loop: readonly Metric[] = [

@@ -63,6 +63,8 @@ export interface WaypointFacts {
   readonly streams: number;
   /** Why streams were turned away -> how many. */
   readonly ended: Readonly<Record<string, number>>;
+  /** Of routes and policies that have no effect, or not all of it: reason -> how many. */
+  readonly conditions: Readonly<Record<string, number>>;
   /** "clusters", "endpoints", "listeners", "routes" */
   readonly types: readonly {
     readonly type: string;

@@ -6,22 +6,21 @@ import { policyStatuses } from '../compile/l7/policy-status.ts';
 import type { ParentStatus } from '../compile/l7/settle.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
+import { watchConditions } from './condition-watch.ts';
 import type { Request, Response, Way } from './messages.ts';
 import type { Quality } from './quality.ts';
+import type { WaypointServerLog } from './server-log.ts';
 import { type EndReason, endReasons, openStreams, type Refusal, type Served } from './streams.ts';
 import { type TypeName, typeNames } from './types.ts';
 import { type Client, openWaypoint, type Place, type WaypointStatus } from './waypoint.ts';
-
-export interface WaypointServerLog {
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-}
 
 export interface WaypointServerOptions extends AttachOptions {
   readonly view: NodeView;
   readonly log: WaypointServerLog;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** How long changes are gathered before conditions of routes are looked at, in milliseconds. */
+  readonly gatherMs?: number;
 }
 
 export interface Totals {
@@ -38,6 +37,8 @@ export interface WaypointServer {
   status(): readonly WaypointStatus[];
   /** Keys of routes, and of policies -> what is said to the author. */
   routes(): ReadonlyMap<string, readonly ParentStatus[]>;
+  /** Of routes and policies that have no effect, or not all of it: reason -> how many, as they were last told in the log. */
+  conditions(): Readonly<Record<string, number>>;
   /** Since it was opened. */
   totals(): {
     readonly streams: number;
@@ -67,6 +68,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
   const waypoints = new Map<string, Waypoint>();
   const qualities = new Map<string, Quality>();
   let model: Model | undefined;
+  const watch = watchConditions(log, options.gatherMs);
   let attach = openAttacher(options);
   let attachments: Attachments | undefined;
   let begin = (): void => {};
@@ -160,6 +162,12 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     };
   };
 
+  const routes = (): ReadonlyMap<string, readonly ParentStatus[]> => {
+    if (!model) return new Map();
+    attachments ??= attach(model);
+    return new Map([...attachments.status, ...policyStatuses(model, attachments)]);
+  };
+
   const server = openStreams({
     ready,
     open,
@@ -189,14 +197,12 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
         attachments &&= attach(next);
       });
       for (const waypoint of waypoints.values()) refresh(waypoint);
+      watch.look(routes);
       begin();
     },
     status: () => [...waypoints.values()].map((waypoint) => waypoint.status()),
-    routes() {
-      if (!model) return new Map();
-      attachments ??= attach(model);
-      return new Map([...attachments.status, ...policyStatuses(model, attachments)]);
-    },
+    routes,
+    conditions: watch.counts,
     totals() {
       const types = structuredClone(before);
       const live = [...waypoints.values()].flatMap((waypoint) => waypoint.status().proxies);
@@ -207,7 +213,10 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       }
       return { streams, ended: { ...ended }, types };
     },
-    close: () => server.forceShutdown(),
+    close() {
+      watch.close();
+      server.forceShutdown();
+    },
   };
 }
 

@@ -294,11 +294,18 @@ spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: sho
   await started.ready();
   await started.until(async () => (await resolved()) === 'ResolvedRefs');
   expect(await open.end('SIGTERM')).toBe(0);
-  started.startAgent({ words: ['--waypoint-ads', '127.0.0.1:0', '--waypoint-ads-require-grants'] });
+  const strict = started.startAgent({ words: ['--waypoint-ads', '127.0.0.1:0', '--waypoint-ads-require-grants'] });
   await started.ready();
   await started.until(async () => (await resolved()) === 'RefNotPermitted');
+  const told = async () => /^routes +(.*)$/m.exec((await started.kmeshctl('status')).out)?.[1];
+  await started.until(async () => (await told())?.startsWith('not all have effect: 1 RefNotPermitted ') === true);
+  expect(strict.log()).toMatch(
+    /"event":"route_condition","resource":"HTTPRoute shop\/\S+","parent":"Service shop\/one"/,
+  );
   started.write('grant.yaml', grant);
   await started.until(async () => (await resolved()) === 'ResolvedRefs');
+  await started.until(async () => (await told()) === undefined);
+  expect(strict.log()).toContain('"event":"route_condition_over"');
 });
 
 withEnvoy('over TLS', () => {

@@ -48,7 +48,7 @@ export const facts: MetricsFacts = {
     ...{ denials: { logged: 3, suppressed: 4 }, rechecks: 8, destroyed: 9 },
   },
   waypoints: {
-    ...{ proxies: 2, streams: 5, ended: { too_many: 1, silent: 0 } },
+    ...{ proxies: 2, streams: 5, ended: { too_many: 1, silent: 0 }, conditions: { BackendNotFound: 2 } },
     types: [{ type: 'routes', responses: 9, acks: 6, nacks: 2, refused: 1, awaited: 1 }],
   },
   lag: { mean: 1.5, max: 20 },

@@ -40,6 +40,7 @@ describe('metrics', () => {
       'kmesh_demand_known_duration_seconds_bucket{le="0.01"}': 2,
       'kmesh_demand_known_duration_seconds_bucket{le="+Inf"}': 3,
       kmesh_demand_known_duration_seconds_sum: 0.021,
+      'kmesh_waypoint_route_conditions{reason="BackendNotFound"}': 2,
       nodejs_eventloop_lag_max_seconds: 0.02,
     };
     for (const [series, value] of Object.entries(expected))

@@ -11,7 +11,7 @@ export const validate = command({
   summary: 'say what the agent would say of configuration files',
   description:
     'Reads Kubernetes and Istio YAML or JSON as the agent does, and lists every fault and warning with its place. Exit code 1 ' +
-    'when a document is refused. Needs neither root nor an agent.',
+    'when a document is refused. What a route or policy names and is not in these files is a warning. Needs neither root nor an agent.',
   examples: [
     { line: 'kmeshctl validate shop.yaml', note: 'one file' },
     { line: 'kmeshctl validate /etc/kmesh', note: 'a folder' },

@@ -78,6 +78,14 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
     const { address, tls } = agent.waypointAds;
     const how = { none: 'without TLS', server: 'with TLS', mutual: 'with TLS, both ways' }[tls];
     rows.push(['waypoints', `told at ${address} ${how}`]);
+    const conditions = Object.entries(agent.waypointConditions ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+    if (conditions.length > 0) {
+      const text = conditions.map(([reason, count]) => `${count} ${reason}`).join(', ');
+      rows.push([
+        'routes',
+        { text: `not all have effect: ${text} ("kmeshctl waypoint status" says which)`, tone: 'warn' },
+      ]);
+    }
   }
   if (agent.queue > 0) rows.push(['on their way', `${agent.queue} changes`]);
   const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;

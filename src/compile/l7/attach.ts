@@ -34,6 +34,8 @@ export interface Attachments {
   readonly policies: Table<readonly WaypointPolicy[]>;
   /** Keys of the services that a text of refKey() names. */
   servicesOf(ref: string): readonly string[];
+  /** Where the backends of a route lead, by its key. */
+  targetsOf(route: string): Attached['targets'];
 }
 
 export interface AttachOptions {
@@ -109,6 +111,7 @@ class Attacher {
     status: emptyTable(),
     policies: emptyTable(),
     servicesOf: (ref) => this.#servicesOf(ref),
+    targetsOf: (route) => this.#attached.get(route)?.targets ?? new Map(),
   };
 
   constructor(options: AttachOptions) {

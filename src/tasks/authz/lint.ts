@@ -10,6 +10,7 @@ import type { FileMesh, PolicyDocument } from '../../source/file/mesh-files.ts';
 import { rootNamespace, selects } from '../../source/file/names.ts';
 import { identityOf as resourceOf } from '../../source/file/objects.ts';
 import type { Finding } from '../../source/findings.ts';
+import { aimedAtNobody } from '../waypoint/lint.ts';
 import { coverCost, covers } from './cover.ts';
 
 /** Dry runs that are older have been forgotten by whoever began them. */
@@ -41,7 +42,7 @@ export function lintPolicies(mesh: FileMesh, holding: Holding, nowMs: number): L
     whomItSelects(mesh, document, warn);
     if (document.kind !== 'AuthorizationPolicy') continue;
     refusedWhole(document, holding, into(faults));
-    aimedAtNobody(mesh, document, statuses, warn);
+    aimedAtNobody(mesh.model, document, statuses, warn);
     forgotten(document, nowMs, warn);
     namesOfNobody(mesh, document, warn);
   }
@@ -75,21 +76,6 @@ function whomItSelects({ labelled }: FileMesh, document: PolicyDocument, say: Sa
   const text = Object.entries(selector).map(([key, value]) => `${key}=${value}`);
   const where = everywhere ? 'these files' : `namespace ${namespace}`;
   say(document, 'spec.selector.matchLabels', `selects nobody: no workload of ${where} has ${text.join(', ')}`);
-}
-
-/** Waypoints enforce it, or nobody does. */
-function aimedAtNobody(
-  { model }: FileMesh,
-  document: PolicyDocument,
-  statuses: ReturnType<typeof policyStatuses>,
-  say: Say,
-): void {
-  statuses.get(resourceOf(document))?.forEach(({ parent, conditions }, i) => {
-    // Files without any of that kind say nothing about whether it is there.
-    const known = parent.kind.startsWith('Gateway') ? model.gateways : model.services;
-    const no = conditions.find(({ type, status }) => type === 'Accepted' && !status);
-    if (no && known.size > 0) say(document, `spec.targetRefs[${i}]`, no.message);
-  });
 }
 
 function forgotten(document: PolicyDocument, nowMs: number, say: Say): void {

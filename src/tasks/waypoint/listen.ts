@@ -7,7 +7,8 @@ import type { WaypointAds } from '../../agent/waypoint-ads.ts';
 import { KmeshError, messageOf } from '../../errors.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
-import { openWaypointServer, type WaypointServer, type WaypointServerLog } from '../../waypoint/server.ts';
+import { openWaypointServer, type WaypointServer } from '../../waypoint/server.ts';
+import type { WaypointServerLog } from '../../waypoint/server-log.ts';
 import { openTls, type Tls } from './tls.ts';
 import type { TlsFiles } from './tls-files.ts';
 import { waypointFacts, waypointItems } from './told.ts';
@@ -112,6 +113,7 @@ export async function openWaypointAds(options: AdsOptions): Promise<WaypointAds>
     reload: listening.reload,
     items: () => waypointItems(server, next),
     facts: () => waypointFacts(server),
+    conditions: server.conditions,
     close() {
       clearTimeout(timer);
       server.close();

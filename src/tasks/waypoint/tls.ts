@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { AdsTls } from '../../admin/waypoint.ts';
 import { KmeshError, messageOf } from '../../errors.ts';
 import { type Certificates, TlsCredentials } from '../../waypoint/credentials.ts';
-import type { WaypointServerLog } from '../../waypoint/server.ts';
+import type { WaypointServerLog } from '../../waypoint/server-log.ts';
 import { requireTogether, type TlsFiles } from './tls-files.ts';
 
 export interface Tls {

@@ -42,6 +42,7 @@ export function waypointFacts(server: WaypointServer): WaypointFacts {
   const refused = rows.flatMap((row) => row.refused);
   return {
     proxies: proxies.length,
+    conditions: server.conditions(),
     streams,
     ended,
     types: Object.entries(types).map(([type, counts]) => ({
