@@ -206,6 +206,18 @@ out = [packets(h, p, t) for h, p, t in [("10.96.0.1", 80, b"a"), ("10.96.0.1", 8
   ]);
 });
 
+test('a first write of any size is whole, also where it is too large to be one piece with the header', async () => {
+  const code = `
+def whole(way, n):
+    s = connect("10.96.0.1", 80)
+    WAYS[way](s, blob(n))
+    said = finish(s)
+    return said["header"].get("kind") == "proxy" and said["hash"] == hashlib.sha256(blob(n)).hexdigest()
+sizes = [2, 3900, 4096, 8192, 16000, 16200, 16300, 16384, 16385, 33000, 70000]
+out = [[way, n] for way in ["write", "sendfile", "splice"] for n in sizes if not whole(way, n)]`;
+  expect(await client.run(code)).toEqual([]);
+});
+
 test('one run of the program a connection, then the socket is like any other', async () => {
   const runs = () => pinnedPrograms(mesh.plane.bpffs).find(({ name }) => name === 'waypoint_msg')?.runCount ?? 0n;
   const stats = enableStats();
