@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which sizes maps get when they fill up.
 import { setTimeout as pause } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { MapName } from '../../src/abi/maps.ts';
 import { openGrowth } from '../../src/agent/growth.ts';
 import { openLog } from '../../src/agent/log.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { sink } from '../support/sink.ts';
+
+const patience = { timeout: 20_000, interval: 5 };
 
 function open(
   sizes: Partial<Record<MapName, number>>,
@@ -35,7 +37,7 @@ describe('growth', () => {
     growth.ask('endpoint');
     growth.ask('frontend');
     growth.ask('endpoint');
-    await pause(30);
+    await vi.waitFor(() => expect(growth.done).not.toEqual([]), patience);
     expect(asked).toEqual([{ endpoint: 200, frontend: 100 }]);
     expect(growth.done).toEqual([
       { map: 'endpoint', from: 100, to: 200, at: 7 },
@@ -47,21 +49,18 @@ describe('growth', () => {
   it('keeps the two maps of backend ids equal, without making the larger one smaller', async () => {
     const { growth, asked } = open({ backend: 64, robin: 256 });
     growth.ask('backend');
-    await pause(30);
-    expect(asked).toEqual([{ backend: 128 }]);
+    await vi.waitFor(() => expect(asked).toEqual([{ backend: 128 }]), patience);
     await growth.close();
     const even = open({ backend: 64, robin: 64 });
     even.growth.ask('robin');
-    await pause(30);
-    expect(even.asked).toEqual([{ robin: 128, backend: 128 }]);
+    await vi.waitFor(() => expect(even.asked).toEqual([{ robin: 128, backend: 128 }]), patience);
     await even.growth.close();
   });
 
   it('makes room for what was refused at once', async () => {
     const { growth, asked } = open({ endpoint: 32 }, undefined, { endpoint: 101 });
     growth.ask('endpoint');
-    await pause(30);
-    expect(asked).toEqual([{ endpoint: 256 }]);
+    await vi.waitFor(() => expect(asked).toEqual([{ endpoint: 256 }]), patience);
     await growth.close();
   });
 
@@ -73,14 +72,13 @@ describe('growth', () => {
     await pause(30);
     expect(asked).toEqual([]);
     growth.ask('client');
-    await pause(30);
-    expect(asked).toEqual([{ client: 16_777_216 }]);
-    await pause(40);
-    expect(asked).toHaveLength(2);
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThanOrEqual(2), patience);
+    expect(asked.slice(0, 2)).toEqual([{ client: 16_777_216 }, { client: 16_777_216 }]);
     expect(growth.done).toEqual([]);
     await growth.close();
+    const before = asked.length;
     growth.ask('cidr');
     await pause(60);
-    expect(asked).toHaveLength(2);
+    expect(asked).toHaveLength(before);
   });
 });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rounds of self-heal: what they do, what they count, and when the next one comes.
 import { setTimeout as pause } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { sockFlag } from '../../src/abi/structs.ts';
 import type { Difference } from '../../src/agent/drift.ts';
 import { type Heal, type HealOptions, openHeal } from '../../src/agent/heal.ts';
@@ -96,8 +96,7 @@ describe('self-heal', () => {
       },
     });
     heal.start();
-    await pause(150);
-    expect(rounds).toBeGreaterThanOrEqual(3);
+    await vi.waitFor(() => expect(rounds).toBeGreaterThanOrEqual(3), { timeout: 20_000 });
     await heal.close();
     const before = rounds;
     await pause(50);

@@ -55,7 +55,7 @@ test('the whole demo passes, tells what it saw, and leaves nothing', async () =>
   expect(result.callsAfterEdit.flatMap(({ faults }) => faults)).toEqual([]);
   expect(result.callsAfterEdit[2]?.answers).not.toHaveProperty('catalog-2');
   expect(result.edit.calls).toBeGreaterThan(100);
-  expect(result.edit.milliseconds).toBeLessThan(2000);
+  expect(result.edit.milliseconds).toBeLessThan(20_000);
   const { waypoint } = result;
   const missing = envoyMissing();
   if ('leftOut' in waypoint) {

@@ -77,11 +77,10 @@ describe('faults', () => {
       const before = 'abcdefgh'[i];
       rows.push(`${name}: &${name} [${Array.from({ length: 10 }, () => `*${before}`).join(',')}]`);
     }
-    const started = performance.now();
+    // Unbounded it would run into the time-out of the test.
     expect(faults(rows.join('\n')).some((f) => f.endsWith(`aliases add more than ${maxAliasValues} values`))).toBe(
       true,
     );
-    expect(performance.now() - started).toBeLessThan(2000);
   });
 
   test.each([

@@ -115,11 +115,10 @@ describe('edits', () => {
     return { path, ...heard };
   };
 
-  test('one file is read again, and told in well under a second', async () => {
+  test('one file is read again, and told', async () => {
     const { path, until, state, told, facts } = await two();
     writeFileSync(join(path, 'a.yaml'), pod('a', 'n2'));
-    const ms = await until(() => state().a === 'n2');
-    expect(ms).toBeLessThan(900);
+    await until(() => state().a === 'n2');
     expect(told.at(-1)?.changes.length).toBe(1);
     expect(facts.at(-1)).toEqual({ read: 1, changes: 1 });
   });
@@ -216,9 +215,9 @@ describe('links', () => {
     expect(told[0]?.report.files).toBe(1);
     version('2024_2', 'n2');
     rmSync(join(path, '..2024_1'), { recursive: true });
-    expect(await until(() => state().a === 'n2')).toBeLessThan(900);
+    await until(() => state().a === 'n2');
     version('2024_3', 'n3');
-    expect(await until(() => state().a === 'n3')).toBeLessThan(900);
+    await until(() => state().a === 'n3');
   });
 
   test('a link to a file elsewhere, whose target is edited', async () => {

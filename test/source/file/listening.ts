@@ -65,7 +65,7 @@ export function listen(paths: readonly string[], more: Partial<FolderSourceOptio
     state: () => Object.fromEntries([...pods].sort()),
     faults: () => told.at(-1)?.report.faults.map(renderFinding) ?? [],
     /** Waits until `check` says so. @returns milliseconds. */
-    async until(check: () => boolean, ms = 4000): Promise<number> {
+    async until(check: () => boolean, ms = 20_000): Promise<number> {
       const started = performance.now();
       while (!check()) {
         const left = ms - (performance.now() - started);
