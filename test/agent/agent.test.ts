@@ -107,13 +107,12 @@ async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   return out;
 }
 
-async function until(check: () => boolean | Promise<boolean>, ms = 20_000): Promise<number> {
+async function until(check: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   const begun = performance.now();
   while (!(await check())) {
     if (performance.now() - begun > ms) throw new Error(`not within ${ms} ms: ${JSON.stringify(agent?.status())}`);
     await pause(5);
   }
-  return performance.now() - begun;
 }
 const ready = () => until(async () => (await client().ready({})).ready);
 const endpoints = () =>

@@ -58,13 +58,12 @@ function start(words: readonly string[] = [], env: Record<string, string> = {}):
   });
 }
 
-async function until(check: () => boolean | Promise<boolean>, ms = 50_000): Promise<number> {
+async function until(check: () => boolean | Promise<boolean>, ms = 50_000): Promise<void> {
   const begun = performance.now();
   while (!(await check())) {
     if (performance.now() - begun > ms) throw new Error(`not within ${ms} ms; the agent said:\n${log}`);
     await pause(10);
   }
-  return performance.now() - begun;
 }
 
 const isReady = async (): Promise<boolean> => {

@@ -64,8 +64,8 @@ export function listen(paths: readonly string[], more: Partial<FolderSourceOptio
     warnings,
     state: () => Object.fromEntries([...pods].sort()),
     faults: () => told.at(-1)?.report.faults.map(renderFinding) ?? [],
-    /** Waits until `check` says so. @returns milliseconds. */
-    async until(check: () => boolean, ms = 20_000): Promise<number> {
+    /** Waits until `check` says so. */
+    async until(check: () => boolean, ms = 20_000): Promise<void> {
       const started = performance.now();
       while (!check()) {
         const left = ms - (performance.now() - started);
@@ -75,7 +75,6 @@ export function listen(paths: readonly string[], more: Partial<FolderSourceOptio
           setTimeout(done, Math.min(left, 20));
         });
       }
-      return performance.now() - started;
     },
   };
 }
