@@ -105,7 +105,10 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   const writer = openWriter({
     plane: options.plane,
     signal,
-    alone: (then) => void work.run(() => inside(then)).catch(fail),
+    alone: (then) => {
+      // A grace period may end behind close(): then nobody may go in any more.
+      if (!signal.aborted) void work.run(() => inside(then)).catch(fail);
+    },
     hurry: () => waiting.urgent,
     onRoom: () => enqueue(),
     onJudged: () => void tell(0),

@@ -47,6 +47,36 @@ describe('reconciler', () => {
     expect(await reconciler.compare()).toEqual([]);
   });
 
+  it('goes in no more once it is closed, also behind a grace period that ends then', async () => {
+    const plane = openMemory();
+    let wait = false;
+    let end: (() => void) | undefined;
+    const grace = () =>
+      new Promise<void>((resolve) => {
+        if (wait) end = resolve;
+        else resolve();
+      });
+    const held = Object.assign(Object.create(plane), { grace }) as typeof plane;
+    let entered = 0;
+    const reconciler = openReconciler({
+      ...{ plane: held, view },
+      enter: async () => {
+        entered++;
+        return { plane: held, leave: () => {} };
+      },
+    });
+    await reconciler.replaceAll(mesh());
+    await reconciler.idle();
+    wait = true;
+    await reconciler.submit([removeService(2)]);
+    expect(end).toBeDefined();
+    await reconciler.close();
+    const before = entered;
+    end?.();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(entered).toBe(before);
+  });
+
   it('takes changes that come meanwhile together', async () => {
     const outcomes: Outcome[] = [];
     const { plane, reconciler } = open({}, { onBatch: (outcome) => outcomes.push(outcome) });
