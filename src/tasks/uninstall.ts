@@ -10,7 +10,7 @@ import type { ChangeResult, Step } from './change.ts';
 import { clearRunDir } from './run-dir.ts';
 import { dropInsOf, systemctl, systemdRuns, unitFolder, wantsFolder } from './service/systemd.ts';
 import { agentUnit, loadUnit, placeOf } from './service/units.ts';
-import { enrolledCount, unloadPrograms } from './unload.ts';
+import { cgroupsAre, enrolledCount, unloadPrograms } from './unload.ts';
 
 export interface UninstallOptions {
   readonly place: Place;
@@ -44,7 +44,7 @@ function placeHeld(root: string, asked: Place): Place {
 function refuseEnrolled({ bpffs }: Place): void {
   const enrolled = enrolledCount(bpffs);
   if (enrolled === 0) return;
-  throw new KmeshError('KM_BUSY', `${enrolled} cgroup${enrolled === 1 ? ' is' : 's are'} enrolled`, {
+  throw new KmeshError('KM_BUSY', `${cgroupsAre(enrolled)} enrolled`, {
     hint: '--keep-programs leaves them in the mesh as it is now; --force takes them out of it',
   });
 }

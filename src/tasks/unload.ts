@@ -8,6 +8,7 @@ import { isLoaded } from '../kernel/pinned.ts';
 import { openPinnedMap } from '../kernel/pinned-map.ts';
 import { pinFolders, pinNames, unmountBpffs } from '../kernel/pins.ts';
 import type { ChangeResult, Step } from './change.ts';
+import { counted } from './counted.ts';
 import { clearRunDir, notedMount } from './run-dir.ts';
 
 export interface UnloadOptions {
@@ -29,6 +30,9 @@ export function enrolledCount(bpffs: string): number {
   }
 }
 
+/** "1 cgroup is", "2 cgroups are" */
+export const cgroupsAre = (count: number): string => `${counted(count, 'cgroup')} ${count === 1 ? 'is' : 'are'}`;
+
 function refuseInUse(place: Place): void {
   const agent = lockHolder(place.runDir, 'agent.lock');
   if (agent) {
@@ -38,7 +42,7 @@ function refuseInUse(place: Place): void {
   }
   const enrolled = enrolledCount(place.bpffs);
   if (enrolled > 0) {
-    throw new KmeshError('KM_BUSY', `${enrolled} cgroup${enrolled === 1 ? ' is' : 's are'} enrolled`, {
+    throw new KmeshError('KM_BUSY', `${cgroupsAre(enrolled)} enrolled`, {
       hint: '"kmeshctl enrolled" lists them; --force takes them out of the mesh as well',
     });
   }
@@ -59,8 +63,10 @@ export async function unloadPrograms(_env: Env, options: UnloadOptions): Promise
     const judged = pinNames(folders.authz).length;
     const mounted = notedMount(place.runDir);
     const steps: Step[] = [
-      ...(enrolled > 0 ? [{ action: 'unenroll', what: `${enrolled} cgroup${enrolled === 1 ? '' : 's'}` }] : []),
-      ...(judged > 0 ? [{ action: 'detach', what: 'authorization', detail: `${judged} network namespaces` }] : []),
+      ...(enrolled > 0 ? [{ action: 'unenroll', what: counted(enrolled, 'cgroup') }] : []),
+      ...(judged > 0
+        ? [{ action: 'detach', what: 'authorization', detail: counted(judged, 'network namespace') }]
+        : []),
       ...pinNames(folders.links).map((name) => ({ action: 'detach', what: `program ${name}` })),
       ...pinNames(folders.progs).map((name) => ({ action: 'remove', what: `program ${name}` })),
       ...pinNames(folders.maps).map((name) => ({ action: 'remove', what: `map ${name}` })),
@@ -71,7 +77,7 @@ export async function unloadPrograms(_env: Env, options: UnloadOptions): Promise
     if (mounted !== undefined) unmountBpffs(mounted);
     // An agent that is still there holds its lock and goes on using the folder.
     if (!lockHolder(place.runDir, 'agent.lock')) clearRunDir(place.runDir);
-    const lost = enrolled > 0 ? `; ${enrolled} cgroup${enrolled === 1 ? ' is' : 's are'} not enrolled any more` : '';
+    const lost = enrolled > 0 ? `; ${cgroupsAre(enrolled)} not enrolled any more` : '';
     return { dryRun, summary: `unloaded${lost}`, steps };
   };
   return dryRun ? work() : withLock(place.runDir, { command: 'kmeshctl unload' }, work);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { KmeshError } from '../../errors.ts';
-import { counted } from '../counted.ts';
+import { counted } from '../../tasks/counted.ts';
 import { texts } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewValidation } from '../view/validation.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments, and the connections that are older.
+
+import { counted } from '../../tasks/counted.ts';
 import type { EnrolledResult, EnrolledRow } from '../../tasks/enrolled.ts';
-import { counted } from '../counted.ts';
 import type { Block, Cell } from '../spec.ts';
 
 const cgroupCell = ({ path, cgroupId }: EnrolledRow): Cell => path ?? { text: `${cgroupId} (deleted)`, tone: 'warn' };

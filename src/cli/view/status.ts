@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything at a glance.
+
+import { counted } from '../../tasks/counted.ts';
 import type { AgentStatus, Status } from '../../tasks/status.ts';
-import { counted } from '../counted.ts';
 import type { Block, Cell, Tone } from '../spec.ts';
 import { viewXds } from './xds.ts';
 
@@ -36,7 +37,7 @@ function demandText({ addresses, waiting, onMiss, known }: NonNullable<AgentStat
   const meanwhile = { direct: 'first connections go direct', refuse: 'first connections are refused' }[onMiss];
   const times = `${known.p50.toFixed(1)} ms (median), ${known.max.toFixed(1)} ms (longest)`;
   const unanswered = waiting > 0 ? `, ${waiting} without an answer` : '';
-  return `${addresses} addresses${unanswered}; ${meanwhile}${known.count > 0 ? `; known after ${times}` : ''}`;
+  return `${counted(addresses, 'address', 'addresses')}${unanswered}; ${meanwhile}${known.count > 0 ? `; known after ${times}` : ''}`;
 }
 
 function authzFacts({ pods, stale, refused, deniesLess, denials, rechecks }: NonNullable<AgentStatus['authz']>) {
@@ -70,7 +71,10 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
   if (agent.writeFault !== undefined) rows.push(['kernel write', { text: agent.writeFault, tone: 'bad' }]);
   if (lastApply !== undefined) {
     const { changes, operations, milliseconds, at } = lastApply;
-    rows.push(['last change', `${time(at)}: ${changes} changes, ${operations} writes, ${milliseconds.toFixed(1)} ms`]);
+    rows.push([
+      'last change',
+      `${time(at)}: ${counted(changes, 'change')}, ${counted(operations, 'write')}, ${milliseconds.toFixed(1)} ms`,
+    ]);
   }
   if (agent.demand !== undefined) rows.push(['on demand', demandText(agent.demand)]);
   if (agent.authz !== undefined) rows.push(...authzFacts(agent.authz));
@@ -87,8 +91,8 @@ function agentFacts(agent: AgentStatus): [string, Cell][] {
       ]);
     }
   }
-  if (agent.queue > 0) rows.push(['on their way', `${agent.queue} changes`]);
-  const repaired = `${heal.comparisons} comparisons, ${heal.repairedEntries} entries repaired`;
+  if (agent.queue > 0) rows.push(['on their way', counted(agent.queue, 'change')]);
+  const repaired = `${counted(heal.comparisons, 'comparison')}, ${counted(heal.repairedEntries, 'entry', 'entries')} repaired`;
   rows.push(['self-heal', toned(repaired, heal.repairedEntries > 0 ? 'warn' : undefined)]);
   for (const { map, from, to, at } of agent.growth) rows.push(['grown', `${map} from ${from} to ${to} at ${time(at)}`]);
   rows.push(['event loop', `${lag.mean} ms late on average in the last minute, ${lag.max} ms at most`]);
@@ -124,7 +128,7 @@ export function* viewStatus(status: Status): Generator<Block> {
   ];
   if (kernelFault !== undefined) {
     rows.push(['maps', { text: `${kernelFault.code}: ${kernelFault.message}`, tone: 'bad' }]);
-  } else if (loaded !== undefined) rows.push(['enrolled', `${status.enrolled} cgroups`]);
+  } else if (loaded !== undefined) rows.push(['enrolled', counted(status.enrolled, 'cgroup')]);
   yield { kind: 'facts', rows };
   if (agent !== undefined) {
     yield { kind: 'facts', title: 'Agent', rows: agentFacts(agent) };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent would say of files, one line for each finding.
+
+import { counted } from '../../tasks/counted.ts';
 import type { validateConfig } from '../../tasks/validate.ts';
-import { counted } from '../counted.ts';
 import type { Block, Tone } from '../spec.ts';
 
 type Report = Awaited<ReturnType<typeof validateConfig>>;

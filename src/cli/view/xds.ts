@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the agent stands with its control plane.
+
+import { counted } from '../../tasks/counted.ts';
 import type { AgentStatus } from '../../tasks/status.ts';
-import { counted } from '../counted.ts';
 import type { Block, Cell } from '../spec.ts';
 
 type Source = AgentStatus['sources'][number];

@@ -8,6 +8,7 @@ import type { DataPlane } from '../../kernel/dataplane.ts';
 import type { BalancerPolicy } from '../../mesh/service.ts';
 import { isV4 } from '../../net/address.ts';
 import { socketAddressText } from '../../net/socket-address.ts';
+import { counted } from '../counted.ts';
 import { type HeldBackend, type HeldEndpoint, readBackend, tableEntry } from './backend.ts';
 import type { HeldClient } from './client.ts';
 import { unanswered } from './demand.ts';
@@ -183,8 +184,8 @@ function outcomeOf(backend: HeldBackend, client: HeldClient | undefined, target:
   }
   const sixOnly = isV4(target.address) && backend.endpoints.every((e) => !isV4(e.address));
   if (sixOnly) return { outcome: 'refused', why: 'all endpoints are IPv6, which an IPv4 socket cannot reach' };
-  const n = backend.endpoints.length;
-  return { outcome: 'balanced', why: `to one of ${n} endpoint${n === 1 ? '' : 's'}, by ${backend.policy}` };
+  const endpoints = counted(backend.endpoints.length, 'endpoint');
+  return { outcome: 'balanced', why: `to one of ${endpoints}, by ${backend.policy}` };
 }
 
 function predict(
