@@ -10,7 +10,7 @@ import { watchConditions } from './condition-watch.ts';
 import type { Request, Response, Way } from './messages.ts';
 import type { Quality } from './quality.ts';
 import type { WaypointServerLog } from './server-log.ts';
-import { type EndReason, endReasons, openStreams, type Refusal, type Served } from './streams.ts';
+import { type EndReason, endReasons, isStranger, openStreams, type Refusal, type Served } from './streams.ts';
 import { type TypeName, typeNames } from './types.ts';
 import { type Client, openWaypoint, type Place, type WaypointStatus } from './waypoint.ts';
 
@@ -21,6 +21,8 @@ export interface WaypointServerOptions extends AttachOptions {
   readonly now?: () => number;
   /** How long changes are gathered before conditions of routes are looked at, in milliseconds. */
   readonly gatherMs?: number;
+  /** Smaller ones for tests. */
+  readonly limits?: { readonly resources?: number; readonly unread?: number };
 }
 
 export interface Totals {
@@ -55,6 +57,9 @@ export const nodeKey = 'kmesh.net/node';
 
 /** Waypoints without a proxy that are kept up to date, and those whose last good versions are remembered. */
 const mostIdle = 16;
+/** Resources of all places together, some kilobytes each; so many places there may be whatever they have. */
+const mostResources = 100_000;
+const fewPlaces = 16;
 const mostRemembered = 64;
 const namePattern = /^[a-z0-9.-]{1,253}\/[a-z0-9.-]{1,253}$/;
 /** Characters of what a proxy says of itself that are kept. */
@@ -63,7 +68,7 @@ const longestId = 256;
 type Waypoint = ReturnType<typeof openWaypoint>;
 
 export function openWaypointServer(options: WaypointServerOptions): WaypointServer {
-  const { log, view, now = () => 0 } = options;
+  const { log, view, now = () => 0, limits = {} } = options;
   /** By name and place; those without a proxy in the order in which they were left. */
   const waypoints = new Map<string, Waypoint>();
   const qualities = new Map<string, Quality>();
@@ -101,10 +106,23 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       attachments ??= attach(model);
       waypoint.refresh(model, attachments);
     });
-  const waypointOf = (place: Place): Waypoint => {
+  /** Makes room for one place more: those without a proxy go. False: there is none. */
+  const hasRoom = (): boolean => {
+    const { resources: most = mostResources } = limits;
+    let sum = 0;
+    for (const { resources } of waypoints.values()) sum += resources;
+    for (const [key, { size, resources }] of waypoints) {
+      if (sum < most) return true;
+      if (size === 0 && waypoints.delete(key)) sum -= resources;
+    }
+    return sum < most || waypoints.size < fewPlaces;
+  };
+  /** undefined: there are too many places. Who comes by a socket of ours is no stranger. */
+  const waypointOf = (place: Place, peer: string): Waypoint | undefined => {
     const key = keyOf(place);
     const known = waypoints.get(key);
     if (known) return known;
+    if (!hasRoom() && isStranger(peer)) return undefined;
     const made = openWaypoint(place, view, qualities.get(key));
     waypoints.set(key, made);
     refresh(made);
@@ -131,7 +149,11 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       return misnamed(`node.metadata["${listenKey}"] must be ADDRESS:PORT`);
     }
     const place = { name: cluster, listen, node: (metadata[nodeKey] ?? '').slice(0, longestId), locality };
-    const waypoint = waypointOf(place);
+    const waypoint = waypointOf(place, peer);
+    if (!waypoint) {
+      const details = `what ${waypoints.size} places of proxies are told is as much as there may be`;
+      return { reason: 'too_many', details };
+    }
     if (!waypoint.made) {
       waypoints.delete(keyOf(place));
       return { reason: 'failed', details: 'its resources could not be made' };
@@ -170,6 +192,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
 
   const server = openStreams({
     ready,
+    mostUnread: limits.unread,
     open,
     ended(reason, peer, details) {
       ended[reason]++;
@@ -225,7 +248,6 @@ const misnamed = (details: string): Refusal => ({ reason: 'misnamed', details })
 const keyOf = ({ name, listen, node, locality: { region, zone, subzone } }: Place): string =>
   [name, listen, node, region, zone, subzone].join('\n');
 
-/** gRPC has no address for a unix socket. */
 function peerText(peer: string): string {
-  return /^(?:unix|unknown)/.test(peer) ? '' : peer;
+  return isStranger(peer) ? peer : '';
 }

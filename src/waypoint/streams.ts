@@ -15,6 +15,7 @@ export interface StreamsOptions {
   readonly ready: Promise<void>;
   /** For the first request of a stream. */
   open(request: Request, way: Way, peer: string, send: (response: Response) => void): Served | Refusal;
+  readonly mostUnread?: number | undefined;
   /** Why a stream was ended from here. */
   ended(reason: EndReason, peer: string, details: string): void;
 }
@@ -35,6 +36,8 @@ const methods = { delta: 'DeltaAggregatedResources', world: 'StreamAggregatedRes
 /** Of all proxies together, and of one connection: an Envoy needs one. */
 const mostStreams = 1000;
 const mostOfConnection = 16;
+/** Bytes of answers that all of them together have not read: beyond that the one that has not read for longest is ended. */
+const usualUnread = 256 << 20;
 /** Who comes back names all that it holds: some hundred bytes for each of 100,000. */
 const largestRequest = 16 << 20;
 const firstRequestMs = 30_000;
@@ -51,22 +54,38 @@ const codes: Readonly<Record<EndReason, status>> = {
   failed: status.UNAVAILABLE,
 };
 
+/** False: comes by a unix socket, for which gRPC has no address. That one is only for who may end us anyway. */
+export const isStranger = (peer: string): boolean => !/^(?:unix|unknown)/.test(peer);
+
 /** A server for both ways, which listens nowhere yet. */
-export function openStreams({ ready, open, ended }: StreamsOptions): Server {
+export function openStreams({ ready, open, ended, mostUnread = usualUnread }: StreamsOptions): Server {
   // What fails is told to whoever called; the library would write it to standard error as well.
   setLogVerbosity(logVerbosity.NONE);
   let count = 0;
+  let unread = 0;
+  /** Streams with answers that are not read, by how long. */
+  const slow = new Set<{ end(): void }>();
 
   const serve = (way: Way) => (call: ServerDuplexStream<Buffer, Buffer>) => {
     const peer = call.getPeer();
     let served: Served | undefined;
     let over = false;
-    count++;
+    let own = 0;
+    const counts = isStranger(peer) ? 1 : 0;
+    count += counts;
+    const one = { end: () => end('greedy', `answers are not read, and those of all streams have ${unread} bytes`) };
+    const read = (bytes: number): void => {
+      own -= bytes;
+      unread -= bytes;
+      // It reads: the others have waited for longer.
+      if (slow.delete(one) && own > 0) slow.add(one);
+    };
     const leave = (): void => {
       if (over) return;
       over = true;
-      count--;
+      count -= counts;
       clearTimeout(silent);
+      read(own);
       served?.leave();
     };
     const end = (reason: EndReason, details: string): void => {
@@ -77,7 +96,15 @@ export function openStreams({ ready, open, ended }: StreamsOptions): Server {
     };
     const silent = setTimeout(() => end('silent', 'no request came'), firstRequestMs).unref();
     const send = (response: Response): void => {
-      if (!over) call.write(Buffer.from(encodeResponse(response, way)));
+      if (over) return;
+      const bytes = Buffer.from(encodeResponse(response, way));
+      own += bytes.length;
+      unread += bytes.length;
+      slow.add(one);
+      call.write(bytes, () => {
+        if (!over) read(bytes.length);
+      });
+      for (const { end } of slow) if (unread > mostUnread) end();
     };
     const take = (bytes: Buffer): void => {
       if (over) return;
@@ -106,7 +133,7 @@ export function openStreams({ ready, open, ended }: StreamsOptions): Server {
     };
     call.on('cancelled', leave);
     call.on('error', leave);
-    if (count > mostStreams) {
+    if (counts && count > mostStreams) {
       end('too_many', `there are ${mostStreams} streams already`);
       return;
     }

@@ -70,6 +70,8 @@ export interface Waypoint {
   readonly made: boolean;
   /** Proxies that are connected. */
   readonly size: number;
+  /** How many resources there are for them. */
+  readonly resources: number;
   /** Throws what is a fault of ours; what was told before stays. */
   refresh(model: Model, attachments: Attachments): void;
   join(client: Omit<Client, 'session'>, send: (response: Response) => void): Client;
@@ -107,6 +109,9 @@ export function openWaypoint(
     },
     get size() {
       return clients.size;
+    },
+    get resources() {
+      return typeNames.reduce((sum, type) => sum + snapshot[type].size, 0);
     },
     refresh(model, attachments) {
       const where = at ? { address: at.host ?? '::', port: at.port } : {};

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server over gRPC: who is turned away, who waits, and what a fault of ours costs.
+import { connect } from 'node:http2';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Client, credentials, type StatusObject } from '@grpc/grpc-js';
 import protobuf from 'protobufjs/minimal.js';
 import { afterEach, expect, test } from 'vitest';
@@ -20,31 +23,36 @@ metadata: {name: waypoint, namespace: shop}
 spec: {gatewayClassName: kmesh-waypoint, listeners: [{name: mesh, port: 15088, protocol: istio.io/PROXY}]}
 `;
 
-async function open() {
+const same = (value: Buffer) => value;
+
+async function open(limits = {}) {
   const warnings: object[] = [];
   const log = { info: () => {}, warn: (facts: object) => void warnings.push(facts) };
   const view = { node: 'n', network: '', clusterId: '', locality: { region: '', zone: '', subzone: '' } };
-  const server = openWaypointServer({ view, log });
+  const server = openWaypointServer({ view, log, limits });
   closing.push(() => server.close());
   const address = await server.listen('127.0.0.1:0');
   const client = new Client(address, credentials.createInsecure());
   closing.push(() => client.close());
-  const same = (value: Buffer) => value;
-  const stream = () => {
-    const path = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
-    const call = client.makeBidiStreamRequest(path, same, same);
-    const got: Buffer[] = [];
-    call.on('data', (bytes: Buffer) => void got.push(bytes));
-    call.on('error', () => {});
-    const ended = new Promise<StatusObject>((resolve) => call.on('status', resolve));
-    closing.push(() => call.cancel());
-    return { call, got, ended };
-  };
-  return { server, stream, warnings };
+  return { server, stream: () => streamOf(client), warnings, address };
 }
 
-const ask = (cluster: string): Buffer => {
-  const node = protobuf.Writer.create().uint32(10).string('proxy').uint32(18).string(cluster).finish();
+const deltaPath = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+
+function streamOf(client: Client) {
+  const call = client.makeBidiStreamRequest(deltaPath, same, same);
+  const got: Buffer[] = [];
+  call.on('data', (bytes: Buffer) => void got.push(bytes));
+  call.on('error', () => {});
+  const ended = new Promise<StatusObject>((resolve) => call.on('status', resolve));
+  closing.push(() => call.cancel());
+  return { call, got, ended };
+}
+
+const ask = (cluster: string, region = ''): Buffer => {
+  const locality = protobuf.Writer.create().uint32(10).string(region).finish();
+  const writer = protobuf.Writer.create().uint32(10).string('proxy').uint32(18).string(cluster);
+  const node = writer.uint32(34).bytes(locality).finish();
   return Buffer.from(protobuf.Writer.create().uint32(10).bytes(node).uint32(18).string(typeUrls.listeners).finish());
 };
 
@@ -116,4 +124,56 @@ test('a fault of ours takes nothing from proxies and ends nobody', async () => {
     ),
   );
   await until(() => got.length === 2);
+});
+
+test('who says to be everywhere is turned away at some point; who is known, or comes by our own socket, is not', async () => {
+  const { server, stream, address } = await open({ resources: 3 });
+  server.update(modelOfYaml(mesh));
+  const inRegion = async (region: string, via = stream) => {
+    const { call, got, ended } = via();
+    call.write(ask('shop/waypoint', region));
+    let details: string | undefined;
+    void ended.then((status) => {
+      details = status.details;
+    });
+    await until(() => got.length > 0 || details !== undefined);
+    return details ?? '';
+  };
+  for (let i = 0; i < 16; i++) expect(await inRegion(`r${i}`)).toBe('');
+  // One connection may have 16 streams.
+  const other = new Client(address, credentials.createInsecure());
+  closing.push(() => other.close());
+  expect(await inRegion('r16', () => streamOf(other))).toMatch(/16 places/);
+  expect(await inRegion('r3', () => streamOf(other))).toBe('');
+  const path = `unix:${join(tmpdir(), `kmesh-ads-${process.pid}.sock`)}`;
+  await server.listen(path);
+  const own = new Client(path, credentials.createInsecure());
+  closing.push(() => own.close());
+  expect(await inRegion('r17', () => streamOf(own))).toBe('');
+  expect(server.totals().ended.too_many).toBe(1);
+});
+
+test('who does not read is ended when there is too much that nobody reads; who reads goes on', async () => {
+  const { server, stream, address } = await open({ unread: 2000 });
+  server.update(modelOfYaml(mesh));
+  const reader = stream();
+  reader.call.write(ask('shop/waypoint'));
+  await until(() => reader.got.length === 1);
+  const session = connect(`http://${address}`, { settings: { initialWindowSize: 0 } });
+  session.on('error', () => {});
+  closing.push(() => session.destroy());
+  for (let i = 0; i < 16; i++) {
+    const headers = { ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers' };
+    const call = session.request({ ...headers, ':path': deltaPath });
+    call.on('error', () => {});
+    const body = ask('shop/waypoint');
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(body.length, 1);
+    call.write(Buffer.concat([head, body]));
+  }
+  await until(() => server.totals().streams === 17 && server.totals().ended.greedy > 0);
+  expect(server.status()[0]?.proxies.length).toBe(17 - server.totals().ended.greedy);
+  const other = mesh.replace('metadata: {', 'metadata: {annotations: {kmesh.net/waypoint-binding: PROXY/15089}, ');
+  server.update(modelOfYaml(other.replace('15088', '15089')));
+  await until(() => reader.got.length === 2);
 });
