@@ -18,6 +18,9 @@ const rounds = 11;
 const connections = 20_000;
 const service = '10.96.0.1';
 const port = 8080;
+/** Where a waypoint reads headers: at a port that the filter tells from `port`, and at one that it does not. */
+const told = '10.99.0.1:15088';
+const alike = '10.99.0.1:15056';
 
 interface Sample {
   /** ns a run of the connect hook. */
@@ -76,11 +79,15 @@ export async function benchHooks(): Promise<Line[]> {
       await loop(tool, pod, ip);
       return between(before, read());
     };
-    const samples: Record<'floor' | 'outside' | 'other' | 'service', Sample[]> = {
-      floor: [],
-      outside: [],
-      other: [],
-      service: [],
+    const samples: Record<'floor' | 'outside' | 'other' | 'service' | 'told' | 'alike', Sample[]> = {
+      ...{ floor: [], outside: [], other: [] },
+      ...{ service: [], told: [], alike: [] },
+    };
+    const keeping = async (key: string): Promise<Sample> => {
+      await mesh.keep([key]);
+      const sample = await measure(ours, enrolled, service);
+      await mesh.keep();
+      return sample;
     };
     for (let round = -1; round < rounds; round++) {
       const one = {
@@ -88,14 +95,16 @@ export async function benchHooks(): Promise<Line[]> {
         outside: await measure(ours, outside, outside.address4),
         other: await measure(ours, enrolled, enrolled.address4),
         service: await measure(ours, enrolled, service),
+        told: await keeping(told),
+        alike: await keeping(alike),
       };
       // The first round warms caches and is not counted.
       if (round >= 0) for (const [name, sample] of Object.entries(one)) samples[name as 'floor'].push(sample);
     }
     floor.close();
-    const ratios = (name: 'outside' | 'other' | 'service') =>
+    const ratios = (name: 'outside' | 'other' | 'service' | 'told' | 'alike') =>
       samples[name].map((s, i) => s.hook / (samples.floor[i] as Sample).hook);
-    const line = (name: 'outside' | 'other' | 'service', what: string, limit: number): Line => {
+    const line = (name: Parameters<typeof ratios>[0], what: string, limit: number): Line => {
       const ratio = ratios(name);
       return {
         what: `connect4, ${what}`,
@@ -126,6 +135,8 @@ export async function benchHooks(): Promise<Line[]> {
       line('outside', 'not enrolled', 1.5),
       line('other', 'enrolled, another address', 4),
       line('service', 'enrolled, a service address', 6),
+      line('told', 'the same while a waypoint reads headers somewhere', 6),
+      line('alike', 'the same, at a port that has to be looked up', 8),
       {
         what: 'sock_ops, both ends of a connection',
         figure: `${spreadText(ops, 0)} ns`,

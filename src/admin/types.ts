@@ -213,7 +213,7 @@ export interface ConfigItem extends ConfigOrigin {
 
 /** One thing in which the kernel is not as wanted. */
 export interface Difference {
-  /** Where: "backend" (with its range), "frontend", "client", "enrolled", "setting", "service"; "stray" for what nothing explains. */
+  /** Where: "backend" (with its range), "frontend", "client", "waypoint port", "enrolled", "setting", "service"; "stray" for what nothing explains. */
   readonly map: string;
   /** "missing": wanted, not in the kernel. "extra": the reverse. "different": both, not alike. "refused": there is no room. */
   readonly kind: 'missing' | 'extra' | 'different' | 'refused';

@@ -45,8 +45,16 @@ export function explainByModel(
   const goals = (all: readonly Pick<Candidate, 'address' | 'port'>[]) =>
     protocol === 'tcp' ? portNotes(state, all) : [];
   if (!backend) {
-    const notes = found ? notSeen(model, address, namespace) : unknown(model, address, query);
-    return { ...base, service: '', backend: '', candidates: [], notes: [...notes, ...goals([query])] };
+    const notes = found ? notSeen(model, address, namespace) : unknown(model, address);
+    const kept = goals([query]);
+    const left = `${protocol}/${socketAddressText(address, port)} is left alone`;
+    return {
+      ...base,
+      service: '',
+      backend: '',
+      candidates: [],
+      notes: [...notes, ...(kept.length > 0 ? kept : [left])],
+    };
   }
   const service = model.services.get(backend.service);
   const family = isV4(address) ? 4 : 6;
@@ -186,10 +194,10 @@ function rules(service: Service, view: NodeView): string[] {
 function notSeen(model: Model, address: string, namespace: string): string[] {
   const owners = [...(model.owners.get(address) ?? [])].sort();
   const who = namespace === '' ? 'a client whose namespace is not known' : `clients of namespace "${namespace}"`;
-  return [`${who} cannot see the services here (${owners.join(', ')}): the destination is left alone`];
+  return [`${who} cannot see the services here (${owners.join(', ')})`];
 }
 
-function unknown(model: Model, address: string, query: ExplainQuery): string[] {
+function unknown(model: Model, address: string): string[] {
   const notes: string[] = [];
   for (const key of [...(model.owners.get(address) ?? [])].sort()) {
     const ports = model.services.get(key)?.ports.map((p) => `${p.protocol}/${p.port}`) ?? [];
@@ -203,6 +211,5 @@ function unknown(model: Model, address: string, query: ExplainQuery): string[] {
     notes.push(`the address is that of workload "${uid}" itself`);
   }
   if (notes.length === 0) notes.push(`no service or workload has the address ${address}`);
-  notes.push(`${query.protocol}/${socketAddressText(address, query.port)} is left alone`);
   return notes;
 }

@@ -92,7 +92,8 @@ describe('waypoints', () => {
     const notes = (made: Model, address: string, number: number) =>
       explainByModel(state(made), { address, port: number, protocol: 'tcp' }).notes;
     const whose = 'is where Gateway infra/way reads a header';
-    expect(notes(m, '10.0.9.1', 15088)).toContain(`10.0.9.1:15088 ${whose}`);
+    expect(notes(m, '10.0.9.1', 15088).at(-1)).toBe(`10.0.9.1:15088 ${whose}`);
+    expect(notes(m, '10.0.9.1', 15088).join()).not.toContain('left alone');
     expect(notes(m, '10.0.9.1', 15089).join()).not.toContain('header');
     expect(notes(m, '10.96.0.1', 80).join()).not.toContain('header');
     const applicationTunnel = { protocol: 'proxy', port: 8080 } as const;
