@@ -141,7 +141,7 @@ test('who says to be everywhere is turned away at some point; who is known, or c
   };
   for (let i = 0; i < 16; i++) expect(await inRegion(`r${i}`)).toBe('');
   // One connection may have 16 streams.
-  const other = new Client(address, credentials.createInsecure());
+  const other = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
   closing.push(() => other.close());
   expect(await inRegion('r16', () => streamOf(other))).toMatch(/16 places/);
   expect(await inRegion('r3', () => streamOf(other))).toBe('');
