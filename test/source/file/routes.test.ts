@@ -105,6 +105,9 @@ test('what does not go together is a fault with its place', () => {
 });
 
 test('texts that Envoy would refuse, and with them every policy of the port, are faults', () => {
+  expect(says(route('{backendRefs: [{name: x, namespace: Other_, port: 1}]}'))).toContain(
+    'spec.rules[0].backendRefs[0].namespace: must be a lowercase DNS label',
+  );
   expect(says(route('{matches: [{path: {value: "/a?b"}}], backendRefs: [{name: x, port: 1}]}'))).toContain(
     'must not hold "?"',
   );

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GRPCRoute of the Gateway API, for services as parents.
 import type { GrpcMatch, GrpcRule } from '../../../mesh/route.ts';
-import { listOf, needed, object, oneOf, silentFields, text, whole } from '../fields.ts';
+import { listOf, object, oneOf, silentFields, text } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { GrpcRouteObject } from '../objects.ts';
@@ -19,6 +19,7 @@ import {
   requirePort,
   ruleNames,
   strict,
+  weightedFields,
 } from './route-fields.ts';
 import { sessionOf, sessionPersistence } from './session-persistence.ts';
 
@@ -30,20 +31,7 @@ const match = object(
   strict,
 );
 
-const backendRefs = listOf(
-  object(
-    {
-      group: text(),
-      kind: text(),
-      namespace: nonEmpty,
-      name: needed(nonEmpty),
-      port: whole(1, 65535),
-      weight: whole(0, 1_000_000),
-      filters: grpcFilters,
-    },
-    strict,
-  ),
-);
+const backendRefs = listOf(object({ ...weightedFields, filters: grpcFilters }, strict));
 
 const rule = object(
   {

@@ -20,6 +20,7 @@ import {
   requirePort,
   ruleNames,
   strict,
+  weightedFields,
 } from './route-fields.ts';
 import { sessionOf, sessionPersistence } from './session-persistence.ts';
 
@@ -39,20 +40,7 @@ const match = object(
   strict,
 );
 
-const backendRefs = listOf(
-  object(
-    {
-      group: text(),
-      kind: text(),
-      namespace: nonEmpty,
-      name: needed(nonEmpty),
-      port: whole(1, 65535),
-      weight: whole(0, 1_000_000),
-      filters: httpFilters,
-    },
-    strict,
-  ),
-);
+const backendRefs = listOf(object({ ...weightedFields, filters: httpFilters }, strict));
 
 const rule = object(
   {

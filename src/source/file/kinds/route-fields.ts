@@ -23,7 +23,8 @@ export const parentRefs = listOf(
 
 const backendFields = { group: text(), kind: text(), namespace, name: needed(nonEmpty), port };
 export const backendRef = object(backendFields, strict);
-export const backendRefs = listOf(object({ ...backendFields, weight: whole(0, 1_000_000) }, strict));
+/** Of a backend that gets a share of what comes. */
+export const weightedFields = { ...backendFields, weight: whole(0, 1_000_000) };
 
 interface RawBackend extends Raw<typeof backendRef> {
   readonly weight?: number | undefined;

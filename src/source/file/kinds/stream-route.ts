@@ -7,7 +7,6 @@ import type { ReferenceGrantObject, TcpRouteObject, TlsRouteObject } from '../ob
 import type { Reading } from '../reading.ts';
 import {
   backendOf,
-  backendRefs,
   gatewayGroup,
   gatewayVersions,
   nonEmpty,
@@ -17,8 +16,10 @@ import {
   requirePort,
   ruleNames,
   strict,
+  weightedFields,
 } from './route-fields.ts';
 
+const backendRefs = listOf(object(weightedFields, strict));
 const rules = listOf(object({ name: nonEmpty, backendRefs: needed(backendRefs) }, strict), { min: 1 });
 
 const sniHost = text({
