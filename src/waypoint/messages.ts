@@ -3,6 +3,7 @@
 import protobuf from 'protobufjs/minimal.js';
 import type { Locality } from '../mesh/workload.ts';
 import { type TypeName, typeUrls } from './types.ts';
+import { bytes, bytesOf, inner, list, type Message, message, text } from './wire.ts';
 
 /** Who asks. */
 export interface RequestNode {
@@ -175,32 +176,40 @@ export function decodeRequest(bytes: Uint8Array, way: Way): Request {
   return { node, hasNode, typeUrl, names, unsubscribe, held, nonce, error };
 }
 
-const delimited = (number: number): number => (number << 3) | 2;
-
-function writeAny(writer: protobuf.Writer, number: number, url: string, bytes: Uint8Array): void {
-  writer.uint32(delimited(number)).fork();
-  writer.uint32(delimited(1)).string(url);
-  writer.uint32(delimited(2)).bytes(bytes);
-  writer.ldelim();
+interface Any {
+  readonly url: string;
+  readonly bytes: Uint8Array;
+}
+interface Named {
+  readonly version: string;
+  readonly resource: Any;
+  readonly name: string;
+}
+interface Told<T> {
+  readonly version: string;
+  readonly resources: readonly T[];
+  readonly url: string;
+  readonly nonce: string;
+  readonly removed?: readonly string[];
 }
 
-export function encodeResponse({ type, version, nonce, resources, removed }: Response, way: Way): Uint8Array {
-  const writer = protobuf.Writer.create();
+const any = message<Any>({ url: text(1), bytes: bytes(2) });
+const named = message<Named>({ version: text(1), resource: inner(2, any), name: text(3) });
+const toldBy = <T>(resource: Message<T>): Message<Told<T>> =>
+  message<Told<T>>({
+    version: text(1),
+    resources: list(inner(2, resource)),
+    url: text(4),
+    nonce: text(5),
+    removed: list(text(6)),
+  });
+const world = toldBy(any);
+const delta = toldBy(named);
+
+export function encodeResponse({ type, version, nonce, resources, removed }: Response, way: Way): Buffer {
   const url = typeUrls[type];
-  writer.uint32(delimited(1)).string(version);
-  for (const resource of resources) {
-    if (way === 'world') {
-      writeAny(writer, 2, url, resource.bytes);
-      continue;
-    }
-    writer.uint32(delimited(2)).fork();
-    writer.uint32(delimited(1)).string(resource.version);
-    writeAny(writer, 2, url, resource.bytes);
-    writer.uint32(delimited(3)).string(resource.name);
-    writer.ldelim();
-  }
-  writer.uint32(delimited(4)).string(url);
-  writer.uint32(delimited(5)).string(nonce);
-  if (way === 'delta') for (const name of removed) writer.uint32(delimited(6)).string(name);
-  return writer.finish();
+  const anyOf = (one: Resource): Any => ({ url, bytes: one.bytes });
+  if (way === 'world') return bytesOf(world, { version, resources: resources.map(anyOf), url, nonce });
+  const all = resources.map((one) => ({ version: one.version, resource: anyOf(one), name: one.name }));
+  return bytesOf(delta, { version, resources: all, url, nonce, removed });
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages of protobuf from plain objects, by tables of fields: what kind a field is and its number.
-import protobuf from 'protobufjs/minimal.js';
+import { Writer } from './writer.ts';
 
-type Writer = protobuf.Writer;
 type Write<T> = (writer: Writer, value: T) => void;
 
 /** Writes a value with its tag. */
@@ -20,35 +19,40 @@ const delimited = 2;
 const tag = (number: number, type: number): number => (number << 3) | type;
 
 function nested<T>(writer: Writer, number: number, body: Write<T>, value: T): void {
-  writer.uint32(tag(number, delimited)).fork();
+  writer.varint(tag(number, delimited));
+  const from = writer.open();
   body(writer, value);
-  writer.ldelim();
+  writer.close(from);
 }
 
 /** Every field of T has to be there. */
 export function message<T>(table: { readonly [K in keyof T]-?: Field<Exclude<T[K], undefined>> }): Message<T> {
-  const fields = Object.entries(table) as [keyof T, Field<unknown>][];
+  const keys = Object.keys(table) as (keyof T)[];
+  const writes = keys.map((key) => (table[key] as Field<unknown>).write);
   return (writer, value) => {
-    for (const [key, { write }] of fields) if (value[key] !== undefined) write(writer, value[key]);
+    for (let i = 0; i < keys.length; i++) {
+      const one = value[keys[i] as keyof T];
+      if (one !== undefined) (writes[i] as Write<unknown>)(writer, one);
+    }
   };
 }
 
-export const text = (number: number): Field<string> => ({
-  write: (writer, value) => void writer.uint32(tag(number, delimited)).string(value),
+const tagged = <T>(number: number, type: number, write: Write<T>): Field<T> => ({
+  write: (writer, value) => {
+    writer.varint(tag(number, type));
+    write(writer, value);
+  },
 });
+export const text = (number: number): Field<string> => tagged(number, delimited, (writer, value) => writer.text(value));
+export const bytes = (number: number): Field<Uint8Array> =>
+  tagged(number, delimited, (writer, value) => writer.bytes(value));
 /** uint32, and enums. */
-export const whole = (number: number): Field<number> => ({
-  write: (writer, value) => void writer.uint32(tag(number, varint)).uint32(value),
-});
-export const int = (number: number): Field<number> => ({
-  write: (writer, value) => void writer.uint32(tag(number, varint)).int32(value),
-});
-export const flag = (number: number): Field<boolean> => ({
-  write: (writer, value) => void writer.uint32(tag(number, varint)).bool(value),
-});
-export const double = (number: number): Field<number> => ({
-  write: (writer, value) => void writer.uint32(tag(number, fixed64)).double(value),
-});
+export const whole = (number: number): Field<number> => tagged(number, varint, (writer, value) => writer.varint(value));
+export const int = (number: number): Field<number> => tagged(number, varint, (writer, value) => writer.int(value));
+export const flag = (number: number): Field<boolean> =>
+  tagged(number, varint, (writer, value) => writer.varint(value ? 1 : 0));
+export const double = (number: number): Field<number> =>
+  tagged(number, fixed64, (writer, value) => writer.double(value));
 
 export const inner = <T>(number: number, body: Message<T>): Field<T> => ({
   write: (writer, value) => nested(writer, number, body, value),
@@ -60,7 +64,8 @@ export function remembered<T extends object>(number: number, body: Message<T>): 
     write: (writer, value) => {
       const bytes = known.get(value) ?? bytesOf(body, value);
       known.set(value, bytes);
-      writer.uint32(tag(number, delimited)).bytes(bytes);
+      writer.varint(tag(number, delimited));
+      writer.bytes(bytes);
     },
   };
 }
@@ -76,9 +81,10 @@ export const list = <T>(field: Field<T>): Field<readonly T[]> => ({
 });
 export const wholes = (number: number): Field<readonly number[]> => ({
   write: (writer, values) => {
-    writer.uint32(tag(number, delimited)).fork();
-    for (const value of values) writer.uint32(value);
-    writer.ldelim();
+    writer.varint(tag(number, delimited));
+    const from = writer.open();
+    for (const value of values) writer.varint(value);
+    writer.close(from);
   },
 });
 
@@ -90,18 +96,22 @@ export const wrappedFlag = (number: number): Field<boolean> => inner(number, fla
 export const duration = (number: number): Field<number> =>
   inner(number, (writer, ms) => {
     const seconds = Math.floor(ms / 1000);
-    writer.uint32(tag(1, varint)).int64(seconds);
-    writer.uint32(tag(2, varint)).int32((ms - seconds * 1000) * 1_000_000);
+    writer.varint(tag(1, varint));
+    writer.int(seconds);
+    writer.varint(tag(2, varint));
+    writer.int((ms - seconds * 1000) * 1_000_000);
   });
 
 /** A map from text to messages, in the order of its keys, so that equal maps are equal bytes. */
 export const mapOf = <T>(number: number, body: Message<T>): Field<Readonly<Record<string, T>>> => ({
   write: (writer, value) => {
     for (const key of Object.keys(value).sort()) {
-      writer.uint32(tag(number, delimited)).fork();
-      writer.uint32(tag(1, delimited)).string(key);
+      writer.varint(tag(number, delimited));
+      const from = writer.open();
+      writer.varint(tag(1, delimited));
+      writer.text(key);
       nested(writer, 2, body, value[key] as T);
-      writer.ldelim();
+      writer.close(from);
     }
   },
 });
@@ -116,12 +126,14 @@ export const anyOf =
     },
   ): Message<A> =>
   (writer, value) => {
-    writer.uint32(tag(1, delimited)).string(prefix + value.type);
+    writer.varint(tag(1, delimited));
+    writer.text(prefix + value.type);
     nested(writer, 2, types[value.type as A['type']] as Message<unknown>, value.value);
   };
 
-export function bytesOf<T>(body: Message<T>, value: T): Uint8Array {
-  const writer = protobuf.Writer.create();
-  body(writer, value);
-  return writer.finish();
+/** One for all, as nobody else writes before a message is done. */
+const writer = new Writer();
+
+export function bytesOf<T>(body: Message<T>, value: T): Buffer {
+  return writer.take(() => body(writer, value));
 }
