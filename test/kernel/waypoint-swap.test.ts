@@ -79,6 +79,38 @@ for r in runners: r.start()`;
   plane.close();
 });
 
+test('its port stays closed while programs, that map, its neighbours and its own entry are replaced', async () => {
+  const { address4 } = mesh.pod('way');
+  const port = `${address4}:15088`;
+  // Some in the same bucket of the hash, too.
+  const others = Array.from({ length: 400 }, (_, i) => [`10.200.${i >> 8}.${i & 255}:15088`] as const);
+  await mesh.keep([port, 'way'], ...others);
+  const attack = `
+stop = threading.Event()
+fates = {}
+def run():
+    while not stop.is_set():
+        try:
+            connect(host, 15088).close()
+            fate = "in"
+        except OSError as e: fate = name_of(e)
+        fates[fate] = fates.get(fate, 0) + 1
+runners = [threading.Thread(target=run) for _ in range(2)]
+for r in runners: r.start()`;
+  await client.run(attack, { host: address4 });
+  for (let i = 0; i < 60; i++) {
+    await mesh.keep(i % 2 === 0 ? [port] : [port, 'way'], ...others.slice((i * 37) % 300));
+  }
+  for (const size of [8192, 16384]) await replace({ waypoint_port: size });
+  const fates = await client.run<Record<string, number>>('stop.set()\nfor r in runners: r.join()\nout = fates');
+  expect(Object.keys(fates)).toEqual(['ECONNREFUSED']);
+  expect(fates.ECONNREFUSED).toBeGreaterThan(100);
+  const plane = openPinned(mesh.plane.bpffs);
+  expect(plane.map('waypoint_port').maxEntries).toBe(16384);
+  expect(plane.map('waypoint_port').get({ addr: address4, port: 15088, protocol: 6 })).toBeDefined();
+  plane.close();
+});
+
 test('unloaded: who waits for the first byte is ended, others go on', async () => {
   await client.run(`going = connect("10.96.0.1", 80)
 going.sendall(b"a?\\n")
