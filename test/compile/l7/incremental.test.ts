@@ -7,7 +7,7 @@ import { openWaypointCompiler, type Resources } from '../../../src/compile/l7/co
 import { waypointScope } from '../../../src/compile/l7/scope.ts';
 import { apply, emptyModel, modelOf } from '../../../src/mesh/apply.ts';
 import { equal } from '../../../src/mesh/equal.ts';
-import type { Gateway, GatewayAddress } from '../../../src/mesh/gateway.ts';
+import type { Gateway, GatewayAddress, GatewayDestination } from '../../../src/mesh/gateway.ts';
 import type { Change, Model } from '../../../src/mesh/model.ts';
 import type { BackendRef, ParentRef, Route, RouteObject } from '../../../src/mesh/route.ts';
 import { finish } from '../../../src/mesh/steps.ts';
@@ -17,19 +17,31 @@ import { typeNames } from '../../../src/waypoint/types.ts';
 import { port, service, view, workload } from '../../mesh/make.ts';
 
 const group = 'gateway.networking.k8s.io';
-const waypoint: GatewayAddress = {
-  destination: { kind: 'unusable', reason: 'no address yet' },
-  hboneMtlsPort: 0,
-  gateway: 'shop/waypoint',
-};
-const gateways: readonly Gateway[] = ['a', 'a2', 'b'].map((className) => ({
-  namespace: 'shop',
-  name: 'waypoint',
-  className,
-  waypointFor: 'all',
-  addresses: [],
-  ...(className === 'b' && { binding: { header: 'kmesh', port: 15019 } }),
-}));
+const unusable = { kind: 'unusable', reason: 'no address yet' } as const;
+const way = { kind: 'hostname', namespace: 'shop', hostname: 'waypoint.shop.svc.cluster.local' } as const;
+const address = { kind: 'address', network: '', address: '10.96.9.9' } as const;
+const to = (destination: GatewayDestination, gateway?: string): GatewayAddress => ({
+  ...{ destination, hboneMtlsPort: 0 },
+  ...(gateway !== undefined && { gateway }),
+});
+/** One by its name, as files say it; the others by where they are, as control planes do. */
+const waypoint = fc.constantFrom(
+  ...[to(unusable, 'shop/waypoint'), to(unusable, 'shop/waypoint'), to(unusable, 'away/other')],
+  ...[to(way), to(address), { ...to(address), binding: { header: 'none', port: 0 } as const }],
+);
+const gatewayKeys = ['shop/waypoint', 'away/other'];
+const aGateway: fc.Arbitrary<Gateway> = fc
+  .record({
+    key: fc.constantFrom('shop/waypoint', ...gatewayKeys),
+    className: fc.constantFrom('a', 'a2', 'b'),
+    waypointFor: fc.constantFrom('all' as const, 'service' as const, 'workload' as const, 'none' as const),
+    addresses: fc.uniqueArray(fc.constantFrom(way, address), { maxLength: 2 }),
+    binding: fc.constantFrom(undefined, undefined, 'proxy' as const, 'kmesh' as const, 'none' as const),
+  })
+  .map(({ key, binding, ...rest }) => {
+    const [namespace = '', name = ''] = key.split('/');
+    return { namespace, name, ...rest, ...(binding && { binding: { header: binding, port: 15019 } }) };
+  });
 
 const names = ['s0', 's1', 's2'];
 const namespaces = ['shop', 'away'];
@@ -50,10 +62,11 @@ const aService = fc
       { maxLength: 2, selector: (p) => p.port },
     ),
     address: fc.constantFrom('10.96.0.1', '10.96.0.2', '10.96.0.3', ''),
-    isServed: fc.constantFrom(true, true, false),
+    way: fc.option(waypoint, { freq: 3, nil: undefined }),
+    weighted: fc.option(fc.tuple(waypoint, waypoint), { freq: 8, nil: undefined }),
     mode: fc.constantFrom('standard' as const, 'passthrough' as const),
   })
-  .map(({ name, namespace, ports, address, isServed, mode }) =>
+  .map(({ name, namespace, ports, address, way: waypoint, weighted, mode }) =>
     service({
       name,
       namespace,
@@ -61,7 +74,8 @@ const aService = fc
       addresses: address === '' ? [] : [{ network: '', address }],
       ports: ports.map((p) => port(p.port, p)),
       loadBalancing: { mode, scopes: [], healthPolicy: 'only-healthy' },
-      ...(isServed && { waypoint }),
+      ...(waypoint && { waypoint }),
+      ...(weighted && { weightedWaypoints: weighted.map((destination, i) => ({ destination, weight: 20 + i })) }),
     }),
   );
 const anEntry = fc
@@ -85,14 +99,14 @@ const aWorkload = fc
     ) as fc.Arbitrary<string[]>,
     address: fc.constantFrom('10.0.0.1', '10.0.0.2'),
     status: fc.constantFrom('healthy' as const, 'unhealthy' as const),
-    isServed: fc.boolean(),
+    way: fc.option(waypoint, { nil: undefined, freq: 1 }),
   })
-  .map(({ uid, of, address, status, isServed }) =>
+  .map(({ uid, of, address, status, way: waypoint }) =>
     workload(uid, {
       addresses: [address],
       status,
       services: new Map(of.map((key) => [key, []])),
-      ...(isServed && { waypoint }),
+      ...(waypoint && { waypoint }),
     }),
   );
 
@@ -110,6 +124,7 @@ const ref = fc.oneof(
     name: fc.constant('entry'),
   }),
   fc.constant({ group, kind: 'Gateway', namespace: 'shop', name: 'waypoint' }),
+  fc.constant({ group, kind: 'Gateway', namespace: 'away', name: 'other' }),
 );
 const aParent: fc.Arbitrary<ParentRef> = fc
   .record({ to: ref, port: fc.option(fc.constantFrom(80, 81), { nil: undefined }) })
@@ -199,14 +214,14 @@ const aChange: fc.Arbitrary<Change> = fc.oneof(
       )
       .map(([kind, namespace, name]): Change => ({ kind: 'remove-route', key: `${kind} ${namespace}/${name}` })),
   },
-  {
-    weight: 1,
-    arbitrary: fc.constantFrom(...gateways).map((gateway): Change => ({ kind: 'put-gateway', gateway })),
-  },
-  { weight: 1, arbitrary: fc.constant<Change>({ kind: 'remove-gateway', key: 'shop/waypoint' }) },
+  { weight: 1, arbitrary: aGateway.map((gateway): Change => ({ kind: 'put-gateway', gateway })) },
+  { weight: 1, arbitrary: fc.constantFrom(...gatewayKeys).map((key): Change => ({ kind: 'remove-gateway', key })) },
 );
 
-const scopeOf = (model: Model) => waypointScope(model, { namespace: 'shop', name: 'waypoint' });
+const scopeOf = (model: Model, key: string) => {
+  const [namespace = '', name = ''] = key.split('/');
+  return waypointScope(model, { namespace, name });
+};
 const plain = (resources: Resources) =>
   Object.fromEntries(typeNames.map((type) => [type, [...resources[type]].sort(([a], [b]) => (a < b ? -1 : 1))]));
 const sorted = (table: ReadonlyMap<string, unknown>) => [...table].sort(([a], [b]) => (a < b ? -1 : 1));
@@ -234,10 +249,11 @@ describe('one model after the other', () => {
           fc.array(fc.array(aChange, { minLength: 1, maxLength: 4 }), { maxLength: 40, size: 'max' }),
           (batches) => {
             const attach = openAttacher({ requireGrants });
-            const compiler = openWaypointCompiler(view);
-            const encode = openEncoder();
+            const followed = gatewayKeys.map((key) => ({
+              ...{ key, compiler: openWaypointCompiler(view), encode: openEncoder() },
+              before: undefined as Resources | undefined,
+            }));
             let model = emptyModel;
-            let before: Resources | undefined;
             for (const [i, batch] of batches.entries()) {
               model = apply(model, batch).model;
               // Some models are never looked at, and some come from elsewhere.
@@ -246,17 +262,20 @@ describe('one model after the other', () => {
               const attachments = attach(model);
               const alone = attachRoutes(afresh(model), { requireGrants });
               expect(sorted(attachments.status)).toEqual(sorted(alone.status));
-              const made = compiler.compile(model, attachments, scopeOf(model));
-              const whole = openWaypointCompiler(view).compile(model, alone, scopeOf(model));
-              expect(plain(made)).toEqual(plain(whole));
-              expect(versions(made, encode)).toEqual(versions(whole));
-              for (const type of typeNames) {
-                for (const [name, value] of before?.[type] ?? []) {
-                  const now = made[type].get(name);
-                  if (now !== value) expect(equal(now, value)).toBe(false);
+              for (const one of followed) {
+                const scope = scopeOf(model, one.key);
+                const made = one.compiler.compile(model, attachments, scope);
+                const whole = openWaypointCompiler(view).compile(model, alone, scope);
+                expect(plain(made)).toEqual(plain(whole));
+                expect(versions(made, one.encode)).toEqual(versions(whole));
+                for (const type of typeNames) {
+                  for (const [name, value] of one.before?.[type] ?? []) {
+                    const now = made[type].get(name);
+                    if (now !== value) expect(equal(now, value)).toBe(false);
+                  }
                 }
+                one.before = made;
               }
-              before = made;
             }
           },
         ),
