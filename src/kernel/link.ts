@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Links: programs on a cgroup, a network namespace or a device, and iterators that are linked for one walk.
 import { closeSync, openSync, readSync } from 'node:fs';
-import { KmeshError } from '../errors.ts';
+import { fileFault, KmeshError } from '../errors.ts';
 import { lookupHook } from './hooks.ts';
 import { linkInfo } from './info.ts';
 import { failure, libbpf, stableBytes } from './libbpf.ts';
@@ -18,7 +18,7 @@ export function openCgroup(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {
-    throw new KmeshError('KM_CGROUP', `cgroup "${path}" cannot be opened`, { cause });
+    throw new KmeshError('KM_CGROUP', `cgroup "${path}" ${fileFault(cause)}`, { cause });
   }
 }
 

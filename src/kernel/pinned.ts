@@ -48,9 +48,11 @@ interface OpenMap {
   readonly info: MapInfo;
 }
 
+const upgradeHint = '"kmeshctl upgrade" swaps them for those of this version';
+
 /** Nothing is there that could be opened. */
 export const notLoaded = (bpffs: string): KmeshError =>
-  new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${bpffs}"`, { hint: 'kmeshctl load' });
+  new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${bpffs}"`, { hint: '"kmeshctl load" loads them' });
 
 function openMaps(folder: string): Map<MapName, OpenMap> {
   const opened = new Map<MapName, OpenMap>();
@@ -60,7 +62,7 @@ function openMaps(folder: string): Map<MapName, OpenMap> {
       const fd = openPin(path);
       if (fd === undefined) {
         throw new KmeshError('KM_VERSION_MISMATCH', `map "${name}" is not pinned at "${path}"`, {
-          hint: 'kmeshctl upgrade',
+          hint: upgradeHint,
         });
       }
       const info = mapInfo(fd);
@@ -80,7 +82,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
   if (!version) throw notLoaded(bpffs);
   if (version.abi !== abiVersion) {
     throw new KmeshError('KM_VERSION_MISMATCH', `what is loaded under "${bpffs}" is of kmeshctl ${version.version}`, {
-      hint: 'kmeshctl upgrade',
+      hint: upgradeHint,
     });
   }
   const opened = openMaps(folder);

@@ -81,7 +81,7 @@ function checkStorage(declared: DeclaredMap, held: HeldMap): void {
   if (declared.layout === held.layout) return;
   const refuse = (why: string) =>
     new KmeshError('KM_LAYOUT', `map "sock": ${why}, and open sockets cannot be carried over`, {
-      hint: 'kmeshctl unload --force, then load: connections that are open stay, but show the endpoint as their peer',
+      hint: '"kmeshctl unload --force", then "kmeshctl load": connections that are open stay, but show the endpoint as their peer',
     });
   if (declared.valueSize > held.info.valueSize) {
     throw refuse(`its values have ${held.info.valueSize} bytes, the new programs use ${declared.valueSize}`);

@@ -3,7 +3,6 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MapName } from '../abi/maps.ts';
-import { KmeshError } from '../errors.ts';
 import type { DataPlane } from './dataplane.ts';
 import { openGrace } from './grace.ts';
 import { messageHook } from './hooks.ts';
@@ -11,7 +10,7 @@ import { mapInfo } from './info.ts';
 import { isAlwaysAttached, versionRecord, writeSetting } from './load.ts';
 import { attachToMap } from './message-hook.ts';
 import { type LoadedPrograms, type Objects, objectFolder, openObjects } from './objects.ts';
-import { isLoaded, openMapsIn, type PinnedDataPlane } from './pinned.ts';
+import { isLoaded, notLoaded, openMapsIn, type PinnedDataPlane } from './pinned.ts';
 import { attachAll, attachPoint } from './pinned-links.ts';
 import { makeFolder, type PinFolders, pin, pinFolders, pinNames, withPin } from './pins.ts';
 import { copyAndSettle } from './program-state.ts';
@@ -55,9 +54,7 @@ interface Opened {
 
 function openSwap(options: Pick<SwapOptions, 'bpffs' | 'sizes' | 'objects'>): Opened {
   const { bpffs } = options;
-  if (!isLoaded(bpffs)) {
-    throw new KmeshError('KM_NOT_LOADED', `no programs are loaded under "${bpffs}"`, { hint: 'kmeshctl load' });
-  }
+  if (!isLoaded(bpffs)) throw notLoaded(bpffs);
   const folders = pinFolders(bpffs);
   const held = openHeld(folders.maps);
   let objects: Objects | undefined;

@@ -84,6 +84,7 @@ export function faultOf(answer: Answer, kind: Kind, what: string): KmeshError {
 export function silence(server: string, error: unknown, timedOut: boolean, seconds: number): KmeshError {
   const why = timedOut ? `no answer within ${seconds} s` : reasonOf(error);
   return new KmeshError('KM_KUBE', `cannot reach the Kubernetes API at ${server}: ${why}`, {
+    hint: 'is it running, and is this the right context? --context chooses another',
     cause: error,
     facts: { passing: 1 },
   });

@@ -15,7 +15,7 @@ import {
 import { dirname, join, relative, resolve } from 'node:path';
 import { installedFile } from '../demo/built.ts';
 import type { Env, Place } from '../env.ts';
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import { loadedVersion } from '../kernel/pinned.ts';
 import { version } from '../version.ts';
 import { readNodeSettings, type SourceOptions } from './agent-sources.ts';
@@ -68,7 +68,7 @@ function make(at: string, { text, link }: Wanted): void {
     else symlinkSync(link, fresh);
     renameSync(fresh, at);
   } catch (cause) {
-    throw new KmeshError('KM_IO', `"${at}" cannot be written`, { cause });
+    throw new KmeshError('KM_IO', `"${at}" cannot be written: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -4,7 +4,7 @@ import { existsSync, lstatSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path';
 import { lockHolder } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
-import { KmeshError } from '../errors.ts';
+import { KmeshError, messageOf } from '../errors.ts';
 import { isLoaded } from '../kernel/pinned.ts';
 import type { ChangeResult, Step } from './change.ts';
 import { clearRunDir } from './run-dir.ts';
@@ -88,7 +88,7 @@ function remove(paths: readonly string[], root: string): void {
     try {
       rmSync(path, { recursive: true, force: true });
     } catch (cause) {
-      throw new KmeshError('KM_IO', `"${path}" cannot be removed`, { cause });
+      throw new KmeshError('KM_IO', `"${path}" cannot be removed: ${messageOf(cause)}`, { cause });
     }
   }
   try {

@@ -111,7 +111,7 @@ describe('load', () => {
     expect(existsSync(site.bpffs)).toBe(false);
     unload(site.bpffs);
     expect(isLoaded(site.bpffs)).toBe(false);
-    expect(fault(() => openPinned(site.bpffs))).toMatchObject({ code: 'KM_NOT_LOADED', hint: 'kmeshctl load' });
+    expect(fault(() => openPinned(site.bpffs))).toMatchObject({ code: 'KM_NOT_LOADED', hint: '"kmeshctl load" loads them' });
   });
 });
 
@@ -129,7 +129,7 @@ describe('a load that fails leaves nothing', () => {
   test('a cgroup that is not there', () => {
     const gone = join(site.cgroupRoot, 'gone');
     const error = fault(() => load({ ...site.options, cgroupRoot: gone, objects: plain }));
-    expect(error).toMatchObject({ code: 'KM_CGROUP', message: `cgroup "${gone}" cannot be opened` });
+    expect(error).toMatchObject({ code: 'KM_CGROUP', message: `cgroup "${gone}" does not exist` });
     expect(existsSync(site.bpffs)).toBe(false);
   });
 
