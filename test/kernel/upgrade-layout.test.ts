@@ -41,10 +41,12 @@ const edits: readonly Edit[] = [
   { file: structs, from: "struct('km_authz_stack', {", to: "struct('km_authz_stack', { more: u32," },
   { file: abiAuthz, from: /(struct km_pod \{\n)(.*\n)(.*\n)/, to: '$1$3$2' },
   { file: structs, from: /netns: u32, host_netns: u32,/, to: 'host_netns: u32, netns: u32,' },
+  { file: abi, from: /(struct km_setting \{\n)(.*\n)(.*\n)(.*\n)/, to: '$1$4$2$3' },
+  { file: structs, from: 'abi_version: u32, flags: u32, ports: u64', to: 'ports: u64, abi_version: u32, flags: u32' },
   { file: abi, from: /\t__u32 reserved;/, to: '\t__u32 extra;' },
   { file: structs, from: 'reserved: u32', to: 'extra: u32' },
 ];
-const converted = ['active', 'affinity', 'authz_stack', 'client', 'endpoint', 'miss', 'pod_address'];
+const converted = ['active', 'affinity', 'authz_stack', 'client', 'endpoint', 'miss', 'pod_address', 'setting'];
 const key = { client: 7n, backend_id: 9 };
 const asked = { since_ns: 7n, state: 2 };
 const remembered = { used_ns: 5n, addr: '10.0.0.9', workload_id: 3, port: 80 };
@@ -60,6 +62,16 @@ metadata: {name: ${name}, namespace: shop}
 spec: {nodeName: n1, containers: [{name: main}]}
 status: {phase: Running, podIPs: [{ip: ${node.pod(name).address4}}], conditions: [{type: Ready, status: "True"}]}
 `;
+/** So that something is in the map `waypoint_port`, and in the filter of `setting`. */
+const gateway = `---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: way, namespace: shop}
+spec:
+  gatewayClassName: kmesh-waypoint
+  listeners: [{name: mesh, port: 15088, protocol: istio.io/PROXY}]
+  addresses: [{type: IPAddress, value: 192.0.2.1}]
+`;
 const open = () => node.held((plane) => [...plane.map('active').entries()].reduce((n, [, v]) => n + v.connections, 0n));
 
 beforeAll(async () => {
@@ -68,7 +80,7 @@ beforeAll(async () => {
   for (const name of ['one', 'two', 'shut', 'open']) await node.serve(name, 'tcp/9000', 'udp/9000');
   const endpoints = ['one', 'two'].map((name) => ({ address: node.pod(name).address4 }));
   const cart = entryYaml({ name: 'cart', address: '10.96.0.1', endpoints, targetPort: 9000, udp: true });
-  node.write('mesh.yaml', cart + pod('client'));
+  node.write('mesh.yaml', cart + pod('client') + gateway);
 }, 180_000);
 afterAll(async () => {
   await node?.close();
@@ -91,6 +103,8 @@ test('everything is converted by name, and no call fails', async () => {
   node.held((plane) => plane.map('miss').put([['fd00::5', asked]]));
   const before = node.held((plane) => ({ contents: normalise(plane), sock: plane.info('sock').id }));
   expect(Object.keys(before.contents.clients)).toHaveLength(1);
+  expect(before.contents.ports).toHaveProperty(['192.0.2.1:15088']);
+  expect(before.contents.portFilter).not.toBe('0');
   const load = await startLoad(node.pod('client'), { host: '10.96.0.1', port: 80, udp: true });
 
   // The agent of this version keeps its hands off maps that it does not know.
