@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a waypoint that is run here is to listen: read at its start, and looked after as long as it runs.
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../../agent/log.ts';
 import type { KmeshError } from '../../errors.ts';
 import type { Address } from '../../net/address.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import type { Control } from './run-ads.ts';
-import { addressesIn, listenOf, reachableAt, requireUsable, type Where } from './run-where.ts';
+import { addressesIn, type Known, listenOf, reachableAt, requireUsable, type Where } from './run-where.ts';
 
 /** Milliseconds between two looks. */
 const everyMs = 2000;
+/** The same while a control plane that has just begun does not know the Gateway yet. */
+const soonMs = 200;
 /** Looks that fail until that is said: a control plane that was started anew has to read everything first. */
 const patience = 3;
 
@@ -32,20 +35,34 @@ export interface Followed {
   /** Path of the network namespace. */
   readonly network: string;
   /** Given by hand. */
-  readonly listen: ListenAddress | undefined;
+  readonly listen?: ListenAddress;
   readonly log: Log;
+  /** Milliseconds that a control plane may take to be ready. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
 }
 
 /** @throws KmeshError when it can be run nowhere. */
-export async function follow({ control, key, network, listen, log }: Followed): Promise<Following> {
-  const look = async (): Promise<Wanted> => {
-    const known = await control.known(key);
+export async function follow(options: Followed): Promise<Following> {
+  const { control, key, network, listen, log, timeout, signal } = options;
+  const look = async (given?: Known): Promise<Wanted> => {
+    const known = given ?? (await control.known(key));
     requireUsable(key, known, listen);
     const own = addressesIn(network);
     const where = listenOf(key, known.gateway, own, listen);
     return { where, reachable: reachableAt(where.host, known.gateway, own) };
   };
-  let now = await look();
+  const first = async (): Promise<Known> => {
+    const deadline = performance.now() + timeout;
+    for (let told = false; ; told = true) {
+      const known = await control.known(key);
+      const { gateway, unready } = known;
+      if (gateway || listen || !unready || signal.aborted || performance.now() > deadline) return known;
+      if (!told) log.info({ reasons: unready }, 'waits for the control plane of this node to be ready');
+      await pause(soonMs);
+    }
+  };
+  let now = await look(await first());
   let asked: { readonly text: string; readonly resolve: (word: 'moved') => void } | undefined;
   let failed = 0;
   const again = async (): Promise<void> => {

@@ -55,7 +55,8 @@ export async function knownToNode(place: Place, key: string): Promise<Known> {
   if (gateway) return { gateway, names: [] };
   const names: string[] = [];
   for await (const { name } of client.config({ kind: 'gateway' })) names.push(name);
-  return { gateway: undefined, names };
+  const { ready, notReady } = await client.ready({});
+  return { gateway: undefined, names, ...(!ready && { unready: notReady }) };
 }
 
 async function find(client: AdminClient, key: string): Promise<KnownGateway | undefined> {

@@ -15,6 +15,8 @@ export interface Known {
   readonly gateway: KnownGateway | undefined;
   /** Names of all, for who has mistyped one. */
   readonly names: readonly string[];
+  /** Why it may be known in a moment: who was asked is not ready. */
+  readonly unready?: readonly string[];
 }
 
 /** All addresses of the network namespace at `path`. */

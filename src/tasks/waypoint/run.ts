@@ -96,7 +96,7 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
   let following: Following | undefined;
   try {
     const network = netns === undefined ? ownNetns : netnsPath(netns);
-    following = await follow({ control, key, network, listen: options.listen, log });
+    following = await follow({ ...options, control, key, network, log, signal: env.signal });
     room = await openRoom(env, { ...options, namespace, netns: network, user, log });
     const ads = join(room.near, adsSocket);
     await control.open(ads);
