@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests from two sides in short turns, so that both see the same machine: direct, the other, the other, direct. What each took, and the
-// CPU time that it cost all together, threads of the kernel among them: what a closed connection leaves is put away by those.
+// Requests from two sides in short turns, so that both see the same machine. What each took, and the CPU time that it cost all together,
+// threads of the kernel among them: what a closed connection leaves is put away by those.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -23,7 +23,7 @@ export interface Side {
 }
 
 export interface Load {
-  /** So many requests; the seconds that they took. */
+  /** So many requests, or megabytes; the seconds that they took. */
   run(requests: number): Promise<number>;
   stop(): Promise<unknown>;
 }
@@ -84,30 +84,56 @@ function kernelThreads(): number {
   return ns / 1000;
 }
 
-export interface Turn {
+interface Turn {
   readonly seconds: number;
   readonly cpu: number;
 }
 
-/** One round: direct, the other, the other, direct. */
-export type Round = readonly [Turn, Turn, Turn, Turn];
+type Turns = readonly [Turn, Turn];
 
-/** `podsUsed`: CPU microseconds of everybody who takes part. */
-export async function inTurns(
-  direct: Load,
-  other: Load,
-  { rounds, requests, podsUsed }: { readonly rounds: number; readonly requests: number; podsUsed(): number },
-): Promise<Round[]> {
+export interface Round {
+  readonly direct: Turns;
+  readonly other: Turns;
+}
+
+export interface Plan {
+  /** Each with generators of its own: which processor a process stays on makes more of a difference than what is measured. */
+  readonly blocks: number;
+  /** Of a block. */
+  readonly rounds: number;
+  /** Of a turn. */
+  readonly requests: number;
+  /** CPU microseconds of everybody who takes part. */
+  podsUsed(): number;
+}
+
+/** Rounds of direct, the other, the other, direct; every second one the other way round, and so the order in which the two are started. */
+export async function inTurns(direct: () => Load, other: () => Load, plan: Plan): Promise<Round[]> {
   const turn = async (load: Load): Promise<Turn> => {
-    const before = podsUsed() + kernelThreads();
-    const seconds = await load.run(requests);
+    const before = plan.podsUsed() + kernelThreads();
+    const seconds = await load.run(plan.requests);
     await pause(settleMs);
-    return { seconds, cpu: (podsUsed() + kernelThreads() - before) / requests };
+    return { seconds, cpu: (plan.podsUsed() + kernelThreads() - before) / plan.requests };
+  };
+  /** Turns of the first around those of the second. */
+  const round = async (first: Load, second: Load): Promise<[Turns, Turns]> => {
+    const before = await turn(first);
+    const inner: Turns = [await turn(second), await turn(second)];
+    return [[before, await turn(first)], inner];
   };
   const all: Round[] = [];
-  for (let round = -1; round < rounds; round++) {
-    const one: Round = [await turn(direct), await turn(other), await turn(other), await turn(direct)];
-    if (round >= 0) all.push(one);
+  for (let block = 0; block < plan.blocks; block++) {
+    const swapped = block % 2 === 1;
+    const first = (swapped ? other : direct)();
+    const second = (swapped ? direct : other)();
+    for (let i = -1; i < plan.rounds; i++) {
+      const turned = i % 2 !== 0;
+      const [outer, inner] = turned ? await round(second, first) : await round(first, second);
+      // The first of all warms up.
+      if (i >= 0) all.push(turned === swapped ? { direct: outer, other: inner } : { direct: inner, other: outer });
+    }
+    await first.stop();
+    await second.stop();
   }
   return all;
 }
@@ -117,13 +143,14 @@ const ratioText = (values: readonly number[]): string =>
   `${median(values).toFixed(3)} [${percentile(values, 0.25).toFixed(3)}..${percentile(values, 0.75).toFixed(3)}]`;
 
 /** Medians and the middle half of the ratios of rounds, and the ratio of the medians of all turns. */
-export function turnLines(what: string, limit: number | undefined, rounds: readonly Round[]): Line[] {
+export function turnLines(what: string, unit: string, limit: number | undefined, rounds: readonly Round[]): Line[] {
   const line = (name: string, of: (turn: Turn) => number, faster: boolean): Line & { readonly ratio: number } => {
     const ratio = (other: number, direct: number) => (faster ? direct / other : other / direct);
-    const ratios = rounds.map(([a, b, c, d]) => ratio(of(b) + of(c), of(a) + of(d)));
-    const same = rounds.map(([a, , , d]) => ratio(of(d), of(a)));
-    const direct = median(rounds.flatMap(([a, , , d]) => [of(a), of(d)]));
-    const other = median(rounds.flatMap(([, b, c]) => [of(b), of(c)]));
+    const sum = ([a, b]: Turns) => of(a) + of(b);
+    const ratios = rounds.map((round) => ratio(sum(round.other), sum(round.direct)));
+    const same = rounds.map(({ direct: [a, b] }) => ratio(of(b), of(a)));
+    const direct = median(rounds.flatMap((round) => round.direct.map(of)));
+    const other = median(rounds.flatMap((round) => round.other.map(of)));
     return {
       what: name,
       figure: `${ratioText(ratios)}x, of medians ${ratio(other, direct).toFixed(3)}x; direct against direct ${ratioText(same)}x`,
@@ -131,8 +158,8 @@ export function turnLines(what: string, limit: number | undefined, rounds: reado
     };
   };
   const { ratio, ...rate } = line(`${what}, service against direct`, ({ seconds }) => seconds, true);
-  const { ratio: _, ...cpu } = line(`${what}, CPU a request`, ({ cpu }) => cpu, false);
-  const spent = median(rounds.flatMap(([a, , , d]) => [a.cpu, d.cpu]));
+  const { ratio: _, ...cpu } = line(`${what}, CPU ${unit}`, ({ cpu }) => cpu, false);
+  const spent = median(rounds.flatMap(({ direct }) => direct.map((turn) => turn.cpu)));
   return [
     { ...rate, ...(limit !== undefined && { limit: `at least ${limit}x`, met: ratio >= limit }) },
     { ...cpu, figure: `${cpu.figure}; direct ${spent.toFixed(0)} us` },

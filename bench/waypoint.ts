@@ -10,12 +10,10 @@ import { pod, service } from '../test/support/kube.ts';
 import { proxyHeader } from '../test/support/l7.ts';
 import { type Node, openNode } from '../test/support/node.ts';
 import { type Line, report } from './report.ts';
-import { compared, httpPort, output, type Rate, startIperf, startNginx } from './traffic.ts';
+import { httpPort, output, startIperf, startNginx } from './traffic.ts';
 import { directListener, startEnvoy, startServe, until } from './waypoint-envoy.ts';
-import { inTurns, loadTool, type StartLoad, turnLines } from './waypoint-load.ts';
+import { inTurns, type Load, loadTool, type StartLoad, turnLines } from './waypoint-load.ts';
 
-const rounds = 5;
-const seconds = 2;
 const web = '10.96.0.1';
 const sink = '10.96.0.2';
 const streamPort = 5201;
@@ -61,25 +59,14 @@ function header({ outside }: Lab): Buffer {
   return Buffer.concat([head, more]);
 }
 
-/** One stream, and the CPU time for a megabyte. */
-async function stream(lab: Lab, from: Pod, ip: string, port: number): Promise<Rate> {
-  const before = used(lab);
-  const text = await output(from, 'iperf3', ['-c', ip, '-p', `${port}`, '-t', `${seconds}`, '-J']);
-  const cpu = used(lab) - before;
-  const { bits_per_second: rate, bytes } = JSON.parse(text).end.sum_received;
-  return { rate, cpu: cpu / (bytes / 1e6) };
-}
-
-type Way = () => Promise<Rate>;
-
-async function inTurn(direct: Way, through: Way, times = rounds): Promise<[Rate, Rate, Rate][]> {
-  const runs: [Rate, Rate, Rate][] = [];
-  for (let round = -1; round < times; round++) {
-    const one: [Rate, Rate, Rate] = [await direct(), await through(), await direct()];
-    if (round >= 0) runs.push(one);
-  }
-  return runs;
-}
+/** Streams of so many megabytes. */
+const stream = (from: Pod, ip: string, port: number): Load => ({
+  async run(megabytes) {
+    const text = await output(from, 'iperf3', ['-c', ip, '-p', `${port}`, '-n', `${megabytes}M`, '-J']);
+    return JSON.parse(text).end.sum_received.seconds;
+  },
+  stop: async () => undefined,
+});
 
 /** Runs of the program that writes headers, and its ns a run, while something runs; and headers written. */
 async function headers(lab: Lab, body: () => Promise<unknown>) {
@@ -113,7 +100,7 @@ async function counted(lab: Lab, start: StartLoad): Promise<Line[]> {
       line('keep-alive requests', await headers(lab, () => requests(true))),
       line('new connections', await headers(lab, () => requests(false))),
       // The second run of a first write that is larger than what TCP takes at once only tells that no more is wanted.
-      line('one stream', await headers(lab, () => stream(lab, lab.client, sink, streamPort)), false),
+      line('one stream', await headers(lab, () => stream(lab.client, sink, streamPort).run(100)), false),
     ];
   } finally {
     stats.close();
@@ -122,6 +109,7 @@ async function counted(lab: Lab, start: StartLoad): Promise<Line[]> {
 
 interface Compare {
   readonly keep: boolean;
+  readonly blocks: number;
   readonly rounds: number;
   readonly requests: number;
   readonly limit?: number;
@@ -131,32 +119,30 @@ interface Compare {
 async function compare(lab: Lab, start: StartLoad, what: string, bare: boolean, how: Compare): Promise<Line[]> {
   const { address4: address } = lab.waypoint;
   const to = bare ? { address, port: ports.http } : { address, port: ports.listen, first: header(lab) };
-  const direct = start({ pod: lab.outside, ...to }, how.keep, host);
-  const other = start({ pod: lab.client, address: web, port: httpPort }, how.keep, host);
-  const rounds = await inTurns(direct, other, { ...how, podsUsed: () => used(lab) });
-  await direct.stop();
-  await other.stop();
-  return turnLines(what, how.limit, rounds);
+  const direct = () => start({ pod: lab.outside, ...to }, how.keep, host);
+  const other = () => start({ pod: lab.client, address: web, port: httpPort }, how.keep, host);
+  return turnLines(what, 'a request', how.limit, await inTurns(direct, other, { ...how, podsUsed: () => used(lab) }));
 }
 
 async function traffic(lab: Lab): Promise<Line[]> {
   const { client, outside, waypoint } = lab;
   const start = await loadTool(dirname(lab.node.place.runDir));
-  const kept = { keep: true, rounds: 40, requests: 3000 };
-  const closed = { keep: false, rounds: 40, requests: 1000 };
+  const kept = { keep: true, blocks: 8, rounds: 6, requests: 2500 };
+  const closed = { keep: false, blocks: 8, rounds: 6, requests: 1000 };
   return [
     ...(await compare(lab, start, 'keep-alive requests', false, { ...kept, limit: 0.99 })),
     ...(await compare(lab, start, 'new connections', false, { ...closed, limit: 0.95 })),
     // Envoy reads and keeps what the header says: the difference to the lines before is what that costs it, whoever wrote the header.
-    ...(await compare(lab, start, 'new connections, no header when direct', true, { ...closed, rounds: 10 })),
-    ...compared(
+    ...(await compare(lab, start, 'new connections, no header when direct', true, { ...closed, blocks: 4 })),
+    ...turnLines(
       'one stream (iperf3)',
+      'a megabyte',
       0.98,
-      await inTurn(
-        () => stream(lab, outside, waypoint.address4, ports.stream),
-        () => stream(lab, client, sink, streamPort),
+      await inTurns(
+        () => stream(outside, waypoint.address4, ports.stream),
+        () => stream(client, sink, streamPort),
+        { blocks: 4, rounds: 4, requests: 500, podsUsed: () => used(lab) },
       ),
-      ['direct', 'service'],
     ),
     ...(await counted(lab, start)),
   ];
