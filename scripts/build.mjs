@@ -20,8 +20,8 @@ const programs = {
   bench: 'bench/main.ts',
 };
 
-/** Stay in node_modules: native, or rarely needed and large. */
-const external = ['koffi', 'pino', '@grpc/grpc-js', 'protobufjs', '@kubernetes/client-node'];
+/** Stay in node_modules: native, or rarely needed and large. What is loaded at each start is quicker from the bundle. */
+const external = ['koffi', 'pino', '@kubernetes/client-node'];
 
 function* filesUnder(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -97,7 +97,7 @@ export function openStreams({ ready, open, ended, mostUnread = usualUnread }: St
     const silent = setTimeout(() => end('silent', 'no request came'), firstRequestMs).unref();
     const send = (response: Response): void => {
       if (over) return;
-      const bytes = Buffer.from(encodeResponse(response, way));
+      const bytes = encodeResponse(response, way);
       own += bytes.length;
       unread += bytes.length;
       slow.add(one);

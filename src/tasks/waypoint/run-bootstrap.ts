@@ -49,6 +49,8 @@ export function bootstrapOf({
         },
       ],
     },
+    // Of a thousand clusters most have no traffic soon: counters are made when there is something to count.
+    deferred_stat_options: { enable_deferred_creation_stats: true },
     dynamic_resources: {
       ads_config: {
         api_type: 'DELTA_GRPC',

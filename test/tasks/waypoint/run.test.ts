@@ -28,6 +28,7 @@ test('the bootstrap says which waypoint it is, and reaches everything by unix so
     },
     admin: { address: { pipe: { path: 'admin.sock', mode: 0o600 } } },
     dynamic_resources: { ads_config: { api_type: 'DELTA_GRPC' } },
+    deferred_stat_options: { enable_deferred_creation_stats: true },
   });
   expect(JSON.stringify(made)).toContain('{"pipe":{"path":"ads.sock"}}');
   expect(JSON.stringify(made)).not.toContain('socket_address');
