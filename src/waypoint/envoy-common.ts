@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages that several others of Envoy's API hold.
 import type * as envoy from '../compile/l7/envoy.ts';
+import { programSize } from '../compile/l7/re2.ts';
 import { duration, flag, inner, type Message, message, text, whole, wrappedWhole } from './wire.ts';
 
 export const empty: Message<envoy.Empty> = () => {};
-export const regex = message<envoy.Regex>({ regex: text(2) });
+
+/** Envoy takes 100 instructions unless its bootstrap, or the expression, says otherwise. */
+const usualProgram = 80;
+/** As good as none: RE2 has a limit of its own. */
+const mostProgram = 100_000;
+const sized = message<{ googleRe2: { maxProgramSize: number }; regex: string }>({
+  googleRe2: inner(1, message({ maxProgramSize: wrappedWhole(1) })),
+  regex: text(2),
+});
+/** The field for the size is deprecated, and Envoy warns of it: it is left out where it is not needed. */
+const isSmall = (expression: string): boolean =>
+  Buffer.byteLength(expression) < usualProgram && programSize(expression) < usualProgram;
+
+const plain = message<envoy.Regex>({ regex: text(2) });
+export const regex: Message<envoy.Regex> = (writer, value) =>
+  isSmall(value.regex) ? plain(writer, value) : sized(writer, { googleRe2: { maxProgramSize: mostProgram }, ...value });
 export const regexRewrite = message<envoy.RegexRewrite>({ pattern: inner(1, regex), substitution: text(2) });
 export const stringMatcher = message<envoy.StringMatcher>({
   exact: text(1),

@@ -337,6 +337,8 @@ spec: {targetRefs: [{group: "", kind: Service, name: cart}], ${spec}}
   });
 
   test('what is refused is told by name, and the last good one stands', async () => {
+    await lab.close();
+    lab = await openLab(gateway, 'DELTA_GRPC', { smallRegex: true });
     await tell(route(`{backendRefs: [${to('v1')}]}`));
     lab.tell(
       base() +

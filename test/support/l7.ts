@@ -147,13 +147,17 @@ export interface Lab extends WaypointProxy {
 
 const view = { node: 'n', network: '', clusterId: 'Kubernetes', locality: { region: '', zone: '', subzone: '' } };
 
-export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_GRPC'): Promise<Lab> {
+export async function openLab(
+  yaml: string,
+  api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_GRPC',
+  more: Pick<BootstrapOptions, 'smallRegex'> = {},
+): Promise<Lab> {
   const lines: string[] = [];
   const log = { info: () => {}, warn: (facts: object) => void lines.push(JSON.stringify(facts)) };
   const control = openWaypointServer({ view, log });
   control.update(modelOfYaml(yaml));
   const [host, port] = (await control.listen('127.0.0.1:0')).split(':') as [string, string];
-  const proxy = await openProxy({ ads: { host, port: Number(port) }, api }, lines).catch((error) => {
+  const proxy = await openProxy({ ads: { host, port: Number(port) }, api, ...more }, lines).catch((error) => {
     control.close();
     throw error;
   });
@@ -170,7 +174,7 @@ export async function openLab(yaml: string, api: 'DELTA_GRPC' | 'GRPC' = 'DELTA_
 
 /** Listens when this resolves. `lines`: more to show when something goes wrong. */
 export async function openProxy(
-  options: Pick<BootstrapOptions, 'ads' | 'api' | 'tls'>,
+  options: Pick<BootstrapOptions, 'ads' | 'api' | 'tls' | 'smallRegex'>,
   lines: readonly string[] = [],
 ): Promise<WaypointProxy> {
   const [listenPort, admin] = [await freePort(), await freePort()];
@@ -276,21 +280,22 @@ interface BootstrapOptions {
   /** Files: of whom the server's certificate is signed by, and one of its own. */
   readonly tls?: { readonly ca: string; readonly cert?: string; readonly key?: string };
   readonly api?: 'DELTA_GRPC' | 'GRPC';
+  /** Large regular expressions are refused: a way to have Envoy refuse what others would take. */
+  readonly smallRegex?: boolean;
 }
 
-/** Instructions that this Envoy lets a regular expression have: a way to have it refuse what others would take. */
-const mostProgram = 1000;
+const largeRegex = 'envoy.deprecated_features:envoy.type.matcher.v3.RegexMatcher.google_re2';
+/** Where `smallRegex` is said. */
 export const refusedRegex = '(?:abcdef){400}';
 
 /** Of an Envoy that is the waypoint shop/waypoint. */
-export function bootstrap({ listenPort, admin, ads: plane, api = 'DELTA_GRPC', tls }: BootstrapOptions) {
+export function bootstrap(options: BootstrapOptions) {
+  const { listenPort, admin, ads: plane, api = 'DELTA_GRPC', tls, smallRegex = false } = options;
   const socket = (address: string, port: number) => ({ socket_address: { address, port_value: port } });
   const ads = { resource_api_version: 'V3', ads: {} };
   return {
     admin: { address: socket('127.0.0.1', admin) },
-    layered_runtime: {
-      layers: [{ name: 'test', static_layer: { 're2.max_program_size.error_level': mostProgram } }],
-    },
+    ...(smallRegex && { layered_runtime: { layers: [{ name: 'test', static_layer: { [largeRegex]: false } }] } }),
     node: {
       id: 'envoy-1',
       cluster: 'shop/waypoint',

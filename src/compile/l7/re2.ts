@@ -29,12 +29,17 @@ interface Need {
 }
 
 export function isRe2(text: string): boolean {
+  return programSize(text) <= largest;
+}
+
+/** Instructions that RE2 makes of it, rather too many than too few; infinite for what is no expression of RE2. */
+export function programSize(text: string): number {
   // Half a character.
-  if (/[\ud800-\udfff]/u.test(text)) return false;
+  if (/[\ud800-\udfff]/u.test(text)) return Number.POSITIVE_INFINITY;
   try {
-    return new Reader(text).all().size <= largest;
+    return new Reader(text).all().size;
   } catch (error) {
-    if (error instanceof Invalid) return false;
+    if (error instanceof Invalid) return Number.POSITIVE_INFINITY;
     throw error;
   }
 }

@@ -107,8 +107,9 @@ function addStream(unit: Draft, { name, port, routed, policies, dialled }: Port)
   for (const { route, targets: leads } of routed?.producers ?? []) {
     if (route.kind !== 'TLSRoute' && route.kind !== 'TCPRoute') continue;
     const hosts = route.kind === 'TLSRoute' ? route.hostnames : [];
-    const serverNames = hosts.filter((host) => !taken.has(host));
-    if (serverNames.length < hosts.length && serverNames.length === 0) continue;
+    // Envoy refuses all of a listener where one name stands twice.
+    const serverNames = [...new Set(hosts)].filter((host) => !taken.has(host));
+    if (hosts.length > 0 && serverNames.length === 0) continue;
     if (hosts.length === 0 && taken.has('')) continue;
     for (const host of hosts.length === 0 ? [''] : serverNames) taken.add(host);
     const clusters = (route.rules[0]?.backends ?? [])
