@@ -84,7 +84,7 @@ export async function benchHooks(): Promise<Line[]> {
       ...{ service: [], told: [], alike: [] },
     };
     const keeping = async (key: string): Promise<Sample> => {
-      await mesh.keep([key]);
+      await mesh.keep(key);
       const sample = await measure(ours, enrolled, service);
       await mesh.keep();
       return sample;

@@ -26,7 +26,6 @@ struct km_abi {
 	struct km_active active;
 	struct km_waypoint_client waypoint_client;
 	struct km_waypoint_service waypoint_service;
-	struct km_waypoint_port waypoint_port;
 	struct km_miss miss;
 	struct km_miss_record miss_record;
 	struct km_authz_dest authz_dest;

@@ -151,7 +151,7 @@ km_aside __u32 km_keep_from(__u32 why, const struct km_identity *who, const stru
 		goal.addr = chosen->addr;
 		goal.port = km_port_at(chosen, dialled);
 	}
-	if (!km_is_waypoint_port(&goal, who->workload_id))
+	if (!km_is_waypoint_port(&goal, who->workload_id, who->flags))
 		return why;
 	*to = NULL;
 	if (held->own)

@@ -5,7 +5,7 @@
 
 #include "lib/addr.bpf.h"
 #include "lib/lookup.bpf.h"
-#include "lib/range.bpf.h"
+#include "maps/enrol.bpf.h"
 #include "maps/waypoint.bpf.h"
 
 /* Most ports are no waypoint's by the filter, and nothing is looked up. */
@@ -17,48 +17,66 @@ km_inline bool km_maybe_waypoint_port(__be16 port)
 	return settings && settings->ports >> (bpf_ntohs(port) & 63) & 1;
 }
 
-/*
- * Addresses that nobody tells of, as everybody has his own: of a link (fe80::/10) as fe80::, those by which a network calls itself
- * (127.0.0.0/8, ::1, and 0.0.0.0 and :: where connect() goes to these) as ::1.
- */
-km_inline void km_stand_in(union km_addr *addr)
+/* fe80::/10: of a link. */
+km_inline bool km_is_of_link(const union km_addr *addr)
 {
-	const bool of_link = (addr->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
-	const __u32 last = bpf_ntohl(addr->w[3]);
-	const bool itself = km_addr_is4(addr) ? last >> 24 == 127 || !last :
-						!(addr->w[0] | addr->w[1] | addr->w[2]) && last <= 1;
-
-	if (!of_link && !itself)
-		return;
-	addr->w[0] = of_link ? bpf_htonl(0xfe800000) : 0;
-	addr->w[1] = 0;
-	addr->w[2] = 0;
-	addr->w[3] = of_link ? 0 : bpf_htonl(1);
+	return (addr->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
 }
 
-/* Of a port that the filter lets through: whether this client may not dial it. */
-km_apart bool km_is_waypoint_port(const struct km_frontend_key *to, __u32 workload_id)
+/* 127.0.0.0/8 and ::1, by which a network calls itself, and 0.0.0.0 and ::, where connect() goes to these. */
+km_inline bool km_is_itself(const union km_addr *addr)
+{
+	const __u32 last = bpf_ntohl(addr->w[3]);
+
+	if (km_addr_is4(addr))
+		return last >> 24 == 127 || !last;
+	return !(addr->w[0] | addr->w[1] | addr->w[2]) && last <= 1;
+}
+
+/* One whose network is not known may be in the node's. */
+km_inline bool km_is_on_node(__u32 workload_id)
+{
+	const struct km_client *self = bpf_map_lookup_elem(&client, &workload_id);
+
+	return !self || self->flags & KM_CLIENT_NODE;
+}
+
+/*
+ * Of a port that the filter lets through: whether this client may not dial it. Also its own waypoint may not: it could be asked by others
+ * to go there, and to say what they want.
+ */
+km_apart bool km_is_waypoint_port(const struct km_frontend_key *to, __u32 workload_id, __u32 enrolled_as)
 {
 	struct km_frontend_key key = {.protocol = KM_IPPROTO_TCP};
+	bool full, itself;
 	int i;
 
-	if (!to || km_setting_flags() & KM_SETTING_PORTS_FULL)
+	if (!to)
 		return true;
+	full = km_setting_flags() & KM_SETTING_PORTS_FULL;
 	key.addr = to->addr;
 	key.port = to->port;
-	km_stand_in(&key.addr);
+	/* Everybody has his own of these, and nobody tells of them: each kind has one entry. */
+	itself = km_is_itself(&key.addr);
+	if (itself || km_is_of_link(&key.addr)) {
+		key.addr.w[0] = itself ? 0 : bpf_htonl(0xfe800000);
+		key.addr.w[1] = 0;
+		key.addr.w[2] = 0;
+		key.addr.w[3] = itself ? bpf_htonl(1) : 0;
+	}
+	if (full && !itself)
+		return true;
 	/* A key that is being written anew can hide from one look-up. */
 	for (i = 0; i < 2; i++) {
-		const struct km_waypoint_port *value = bpf_map_lookup_elem(&waypoint_port, &key);
-		__u64 raw;
+		const __u32 *flags = bpf_map_lookup_elem(&waypoint_port, &key);
 
-		if (!value)
+		if (!flags)
 			continue;
-		raw = km_read_once(value);
-		/* With the tag of another key it is another's value, which does not say whose port this is. */
-		return !workload_id || (__u32)raw != workload_id || raw >> 32 != km_frontend_tag(&key);
+		if (!itself || enrolled_as & KM_ENROLLED_WAYPOINT)
+			return true;
+		return *flags & KM_PORT_NODE && km_is_on_node(workload_id);
 	}
-	return false;
+	return full && (enrolled_as & KM_ENROLLED_WAYPOINT || km_is_on_node(workload_id));
 }
 
 #endif

@@ -36,7 +36,7 @@ struct {
 	__uint(max_entries, 4096);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct km_frontend_key);
-	__type(value, struct km_waypoint_port);
+	__type(value, __u32);
 } waypoint_port SEC(".maps");
 
 #endif

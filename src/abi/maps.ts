@@ -49,7 +49,7 @@ export const maps = {
   waypoint_sock: map('waypoint_sock', 'sockhash', s.u64Key, s.u64Value),
   waypoint_client: map('waypoint_client', 'hash', s.u32Key, s.waypointClient),
   waypoint_service: map('waypoint_service', 'hash', s.u32Key, s.waypointService),
-  waypoint_port: map('waypoint_port', 'hash', s.frontendKey, s.waypointPort),
+  waypoint_port: map('waypoint_port', 'hash', s.frontendKey, s.u32Value),
   miss: map('miss', 'lru_hash', s.addressKey, s.missValue),
   misses: map('misses', 'ringbuf', s.nothing, s.nothing),
   authz_dest: map('authz_dest', 'hash', s.addressKey, s.authzDest),

@@ -89,8 +89,6 @@ export const clientTlvs = 592;
 export const serviceTlvs = 328;
 export const waypointClient = struct('km_waypoint_client', { id: u32, length: u32, tlvs: bytes(clientTlvs) });
 export const waypointService = struct('km_waypoint_service', { id: u32, length: u32, tlvs: bytes(serviceTlvs) });
-/** Its key is a frontendKey. */
-export const waypointPort = struct('km_waypoint_port', { workload_id: u32, tag: u32 });
 export const missValue = struct('km_miss', { since_ns: u64, state: u32, pad: pad(4) });
 export const missRecord = struct('km_miss_record', { addr, since_ns: u64, state: u32, pad: pad(4) });
 export const authzDest = struct('km_authz_dest', { stack: u32, tag: u32 });
@@ -207,6 +205,10 @@ export const sockFlag = {
 } as const;
 /** Bits of km_setting.flags */
 export const settingFlag = { cidr: 1, onDemand: 2, missRefuse: 4, anyPort: 8, portsFull: 16 } as const;
+/** Bits of km_client.flags */
+export const clientFlag = { node: 1 } as const;
+/** Bits of a value of waypoint_port */
+export const portFlag = { node: 1 } as const;
 /** enum km_miss_state */
 export const missState = { asked: 1, answered: 2 } as const;
 /** KM_MISS_AGAIN_NS */

@@ -17,7 +17,7 @@ import {
 } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
 import type { Change, PlanDraft } from './plan-draft.ts';
-import type { WantedBackend, WantedClient, WantedPort } from './wanted.ts';
+import type { WantedBackend, WantedClient } from './wanted.ts';
 
 /** What a plan changes beyond its draft. */
 export interface Outcome {
@@ -39,11 +39,6 @@ function idsOfClient(image: Image, client: WantedClient, each: EachId): void {
   each('workload', image.ids.workload.idOf(client.workload) as number);
   const id = namespaceId(image.ids.namespace, client.namespace);
   if (id) each('namespace', id);
-}
-
-function idsOfPort(image: Image, { workload }: WantedPort, each: EachId): void {
-  const id = workload === '' ? undefined : image.ids.workload.idOf(workload);
-  if (id !== undefined) each('workload', id);
 }
 
 /** Entries between two pauses. */
@@ -86,8 +81,10 @@ export function* commitPlan(draft: PlanDraft, outcome: Outcome): Steps<Leftovers
   yield* exchange<FrontendImage>(draft.frontends, image.frontends, namespaces, refer, drop);
   const ofClient = (c: WantedClient, each: EachId): void => idsOfClient(image, c, each);
   yield* exchange<WantedClient>(draft.clients, image.clients, ofClient, refer, drop);
-  const ofPort = (p: WantedPort, each: EachId): void => idsOfPort(image, p, each);
-  yield* exchange<WantedPort>(draft.ports, image.ports, ofPort, refer, drop);
+  for (const { key, next } of draft.ports) {
+    if (next) image.ports.set(key, next);
+    else image.ports.delete(key);
+  }
   let seen = 0;
   for (const { have, next } of draft.frontends) {
     if (++seen % entriesAStep === 0) yield;

@@ -79,12 +79,17 @@ function clientOf(workload: Workload | undefined, view: NodeView): WantedClient 
     address4: workload.addresses.find(isV4) ?? '',
     address6: workload.addresses.find((a) => !isV4(a)) ?? '',
     identity: clientTlvsOf(identity).length > 0 ? identity : '',
+    ...(workload.hostNetwork && { hostNetwork: true }),
   };
 }
 
 export function sameClient(a: WantedClient, b: WantedClient): boolean {
   return (
-    a.namespace === b.namespace && a.address4 === b.address4 && a.address6 === b.address6 && a.identity === b.identity
+    a.namespace === b.namespace &&
+    a.address4 === b.address4 &&
+    a.address6 === b.address6 &&
+    a.identity === b.identity &&
+    (a.hostNetwork ?? false) === (b.hostNetwork ?? false)
   );
 }
 

@@ -23,7 +23,7 @@ export interface NormalContents {
     Record<string, { readonly backend: string; readonly variants: Readonly<Record<string, string>> }>
   >;
   readonly clients: Readonly<Record<string, string>>;
-  /** Ports of waypoints, and whose they are. */
+  /** Ports of waypoints, and whether they are in the network of the node. */
   readonly ports: Readonly<Record<string, string>>;
   readonly portFilter: string;
   /** Some port had no room. */
@@ -70,9 +70,12 @@ export function normalise(pins: Pins): NormalContents {
       ),
     ),
     clients: sortedRecord(
-      [...image.clients].map(([uid, c]) => [uid, `${c.namespace} ${c.address4} ${c.address6} ${c.identity}`] as const),
+      [...image.clients].map(
+        ([uid, c]) =>
+          [uid, `${c.namespace} ${c.address4} ${c.address6} ${c.identity}${c.hostNetwork ? ' host' : ''}`] as const,
+      ),
     ),
-    ports: sortedRecord([...image.ports].map(([key, { workload }]) => [key, workload] as const)),
+    ports: sortedRecord([...image.ports].map(([key, { node }]) => [key, node ? 'node' : ''] as const)),
     portFilter: image.setting.ports.toString(16),
     portsFull: (image.setting.flags & settingFlag.portsFull) !== 0,
     names: Object.fromEntries(

@@ -2,7 +2,7 @@
 // The operations of one backend, one frontend, one client.
 import { frontendTag, variantTag } from '../abi/hash.ts';
 import type { KeyOf } from '../abi/maps.ts';
-import { backendVariant, protocolNumber } from '../abi/structs.ts';
+import { backendVariant, clientFlag, protocolNumber } from '../abi/structs.ts';
 import { type BackendImage, type FrontendImage, throughVariants } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import { headerOf, type IdsOf, layOut, maglevSlots, viaSlotOf } from './range-layout.ts';
@@ -180,7 +180,12 @@ export function planClient(
   if (next) {
     if (!have) draft.count('client');
     const namespace_id = next.namespace === '' ? 0 : draft.claim('namespace', next.namespace);
-    const value = { addr4: next.address4, addr6: next.address6, namespace_id, flags: 0 };
+    const value = {
+      addr4: next.address4,
+      addr6: next.address6,
+      namespace_id,
+      flags: next.hostNetwork ? clientFlag.node : 0,
+    };
     draft.ops.client.push({ kind: 'put', map: 'client', key: id, value, about });
     if (next.identity !== '' && next.identity !== have?.identity) {
       if (!have?.identity) draft.count('waypoint_client');

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waypoints in a plan: they are there before anything goes through them and stay as long as anything does; what they are told of services.
-import { frontendTag } from '../abi/hash.ts';
-import { protocolNumber } from '../abi/structs.ts';
+import { portFlag, protocolNumber } from '../abi/structs.ts';
 import type { Image } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import type { BackendStep, Unit } from './plan-units.ts';
@@ -124,12 +123,12 @@ export function planPort(
   const k = { addr: address, port, protocol: protocolNumber.tcp };
   if (next) {
     if (!have) draft.count('waypoint_port');
-    const workload_id = next.workload === '' ? 0 : draft.claim('workload', next.workload);
+    const value = next.node ? portFlag.node : 0;
     draft.ops.port.push({
       kind: 'put',
       map: 'waypoint_port',
       key: k,
-      value: { workload_id, tag: frontendTag(k) },
+      value,
       about,
     });
   } else {

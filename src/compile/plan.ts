@@ -183,7 +183,7 @@ function* planPorts(draft: PlanDraft, delta: WantedDelta, refused: Refusal[]): S
   for (const [key, next] of delta.ports) {
     if (++seen % workAStep === 0) yield;
     const have = draft.image.ports.get(key);
-    if (next ? have && have.workload === next.workload : !have) continue;
+    if (next ? have && have.node === next.node : !have) continue;
     draft.begin();
     planPort(draft, key, have, next);
     const shortage = draft.end();
@@ -264,7 +264,6 @@ function frees(draft: PlanDraft): boolean {
   return (
     draft.backends.some(({ have }) => have !== undefined) ||
     draft.frontends.some(({ have }) => (have?.variants.size ?? 0) > 0) ||
-    draft.ports.some(({ have }) => have !== undefined) ||
     draft.clients.some(({ have }) => have !== undefined)
   );
 }

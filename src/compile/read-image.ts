@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The image from the pinned maps: what an earlier agent left, also one that was killed half-way.
-import { frontendTag } from '../abi/hash.ts';
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
-import { type NameKind, nameKind, protocolNumber } from '../abi/structs.ts';
+import { clientFlag, type NameKind, nameKind, portFlag, protocolNumber } from '../abi/structs.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { socketAddressText } from '../net/socket-address.ts';
 import { readAuthz } from './authz/read-image.ts';
@@ -173,6 +172,7 @@ function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[
       namespace: namespace ?? unknownNamespace,
       address4: value.addr4,
       address6: value.addr6,
+      ...((value.flags & clientFlag.node) !== 0 && { hostNetwork: true }),
     });
   });
   for (const id of identities.keys()) {
@@ -182,22 +182,18 @@ function* readClients(pins: Pins, image: Image): Steps<readonly DeleteOperation[
   return stray;
 }
 
-/** Ports of waypoints. One whose owner is not known, or whose tag is wrong, differs from any that is wanted. */
+/** Ports of waypoints. */
 function* readPorts(pins: Pins, image: Image): Steps<readonly DeleteOperation[]> {
   const stray: DeleteOperation[] = [];
-  yield* eachEntry(pins, 'waypoint_port', (key, { workload_id: id, tag }) => {
+  yield* eachEntry(pins, 'waypoint_port', (key, flags) => {
     if (key.protocol !== protocolNumber.tcp) {
       stray.push({ kind: 'delete', map: 'waypoint_port', key, about: `waypoint port of protocol ${key.protocol}` });
       return;
     }
     const address = key.addr || '::';
-    const workload = id === 0 ? '' : image.ids.workload.nameOf(id);
-    const known = workload !== undefined && tag === frontendTag(key);
-    if (workload === undefined) image.ids.workload.reserve(id);
-    else if (known && id !== 0) image.ids.workload.refer(id);
     const text = socketAddressText(address, key.port);
     image.counts.waypoint_port++;
-    image.ports.set(text, { key: text, address, port: key.port, workload: known ? workload : unknownNamespace });
+    image.ports.set(text, { key: text, address, port: key.port, node: (flags & portFlag.node) !== 0 });
   });
   return stray;
 }

@@ -64,6 +64,8 @@ export interface WantedClient {
   readonly address6: Address | '';
   /** SPIFFE id, which waypoints are told. */
   readonly identity: string;
+  /** In the network of the node. */
+  readonly hostNetwork?: boolean;
 }
 
 /** Where a waypoint reads a header: kept from connections into which none is written. */
@@ -73,8 +75,8 @@ export interface WantedPort {
   /** fe80:: for all addresses that are a link's own, ::1 for those by which a network calls itself. */
   readonly address: Address;
   readonly port: number;
-  /** uid of the workload whose port it is, which may dial itself; '': nobody may. */
-  readonly workload: string;
+  /** Of ::1: the waypoint is in the network of this node; else the entry is for waypoints, which might dial themselves. */
+  readonly node: boolean;
 }
 
 /** All that is wanted, keyed by name, key and uid. */

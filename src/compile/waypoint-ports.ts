@@ -57,17 +57,13 @@ const itself = '::1';
 function collect() {
   const found = new Map<string, WantedPort>();
   return {
-    /** `shared`: in a network that is others', too, as a node's is. */
-    add(address: Address, { header, port }: WaypointBinding, workload: string, shared = false): void {
+    /** `node`: in the network of this node. */
+    add(address: Address, { header, port }: WaypointBinding, node: boolean): void {
       if (header === 'none' || port === 0) return;
-      for (const [at, who] of [
-        [address, workload],
-        [linkLocal, ''],
-        ...(shared ? [[itself, workload] as const] : []),
-      ] as const) {
+      for (const at of [address, linkLocal, itself]) {
         const key = socketAddressText(at, port);
-        const same = (found.get(key)?.workload ?? who) === who;
-        found.set(key, { key, address: at, port, workload: same ? who : '' });
+        const there = at === itself && (node || found.get(key)?.node === true);
+        found.set(key, { key, address: at, port, node: there });
       }
     },
     ports: () => [...found.values()],
@@ -101,7 +97,7 @@ export function portsAt(
     if (workload) sources.add(`workload ${workload.uid}`);
     const binding = bindingOf(at, workload, view);
     for (const own of new Set([address, ...(workload?.addresses ?? [])])) {
-      found.add(own, binding, workload?.uid ?? '', workload === undefined);
+      found.add(own, binding, workload === undefined);
     }
     return result();
   }
@@ -112,14 +108,14 @@ export function portsAt(
     const asked = bindingOf(at, workload, view);
     const port = service && asked.port !== 0 ? mappedPort(service, key, workload, asked.port) : asked.port;
     const binding = { ...asked, port };
-    const shared = isHere(workload, view);
-    for (const address of workload.addresses) found.add(address, binding, workload.uid, shared);
+    const node = isHere(workload, view);
+    for (const address of workload.addresses) found.add(address, binding, node);
     if (!service) continue;
     // Who does not see the service is left alone here, and another balancer may lead him there.
     for (const entry of service.ports) {
       if (entry.protocol === 'udp' || targetPort(workload, key, entry, 'tcp') !== port) continue;
       for (const { address, length, network } of service.addresses) {
-        if (length === undefined && network === view.network) found.add(address, { ...asked, port: entry.port }, '');
+        if (length === undefined && network === view.network) found.add(address, { ...asked, port: entry.port }, false);
       }
     }
   }
@@ -132,7 +128,7 @@ export function portsOfTunnel(workload: Workload | undefined, view: NodeView): r
   if (!workload || tunnel?.protocol !== 'proxy' || workload.network !== view.network) return [];
   const found = collect();
   const binding = { header: 'proxy', port: tunnel.port } as const;
-  for (const address of workload.addresses) found.add(address, binding, workload.uid, isHere(workload, view));
+  for (const address of workload.addresses) found.add(address, binding, isHere(workload, view));
   return found.ports();
 }
 
@@ -161,13 +157,11 @@ export function editPorts(before: PortIndex): PortEditor {
   const claims = before.claims.edit();
   const changed = new Set<string>();
 
-  /** Whose it is, when all who claim it say the same. */
   const merged = (key: string): WantedPort | undefined => {
     let one: WantedPort | undefined;
     for (const source of claims.get(key) ?? none) {
       const said = of.get(source)?.find((port) => port.key === key);
-      if (one && said && one.workload !== said.workload) return { ...one, workload: '' };
-      one ??= said;
+      if (!one || said?.node) one = said;
     }
     return one;
   };
@@ -196,7 +190,7 @@ export function editPorts(before: PortIndex): PortEditor {
       for (const key of changed) {
         const was = before.ports.get(key);
         const is = merged(key);
-        if (was?.workload === is?.workload) continue;
+        if (was?.node === is?.node) continue;
         delta.set(key, is);
         if (is) ports.set(key, is);
         else ports.delete(key);

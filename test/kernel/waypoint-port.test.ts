@@ -50,7 +50,7 @@ beforeAll(async () => {
 });
 afterAll(() => mesh?.close());
 
-const kept = [[`${way4}:15088`, 'way'], [`[${way6}]:15088`, 'way'], ['[fe80::]:15088']] as const;
+const kept = [`${way4}:15088`, `[${way6}]:15088`, '[fe80::]:15088', '[::1]:15088'];
 
 beforeEach(async () => {
   await mesh.want();
@@ -111,7 +111,7 @@ describe('a destination that is left alone', () => {
 
 test('an address that another balancer would lead there: kept by itself', async () => {
   await mesh.want({ name: 's', at: ['10.96.0.9:15088'], endpoints: toWay(), visibleTo: ['others'] });
-  await mesh.keep(...kept, ['10.96.0.9:15088']);
+  await mesh.keep(...kept, '10.96.0.9:15088');
   const { value, reasons } = await mesh.counting(() => client.run(code, { host: '10.96.0.9', port: 15088 }));
   expect(value).toBe(refused);
   expect(reasons).toEqual({ waypoint_port: 1 });
@@ -135,17 +135,37 @@ test("an address of the link's own", async () => {
   expect(await client.run(dial, { port: 15088 })).toBe(admin);
 });
 
-test("a network's own addresses, where that is said", async () => {
+describe("a network's own addresses", () => {
   const own = ['127.0.0.1', '127.8.8.8', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1'];
-  const ask = 'out = [forge(host) for host in own]';
-  await mesh.enroll('other');
-  await other.run('from waypoint_server import Waypoint; proxy = Waypoint(15088)');
-  expect(await other.run(ask, { own })).toEqual(own.map(() => admin));
-  await mesh.keep(...kept, ['[::1]:15088', 'way']);
-  expect(await other.run(ask, { own })).toEqual(own.map(() => refused));
-  await mesh.keep(...kept, ['[::1]:15088', 'other']);
-  expect(await other.run(ask, { own })).toEqual(own.map(() => admin));
-  await mesh.unenroll('other');
+  const dial = 'out = [forge(host) for host in own]';
+  const open = own.map(() => admin);
+  const shut = own.map(() => refused);
+  const asked = () => other.run(dial, { own });
+  beforeAll(() => other.run('from waypoint_server import Waypoint; proxy = Waypoint(15088)'));
+  afterAll(() => mesh.unenroll('other'));
+
+  test("are a pod's own, unless it is a waypoint itself", async () => {
+    await mesh.enroll('other');
+    expect(await asked()).toEqual(open);
+    await mesh.keep(...kept, '[::1]:15088 node');
+    expect(await asked()).toEqual(open);
+    await mesh.enroll('other', { waypoint: true });
+    expect(await asked()).toEqual(shut);
+    await mesh.keep(...kept);
+    expect(await asked()).toEqual(shut);
+    await mesh.keep();
+    expect(await asked()).toEqual(open);
+  });
+
+  test("are the node's, for who may be in its network, where a waypoint is there", async () => {
+    for (const options of [{ workload: '' }, { hostNetwork: true }] as const) {
+      await mesh.enroll('other', options);
+      await mesh.keep(...kept);
+      expect(await asked()).toEqual(open);
+      await mesh.keep(...kept, '[::1]:15088 node');
+      expect(await asked()).toEqual(shut);
+    }
+  });
 });
 
 test('a port that the filter takes for one of them', async () => {
@@ -249,24 +269,18 @@ describe('through a waypoint', () => {
   });
 
   test('another port, and the old one is free', async () => {
-    await mesh.keep([`${way4}:15024`, 'way']);
+    await mesh.keep(`${way4}:15024`);
     await via({}, 15024);
     expect(await client.run('out = [forge(host), forge(host, 15024)]', { host: way4 })).toEqual([admin, refused]);
   });
 });
 
-test('the waypoint itself may dial itself; another one, and one without a name, may not', async () => {
+test('neither the waypoint itself nor another one may: others could ask it to', async () => {
   await mesh.enroll('way', { waypoint: true });
   await mesh.enroll('other', { waypoint: true });
-  for (const host of [way4, way6, '127.0.0.1', '::1', '0.0.0.0', '::']) {
-    expect(await way.run(code, { host, port: 15088 }), host).toBe(admin);
+  for (const host of [way4, way6, `::ffff:${way4}`, '127.0.0.1', '::']) {
+    for (const pod of [way, other]) expect(await pod.run(code, { host, port: 15088 }), host).toBe(refused);
   }
-  for (const host of [way4, way6]) expect(await other.run(code, { host, port: 15088 }), host).toBe(refused);
-  await mesh.keep([`${way4}:15088`]);
-  expect(await way.run(code, { host: way4, port: 15088 })).toBe(refused);
-  await mesh.enroll('way', { workload: '', waypoint: true });
-  await mesh.keep(...kept);
-  expect(await way.run(code, { host: way4, port: 15088 })).toBe(refused);
   await mesh.unenroll('way');
   await mesh.unenroll('other');
 });

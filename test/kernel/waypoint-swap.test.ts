@@ -83,8 +83,8 @@ test('its port stays closed while programs, that map, its neighbours and its own
   const { address4 } = mesh.pod('way');
   const port = `${address4}:15088`;
   // Some in the same bucket of the hash, too.
-  const others = Array.from({ length: 400 }, (_, i) => [`10.200.${i >> 8}.${i & 255}:15088`] as const);
-  await mesh.keep([port, 'way'], ...others);
+  const others = Array.from({ length: 400 }, (_, i) => `10.200.${i >> 8}.${i & 255}:15088`);
+  await mesh.keep(port, ...others);
   const attack = `
 stop = threading.Event()
 fates = {}
@@ -99,7 +99,7 @@ runners = [threading.Thread(target=run) for _ in range(2)]
 for r in runners: r.start()`;
   await client.run(attack, { host: address4 });
   for (let i = 0; i < 60; i++) {
-    await mesh.keep(i % 2 === 0 ? [port] : [port, 'way'], ...others.slice((i * 37) % 300));
+    await mesh.keep(i % 2 === 0 ? port : `${port} node`, ...others.slice((i * 37) % 300));
   }
   for (const size of [8192, 16384]) await replace({ waypoint_port: size });
   const fates = await client.run<Record<string, number>>('stop.set()\nfor r in runners: r.join()\nout = fates');

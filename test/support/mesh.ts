@@ -27,6 +27,8 @@ export interface EnrollOptions {
   readonly workload?: '';
   /** Enrolled as a waypoint. */
   readonly waypoint?: true;
+  /** Said to be in the network of the node. */
+  readonly hostNetwork?: true;
 }
 
 export interface Counted<T> {
@@ -47,8 +49,8 @@ export interface Mesh {
   unenroll(pod: string): Promise<void>;
   /** Makes these all the services there are. */
   want(...services: readonly ServiceSpec[]): Promise<void>;
-  /** Makes these all the ports where waypoints read headers: "10.0.0.2:15088", and the pod whose port it is. */
-  keep(...ports: readonly (readonly [key: string, pod?: string])[]): Promise<void>;
+  /** Makes these all the ports where waypoints read headers: "10.0.0.2:15088"; "[::1]:15088 node" of one on the node's network. */
+  keep(...ports: readonly string[]): Promise<void>;
   /** Open connections to a pod. */
   active(pod: string): number;
   counting<T>(body: () => Promise<T>): Promise<Counted<T>>;
@@ -130,7 +132,8 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     async enroll(name, options = {}) {
       const { cgroup } = pod(name);
       const uid = options.workload ?? uidOf(name);
-      if (uid) clients.set(uid, clientOf(pod(name), options.namespace ?? 'shop'));
+      const { hostNetwork = false, namespace = 'shop' } = options;
+      if (uid) clients.set(uid, { ...clientOf(pod(name), namespace), hostNetwork });
       await apply();
       const id = cgroupId(cgroup);
       enrolled.set(id, {
@@ -158,7 +161,10 @@ function meshOver(lab: Lab, plane: PinnedDataPlane, close: () => Promise<void>):
     },
     async keep(...kept) {
       ports.clear();
-      for (const [key, pod = ''] of kept) ports.set(key, portOf(key, pod));
+      for (const text of kept) {
+        const [key = '', node] = text.split(' ');
+        ports.set(key, portOf(key, node !== undefined));
+      }
       await apply();
     },
     active(name) {

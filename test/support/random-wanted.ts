@@ -124,20 +124,20 @@ const entryArb = (service: string): fc.Arbitrary<Entry | undefined> =>
 interface Kept {
   readonly pod: number;
   readonly port: number;
-  readonly owned: boolean;
+  readonly onNode: boolean;
 }
 
 const keptArb = fc.uniqueArray(
-  fc.record({ pod: fc.nat(pods.length - 1), port: fc.constantFrom(15088, 15019, 8080), owned: fc.boolean() }),
+  fc.record({ pod: fc.nat(pods.length - 1), port: fc.constantFrom(15088, 15019, 8080), onNode: fc.boolean() }),
   { maxLength: 4, selector: ({ pod, port }) => `${pod} ${port}` },
 );
 
 function portsOf(kept: readonly Kept[]): Map<string, WantedPort> {
   const ports = new Map<string, WantedPort>();
-  for (const { pod, port, owned } of kept) {
-    const { address, workload } = endpoint(pod, 1);
+  for (const { pod, port, onNode } of kept) {
+    const { address } = endpoint(pod, 1);
     const key = `${address}:${port}`;
-    ports.set(key, { key, address, port, workload: owned ? workload : '' });
+    ports.set(key, { key, address, port, node: onNode });
   }
   return ports;
 }

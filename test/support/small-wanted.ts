@@ -49,8 +49,8 @@ export function client(n: number, namespace: string): WantedClient {
 
 /** Port 15088 of endpoint number `n`, where it reads headers. */
 export function waypointPort(n: number, port = 15088): WantedPort {
-  const { address, workload } = endpoint(n);
-  return { key: `${address}:${port}`, address, port, workload };
+  const { address } = endpoint(n);
+  return { key: `${address}:${port}`, address, port, node: false };
 }
 
 export type Entry = WantedBackend | WantedFrontend | WantedClient | WantedPort;

@@ -84,8 +84,8 @@ export function clientOf(pod: Pod, namespace: string): WantedClient {
   return { workload: uidOf(pod.name), namespace, address4: pod.address4, address6: pod.address6, identity };
 }
 
-/** "10.0.0.2:15088" as a port where a waypoint reads headers; '': nobody's. */
-export function portOf(key: string, pod = ''): WantedPort {
+/** "10.0.0.2:15088" as a port where a waypoint reads headers. */
+export function portOf(key: string, node = false): WantedPort {
   const [, address = '', , port] = AT.exec(key) ?? [];
-  return { key, address, port: Number(port), workload: pod === '' ? '' : uidOf(pod) };
+  return { key, address, port: Number(port), node };
 }

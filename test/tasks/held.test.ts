@@ -2,7 +2,7 @@
 // What the read-only tasks make of maps that a plan has filled, and the way of single connections through them.
 import { describe, expect, it } from 'vitest';
 import { addressHash, cgroupHash } from '../../src/abi/hash.ts';
-import { settingFlag } from '../../src/abi/structs.ts';
+import { portFlag, settingFlag } from '../../src/abi/structs.ts';
 import { execute } from '../../src/agent/execute.ts';
 import { compileAll } from '../../src/compile/compile.ts';
 import { planAll } from '../../src/compile/plan.ts';
@@ -303,13 +303,23 @@ describe('connections through waypoints', () => {
     expect(explainByKernel(plane, clientOf(plane), to('fe80::1', 15088), 0n).outcome).toBe('refused');
     expect(explainByKernel(plane, clientOf(plane, { enrolled: false }), direct, 0n).outcome).toBe('left-alone');
     expect(explainByKernel(plane, clientOf(plane), to('127.0.0.1', 15088), 0n).outcome).toBe('left-alone');
-    const [own = 0] = [...readNames(plane).all('workload')].find(([, uid]) => uid === 'p') ?? [];
-    expect(explainByKernel(plane, clientOf(plane, { workloadId: own }), direct, 0n).outcome).toBe('left-alone');
+    const itself = (fields: Partial<HeldClient>) =>
+      explainByKernel(plane, clientOf(plane, fields), to('127.0.0.1', 15088), 0n).outcome;
+    expect([itself({ waypoint: true }), itself({ workloadId: 0 })]).toEqual(['refused', 'left-alone']);
+    const key = { addr: '::1', port: 15088, protocol: 6 };
+    plane.map('waypoint_port').put([[key, portFlag.node]]);
+    expect([itself({}), itself({ workloadId: 0 })]).toEqual(['left-alone', 'refused']);
+    plane.map('waypoint_port').delete([key]);
     const setting = plane.map('setting').get(0) ?? { abi_version: 1, flags: 0, ports: 0n };
     plane.map('setting').put([[0, { ...setting, flags: settingFlag.portsFull }]]);
     expect(explainByKernel(plane, clientOf(plane), to('10.0.9.1', 15024), 0n)).toMatchObject({
       ...{ outcome: 'refused', why: expect.stringContaining('"waypoint_port" is full') },
     });
+    expect([itself({}), itself({ workloadId: 0 }), itself({ waypoint: true })]).toEqual([
+      'left-alone',
+      'refused',
+      'refused',
+    ]);
   });
 
   it('are refused where a service leads to its port', async () => {

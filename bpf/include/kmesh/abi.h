@@ -29,12 +29,14 @@ struct km_level {
 	__u64 filter[KM_FILTER_WORDS]; /* the bits of km_filter_mask(cgroup id) set for every enrolled cgroup */
 };
 
+#define KM_CLIENT_NODE 1u /* in the network of the node */
+
 /* client: u32 workload id -> what a node-local workload needs as a client */
 struct km_client {
 	union km_addr addr4; /* v4-mapped; zero: none */
 	union km_addr addr6; /* zero: none */
 	__u32 namespace_id;
-	__u32 flags;
+	__u32 flags; /* KM_CLIENT_* */
 };
 
 /* enrolment: u64 cgroup id -> what was asked for when it was enrolled; userland only */
@@ -256,13 +258,10 @@ struct km_waypoint_service {
 };
 
 /*
- * waypoint_port: struct km_frontend_key (TCP) of every address and port where a waypoint reads a header: only connections that get one
- * here may go there. fe80:: stands for all of fe80::/10, ::1 for 127.0.0.0/8, ::1, 0.0.0.0 and ::.
+ * waypoint_port: struct km_frontend_key (TCP) of every address and port where a waypoint reads a header -> u32 KM_PORT_*. Only connections that
+ * get a header here may go there. fe80:: stands for all of fe80::/10, ::1 for 127.0.0.0/8, ::1, 0.0.0.0 and ::.
  */
-struct km_waypoint_port {
-	__u32 workload_id; /* whose port it is, which may dial itself; 0: nobody may */
-	__u32 tag; /* km_frontend_tag(key), as in struct km_frontend */
-};
+#define KM_PORT_NODE 1u /* of ::1: in the network of this node; else it counts for waypoints alone */
 
 /* ---- on demand ---- */
 
@@ -373,7 +372,6 @@ KM_SIZE(km_udp_reverse, 24);
 KM_SIZE(km_active, 8);
 KM_SIZE(km_waypoint_client, 8 + KM_CLIENT_TLVS);
 KM_SIZE(km_waypoint_service, 8 + KM_SERVICE_TLVS);
-KM_SIZE(km_waypoint_port, 8);
 KM_SIZE(km_miss, 16);
 KM_SIZE(km_miss_record, 32);
 KM_SIZE(km_name_key, 8);

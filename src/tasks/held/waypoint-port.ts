@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports where waypoints read a header: whether a client is kept from one, as the programs decide it.
-import { frontendTag } from '../../abi/hash.ts';
-import { protocolNumber, settingFlag } from '../../abi/structs.ts';
+import { clientFlag, portFlag, protocolNumber, settingFlag } from '../../abi/structs.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
-import { type Address, addressBytes } from '../../net/address.ts';
+import { type Address, addressBytes, isV4 } from '../../net/address.ts';
 import { socketAddressText } from '../../net/socket-address.ts';
 import type { HeldClient } from './client.ts';
 
@@ -17,20 +16,30 @@ export function keptFrom(
   const setting = plane.map('setting').get(0);
   if (client?.enrolled === false || !setting || ((setting.ports >> BigInt(port & 63)) & 1n) === 0n) return undefined;
   const text = socketAddressText(address, port);
-  if (setting.flags & settingFlag.portsFull) {
-    return `the map "waypoint_port" is full, and ${text} may be where a waypoint reads a header`;
-  }
-  const key = { addr: standIn(address) ?? address, port, protocol: protocolNumber.tcp };
-  const held = plane.map('waypoint_port').get(key);
-  if (!held) return undefined;
-  const own = client !== undefined && client.workloadId !== 0 && client.workloadId === held.workload_id;
-  if (own && held.tag === frontendTag(key)) return undefined;
-  return `a waypoint reads a header at ${text}, which only connections through it get`;
+  const itself = isItself(address);
+  const full = (setting.flags & settingFlag.portsFull) !== 0;
+  const lost = `the map "waypoint_port" is full, and ${text} may be where a waypoint reads a header`;
+  if (full && !itself) return lost;
+  const addr = itself ? '::1' : isOfLink(address) ? 'fe80::' : address;
+  const flags = plane.map('waypoint_port').get({ addr, port, protocol: protocolNumber.tcp });
+  const why = `a waypoint reads a header at ${text}, which only connections through it get`;
+  if (flags !== undefined && !itself) return why;
+  const meant = client?.waypoint || (isOnNode(plane, client) && (flags === undefined || (flags & portFlag.node) !== 0));
+  if (!meant) return undefined;
+  return flags === undefined ? (full ? lost : undefined) : why;
 }
 
-/** For addresses that everybody has his own of (km_stand_in of bpf/lib/waypoint_port.bpf.h). */
-function standIn(address: Address): string | undefined {
-  if (['0.0.0.0', '::', '::1'].includes(address) || address.startsWith('127.')) return '::1';
+/** One whose network is not known may be in the node's. */
+function isOnNode(plane: DataPlane, client: HeldClient | undefined): boolean {
+  const self = client && plane.map('client').get(client.workloadId);
+  return self === undefined || (self.flags & clientFlag.node) !== 0;
+}
+
+/** What everybody has his own of (bpf/lib/waypoint_port.bpf.h). */
+const isItself = (address: Address): boolean =>
+  ['0.0.0.0', '::', '::1'].includes(address) || (isV4(address) && address.startsWith('127.'));
+
+function isOfLink(address: Address): boolean {
   const [first, second = 0] = addressBytes(address);
-  return first === 0xfe && second >> 6 === 2 ? 'fe80::' : undefined;
+  return first === 0xfe && second >> 6 === 2;
 }
