@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Orders to the running agent: its log level, and reading its files again.
+// The log level of the running agent.
 import { adminClient } from '../admin/client.ts';
-import type { LogLevel, ReloadAnswer } from '../admin/types.ts';
+import type { LogLevel } from '../admin/types.ts';
 import type { Env, Place } from '../env.ts';
 
 export { type LogLevel, logLevels } from '../admin/types.ts';
@@ -15,9 +15,4 @@ export async function setLogLevel(
   if (level !== undefined) return client.log({ level });
   const { logLevel } = await client.status({});
   return { was: logLevel, level: logLevel };
-}
-
-/** As SIGHUP does; answers when what was read is in the kernel. */
-export function reloadAgent(_env: Env, { place }: { readonly place: Place }): Promise<ReloadAnswer> {
-  return adminClient(place.runDir).reload({});
 }

@@ -11,7 +11,7 @@ import { collect } from '../../src/cli/spec.ts';
 import { drawBlocks } from '../../src/cli/table.ts';
 import { viewConfig } from '../../src/cli/view/config.ts';
 import type { Env, Place } from '../../src/env.ts';
-import { reloadAgent, setLogLevel } from '../../src/tasks/set-log-level.ts';
+import { setLogLevel } from '../../src/tasks/set-log-level.ts';
 import { showConfig } from '../../src/tasks/show-config.ts';
 import { showDiff } from '../../src/tasks/show-diff.ts';
 import { showVersion } from '../../src/tasks/version.ts';
@@ -84,12 +84,11 @@ afterEach(async () => {
 });
 
 describe('tasks that ask the agent', () => {
-  it('sets the log level, or only says it; reads again', async () => {
+  it('sets the log level, or only says it', async () => {
     server = await openAdminServer(runDir, handlers);
     expect(await setLogLevel(env, { place })).toEqual({ was: 'info', level: 'info' });
     expect(await setLogLevel(env, { place, level: 'debug' })).toEqual({ was: 'info', level: 'debug' });
     expect(await setLogLevel(env, { place })).toEqual({ was: 'debug', level: 'debug' });
-    expect(await reloadAgent(env, { place })).toMatchObject({ changes: 3 });
   });
 
   it('counts all differences and lists as many as asked for', async () => {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { openAddressBook, sequence4 } from '../../../src/source/file/build/address-book.ts';
-import { isAutomatic } from '../../../src/source/file/hosts.ts';
+import { isAutomatic } from './automatic.ts';
 
 const free = () => false;
 const given = (book: ReturnType<typeof openAddressBook>, keys: readonly string[]) =>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ServiceEntries and WorkloadEntries: services, automatic addresses, endpoints.
 import { describe, expect, test } from 'vitest';
-import { isAutomatic } from '../../../src/source/file/hosts.ts';
+import { isAutomatic } from './automatic.ts';
 import { built, lines } from './texts.ts';
 
 const entry = (spec: string, meta = 'name: api, namespace: shop', more = '') => `

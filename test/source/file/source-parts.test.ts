@@ -6,12 +6,11 @@ import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
-import { renderHosts } from '../../../src/source/file/hosts.ts';
 import { threadFromBytes } from '../../../src/source/file/load.ts';
 import { validateFiles } from '../../../src/source/file/validate.ts';
 import { renderFinding } from '../../../src/source/findings.ts';
 import { folder, listen, pod } from './listening.ts';
-import { built, dedent } from './texts.ts';
+import { dedent } from './texts.ts';
 
 const entry = (host: string, more = 'resolution: DNS') =>
   dedent(`
@@ -152,25 +151,5 @@ test('validation says what the agent would', async () => {
   ]);
   expect(report.warnings.map(renderFinding)).toEqual([
     '-:10:18: ServiceEntry shop/late: spec.hosts: "a.example.com" belongs to ServiceEntry shop/api; it is left out here',
-  ]);
-});
-
-test('hosts lines', () => {
-  const service =
-    'apiVersion: v1\nkind: Service\nmetadata: {name: cart, namespace: shop}\nspec: {clusterIPs: [10.0.0.1, "fd00::1"]}\n';
-  const { services } = built(
-    service,
-    entry('b.example.com', 'resolution: STATIC'),
-    entry('b.example.com').replaceAll('namespace: shop', 'namespace: a'),
-    entry('*.wild.example.com', 'addresses: [192.0.2.1]').replace('name: api', 'name: wild'),
-    entry('range.example.com', 'addresses: [192.0.2.0/24]').replace('name: api', 'name: range'),
-  );
-  const lines = renderHosts(services.values()).split('\n');
-  const canonical = services.get('a/b.example.com')?.addresses.map((x) => x.address) ?? [];
-  expect(lines).toEqual([
-    ...canonical.map((address) => `${address} b.example.com # automatic`),
-    '10.0.0.1 cart.shop.svc.cluster.local',
-    'fd00::1 cart.shop.svc.cluster.local',
-    '',
   ]);
 });
