@@ -4,8 +4,8 @@ import { KmeshError, messageOf } from '../errors.ts';
 import type { Paint } from './paint.ts';
 
 export const DONE = 0;
-export const FAILED = 1;
-export const USAGE = 2;
+const FAILED = 1;
+const USAGE = 2;
 
 /** Anything thrown as the one error class: what is not ours is a bug. */
 export function asKmeshError(fault: unknown): KmeshError {

@@ -13,7 +13,7 @@ export interface Found {
 }
 
 /** The frontend for `address`: itself, else that of all its ports, else the longest range around it. */
-export function findFrontend(
+function findFrontend(
   wanted: Pick<Wanted, 'frontends'>,
   protocol: Protocol,
   address: Address,

@@ -155,7 +155,7 @@ function keptWaypoint(unit: Unit, used: readonly string[]): Refusal {
 }
 
 /** "map "endpoint" has no room: 101 slots in a row needed, 57 free" */
-export function shortageText({ map, needed, free }: Shortage): string {
+function shortageText({ map, needed, free }: Shortage): string {
   const [one, many] = map === 'endpoint' || map === 'maglev' ? ['slot', 'slots in a row'] : ['entry', 'entries'];
   const what = needed === 1 ? one : many;
   return `map "${map}" has no room: ${needed} ${what} needed, ${free} free`;
@@ -339,7 +339,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
 }
 
 /** Everything that `image` holds and `wanted` does not, as not wanted; and all of `wanted`. */
-export function* deltaOf(image: Image, wanted: Wanted): Steps<WantedDelta> {
+function* deltaOf(image: Image, wanted: Wanted): Steps<WantedDelta> {
   function* whole<T>(
     have: ReadonlyMap<string, unknown>,
     want: ReadonlyMap<string, T>,

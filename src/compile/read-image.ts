@@ -199,7 +199,7 @@ function* readPorts(pins: Pins, image: Image): Steps<readonly DeleteOperation[]>
 }
 
 /** No namespace is called so. */
-export const unknownNamespace = '?';
+const unknownNamespace = '?';
 
 /** When nobody knows which generation was given out last: backends that were removed may have had so many beyond those that are left. */
 const generationGap = 4096;

@@ -6,7 +6,7 @@ import type { WantedEndpoint } from './wanted.ts';
 type NamedEndpoint = Omit<WantedEndpoint, 'weight'>;
 
 /** The endpoints that the kernel holds for a backend. */
-export function endpointsOfImage(image: Image, backend: BackendImage): readonly NamedEndpoint[] {
+function endpointsOfImage(image: Image, backend: BackendImage): readonly NamedEndpoint[] {
   if (backend.wanted) return backend.wanted.endpoints;
   const { read } = backend;
   if (!read) return [];

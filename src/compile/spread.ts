@@ -35,7 +35,7 @@ function scopeOf(scope: Scope, at: NodeView | Workload): string {
  * How many scopes match from the front. When the first is the network, a match there outweighs all others together,
  * and a miss does not end the count: endpoints of other networks are still told apart by what follows.
  */
-export function scopeRank(scopes: readonly Scope[], view: NodeView, workload: Workload): number {
+function scopeRank(scopes: readonly Scope[], view: NodeView, workload: Workload): number {
   let rank = 0;
   for (let i = 0; i < scopes.length; i++) {
     const scope = scopes[i] as Scope;

@@ -4,7 +4,7 @@
 /** Largest weight an endpoint can have: it stands in a u32. */
 export const maxWeight = 0xffffffff;
 
-export function gcd(a: number, b: number): number {
+function gcd(a: number, b: number): number {
   let x = a;
   let y = b;
   while (y !== 0) [x, y] = [y, x % y];

@@ -25,7 +25,7 @@ export async function makeCgroup(path: string): Promise<void> {
 }
 
 /** Pids of processes directly in a cgroup; none when it does not exist. */
-export async function cgroupPids(path: string): Promise<number[]> {
+async function cgroupPids(path: string): Promise<number[]> {
   try {
     const text = await readFile(join(path, 'cgroup.procs'), 'utf8');
     return text.split('\n').filter(Boolean).map(Number);

@@ -18,7 +18,7 @@ const onlyMissing = 1;
 const arrays: ReadonlySet<number> = new Set([mapTypeCode.array, mapTypeCode.percpu_array]);
 
 /** Size of a value in a system call: of per-CPU maps one for each CPU. */
-export function valueBytes(info: MapInfo): number {
+function valueBytes(info: MapInfo): number {
   if (info.type !== mapTypeCode.percpu_array) return info.valueSize;
   return Math.ceil(info.valueSize / 8) * 8 * libbpf().libbpf_num_possible_cpus();
 }

@@ -70,7 +70,7 @@ export function writeSetting(fd: number): void {
 }
 
 /** Pins every map in `folder`. */
-export function pinMaps(folder: string, loaded: LoadedPrograms): void {
+function pinMaps(folder: string, loaded: LoadedPrograms): void {
   for (const [name, fd] of loaded.maps) pin(fd, join(folder, name));
 }
 

@@ -64,7 +64,7 @@ export interface WaypointSettings {
 }
 
 export const proxyPort = 15088;
-export const kmeshPort = 15019;
+const kmeshPort = 15019;
 
 export const defaultWaypointSettings: WaypointSettings = {
   binding: { header: 'proxy', port: proxyPort },

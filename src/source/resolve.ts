@@ -29,8 +29,8 @@ interface Options {
   readonly onAnswer: (hostname: string, addresses: readonly Address[] | undefined, fault: string | undefined) => void;
 }
 
-export const minTtl = 5;
-export const maxTtl = 300;
+const minTtl = 5;
+const maxTtl = 300;
 /** Names asked for at the same time. */
 export const maxAsking = 16;
 

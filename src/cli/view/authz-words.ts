@@ -3,7 +3,7 @@
 import type { Told, ToldRule, ToldVerdict } from '../../tasks/authz/check.ts';
 
 /** "ALLOW shop/cart rules[0] (shop.yaml:3:9)" */
-export function ruleText({ policy, action, rule, place }: ToldRule): string {
+function ruleText({ policy, action, rule, place }: ToldRule): string {
   const number = rule === undefined ? '' : ` rules[${rule}]`;
   return `${action.toUpperCase()} ${policy}${number}${place === '' ? '' : ` (${place})`}`;
 }

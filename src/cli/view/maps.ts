@@ -7,7 +7,7 @@ const isNamedId = (value: DumpedValue): value is NamedId =>
   typeof value === 'object' && Object.keys(value).join() === 'id,name';
 
 /** {addr: "10.0.0.1", port: 80} as addr=10.0.0.1 port=80; lists in brackets; ids as 7 (shop/cart). */
-export function valueText(value: DumpedValue): string {
+function valueText(value: DumpedValue): string {
   if (typeof value !== 'object') return String(value);
   if (isNamedId(value)) return `${value.id} (${value.name})`;
   if (Array.isArray(value)) return `[${value.map(memberText).join(' ')}]`;

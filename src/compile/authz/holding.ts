@@ -39,7 +39,7 @@ export function enforcedPolicy(policy: Policy, options: AuthzOptions): Policy {
 }
 
 /** Stands for a policy that a workload names and nobody knows. */
-export function unknownPolicy(key: string): Policy {
+function unknownPolicy(key: string): Policy {
   const slash = key.indexOf('/');
   const [namespace, name] = slash < 0 ? ['', key] : [key.slice(0, slash), key.slice(slash + 1)];
   return refusedPolicy({ name, namespace, scope: 'selector' }, 'the workload names it, and it is not known');

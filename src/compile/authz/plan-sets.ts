@@ -42,7 +42,7 @@ export function usedBits(set: PolicySet): number {
 const largestRule = 2 ** (32 - memberPolicyBits) - 1;
 
 /** What authz_member says of a conjunction: its policy, and its rule where there is room for the number. */
-export function memberValue(policy: number, rule: number): number {
+function memberValue(policy: number, rule: number): number {
   return (Math.min(rule, largestRule) * 2 ** memberPolicyBits + policy) >>> 0;
 }
 

@@ -17,7 +17,7 @@ export const stepSize = 64;
 export const parts = ['deny', 'allow', 'dry-deny', 'dry-allow'] as const;
 export type Part = (typeof parts)[number];
 
-export function partOf({ action, dryRun }: Policy): Part {
+function partOf({ action, dryRun }: Policy): Part {
   return dryRun ? `dry-${action}` : action;
 }
 

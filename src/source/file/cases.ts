@@ -47,7 +47,7 @@ export interface Case {
 }
 
 /** "shop/cart" */
-export function parseNamed(value: string): Named | undefined {
+function parseNamed(value: string): Named | undefined {
   const [namespace = '', name = '', ...more] = value.split('/');
   return more.length === 0 && isLabel(namespace) && name !== '' ? { namespace, name } : undefined;
 }

@@ -5,7 +5,7 @@ import { flag, listOf, needed, object, oneOf, port, silent, silentFields, text }
 import { base, defineKind } from '../kind.ts';
 import type { EndpointSliceObject, NamedPort, SliceEndpoint } from '../objects.ts';
 
-export const serviceNameLabel = 'kubernetes.io/service-name';
+const serviceNameLabel = 'kubernetes.io/service-name';
 
 const shape = {
   addressType: needed(oneOf('IPv4', 'IPv6', 'FQDN')),
