@@ -111,7 +111,10 @@ describe('load', () => {
     expect(existsSync(site.bpffs)).toBe(false);
     unload(site.bpffs);
     expect(isLoaded(site.bpffs)).toBe(false);
-    expect(fault(() => openPinned(site.bpffs))).toMatchObject({ code: 'KM_NOT_LOADED', hint: '"kmeshctl load" loads them' });
+    expect(fault(() => openPinned(site.bpffs))).toMatchObject({
+      code: 'KM_NOT_LOADED',
+      hint: '"kmeshctl load" loads them',
+    });
   });
 });
 
