@@ -232,6 +232,7 @@ export function* compiling(
   const addressesNow = (uid: string): readonly Address[] => model.workloads.get(uid)?.addresses ?? [];
   const waypoints = editWaypoints(index.waypoints, touched, addressesNow);
   const ports = editPorts(index.ports);
+  const claimed = index.ports.of.size > 0 || index.waypoints.usedBy.size > 0;
   const clients = index.clients.edit();
   const clientDelta = new Map<string, WantedClient | undefined>();
   let seen = 0;
@@ -276,8 +277,12 @@ export function* compiling(
     if (++seen % quickItemsAStep === 0) yield;
     const workload = model.workloads.get(uid);
     waypoints.place(uid, workload && waypointOfWorkload(workload, view) ? workload.addresses : []);
-    waypoints.use(`${ofWorkload}${uid}`, portsUsed([workload?.waypoint]));
-    ports.claim(`${ofWorkload}${uid}`, portsOfTunnel(workload, view));
+    // Most meshes have next to no such workloads, and pushes have many workloads.
+    if (claimed || workload?.waypoint || workload?.applicationTunnel) {
+      const claimant = `${ofWorkload}${uid}`;
+      waypoints.use(claimant, portsUsed([workload?.waypoint]));
+      ports.claim(claimant, portsOfTunnel(workload, view));
+    }
     const before = clients.get(uid);
     const now = clientOf(workload, view);
     if (now === undefined) {

@@ -15,6 +15,7 @@ import { bindingOf, mappedPort, refOf, type Source, textOf, type WaypointContext
 import type { Used } from './waypoint-uses.ts';
 
 const prefix = 'ports:';
+const none: readonly never[] = [];
 
 /** True for the name under which a waypoint's ports are claimed. */
 export function isPorts(name: string): boolean {
@@ -23,6 +24,7 @@ export function isPorts(name: string): boolean {
 
 /** Waypoints whose ports are to be kept, each once. */
 export function portsUsed(asked: readonly (GatewayAddress | undefined)[]): readonly Used[] {
+  if (asked.every((at) => at === undefined)) return none;
   const found = new Map<string, Used>();
   for (const at of asked) {
     const ref = at && at.destination.kind !== 'unusable' ? refOf([{ at, weight: 1 }]) : undefined;
@@ -148,8 +150,6 @@ export interface PortEditor {
   claim(source: string, ports: readonly WantedPort[]): void;
   close(): Steps<{ readonly index: PortIndex; readonly delta: ReadonlyMap<string, WantedPort | undefined> }>;
 }
-
-const none: readonly never[] = [];
 
 export function editPorts(before: PortIndex): PortEditor {
   const ports = before.ports.edit();
