@@ -4,6 +4,18 @@ import fc from 'fast-check';
 
 type Doc = Readonly<Record<string, unknown>>;
 
+/** At the limits of what is read here, and of what RE2 compiles. */
+const long = [
+  `/${'a/'.repeat(1023)}`,
+  '/'.repeat(2048),
+  '-'.repeat(2048),
+  '\u20ac'.repeat(2048),
+  '\u20ac'.repeat(6000),
+  '%'.repeat(8192),
+  '[a-z]{300}',
+  '\\pL{50}',
+  'x'.repeat(70_000),
+];
 const odd = [
   ...[
     'a',
@@ -78,7 +90,7 @@ const odd = [
   ],
 ];
 const text = fc.oneof(
-  { weight: 6, arbitrary: fc.constantFrom(...odd) },
+  { weight: 6, arbitrary: fc.constantFrom(...odd, ...long) },
   { weight: 1, arbitrary: fc.string({ minLength: 1, maxLength: 12, unit: 'binary' }) },
 );
 const word = fc.constantFrom(

@@ -128,6 +128,8 @@ export function proxyArgs({ bootstrap, concurrency, proxyLogLevel, drain, more }
     ...['--config-yaml', JSON.stringify(bootstrapOf(bootstrap)), '--disable-hot-restart'],
     ...(concurrency === 0 ? [] : ['--concurrency', String(concurrency)]),
     ...['-l', proxyLogLevel],
+    // It warns of each field that it calls deprecated, at every change of a policy.
+    ...(more.some((word) => word.startsWith('--component-log-level')) ? [] : ['--component-log-level', 'misc:error']),
     // All clients are told at once, for the whole of the time: it is short.
     ...['--drain-strategy', 'immediate', '--drain-time-s', String(Math.max(1, Math.ceil(drain / 1000)))],
     ...more,

@@ -275,7 +275,7 @@ test('faults', () => {
     a.yaml:6:33: AuthorizationPolicy default/p: spec.selector.matchLabels.app: must be a label without a wildcard, not "a*"
     a.yaml:6:42: AuthorizationPolicy default/p: spec.selector.matchLabels.b: must be text, not the number 1 (put it in quotes)
     a.yaml:9:16: AuthorizationPolicy default/p: spec.rules[0].from[0].source.principal: is no field that is known here; did you mean principals?
-    a.yaml:9:45: AuthorizationPolicy default/p: spec.rules[0].from[0].source.namespaces[0]: must be text that is not empty, not ""
+    a.yaml:9:45: AuthorizationPolicy default/p: spec.rules[0].from[0].source.namespaces[0]: must be text of 1 to 2048 characters, not ""
     a.yaml:10:27: AuthorizationPolicy default/p: spec.rules[0].from[1].source.ipBlocks[0]: must be an address or a range such as 10.1.0.0/16, not "10.0.0.0/33"
     a.yaml:10:40: AuthorizationPolicy default/p: spec.rules[0].from[1].source.ipBlocks[1]: must be an address or a range such as 10.1.0.0/16, not "x"
     a.yaml:10:62: AuthorizationPolicy default/p: spec.rules[0].from[1].source.serviceAccounts[0]: must be a service account: NAME or NAMESPACE/NAME, without wildcards, not "a/b/c"

@@ -10,7 +10,12 @@ import type { Reading } from '../reading.ts';
 /** A misspelt name in a rule would make the rule broader. */
 const strict = { strict: true } as const;
 
-const named = text({ is: 'text that is not empty', test: (value) => value !== '' });
+/** Made into regular expressions where they are for waypoints, of which RE2 takes no larger ones. */
+const longest = 2048;
+const named = text({
+  is: `text of 1 to ${longest} characters`,
+  test: (value) => value !== '' && value.length <= longest,
+});
 const names = listOf(named);
 const blocks = listOf(addressOrRange);
 
