@@ -95,46 +95,45 @@ km_inline void km_kmesh_head(struct km_head *head, const struct km_sock *held)
 /* Of what someone may be writing: none when it cannot be right. */
 km_inline __u32 km_length(__u32 length, __u32 most)
 {
-	return length < 3 || length > most ? 0 : length;
+	return length < 4 || length > most ? 0 : length;
 }
 
-/* Puts the parts at offset `at` of the message. False: there is no room for them. */
+/* Puts the parts at offset `at` of the message; zeros where there are none. False: there is no room for them. */
 km_inline bool km_put_tlvs(struct sk_msg_md *msg, __u32 at, const __u8 *from, __u32 length, __u32 most)
 {
-	void *end = (void *)(long)msg->data_end;
+	const __u32 last = length - 4;
 	__u8 *to = (__u8 *)(long)msg->data;
+	void *end = (void *)(long)msg->data_end;
 	__u32 i;
 
-	if (at > KM_HEADER_MOST)
+	if (at > KM_HEADER_MOST || last > most - 4)
 		return false;
 	to += at;
-	for (i = 0; i + 4 <= most; i += 4) {
-		if (i + 4 > length)
+	for (i = 0; i < most - 4; i += 4) {
+		if (i >= last)
 			break;
-		if ((void *)(to + 4) > end)
+		if ((void *)(to + i + 4) > end)
 			return false;
-		*(__u32 *)to = *(const __u32 *)(from + i);
-		to += 4;
+		*(__u32 *)(to + i) = from ? *(const __u32 *)(from + i) : 0;
 	}
-	for (; i < most; i++) {
-		if (i >= length)
-			break;
-		if ((void *)(to + 1) > end)
-			return false;
-		*to++ = from[i];
-	}
+	/* The last four, some of them for the second time. */
+	to += last;
+	if ((void *)(to + 4) > end)
+		return false;
+	*(__u32 *)to = from ? *(const __u32 *)(from + last) : 0;
 	return true;
 }
 
-/* A part that says nothing, in place of those whose entry is gone or became another's while it was read. */
-km_inline bool km_put_nothing(struct sk_msg_md *msg, __u32 at, __u32 length)
+/* A part that says nothing, in place of those whose entry became another's while it was read. What that memory held before stays here. */
+km_apart bool km_put_nothing(struct sk_msg_md *msg, __u32 at, __u32 length)
 {
-	void *end = (void *)(long)msg->data_end;
-	__u8 *to = (__u8 *)(long)msg->data;
+	void *end;
+	__u8 *to;
 
-	if (at > KM_HEADER_MOST)
+	if (at > KM_HEADER_MOST || !km_put_tlvs(msg, at, NULL, length, KM_CLIENT_TLVS))
 		return false;
-	to += at;
+	to = (__u8 *)(long)msg->data + at;
+	end = (void *)(long)msg->data_end;
 	if ((void *)(to + 3) > end)
 		return false;
 	to[0] = KM_PROXY_TLV_NOOP;
@@ -143,29 +142,36 @@ km_inline bool km_put_nothing(struct sk_msg_md *msg, __u32 at, __u32 length)
 	return true;
 }
 
+_Static_assert(KM_CLIENT_TLVS >= KM_SERVICE_TLVS, "km_put_nothing");
+
+km_apart bool km_put_client(struct sk_msg_md *msg, __u32 at, const struct km_waypoint_client *entry, __u32 length)
+{
+	return entry && entry->length == length && km_put_tlvs(msg, at, entry->tlvs, length, KM_CLIENT_TLVS);
+}
+
+km_apart bool km_put_service(struct sk_msg_md *msg, __u32 at, const struct km_waypoint_service *entry, __u32 length)
+{
+	return entry && entry->length == length && km_put_tlvs(msg, at, entry->tlvs, length, KM_SERVICE_TLVS);
+}
+
 km_inline __u32 km_id_now(const __u32 *id)
 {
 	return *(const volatile __u32 *)id;
 }
 
-km_apart bool km_put_client(struct sk_msg_md *msg, __u32 at, __u32 id, __u32 length)
+/* Parts of both, one after the other. */
+km_inline bool km_put_parts(struct sk_msg_md *msg, __u32 at, const struct km_sock *held,
+			    const struct km_waypoint_client *caller, __u32 caller_length,
+			    const struct km_waypoint_service *called, __u32 called_length)
 {
-	const struct km_waypoint_client *entry = bpf_map_lookup_elem(&waypoint_client, &id);
-
-	if (!entry || entry->id != id || entry->length != length)
-		return km_put_nothing(msg, at, length);
-	return km_put_tlvs(msg, at, entry->tlvs, length, KM_CLIENT_TLVS) &&
-	       (km_id_now(&entry->id) == id || km_put_nothing(msg, at, length));
-}
-
-km_apart bool km_put_service(struct sk_msg_md *msg, __u32 at, __u32 id, __u32 length)
-{
-	const struct km_waypoint_service *entry = bpf_map_lookup_elem(&waypoint_service, &id);
-
-	if (!entry || entry->id != id || entry->length != length)
-		return km_put_nothing(msg, at, length);
-	return km_put_tlvs(msg, at, entry->tlvs, length, KM_SERVICE_TLVS) &&
-	       (km_id_now(&entry->id) == id || km_put_nothing(msg, at, length));
+	if (caller_length &&
+	    (!km_put_client(msg, at, caller, caller_length) || km_id_now(&caller->id) != held->workload_id) &&
+	    !km_put_nothing(msg, at, caller_length))
+		return false;
+	at += caller_length;
+	return !called_length ||
+	       (km_put_service(msg, at, called, called_length) && km_id_now(&called->id) == held->service_id) ||
+	       km_put_nothing(msg, at, called_length);
 }
 
 /*
@@ -201,15 +207,16 @@ km_inline void km_note_header(struct sk_msg_md *msg, struct km_sock *held, __u32
 /* True: the header stands before what is sent. */
 km_inline bool km_write_header(struct sk_msg_md *msg, const struct sock_common *sk, struct km_sock *held)
 {
+	const struct km_waypoint_service *called = NULL;
+	const struct km_waypoint_client *caller = NULL;
 	__u32 client_length = 0, service_length = 0, total, i;
 	struct km_head head;
 	__u8 *to;
 	void *end;
 
 	if (held->header & KM_ENDPOINT_PROXY) {
-		const struct km_waypoint_client *caller = bpf_map_lookup_elem(&waypoint_client, &held->workload_id);
-		const struct km_waypoint_service *called = bpf_map_lookup_elem(&waypoint_service, &held->service_id);
-
+		caller = bpf_map_lookup_elem(&waypoint_client, &held->workload_id);
+		called = bpf_map_lookup_elem(&waypoint_service, &held->service_id);
 		if (caller && caller->id == held->workload_id)
 			client_length = km_length(caller->length, KM_CLIENT_TLVS);
 		if (called && called->id == held->service_id)
@@ -231,9 +238,7 @@ km_inline bool km_write_header(struct sk_msg_md *msg, const struct sock_common *
 		*(__u32 *)to = head.w[i];
 		to += 4;
 	}
-	if (client_length && !km_put_client(msg, head.length, held->workload_id, client_length))
-		return false;
-	if (service_length && !km_put_service(msg, head.length + client_length, held->service_id, service_length))
+	if (!km_put_parts(msg, head.length, held, caller, client_length, called, service_length))
 		return false;
 	km_note_header(msg, held, total);
 	return true;
