@@ -6,6 +6,7 @@ import { type Istiod, startIstiod, withIstiod } from '../support/istiod.ts';
 import { clusterNode, namespace, pod, service } from '../support/kube.ts';
 import { type Backend, openBackend, openProxy, type WaypointProxy } from '../support/l7.ts';
 import { type Node, openNode } from '../support/node.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 const waypoint = {
   apiVersion: 'gateway.networking.k8s.io/v1',
@@ -16,12 +17,7 @@ const waypoint = {
 };
 
 const folder = (path: string): string => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----
+${waypointGateway}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: cart, namespace: shop}

@@ -4,17 +4,13 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Backend, hasEnvoy, type Lab, openBackend, openLab } from '../support/l7.ts';
 import { anyRequest, documents, isAllowed, type RawPolicy, type Request, rawPolicy } from '../support/l7-authz.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 let lab: Lab;
 let backend: Backend;
 
 const mesh = (policies: readonly RawPolicy[]) => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----
+${waypointGateway}
 apiVersion: v1
 kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}

@@ -2,17 +2,13 @@
 // What routes and services say to single filters of a real Envoy: other origins, sessions, and choice by the client's address.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ask, type Backend, hasEnvoy, type Lab, openBackend, openLab } from '../support/l7.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 const backends = new Map<string, Backend>();
 let lab: Lab;
 
 const gateway = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----`;
+${waypointGateway}`;
 
 /** Two endpoints that know their names. */
 const cart = (more = '') => `

@@ -10,14 +10,10 @@ import { openFolder } from '../../src/source/file/folder.ts';
 import { readFileText } from '../../src/source/file/read.ts';
 import { hasEnvoy, type Lab, openLab } from '../support/l7.ts';
 import { documentsFor } from '../support/l7-arbitrary.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 const gateway = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----`;
+${waypointGateway}`;
 const names = Array.from({ length: 20 }, (_, i) => `s${i}`);
 const speeches = ['http', 'http', 'grpc', 'tls', 'tcp', ''];
 const services = names.map((name, i) => {

@@ -2,6 +2,7 @@
 // Requests through a real Envoy that our control plane tells: what goes in, which backend it reaches, and with which headers.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ask, type Backend, hasEnvoy, type Lab, openBackend, openLab, refusedRegex } from '../support/l7.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 const backends = new Map<string, Backend>();
 let lab: Lab;
@@ -21,12 +22,7 @@ endpoints: [{addresses: [127.0.0.1]}]
 ---`;
 
 const gateway = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----`;
+${waypointGateway}`;
 
 const names = ['cart', 'v1', 'v2', 'shadow', 'slow', 'flaky'];
 

@@ -3,6 +3,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Ask, freePort, hasEnvoy, type Lab, openLab } from '../support/l7.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 /** What a backend does with a request, by its place on its connection, from 0. */
 type Manner = (place: number) => 'answer' | 'answer and end' | 'end' | 'unavailable';
@@ -51,12 +52,7 @@ async function openBackend(host = '127.0.0.1', at = 0): Promise<Backend> {
 }
 
 const gateway = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----`;
+${waypointGateway}`;
 
 const service = (name: string, ip: string, port: number, endpoints: readonly string[]) => `
 apiVersion: v1

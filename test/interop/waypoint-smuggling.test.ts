@@ -5,6 +5,7 @@ import { connect as connectHttp2, createServer, type Http2Server, type IncomingH
 import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Backend, hasEnvoy, type Lab, openBackend, openLab } from '../support/l7.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 let lab: Lab;
 let backend: Backend;
@@ -15,12 +16,7 @@ const seen2: IncomingHttpHeaders[] = [];
 const port2 = () => (backend2.address() as AddressInfo).port;
 
 const mesh = () => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----
+${waypointGateway}
 apiVersion: v1
 kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}

@@ -9,6 +9,7 @@ import { connect as connectTls, createServer as createTlsServer } from 'node:tls
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { hasEnvoy, type Lab, openLab } from '../support/l7.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 const service = (name: string, ip: string, target: number, protocol: string, port = 80) => `
 apiVersion: v1
@@ -32,12 +33,7 @@ spec: {parentRefs: [{group: "", kind: Service, name: ${parent}}], ${rest}}
 const to = (name: string, port = 80) => `backendRefs: [{name: ${name}, port: ${port}}]`;
 
 const gateway = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----`;
+${waypointGateway}`;
 
 function listening(server: { listen(port: number, host: string, done: () => void): unknown; address(): unknown }) {
   return new Promise<number>((resolve) => {

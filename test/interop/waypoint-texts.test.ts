@@ -4,16 +4,12 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isRegex } from '../../src/compile/l7/regex.ts';
 import { hasEnvoy, type Lab, openLab } from '../support/l7.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 let lab: Lab;
 
 const mesh = `
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----
+${waypointGateway}
 apiVersion: v1
 kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}

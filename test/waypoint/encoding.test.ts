@@ -10,6 +10,7 @@ import { openEncoder } from '../../src/waypoint/snapshot.ts';
 import { type TypeName, typeNames, typeUrls } from '../../src/waypoint/types.ts';
 import { modelOfYaml } from '../support/l7.ts';
 import { project } from '../support/project.ts';
+import { waypointGateway } from '../support/waypoint-gateway.ts';
 
 const folder = join(project, 'proto/envoy');
 const root = new protobuf.Root();
@@ -23,12 +24,7 @@ kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
 spec: {clusterIP: 10.96.0.1, selector: {app: a}, ports: [{name: http, port: 80}, {name: tls, port: 443}]}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----
+${waypointGateway}
 apiVersion: v1
 kind: Pod
 metadata: {name: p, namespace: shop, labels: {app: a}}

@@ -9,6 +9,7 @@ import { waypointScope } from '../../../src/compile/l7/scope.ts';
 import { passes } from '../../support/envoy-rbac.ts';
 import { modelOfYaml } from '../../support/l7.ts';
 import { anyRequest, documents, isAllowed, rawPolicy } from '../../support/l7-authz.ts';
+import { waypointGateway } from '../../support/waypoint-gateway.ts';
 
 const cart = `
 apiVersion: v1
@@ -16,12 +17,7 @@ kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
 spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----`;
+${waypointGateway}`;
 const view = { node: 'n', network: '', clusterId: '', locality: { region: '', zone: '', subzone: '' } };
 
 function filtersOf(text: string): readonly (envoy.Rbac | undefined)[] {

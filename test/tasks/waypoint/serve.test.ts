@@ -12,6 +12,7 @@ import type { Env } from '../../../src/env.ts';
 import { serveWaypoints } from '../../../src/tasks/waypoint/serve.ts';
 import { typeUrls } from '../../../src/waypoint/types.ts';
 import { freePort } from '../../support/l7.ts';
+import { waypointGateway } from '../../support/waypoint-gateway.ts';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -24,12 +25,7 @@ kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
 spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80}]}
 ---
-apiVersion: gateway.networking.k8s.io/v1
-kind: Gateway
-metadata: {name: waypoint, namespace: shop}
-spec: {gatewayClassName: istio-waypoint, listeners: [{name: mesh, port: 15008, protocol: HBONE}]}
-status: {addresses: [{type: IPAddress, value: 10.96.9.9}]}
----
+${waypointGateway}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: r, namespace: shop}
