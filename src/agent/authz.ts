@@ -169,7 +169,7 @@ export function openAuthz({ settings, interfaces, reconciler, plane, ids, log, n
         const enrolment = held.get(cgroupId);
         if (enrolment) held.set(cgroupId, { ...enrolment, netns });
       }
-      if (moved.size > 0) writeEnrolments(plane(), held, memberIds(ids));
+      if (moved.size > 0 && ids.known) writeEnrolments(plane(), held, memberIds(ids));
     },
     status() {
       const { faults } = policies;

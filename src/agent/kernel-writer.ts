@@ -74,6 +74,8 @@ export interface KernelWriter {
   /** Goes on with another data plane, whose maps are read before anything is planned. */
   use(plane: DataPlane): void;
   readonly plane: DataPlane;
+  /** The kernel was read: names without an id have none. */
+  readonly known: boolean;
   /** Id by which the kernel knows a name. */
   idOf(kind: NameKind, name: string): number | undefined;
   nameOf(kind: NameKind, id: number): string | undefined;
@@ -340,6 +342,9 @@ export function openWriter(options: WriterOptions): KernelWriter {
     },
     get plane() {
       return plane;
+    },
+    get known() {
+      return image !== undefined;
     },
     idOf: (kind, name) => image?.ids[kind].idOf(name),
     nameOf: (kind, id) => image?.ids[kind].nameOf(id),

@@ -103,6 +103,9 @@ export async function openKernel(
   });
   const ids: WorkloadIds = {
     local: view.local,
+    get known() {
+      return reconciler.known;
+    },
     idOf: (uid) => reconciler.idOf('workload', uid),
     all: () => new Map([...reconciler.names('workload')].map(([name, id]) => [id, name])),
   };

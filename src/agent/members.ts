@@ -7,6 +7,8 @@ import type { Workload } from '../mesh/workload.ts';
 import { readEnrolments, workloadIdFinder, writeEnrolments } from './enrolments.ts';
 
 export interface WorkloadIds {
+  /** False until the kernel was read: what is enrolled keeps the ids that an earlier agent wrote. */
+  readonly known: boolean;
   /** Workloads of this node, by uid: what is enrolled is nearly always one of them. */
   readonly local: ReadonlyMap<string, Workload>;
   idOf(uid: string): number | undefined;
@@ -30,6 +32,7 @@ export function memberIds(ids: WorkloadIds): (name: string) => number {
 
 /** Writes what programs read anew where it differs. Returns how many entries did. To be called under the lock. */
 export function syncMembers(plane: DataPlane, ids: WorkloadIds): number {
+  if (!ids.known) return 0;
   const held = readEnrolments(plane);
   return held.size === 0 ? 0 : writeEnrolments(plane, held, memberIds(ids));
 }
@@ -69,6 +72,7 @@ export function openMemberSync(ids: WorkloadIds, now: () => number = () => perfo
     });
   };
   return (plane: DataPlane): void => {
+    if (!ids.known) return;
     const same = seen?.plane === plane && seen.epoch === epochOf(plane);
     if (same && seen) {
       const current = localIds(seen.names);
@@ -85,6 +89,7 @@ export function openMemberSync(ids: WorkloadIds, now: () => number = () => perfo
 
 /** Takes out enrolments whose cgroup `exists` no more; how many. To be called under the lock. */
 export function pruneMembers(plane: DataPlane, ids: WorkloadIds, exists: (cgroupId: bigint) => boolean): number {
+  if (!ids.known) return 0;
   const held = readEnrolments(plane);
   const left = new Map<bigint, Enrolment>();
   for (const [id, enrolment] of held) if (exists(id)) left.set(id, enrolment);
@@ -94,6 +99,7 @@ export function pruneMembers(plane: DataPlane, ids: WorkloadIds, exists: (cgroup
 
 /** How `enrolled` differs from what was asked for. */
 export function* memberDifferences(plane: DataPlane, ids: WorkloadIds): Generator<Difference, void, undefined> {
+  if (!ids.known) return;
   const wanted = wantedEnrolled(readEnrolments(plane).values(), memberIds(ids));
   const held = new Map(plane.map('enrolled').entries());
   for (const [id, entry] of wanted) {

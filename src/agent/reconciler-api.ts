@@ -109,6 +109,8 @@ export interface Reconciler {
   reclaim(): Promise<number>;
   /** Runs `change` while nothing else touches the maps, and goes on with the data plane that it resolves to. */
   swap(change: (plane: DataPlane) => Promise<DataPlane>): Promise<Outcome>;
+  /** False until the kernel was read. */
+  readonly known: boolean;
   /** The id by which the kernel knows a name; undefined for one it does not know, and before it was read. */
   idOf(kind: NameKind, name: string): number | undefined;
   nameOf(kind: NameKind, id: number): string | undefined;

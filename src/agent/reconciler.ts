@@ -338,6 +338,9 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
           return batch();
         }),
       ),
+    get known() {
+      return writer.known;
+    },
     idOf: writer.idOf,
     nameOf: writer.nameOf,
     names: writer.names,

@@ -2,7 +2,7 @@
 // Enrolled cgroups get the ids of their workloads after every batch, at little cost when nothing of it changed.
 import { beforeEach, expect, test } from 'vitest';
 import { writeEnrolments } from '../../src/agent/enrolments.ts';
-import { openMemberSync, type WorkloadIds } from '../../src/agent/members.ts';
+import { openMemberSync, pruneMembers, type WorkloadIds } from '../../src/agent/members.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import type { Workload } from '../../src/mesh/workload.ts';
 import { workload } from '../mesh/make.ts';
@@ -12,7 +12,9 @@ let local: Map<string, Workload>;
 let known: Map<string, number>;
 let searches: number;
 let time: number;
+let isRead: boolean;
 let sync: (plane: MemoryDataPlane) => void;
+let prune: (exists: (cgroupId: bigint) => boolean) => number;
 
 beforeEach(() => {
   plane = openMemory();
@@ -20,8 +22,12 @@ beforeEach(() => {
   known = new Map();
   searches = 0;
   time = 0;
+  isRead = true;
   const ids: WorkloadIds = {
     local,
+    get known() {
+      return isRead;
+    },
     idOf: (uid) => known.get(uid),
     all() {
       searches++;
@@ -29,6 +35,7 @@ beforeEach(() => {
     },
   };
   sync = openMemberSync(ids, () => time);
+  prune = (exists) => pruneMembers(plane, ids, exists);
 });
 
 const enrol = (...names: readonly string[]) =>
@@ -100,4 +107,19 @@ test('a name that no workload of this node has is searched for among all, now an
   time = 6_000;
   sync(plane);
   expect(idOf(1n)).toBe(9);
+});
+
+test('before the kernel was read what an earlier agent wrote stays: a pod without its id would be nobody to waypoints', () => {
+  runs('a', 7);
+  enrol('shop/a', 'shop/b');
+  sync(plane);
+  expect(idOf(1n)).toBe(7);
+  isRead = false;
+  known.clear();
+  local.clear();
+  sync(plane);
+  expect(prune(() => false)).toBe(0);
+  expect(idOf(1n)).toBe(7);
+  isRead = true;
+  expect(prune((id) => id === 1n)).toBe(1);
 });
