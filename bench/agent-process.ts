@@ -62,12 +62,22 @@ export interface AgentProcess {
   stop(signal?: NodeJS.Signals): Promise<void>;
 }
 
+export interface AgentOptions {
+  /** With the meter, which takes CPU time of its own; default yes. */
+  readonly metered?: boolean;
+}
+
 /** Runs `kmeshctl agent` for node "node-0" of `place`, as its service does. */
-export function startAgent(place: Place, words: readonly string[]): AgentProcess {
+export function startAgent(
+  place: Place,
+  words: readonly string[],
+  { metered = true }: AgentOptions = {},
+): AgentProcess {
   const blocks = `${place.runDir}.blocks`;
   const args = [program, 'agent', ...words, '--node', 'node-0', '--log-level', 'warn'];
   const flags = ['--bpffs', place.bpffs, '--cgroup-root', place.cgroupRoot, '--run-dir', place.runDir];
-  const child = spawn(process.execPath, [...nodeFlags, '--import', meter, ...args, ...flags], {
+  const before = [...nodeFlags, ...(metered ? ['--import', meter] : [])];
+  const child = spawn(process.execPath, [...before, ...args, ...flags], {
     stdio: ['ignore', 'ignore', 'inherit'],
     env: { ...process.env, KMESH_LOOP_METER: blocks },
   });
@@ -84,11 +94,12 @@ export function startAgent(place: Place, words: readonly string[]): AgentProcess
       for (let i = 0; i < 6000 && !(await client.ready({}).catch(() => undefined)); i++) await pause(5);
     },
     async ready() {
-      for (let i = 0; i < 3000; i++) {
+      // Seldom: each question is a connection and a request that the agent answers.
+      for (let i = 0; i < 600; i++) {
         const status = await client.ready({}).catch(() => undefined);
         if (status?.ready) return client.status({});
         if (child.exitCode !== null) throw new Error(`the agent ended with ${child.exitCode}`);
-        await pause(20);
+        await pause(100);
       }
       throw new Error('the agent was not ready within a minute');
     },
@@ -115,10 +126,11 @@ export async function withAgent<T>(
   root: string,
   server: number | string,
   work: (agent: AgentProcess) => Promise<T>,
+  options?: AgentOptions,
 ): Promise<T> {
   const { place, close } = await openPlace(root);
   const address = typeof server === 'number' ? `127.0.0.1:${server}` : server;
-  const agent = startAgent(place, ['--xds', address, '--xds-plaintext', ...room]);
+  const agent = startAgent(place, ['--xds', address, '--xds-plaintext', ...room], options);
   try {
     return await work(agent);
   } finally {
