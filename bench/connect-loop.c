@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static socklen_t fill(struct sockaddr_storage *out, const char *ip, int port)
@@ -65,6 +66,8 @@ int main(int argc, char **argv)
 		close(fd);
 	}
 	kill(server, SIGKILL);
+	/* The next loop listens at the same port. */
+	waitpid(server, NULL, 0);
 	printf("%d failed\n", failed);
 	return failed != 0;
 }

@@ -9,6 +9,7 @@ import { runCommand } from '../src/demo/process.ts';
 import { cgroupMount } from '../src/kernel/cgroup.ts';
 import { enableStats } from '../src/kernel/programs.ts';
 import { openMesh } from '../test/support/mesh.ts';
+import { through } from '../test/support/via.ts';
 import { endpoint } from '../test/support/wanted.ts';
 import { type Counter, openFloor } from './floor.ts';
 import { type Line, report } from './report.ts';
@@ -71,7 +72,8 @@ export async function benchHooks(): Promise<Line[]> {
     const empty = await floorLab.addPod('empty', { address4: '10.0.0.1' });
     const floor = openFloor(floorLab.cgroupRoot);
     await mesh.enroll('enrolled');
-    await mesh.want({ name: 'shop', at: [`${service}:${port}`], endpoints: [endpoint(enrolled, port)] });
+    const shop = { name: 'shop', at: [`${service}:${port}`], endpoints: [endpoint(enrolled, port)] };
+    await mesh.want(shop);
     const ours = (): Counter[] =>
       mesh.plane.programs().map((p) => ({ name: p.name, runs: Number(p.runCount), ns: Number(p.runTimeNs) }));
     const measure = async (read: () => Counter[], pod: Pod, ip: string): Promise<Sample> => {
@@ -79,9 +81,20 @@ export async function benchHooks(): Promise<Line[]> {
       await loop(tool, pod, ip);
       return between(before, read());
     };
-    const samples: Record<'floor' | 'outside' | 'other' | 'service' | 'told' | 'alike', Sample[]> = {
+    // In the same pod, but not by the same name: else its calls would go past it.
+    const proxy = { ...endpoint(enrolled, port), workload: 'proxy' };
+    const behind = through([shop, { name: 'way', at: [], endpoints: [proxy] }], { service: 'shop', waypoint: 'way' });
+    const byWay = async (...kept: readonly string[]): Promise<Sample> => {
+      await mesh.want(...behind);
+      await mesh.keep(...kept);
+      const sample = await measure(ours, enrolled, service);
+      await mesh.keep();
+      await mesh.want(shop);
+      return sample;
+    };
+    const samples: Record<'floor' | 'outside' | 'other' | 'service' | 'told' | 'alike' | 'open' | 'way', Sample[]> = {
       ...{ floor: [], outside: [], other: [] },
-      ...{ service: [], told: [], alike: [] },
+      ...{ service: [], told: [], alike: [], open: [], way: [] },
     };
     const keeping = async (key: string): Promise<Sample> => {
       await mesh.keep(key);
@@ -97,12 +110,14 @@ export async function benchHooks(): Promise<Line[]> {
         service: await measure(ours, enrolled, service),
         told: await keeping(told),
         alike: await keeping(alike),
+        open: await byWay(),
+        way: await byWay(`${enrolled.address4}:${port}`),
       };
       // The first round warms caches and is not counted.
       if (round >= 0) for (const [name, sample] of Object.entries(one)) samples[name as 'floor'].push(sample);
     }
     floor.close();
-    const ratios = (name: 'outside' | 'other' | 'service' | 'told' | 'alike') =>
+    const ratios = (name: 'outside' | 'other' | 'service' | 'told' | 'alike' | 'open' | 'way') =>
       samples[name].map((s, i) => s.hook / (samples.floor[i] as Sample).hook);
     const line = (name: Parameters<typeof ratios>[0], what: string, limit: number): Line => {
       const ratio = ratios(name);
@@ -115,6 +130,10 @@ export async function benchHooks(): Promise<Line[]> {
         limit: `at most ${limit}x`,
         met: spread(ratio).median <= limit,
       };
+    };
+    const only = (name: Parameters<typeof ratios>[0], what: string): Line => {
+      const { figure } = line(name, what, 0);
+      return { what: `connect4, ${what}`, figure };
     };
     const sums = (name: keyof typeof samples, what: string): Line => ({
       what: `all programs, one connection with both ends, ${what}`,
@@ -137,6 +156,8 @@ export async function benchHooks(): Promise<Line[]> {
       line('service', 'enrolled, a service address', 6),
       line('told', 'the same while a waypoint reads headers somewhere', 6),
       line('alike', 'the same, at a port that has to be looked up', 8),
+      only('open', 'through a waypoint whose port is not kept'),
+      only('way', 'through a waypoint'),
       {
         what: 'sock_ops, both ends of a connection',
         figure: `${spreadText(ops, 0)} ns`,

@@ -146,8 +146,6 @@ km_aside __u32 km_keep_from(__u32 why, const struct km_identity *who, const stru
 	if (km_refuses(why))
 		return why;
 	if (chosen) {
-		if (why == KM_REASON_WAYPOINT && chosen->flags)
-			return why;
 		goal.addr = chosen->addr;
 		goal.port = km_port_at(chosen, dialled);
 	}
@@ -168,6 +166,9 @@ km_inline __u32 km_connect(struct bpf_sock *sk, const struct km_identity *who, c
 	const __u32 why = km_lead(sk, who, held, dialled, reach, to);
 	const __be16 port = *to ? km_port_at(*to, dialled) : dialled->port;
 
+	/* One is written. */
+	if (why == KM_REASON_WAYPOINT && held->own && held->own->header)
+		return why;
 	if (dialled->protocol == KM_IPPROTO_TCP && km_unlikely(km_maybe_waypoint_port(port)))
 		return km_keep_from(why, who, held, dialled, to);
 	return why;
