@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods come and go, 100 a second: ids, names and slots stay within what the mesh needs.
 import { describe, expect, it } from 'vitest';
-import { normalise } from '../../src/compile/normalise.ts';
 import type { Change } from '../../src/mesh/model.ts';
+import { normalise } from '../support/normalise.ts';
 import { mesh, open, replacePod, scratch, usedIn } from '../support/small-mesh.ts';
 
 const size = { services: 40, workloads: 400, perNode: 20 };

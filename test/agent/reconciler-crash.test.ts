@@ -2,10 +2,10 @@
 // An agent killed at any entry of any of its writes, and the one that comes after it.
 import { describe, expect, it } from 'vitest';
 import { openReconciler } from '../../src/agent/reconciler.ts';
-import { type NormalContents, normalise } from '../../src/compile/normalise.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import type { Change } from '../../src/mesh/model.ts';
 import { mortal } from '../support/mortal-plane.ts';
+import { type NormalContents, normalise } from '../support/normalise.ts';
 import {
   addService,
   mesh,

@@ -4,11 +4,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openReconciler } from '../../src/agent/reconciler.ts';
 import { breath } from '../../src/agent/slices.ts';
-import { normalise } from '../../src/compile/normalise.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import type { Change } from '../../src/mesh/model.ts';
 import { anyChange } from '../mesh/arbitrary.ts';
 import { mortal } from '../support/mortal-plane.ts';
+import { normalise } from '../support/normalise.ts';
 import { mesh, open, removePod, replacePod, scratch, view } from '../support/small-mesh.ts';
 
 const size = { services: 100, workloads: 1000, perNode: 50 };

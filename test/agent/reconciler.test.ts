@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { openReconciler } from '../../src/agent/reconciler.ts';
 import type { Outcome } from '../../src/agent/reconciler-api.ts';
 import { refusalError } from '../../src/agent/refusal.ts';
-import { normalise } from '../../src/compile/normalise.ts';
 import { KmeshError } from '../../src/errors.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { mortal } from '../support/mortal-plane.ts';
+import { normalise } from '../support/normalise.ts';
 import {
   addService,
   mesh,

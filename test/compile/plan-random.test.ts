@@ -4,7 +4,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backendFlag } from '../../src/abi/structs.ts';
 import { fillOf, type Image } from '../../src/compile/image.ts';
-import { normalise } from '../../src/compile/normalise.ts';
 import type { Operation } from '../../src/compile/operation.ts';
 import { planAll, planDelta } from '../../src/compile/plan.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
@@ -12,6 +11,7 @@ import type { Wanted } from '../../src/compile/wanted.ts';
 import type { DataPlane } from '../../src/kernel/dataplane.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { carryOut, releaseAll, step } from '../support/carry-out.ts';
+import { normalise } from '../support/normalise.ts';
 import { deltaBetween, dialled, namespaces, nothingWanted, wantedArb } from '../support/random-wanted.ts';
 import { look, namesIn, type Seen } from '../support/simulated-reader.ts';
 

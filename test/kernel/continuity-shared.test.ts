@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { withLock } from '../../src/agent/lock.ts';
-import { normalise } from '../../src/compile/normalise.ts';
 import { cgroupId } from '../../src/kernel/cgroup.ts';
 import { bulkYaml, entryYaml } from '../support/bulk.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import { type AgentProcess, type Node, openNode } from '../support/node.ts';
+import { normalise } from '../support/normalise.ts';
 
 let node: Node;
 let agent: AgentProcess | undefined;

@@ -3,11 +3,11 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openReconciler } from '../../src/agent/reconciler.ts';
-import { normalise } from '../../src/compile/normalise.ts';
 import { makeCgroup, removeCgroupTree } from '../../src/demo/cgroup-tree.ts';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
 import { type Instance, openInstance } from '../support/instance.ts';
 import { mortal } from '../support/mortal-plane.ts';
+import { normalise } from '../support/normalise.ts';
 import {
   addService,
   mesh,

@@ -3,10 +3,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { addressTag } from '../../src/abi/hash.ts';
 import { stackFlag, stackSets } from '../../src/abi/structs.ts';
-import { normalise } from '../../src/compile/normalise.ts';
 import { entryYaml } from '../support/bulk.ts';
 import { startLoad } from '../support/load.ts';
 import { type Node, openNode } from '../support/node.ts';
+import { normalise } from '../support/normalise.ts';
 import { buildOther, type Edit, type OtherBuild } from '../support/other-build.ts';
 import { startPython } from '../support/python.ts';
 

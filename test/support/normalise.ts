@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel holds as one plain object in which names stand for ids and ranges: equal contents compare equal.
-import { settingFlag } from '../abi/structs.ts';
-import { type BackendImage, type Image, nameKinds } from './image.ts';
-import type { Pins } from './pins.ts';
-import { imageOf } from './read-image.ts';
+import { settingFlag } from '../../src/abi/structs.ts';
+import { type BackendImage, type Image, nameKinds } from '../../src/compile/image.ts';
+import type { Pins } from '../../src/compile/pins.ts';
+import { imageOf } from '../../src/compile/read-image.ts';
 
 /** An endpoint as "workload address:port threshold>alias", a table as endpoints in order of its indexes. */
 export interface NormalBackend {
