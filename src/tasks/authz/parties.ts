@@ -38,8 +38,10 @@ async function addressesOf(plane: DataPlane, agent: AdminClient, name: string): 
 const unknown = (flag: string, what: string): KmeshError =>
   new KmeshError('KM_NOT_FOUND', `${flag}: no address of "${what}" is known here`, {
     hint:
-      'give an address; "kmeshctl authz status" lists the workloads that are judged' +
-      (flag === '--to' ? '; of a service name one of its pods, and its waypoint is in "kmeshctl waypoint status"' : ''),
+      'give an address, or a workload of the list that "kmeshctl authz status" gives' +
+      (flag === '--to'
+        ? '. A service is judged by its pods, so name one of them; what its waypoint judges is shown by "kmeshctl waypoint status"'
+        : ''),
   });
 
 /** An address, "namespace/name" of a workload, a process id, or a cgroup. */
