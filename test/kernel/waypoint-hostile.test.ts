@@ -141,3 +141,31 @@ while len(data) < 17 or not data.endswith(b"hello"): data += s.recv(65536)
 out = data[:12].hex()`;
   expect(await way.run(code, { host, own })).toBe('0d0a0d0a000d0a515549540a');
 });
+
+test('io_uring: connect and send in one go, and sends without a copy', async () => {
+  const code = `
+from io_uring import *
+def one(*sends):
+    s = socket.socket()
+    to = struct.pack("=H", socket.AF_INET) + struct.pack("!H", 80) + socket.inet_aton("10.96.0.1") + bytes(8)
+    ring = Ring()
+    got = ring.do((CONNECT, LINK, s.fileno(), len(to), to, 0), *[(op, LINK, s.fileno(), 0, b"x" * n, flags) for op, n, flags in sends])
+    os.close(ring.fd)
+    try: said = finish(s)
+    except OSError: return got, "ended", 0
+    return got, (said["header"] if isinstance(said["header"], str) else said["header"]["kind"]), said["bytes"]
+try: Ring()
+except OSError as e: out = name_of(e)
+else: out = [one((SEND, 10, 0)), one((SEND, 20_000, 0), (SEND, 5, 0)), one((SEND_ZC, 20_000, 0)), one((SEND, 10, 0x20000000), (SEND, 30, 0))]`;
+  const got = await client.run(code);
+  // Not every machine lets anybody use it.
+  if (typeof got === 'string') expect(['EPERM', 'ENOSYS']).toContain(got);
+  else {
+    expect(got).toEqual([
+      [[0, 10], 'proxy', 10],
+      [[0, 20_000, 5], 'proxy', 20_005],
+      [[0, -95], 'ended', 0],
+      [[0, -106, -125], 'ended', 0],
+    ]);
+  }
+});
