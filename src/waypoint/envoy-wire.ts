@@ -103,6 +103,24 @@ const routeMatch = message<envoy.RouteMatch>({
   filterState: list(inner(16, filterStateMatcher)),
 });
 
+const retryPolicy = message<envoy.RetryPolicy>({
+  retryOn: text(1),
+  numRetries: wrappedWhole(2),
+  perTryTimeout: duration(3),
+  retriableStatusCodes: wholes(7),
+  retryBackOff: inner(
+    8,
+    message<{ baseInterval: number; maxInterval?: number }>({
+      baseInterval: duration(1),
+      maxInterval: duration(2),
+    }),
+  ),
+  retryHostPredicate: list(
+    inner(5, message<envoy.LbPolicy['typedExtensionConfig']>({ name: text(1), typedConfig: inner(3, any) })),
+  ),
+  hostSelectionRetryMaxAttempts: int(6),
+});
+
 const routeAction = message<envoy.RouteAction>({
   cluster: text(1),
   weightedClusters: inner(
@@ -127,26 +145,7 @@ const routeAction = message<envoy.RouteAction>({
   hostRewriteLiteral: text(6),
   hashPolicy: list(inner(15, hashPolicy)),
   timeout: duration(8),
-  retryPolicy: remembered(
-    9,
-    message<envoy.RetryPolicy>({
-      retryOn: text(1),
-      numRetries: wrappedWhole(2),
-      perTryTimeout: duration(3),
-      retriableStatusCodes: wholes(7),
-      retryBackOff: inner(
-        8,
-        message<{ baseInterval: number; maxInterval?: number }>({
-          baseInterval: duration(1),
-          maxInterval: duration(2),
-        }),
-      ),
-      retryHostPredicate: list(
-        inner(5, message<envoy.LbPolicy['typedExtensionConfig']>({ name: text(1), typedConfig: inner(3, any) })),
-      ),
-      hostSelectionRetryMaxAttempts: int(6),
-    }),
-  ),
+  retryPolicy: remembered(9, retryPolicy),
   clusterNotFoundResponseCode: whole(20),
   requestMirrorPolicies: list(
     inner(
@@ -169,6 +168,7 @@ export const routeConfiguration = message<envoy.RouteConfiguration>({
       message<envoy.VirtualHost>({
         name: text(1),
         domains: list(text(2)),
+        retryPolicy: remembered(16, retryPolicy),
         routes: list(
           remembered(
             3,

@@ -12,6 +12,8 @@ interface Backend {
   readonly port: number;
   /** Paths of requests that arrived whole, in their order. */
   readonly seen: string[];
+  /** Their lines. */
+  readonly heads: string[];
   manner: Manner;
   close(): Promise<void>;
 }
@@ -20,7 +22,8 @@ interface Backend {
 async function openBackend(host = '127.0.0.1', at = 0): Promise<Backend> {
   const sockets = new Set<Socket>();
   const seen: string[] = [];
-  const backend = { seen, manner: (() => 'answer') as Manner };
+  const heads: string[] = [];
+  const backend = { seen, heads, manner: (() => 'answer') as Manner };
   const server = createServer((socket) => {
     let place = 0;
     sockets.add(socket);
@@ -30,6 +33,7 @@ async function openBackend(host = '127.0.0.1', at = 0): Promise<Backend> {
       const path = /^[A-Z]+ (\S+) HTTP/.exec(data.toString('latin1'))?.[1];
       if (path === undefined) return;
       seen.push(path);
+      heads.push(data.toString('latin1'));
       const does = backend.manner(place++);
       if (does === 'end') {
         socket.destroy();
@@ -78,6 +82,7 @@ spec:
   - {matches: [{path: {value: /never}}], retry: {attempts: 0}, backendRefs: [{name: plain, port: 80}]}
   - {matches: [{path: {value: /once}}], retry: {attempts: 1}, backendRefs: [{name: plain, port: 80}]}
   - {matches: [{path: {value: /session}}], sessionPersistence: {sessionName: s}, backendRefs: [{name: plain, port: 80}]}
+  - {matches: [{path: {value: /mirror}}], filters: [{type: RequestMirror, requestMirror: {backendRef: {name: plain, port: 80}}}], backendRefs: [{name: plain, port: 80}]}
   - {matches: [{path: {value: /method}, method: GET}], backendRefs: [{name: plain, port: 80}]}
   - {backendRefs: [{name: plain, port: 80}]}
 ---`;
@@ -125,6 +130,7 @@ describe.skipIf(!hasEnvoy)('connections that backends end', () => {
     for (const backend of backends) {
       backend.manner = manner;
       backend.seen.length = 0;
+      backend.heads.length = 0;
     }
   }
 
@@ -228,6 +234,14 @@ describe.skipIf(!hasEnvoy)('connections that backends end', () => {
       expect([path, await statuses(1, { to: toRouted as string, path })]).toEqual([path, { 503: 1 }]);
       expect([path, one?.seen.length]).toEqual([path, attempts]);
     }
+  });
+
+  test('nothing of it shows, neither at the backend nor in copies', async () => {
+    behave(() => 'answer');
+    expect(await statuses(3, { to: toRouted as string, path: '/mirror' })).toEqual({ 200: 3 });
+    await lab.until(() => one?.heads.length === 6, 'copied');
+    expect(await statuses(3, { to: toPlain as string })).toEqual({ 200: 3 });
+    expect(one?.heads.filter((head) => /retry/i.test(head))).toEqual([]);
   });
 
   test('a session is not left because a connection ended', async () => {

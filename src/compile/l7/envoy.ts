@@ -226,9 +226,7 @@ export interface Permission {
   readonly uriTemplate?: { readonly name: string; readonly typedConfig: Any };
 }
 
-export interface UriTemplate {
-  readonly pathTemplate: string;
-}
+export type UriTemplate = { readonly pathTemplate: string };
 
 /** One of its fields. */
 export interface Principal {
@@ -251,6 +249,8 @@ export interface VirtualHost {
   readonly name: string;
   readonly domains: readonly string[];
   readonly routes: readonly EnvoyRoute[];
+  /** Of routes that have none. */
+  readonly retryPolicy?: RetryPolicy;
   readonly typedPerFilterConfig?: Readonly<Record<string, Any>>;
 }
 

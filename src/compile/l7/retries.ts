@@ -17,7 +17,11 @@ const isRepeatable: envoy.HeaderMatcher = {
   stringMatch: { safeRegex: { regex: repeatable.join('|') } },
 };
 
-const elsewhere = {
+const common = { retryOn: unserved, numRetries: 2, retriableStatusCodes: [] };
+
+/** What holds for all routes of a virtual host that say nothing else: said once, for there may be thousands. */
+export const usualRetries: envoy.RetryPolicy = {
+  ...common,
   retryHostPredicate: [
     {
       name: 'envoy.retry_host_predicates.previous_hosts',
@@ -26,35 +30,28 @@ const elsewhere = {
   ],
   /** How often an endpoint is drawn anew that was tried before. */
   hostSelectionRetryMaxAttempts: 5,
-} as const;
-
-function policiesFor(where: Partial<typeof elsewhere>) {
-  const common = { numRetries: 2, retriableStatusCodes: [], ...where };
-  return {
-    once: { retryOn: unserved, ...common },
-    repeatable: { retryOn: `${unserved},reset`, ...common },
-  };
-}
+};
 
 /** A request that finds its endpoint by hash finds the same one again. */
-const byHash = policiesFor({});
-const spread = policiesFor(elsewhere);
+const stickyRetries: envoy.RetryPolicy = common;
+
+/** Added to what the policy says; Envoy takes it out before the request goes on. */
+const onReset: envoy.HeaderValueOption = { header: { key: 'x-envoy-retry-on', value: 'reset' }, appendAction: 2 };
 
 /**
- * `route` with the usual retries, unless it has its own: as two routes where its method is not known. `sticky`: the same request finds the
- * same endpoint.
+ * `route` with the usual retries, unless it has its own, in a virtual host that has usualRetries: as two routes where its method is not
+ * known. `sticky`: the same request finds the same endpoint.
  */
 export function withRetries(
   route: envoy.EnvoyRoute,
   { method, sticky }: { readonly method: string | undefined; readonly sticky: boolean },
 ): envoy.EnvoyRoute[] {
-  const { match, route: action, typedPerFilterConfig } = route;
+  const { match, route: action, typedPerFilterConfig, requestHeadersToAdd = [] } = route;
   if (!action || action.retryPolicy) return [route];
-  const policies = sticky ? byHash : spread;
-  const once = { ...route, route: { ...action, retryPolicy: policies.once } };
+  const once = sticky ? { ...route, route: { ...action, retryPolicy: stickyRetries } } : route;
   // A retry leaves the endpoint of the session: only one that cannot be reached is left.
   if (typedPerFilterConfig?.[sessionFilter]) return [once];
-  const again = { ...route, route: { ...action, retryPolicy: policies.repeatable } };
+  const again = { ...once, requestHeadersToAdd: [...requestHeadersToAdd, onReset] };
   if (method !== undefined) return [repeatable.includes(method) ? again : once];
   return [{ ...again, match: { ...match, headers: [isRepeatable, ...(match.headers ?? [])] } }, once];
 }

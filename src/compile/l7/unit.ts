@@ -7,7 +7,7 @@ import { allowFilter, type Dialled, denyFilter, httpChain, streamChain } from '.
 import type * as envoy from './envoy.ts';
 import { always, envoyRoutes, type RequestRoute } from './http.ts';
 import { asksServerName, rbacOf, sourceKey } from './rbac.ts';
-import { withRetries } from './retries.ts';
+import { usualRetries, withRetries } from './retries.ts';
 import { isSticky, noCluster, portName, speechOf } from './services.ts';
 import { isHttp, type PortRoutes } from './settle.ts';
 
@@ -94,6 +94,7 @@ function addHttp(unit: Draft, { name, host, port, routed, policies, dialled, sti
           ...envoyRoutes(producers, port.port),
           ...(producers.length === 0 ? plainRoutes(name, sticky) : []),
         ],
+        retryPolicy: usualRetries,
         ...rbacFields(policies),
       },
     ],

@@ -7,31 +7,35 @@ import { withRetries } from '../../../src/compile/l7/retries.ts';
 const plain = (more: Partial<envoy.RouteAction> = {}): envoy.EnvoyRoute => ({
   name: 'r',
   match: { prefix: '/', headers: [{ name: 'h', presentMatch: true }] },
+  requestHeadersToAdd: [{ header: { key: 'mine', value: '1' }, appendAction: 0 }],
   route: { cluster: 'c', clusterNotFoundResponseCode: 2, hashPolicy: [], timeout: 0, ...more },
 });
 
 const made = (route: envoy.EnvoyRoute, method?: string, sticky = false) =>
-  withRetries(route, { method, sticky }).map(({ match, route: action }) => ({
-    headers: match.headers?.map(({ name }) => name),
-    resets: action?.retryPolicy?.retryOn.split(',').includes('reset'),
-    elsewhere: action?.retryPolicy?.retryHostPredicate !== undefined,
+  withRetries(route, { method, sticky }).map(({ match, route: action, requestHeadersToAdd = [] }) => ({
+    matches: match.headers?.map(({ name }) => name),
+    adds: requestHeadersToAdd.map(({ header }) => `${header.key}: ${header.value}`),
+    own: action?.retryPolicy !== undefined,
   }));
+const [resets, none] = [['mine: 1', 'x-envoy-retry-on: reset'], ['mine: 1']];
 
 test('of a method that is not known: one route for requests that may be repeated, and one for all others', () => {
   expect(made(plain())).toEqual([
-    { headers: [':method', 'h'], resets: true, elsewhere: true },
-    { headers: ['h'], resets: false, elsewhere: true },
+    { matches: [':method', 'h'], adds: resets, own: false },
+    { matches: ['h'], adds: none, own: false },
   ]);
 });
 
 test('of one that is known: one route', () => {
-  expect(made(plain(), 'GET')).toEqual([{ headers: ['h'], resets: true, elsewhere: true }]);
-  expect(made(plain(), 'POST')).toEqual([{ headers: ['h'], resets: false, elsewhere: true }]);
-  expect(made(plain(), 'PATCH')).toEqual([{ headers: ['h'], resets: false, elsewhere: true }]);
+  expect(made(plain(), 'GET')).toEqual([{ matches: ['h'], adds: resets, own: false }]);
+  expect(made(plain(), 'POST')).toEqual([{ matches: ['h'], adds: none, own: false }]);
+  expect(made(plain(), 'PATCH')).toEqual([{ matches: ['h'], adds: none, own: false }]);
 });
 
 test('where endpoints are chosen by hash no other one is looked for', () => {
-  expect(made(plain(), 'GET', true)).toEqual([{ headers: ['h'], resets: true, elsewhere: false }]);
+  const [route] = withRetries(plain(), { method: 'GET', sticky: true });
+  expect(route?.route?.retryPolicy).toMatchObject({ numRetries: 2 });
+  expect(route?.route?.retryPolicy?.retryHostPredicate).toBeUndefined();
 });
 
 test('what leads to no cluster, and what says itself what is tried again, stays as it is', () => {
