@@ -3,12 +3,12 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { connect, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { follow } from '../src/demo/process.ts';
-import { freePort, proxyHeader } from '../test/support/l7.ts';
+import { proxyHeader } from '../test/support/l7.ts';
 import { type Line, report } from './report.ts';
 import { percentile, spread, spreadText } from './statistics.ts';
 import { type Process, type Start, startEnvoy, startServe, until } from './waypoint-envoy.ts';
@@ -223,6 +223,22 @@ async function untilActive({ admin, listen, size }: Pick<Running, 'admin' | 'lis
   if (version !== '0') throw new Error(`the last service says ${version}`);
 }
 
+/** Ports that differ, below those that the kernel gives to connections: nobody gets one of them before it is listened at. */
+async function freePorts(count: number): Promise<number[]> {
+  const held = new Map<number, Server>();
+  while (held.size < count) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (isFree) held.set(port, server);
+  }
+  for (const server of held.values()) await new Promise((closed) => server.close(closed));
+  return [...held.keys()];
+}
+
 interface Started {
   /** From the start of both processes, and from the start of an Envoy when the control plane was there already. */
   readonly both: number;
@@ -236,7 +252,7 @@ async function atSize<T>(size: Size, body: (running: Running, started: Started) 
   const folder = mkdtempSync(join(tmpdir(), 'km-bench-'));
   const config = join(folder, 'config');
   writeFolder(config, size);
-  const [listen, ads, admin] = [await freePort(), await freePort(), await freePort()];
+  const [listen, ads, admin] = (await freePorts(3)) as [number, number, number];
   const running: Process[] = [];
   const envoyHere = (): Process => {
     const all = { start: here, folder, waypoint: 'shop/waypoint', listen: `127.0.0.1:${listen}`, ads, admin };

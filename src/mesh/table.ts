@@ -101,6 +101,7 @@ class Version<V> implements Table<V> {
       at = at.#state.next;
     }
     if (at === this) return changed;
+    if (before.size === 0) return new Set(this.keys());
     changed.clear();
     for (const [key, value] of this) if (before.get(key) !== value) changed.add(key);
     for (const key of before.keys()) if (!this.has(key)) changed.add(key);

@@ -110,8 +110,9 @@ class Compilation {
   #reach(state: State): Reach {
     const { model, attachments, scope } = state;
     const before = this.#before;
-    const isNew = !before || before.scope.gateway !== scope.gateway || !equal(before.scope.listen, scope.listen);
-    const old = before?.model ?? emptyModel;
+    // Of what is made anew, everything is looked at once.
+    if (!before) return { units: new Set(model.services.keys()), clusters: none, endpoints: none, all: true };
+    const old = before.model;
     const clusters = model.services.changedSince(old.services);
     const units = new Set(clusters);
     const endpoints = new Set(model.members.changedSince(old.members));
@@ -120,14 +121,11 @@ class Compilation {
         for (const key of one?.services.keys() ?? []) endpoints.add(key);
       }
     }
-    let all = isNew;
-    if (before) {
-      for (const name of attachments.ports.changedSince(before.attachments.ports))
-        units.add(parsePortName(name).service);
-      for (const target of attachments.policies.changedSince(before.attachments.policies)) {
-        if (target.startsWith('Gateway')) all ||= ownTargets(scope).includes(target);
-        else for (const key of attachments.servicesOf(target)) units.add(key);
-      }
+    let all = before.scope.gateway !== scope.gateway || !equal(before.scope.listen, scope.listen);
+    for (const name of attachments.ports.changedSince(before.attachments.ports)) units.add(parsePortName(name).service);
+    for (const target of attachments.policies.changedSince(before.attachments.policies)) {
+      if (target.startsWith('Gateway')) all ||= ownTargets(scope).includes(target);
+      else for (const key of attachments.servicesOf(target)) units.add(key);
     }
     if (all) for (const key of [...model.services.keys(), ...this.#units.keys()]) units.add(key);
     return { units, clusters, endpoints, all };
@@ -217,6 +215,8 @@ function put<V>(table: TableEditor<V>, name: string, value: V): void {
   if (!equal(table.get(name), value)) table.set(name, value);
 }
 
+const none: ReadonlySet<string> = new Set();
+
 const ownTargets = ({ namespace, name, className }: WaypointScope): string[] => [
   `GatewayClass ${className}`,
   `Gateway ${namespace}/${name}`,
@@ -224,6 +224,7 @@ const ownTargets = ({ namespace, name, className }: WaypointScope): string[] => 
 
 /** Undefined: those of the waypoint itself. In the order of their names. */
 function policiesOf({ attachments, scope }: State, service: Service | undefined): readonly WaypointPolicy[] {
+  if (attachments.policies.size === 0) return [];
   const targets = [...ownTargets(scope), ...(service ? refKeysOf(service) : [])];
   const found = new Set(targets.flatMap((target) => attachments.policies.get(target) ?? []));
   return [...found].sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));

@@ -9,7 +9,7 @@ const kinds: Readonly<Record<PathMatch['kind'], number>> = { exact: 2, regex: 1,
 
 /** A path without the slashes at its end: "/a/" as a prefix holds for what "/a" does. */
 export function trimmedPrefix(value: string): string {
-  return value.replace(/\/+$/, '');
+  return value.endsWith('/') ? value.replace(/\/+$/, '') : value;
 }
 
 /** Exact paths, then regular expressions (whose place is ours to choose), then prefixes, longer ones first; then method, headers and parameters. */

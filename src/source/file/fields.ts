@@ -40,7 +40,7 @@ export function object<S extends Shape>(
     if (node.kind !== 'map') return wrong(node, reading, 'a mapping');
     const out: Record<string, unknown> = {};
     /** Those that were there, but gave no value: they are not missing too. */
-    let valueless: string[] | undefined;
+    let valueless: readonly string[] | undefined;
     for (const { key, at, value } of node.entries) {
       const known = fields.get(key);
       if (known === undefined) {
@@ -57,7 +57,7 @@ export function object<S extends Shape>(
         const read = known.read(value, reading);
         reading.path.pop();
         if (read !== undefined) out[key] = read;
-        else if (known.needed) (valueless ??= []).push(key);
+        else if (known.needed) valueless = [...(valueless ?? []), key];
       }
     }
     for (const name of must) {

@@ -13,9 +13,9 @@ import { openShare, type Share } from './share.ts';
 /** From this many bytes on, a batch is read in a thread: below, starting one costs more than it saves. */
 export const threadFromBytes = 256 * 1024;
 /** The same at first, when nobody waits for this thread yet: a new one takes 0.2 CPU seconds until its code is fast. No file may be large by itself. */
-export const firstThreadFromBytes = 4 * 1024 * 1024;
+const firstThreadFromBytes = 4 * 1024 * 1024;
 /** From this many on, a second thread takes half of them, where there is a processor for it. */
-export const secondThreadFromBytes = firstThreadFromBytes;
+const secondThreadFromBytes = firstThreadFromBytes;
 /** Larger files are refused: their text would not fit beside what is made of it. */
 export const maxFileBytes = 256 * 1024 * 1024;
 
