@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error class, the catalogue of its codes (docs/errors.md is held equal to it by a test), and what others' errors say.
+// The one error class, the catalogue of its codes (docs/errors.md is held equal to it by a test), what others' errors say, and words for messages.
 
 /** Code -> what it means, as docs/errors.md prints it. A retired code stays listed with "retired". */
 export const errorCodes = {
@@ -83,3 +83,6 @@ export function fileFault(thrown: unknown): string {
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   return known[code] ?? `cannot be read: ${messageOf(thrown)}`;
 }
+
+/** "1 file", "2 files"; `many`: the plural of what does not take an s. */
+export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;

@@ -2,13 +2,12 @@
 // Takes away everything that load made.
 import { lockHolder, withLock } from '../agent/lock.ts';
 import type { Env, Place } from '../env.ts';
-import { KmeshError } from '../errors.ts';
+import { counted, KmeshError } from '../errors.ts';
 import { unload } from '../kernel/load.ts';
 import { isLoaded } from '../kernel/pinned.ts';
 import { openPinnedMap } from '../kernel/pinned-map.ts';
 import { pinFolders, pinNames, unmountBpffs } from '../kernel/pins.ts';
 import type { ChangeResult, Step } from './change.ts';
-import { counted } from './counted.ts';
 import { clearRunDir, notedMount } from './run-dir.ts';
 
 export interface UnloadOptions {

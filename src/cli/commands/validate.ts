@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { KmeshError } from '../../errors.ts';
-import { counted } from '../../tasks/counted.ts';
+import { counted, KmeshError } from '../../errors.ts';
 import { texts } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewValidation } from '../view/validation.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is wrong with policies in files, and how they decide.
+import { counted } from '../../errors.ts';
 import type { CaseResult, CheckPoliciesResult } from '../../tasks/authz/check.ts';
-import { counted } from '../../tasks/counted.ts';
 import type { Block, Cell } from '../spec.ts';
 import { nearestLines, whyText } from './authz-words.ts';
 import { findingLines } from './validation.ts';

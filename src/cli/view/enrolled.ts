@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Enrolments, and the connections that are older.
 
-import { counted } from '../../tasks/counted.ts';
+import { counted } from '../../errors.ts';
 import type { EnrolledResult, EnrolledRow } from '../../tasks/enrolled.ts';
 import type { Block, Cell } from '../spec.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything at a glance.
 
-import { counted } from '../../tasks/counted.ts';
+import { counted } from '../../errors.ts';
 import type { AgentStatus, Status } from '../../tasks/status.ts';
 import type { Block, Cell, Tone } from '../spec.ts';
 import { viewXds } from './xds.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent would say of files, one line for each finding.
 
-import { counted } from '../../tasks/counted.ts';
+import { counted } from '../../errors.ts';
 import type { validateConfig } from '../../tasks/validate.ts';
 import type { Block, Tone } from '../spec.ts';
 

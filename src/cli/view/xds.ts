@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the agent stands with its control plane.
 
-import { counted } from '../../tasks/counted.ts';
+import { counted } from '../../errors.ts';
 import type { AgentStatus } from '../../tasks/status.ts';
 import type { Block, Cell } from '../spec.ts';
 

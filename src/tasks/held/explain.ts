@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The way of one connection through the maps, step by step as the programs go.
+
 import { addressHash, cgroupHash } from '../../abi/hash.ts';
 import type { Protocol } from '../../abi/structs.ts';
 import type { Candidate } from '../../admin/types.ts';
 import { isStandIn } from '../../compile/waypoint.ts';
+import { counted } from '../../errors.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
 import type { BalancerPolicy } from '../../mesh/service.ts';
 import { isV4 } from '../../net/address.ts';
 import { socketAddressText } from '../../net/socket-address.ts';
-import { counted } from '../counted.ts';
 import { type HeldBackend, type HeldEndpoint, readBackend, tableEntry } from './backend.ts';
 import type { HeldClient } from './client.ts';
 import { unanswered } from './demand.ts';
