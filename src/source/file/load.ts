@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files -> what they say, here or, when there is much to read, in threads of their own whose memory goes with them.
+// Files -> what they say, here or, when there is much to read, in threads of their own whose memory goes with them, or both.
 import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -14,6 +14,8 @@ import { openShare, type Share } from './share.ts';
 export const threadFromBytes = 256 * 1024;
 /** The same at first, when nobody waits for this thread yet: a new one takes 0.2 CPU seconds until its code is fast. No file may be large by itself. */
 const firstThreadFromBytes = 4 * 1024 * 1024;
+/** From this many on, a thread reads half of what is read here. */
+const halfFromBytes = 1024 * 1024;
 /** From this many on, a second thread takes half of them, where there is a processor for it. */
 const secondThreadFromBytes = firstThreadFromBytes;
 /** Larger files are refused: their text would not fit beside what is made of it. */
@@ -59,13 +61,23 @@ export async function loadFiles(
     const threads = bytes >= secondThreadFromBytes ? Math.min(2, availableParallelism(), files.length) : 1;
     return loadInThreads(files, threads, thread, signal);
   }
-  const out = new Map<string, FileContents | undefined>();
   const share = openShare();
-  for (const { name, path } of files) {
+  // Half of much is read by a thread meanwhile.
+  const isShared = thread !== undefined && bytes >= halfFromBytes && availableParallelism() > 1 && files.length > 1;
+  const [here = [], there] = inParts(files, isShared ? 2 : 1);
+  const elsewhere = thread && there ? loadInThread(there, share, thread, signal) : undefined;
+  const found = new Map<string, FileContents | undefined>();
+  for (const { name, path } of here) {
     if (signal.aborted) break;
-    out.set(name, shared(await readPath(name, path), share));
+    found.set(name, shared(await readPath(name, path), share));
   }
-  return out;
+  for (const [name, contents] of (await elsewhere) ?? []) found.set(name, contents);
+  return inOrder(files, found);
+}
+
+/** In the order of the files, whoever read them. */
+function inOrder(files: readonly FoundFile[], found: ReadonlyMap<string, FileContents | undefined>) {
+  return new Map(files.filter(({ name }) => found.has(name)).map(({ name }) => [name, found.get(name)]));
 }
 
 function shared(contents: FileContents | undefined, share: Share): FileContents | undefined {
@@ -97,8 +109,7 @@ async function loadInThreads(
   const found = new Map<string, FileContents | undefined>();
   const read = await Promise.all(parts.map((part) => loadInThread(part, share, thread, signal)));
   for (const one of read) for (const [name, contents] of one) found.set(name, contents);
-  // In the order of the files, whoever read them.
-  return new Map(files.filter(({ name }) => found.has(name)).map(({ name }) => [name, found.get(name)]));
+  return inOrder(files, found);
 }
 
 function loadInThread(
