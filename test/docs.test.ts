@@ -86,7 +86,7 @@ test('flags are ones that a command has', () => {
     ),
   ).filter((flag) => !ours.has(flag));
   // Of every command, of node's V8 and of curl.
-  const foreign = /^--(help|unix-socket|(max|initial)-\w+-space-size)$/;
+  const foreign = /^--(help|unix-socket|no-parallel-scavenge|(max|initial)-\w+-space-size)$/;
   expect(others.filter((flag) => !foreign.test(flag))).toEqual([]);
 });
 
