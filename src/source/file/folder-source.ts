@@ -14,10 +14,11 @@ import { loadAddresses, saveAddresses } from './address-store.ts';
 import { type AddressBook, openAddressBook } from './build/address-book.ts';
 import { openBuilder } from './build/builder.ts';
 import { openDebounce } from './debounce.ts';
-import { openFolder } from './folder.ts';
+import { type Folder, openFolder } from './folder.ts';
+import { type LastGoodStore, openLastGood } from './last-good.ts';
 import { readBytes } from './load.ts';
-import type { FileContents } from './read.ts';
-import { openReader } from './reader.ts';
+import { type FileContents, unreadable } from './read.ts';
+import { openReader, type Reader } from './reader.ts';
 import { stdinName } from './scan.ts';
 import { orderOf } from './validate.ts';
 
@@ -39,6 +40,8 @@ export interface FolderSourceOptions {
   readonly thread?: URL;
   /** File that keeps automatic addresses over restarts; without it they follow from what is read first. */
   readonly addresses?: string;
+  /** Folder that keeps over restarts what is in effect of documents that may be broken by then; without it that is lost. */
+  readonly lastGood?: string;
   readonly resolver?: Resolver;
   readonly timers?: Timers;
 }
@@ -70,12 +73,14 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
   const timers = options.timers ?? realTimers;
   const closing = new AbortController();
   const { signal } = closing;
-  const folder = openFolder();
   let report: Report | undefined;
   let parts: Promise<Parts> | undefined;
 
   interface Parts {
     readonly book: AddressBook;
+    readonly folder: Folder;
+    readonly kept: LastGoodStore | undefined;
+    readonly reader: Reader;
     readonly builder: ReturnType<typeof openBuilder>;
     readonly resolution: ReturnType<typeof openResolution>;
     readonly stdin: FileContents | undefined;
@@ -87,7 +92,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     report: () => report as Report,
     onLost: (error) => log.error({ fault: stackOf(error) }, 'what was read could not be taken up; it is told again'),
   });
-  const tell = (changes: readonly Change[], builder: Parts['builder']) => {
+  const tell = (changes: readonly Change[], { builder, folder }: Pick<Parts, 'builder' | 'folder'>) => {
     const next = folder.report(builder.warnings());
     const same = changes.length === 0 && report !== undefined && equal(report, next);
     if (signal.aborted || (same && !retelling.owes)) return;
@@ -98,24 +103,37 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
   const start = async (): Promise<Parts> => {
     const book = await openBook(options.addresses, log);
     const builder = openBuilder(book);
+    const kept = await openKept(options, log);
+    const folder = openFolder(kept?.found);
     const resolution = openResolution({
       resolver: options.resolver ?? systemResolver(),
       timers,
       onAnswer(hostname, addresses, fault) {
         if (fault !== undefined) log.warn({ hostname, fault }, 'host name is not resolved');
         const changes = builder.resolve(hostname, addresses, fault);
-        if (addresses !== undefined) tell(changes, builder);
+        if (addresses !== undefined) tell(changes, { builder, folder });
       },
     });
     signal.addEventListener('abort', () => resolution.close());
     const asked = stdin !== undefined && options.paths.includes(stdinName);
-    return { book, builder, resolution, stdin: asked ? readBytes(stdinName, await buffer(stdin)) : undefined };
+    const before = [...(kept?.found.keys() ?? [])].filter((name) => name !== stdinName);
+    reader = openReader({
+      paths: options.paths,
+      before,
+      thread: options.thread,
+      timers,
+      signal,
+      onEvent: (whole) => edit.touch(whole ? movedMs : writtenMs),
+      onFault: (path, error) => log.warn({ path, fault: String(error) }, 'folder cannot be watched'),
+    });
+    const given = asked ? readGiven(await buffer(stdin)) : undefined;
+    return { book, folder, kept, reader, builder, resolution, stdin: given };
   };
 
   const pass = async (all: boolean) => {
     const first = parts === undefined;
     parts ??= start();
-    const { book, builder, resolution, stdin: given } = await parts;
+    const { book, folder, kept, reader, builder, resolution, stdin: given } = await parts;
     const { files, read } = await reader.look(all);
     if (signal.aborted) return;
     const updates = new Map(read);
@@ -128,8 +146,13 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
         log.warn({ path: options.addresses, fault: String(error) }, 'automatic addresses cannot be kept');
       });
     }
+    if (kept && folder.lastGood) {
+      await kept.save(folder.lastGood).catch((error) => {
+        log.warn({ path: options.lastGood, fault: String(error) }, 'what is in effect cannot be kept over a restart');
+      });
+    }
     log.debug({ read: read.size, changes: changes.length }, 'looked at files');
-    tell(changes, builder);
+    tell(changes, { builder, folder });
     resolution.want(builder.hostnames());
   };
 
@@ -158,18 +181,11 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     patience: patienceMs,
     run: () => void run(false).catch(() => {}),
   });
-  const reader = openReader({
-    paths: options.paths,
-    thread: options.thread,
-    timers,
-    signal,
-    onEvent: (whole) => edit.touch(whole ? movedMs : writtenMs),
-    onFault: (path, error) => log.warn({ path, fault: String(error) }, 'folder cannot be watched'),
-  });
+  let reader: Reader | undefined;
 
   let cancelRescan = () => {};
   const rescan = () => {
-    cancelRescan = timers.after(reader.hears ? rescanMs : deafMs, () => {
+    cancelRescan = timers.after(reader?.hears ? rescanMs : deafMs, () => {
       void run(false)
         .catch(() => {})
         .then(() => signal.aborted || rescan());
@@ -191,14 +207,31 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
       retelling.close();
       cancelRescan();
       edit.close();
-      reader.close();
+      reader?.close();
       await tail;
-      reader.close();
+      reader?.close();
     },
   };
 }
 
 const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
+
+/** What nobody wrote is no configuration: who is started again without what it was given at first would forget everything. */
+function readGiven(bytes: Uint8Array): FileContents {
+  return bytes.length === 0 ? unreadable(stdinName, 'is empty') : readBytes(stdinName, bytes);
+}
+
+async function openKept({ lastGood, paths }: FolderSourceOptions, log: SourceLog): Promise<LastGoodStore | undefined> {
+  if (lastGood === undefined) return undefined;
+  const lost = (path: string, error: unknown) =>
+    log.warn({ path, fault: String(error) }, 'what was in effect before cannot be read');
+  try {
+    return await openLastGood(lastGood, paths, lost);
+  } catch (error) {
+    lost(lastGood, error);
+    return undefined;
+  }
+}
 
 /** The addresses of before; what cannot be read is left behind, with a warning. */
 async function openBook(path: string | undefined, log: SourceLog): Promise<AddressBook> {

@@ -3,6 +3,7 @@
 import { equal } from '../../mesh/equal.ts';
 import { type Finding, mergeIgnored, type Place, type Report, renderPlace } from '../findings.ts';
 import { closesNothing, inEffect } from './closing.ts';
+import type { LastGood } from './last-good.ts';
 import { identityOf, type MeshObject } from './objects.ts';
 import type { FileContents } from './read.ts';
 
@@ -13,6 +14,8 @@ export interface Folder {
   report(more: readonly Finding[]): Report;
   /** Sets the order in which files count. Names not listed come last, by name. */
   order(files: readonly string[]): void;
+  /** What is to be remembered over a restart: policies, and what stays of broken documents. Undefined while nothing was read that says anything. */
+  readonly lastGood: LastGood | undefined;
 }
 
 interface Candidate {
@@ -30,8 +33,14 @@ interface FileState {
   readonly repeated: readonly { readonly object: MeshObject; readonly first: Place }[];
 }
 
-export function openFolder(): Folder {
+/**
+ * `remembered`: what files said before a restart. It counts as read before, once anything is read at all, and holds for files that no update
+ * mentions, too.
+ */
+export function openFolder(remembered: LastGood = new Map()): Folder {
   const files = new Map<string, FileState>();
+  const lastGood = new Map<string, readonly MeshObject[]>();
+  let speaks = false;
   /** Identity -> who offers it: nearly always one, so a list is made only for several, in order. */
   const offers = new Map<string, Candidate | Candidate[]>();
   /** Identities that several offer. */
@@ -78,6 +87,28 @@ export function openFolder(): Folder {
     }
     if (next) files.set(file, next);
     else files.delete(file);
+    remember(file, next);
+  };
+
+  const remember = (file: string, state: FileState | undefined) => {
+    const objects: MeshObject[] = [];
+    for (const { object, kept } of state?.candidates.values() ?? []) if (kept || isPolicy(object)) objects.push(object);
+    const before = lastGood.get(file) ?? [];
+    if (objects.length === before.length && objects.every((object, i) => object === before[i])) return;
+    if (objects.length > 0) lastGood.set(file, objects);
+    else lastGood.delete(file);
+  };
+  /** Of before the restart. */
+  const recalled = new Map([...remembered].map(([file, objects]) => [file, recalledState(file, objects)]));
+  /** With what is recalled when these changes are the first that say anything: files that cannot be told to be gone hold what they held. */
+  const withRecalled = (changes: Changes): Changes => {
+    speaks = true;
+    const read = new Map<string, FileContents | undefined>(
+      [...recalled].map(([file, { contents }]) => [file, contents]),
+    );
+    for (const [file, { contents }] of files) read.set(file, contents);
+    for (const [file, contents] of changes) read.set(file, contents);
+    return read;
   };
 
   const faultsOf = ({ contents, candidates, repeated }: FileState): Finding[] => {
@@ -99,19 +130,27 @@ export function openFolder(): Folder {
   };
 
   return {
-    update(changes) {
+    update(given) {
       const touched = new Map<string, MeshObject | undefined>();
-      const effective = (identity: string) => winner(identity)?.object;
+      for (const [file, contents] of given) if (!contents) recalled.delete(file);
+      const recalls = !speaks && [...given].some(([, contents]) => contents && saysSomething(contents));
+      const changes = recalls ? withRecalled(given) : given;
+      const before = (file: string) => (recalls ? recalled.get(file) : undefined) ?? files.get(file);
+      const elsewhere = recalls ? recalledObjects(recalled.values()) : undefined;
+      const effective = (identity: string) => winner(identity)?.object ?? elsewhere?.get(identity);
       const states = [...changes].map(
-        ([file, contents]) => [file, contents && stateOf(contents, files.get(file), effective)] as const,
+        ([file, contents]) => [file, contents && stateOf(contents, before(file), effective)] as const,
       );
       for (const [file, state] of states) replace(file, state, touched);
       const changed = new Map<string, MeshObject | undefined>();
       for (const [identity, before] of touched) {
-        const now = effective(identity);
+        const now = winner(identity)?.object;
         if (now !== before) changed.set(identity, now);
       }
       return changed;
+    },
+    get lastGood() {
+      return speaks ? lastGood : undefined;
     },
     order(names) {
       ranks = new Map(names.map((name, i) => [name, i]));
@@ -139,6 +178,29 @@ export function openFolder(): Folder {
 function byPlace(a: Place, b: Place): number {
   const line = (place: Place) => place.line || Number.MAX_SAFE_INTEGER;
   return line(a) - line(b) || a.column - b.column;
+}
+
+type Changes = Iterable<readonly [string, FileContents | undefined]>;
+
+const isPolicy = ({ kind }: MeshObject): boolean => kind === 'AuthorizationPolicy' || kind === 'PeerAuthentication';
+
+const saysSomething = ({ objects, rejected }: FileContents): boolean =>
+  objects.length > 0 || rejected.some(({ instead }) => instead);
+
+/** As if it had been read, and could not be read again. */
+function recalledState(file: string, objects: readonly MeshObject[]): FileState {
+  const rejected = [{ identity: '', place: { file, line: 0, column: 0 } }];
+  return {
+    contents: { file, objects: [], rejected, faults: [], warnings: [], ignored: [] },
+    candidates: new Map(objects.map((object) => [identityOf(object), { file, object, kept: true }])),
+    repeated: [],
+  };
+}
+
+function recalledObjects(states: Iterable<FileState>): ReadonlyMap<string, MeshObject> {
+  const objects = new Map<string, MeshObject>();
+  for (const { candidates } of states) for (const [identity, { object }] of candidates) objects.set(identity, object);
+  return objects;
 }
 
 function isRefused(object: MeshObject): boolean {

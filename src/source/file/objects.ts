@@ -31,8 +31,15 @@ export interface WaypointWish {
   readonly canaryWeight: number;
 }
 
+/** What an object that leaves its waypoint to its namespace says of the canary: counts before what that says. */
+export interface CanaryWish {
+  readonly canary?: string;
+  readonly canaryWeight?: number;
+}
+
 interface WaypointWisher {
   readonly waypoint?: WaypointWish;
+  readonly waypointCanary?: CanaryWish;
   readonly waypointUnready?: Otherwise;
 }
 

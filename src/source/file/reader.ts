@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What differs on disk since the last look, read: only files that are new, that changed, or that something was heard of.
-import { basename } from 'node:path';
+import { basename, resolve, sep } from 'node:path';
 import type { Timers } from '../timers.ts';
 import { loadFiles } from './load.ts';
 import { type FileContents, unreadable } from './read.ts';
@@ -24,6 +24,8 @@ export interface Look {
 
 interface Options {
   readonly paths: readonly string[];
+  /** Files that were there when somebody looked before: told to be gone when they are. */
+  readonly before?: Iterable<string>;
   readonly thread: URL | undefined;
   readonly timers: Timers;
   readonly signal: AbortSignal;
@@ -35,8 +37,9 @@ interface Options {
 /** A file that turns empty is probably about to be written: its objects stay this long. */
 const emptyMs = 1000;
 
-export function openReader({ paths, thread, timers, signal, onEvent, onFault }: Options): Reader {
-  let known = new Map<string, FoundFile>();
+export function openReader({ paths, before = [], thread, timers, signal, onEvent, onFault }: Options): Reader {
+  let known = new Map([...before].map((name) => [name, filedBefore(name, paths)]));
+  let isFirst = true;
   let faulted = new Map<string, string>();
   /** Paths of entries that something happened to: read whatever their stamp says, as times are coarse. */
   let heard = new Set<string>();
@@ -95,7 +98,8 @@ export function openReader({ paths, thread, timers, signal, onEvent, onFault }: 
         const same = before?.stamp === file.stamp && !events.has(file.path) && !events.has(file.real);
         if (!same || all) toRead.push(file);
       }
-      const read = await loadFiles(toRead, thread, signal, known.size === 0);
+      const read = await loadFiles(toRead, thread, signal, isFirst);
+      isFirst = false;
       for (const [name, contents] of read) if (contents === undefined) next.delete(name);
       for (const [name, file] of known) {
         if (next.has(name)) continue;
@@ -121,6 +125,13 @@ export function openReader({ paths, thread, timers, signal, onEvent, onFault }: 
     },
     close: () => watch.close(),
   };
+}
+
+/** Not as it is now, whatever that is. */
+function filedBefore(name: string, paths: readonly string[]): FoundFile {
+  const path = resolve(name);
+  const root = paths.findIndex((given) => given === name || path.startsWith(`${resolve(given)}${sep}`));
+  return { name, path, real: path, root, stamp: '', size: 1 };
 }
 
 function isBelow(path: string, folder: string): boolean {

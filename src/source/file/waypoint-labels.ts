@@ -2,7 +2,7 @@
 // Which waypoint an object asks for by its labels, and what should become of connections while that cannot be used.
 import type { Otherwise } from '../../mesh/gateway.ts';
 import { isLabel, isName } from './names.ts';
-import type { Labels, WaypointWish } from './objects.ts';
+import type { CanaryWish, Labels, WaypointWish } from './objects.ts';
 import type { Reading } from './reading.ts';
 
 const use = 'istio.io/use-waypoint';
@@ -24,24 +24,32 @@ export function waypointWish(
   meta: Marked,
   reading: Reading,
   home = meta.namespace,
-): { waypoint?: WaypointWish; waypointUnready?: Otherwise } {
+): { waypoint?: WaypointWish; waypointCanary?: CanaryWish; waypointUnready?: Otherwise } {
   const { labels, annotations } = meta;
   const unready = unreadyOf(annotations, reading);
-  const waypoint = wishOf(labels, annotations, home, reading);
-  return { ...(waypoint && { waypoint }), ...(unready && { waypointUnready: unready }) };
+  const wish = wishOf(labels, annotations, home, reading);
+  if (wish.waypointCanary?.canary !== undefined && home !== meta.namespace) {
+    reading.warnAt(['metadata', 'labels', canaryUse], `has no effect without ${use}`);
+  }
+  return { ...wish, ...(unready && { waypointUnready: unready }) };
 }
 
-function wishOf(labels: Labels, annotations: Labels, home: string, reading: Reading): WaypointWish | undefined {
-  if (labels[gatewayName] !== undefined) return noWaypoint;
+function wishOf(
+  labels: Labels,
+  annotations: Labels,
+  home: string,
+  reading: Reading,
+): { waypoint?: WaypointWish; waypointCanary?: CanaryWish } {
+  if (labels[gatewayName] !== undefined) return { waypoint: noWaypoint };
   const gateway = named(labels, use, home, reading);
   const canary = named(labels, canaryUse, home, reading);
   const weight = weightOf(annotations, reading);
-  if (gateway === undefined) {
-    if (canary !== undefined) reading.warnAt(['metadata', 'labels', canaryUse], `has no effect without ${use}`);
-    return undefined;
-  }
-  if (gateway === '' || !canary || weight === 0) return { gateway, canary: '', canaryWeight: 0 };
-  return { gateway, canary, canaryWeight: weight };
+  if (gateway === '') return { waypoint: noWaypoint };
+  if (gateway !== undefined) return { waypoint: { gateway, canary: canary ?? '', canaryWeight: weight ?? 0 } };
+  if (canary === undefined && weight === undefined) return {};
+  return {
+    waypointCanary: { ...(canary !== undefined && { canary }), ...(weight !== undefined && { canaryWeight: weight }) },
+  };
 }
 
 export const noWaypoint: WaypointWish = { gateway: '', canary: '', canaryWeight: 0 };
@@ -57,13 +65,13 @@ function named(labels: Labels, key: string, home: string, reading: Reading): str
   return undefined;
 }
 
-function weightOf(annotations: Labels, reading: Reading): number {
+function weightOf(annotations: Labels, reading: Reading): number | undefined {
   const text = annotations[weightAnnotation];
-  if (text === undefined) return 0;
+  if (text === undefined) return undefined;
   if (/^\d{1,3}$/.test(text) && Number(text) <= 100) return Number(text);
   const path = ['metadata', 'annotations', weightAnnotation];
   reading.faultAt(path, `must be a whole number from 0 to 100, not ${JSON.stringify(text)}`);
-  return 0;
+  return undefined;
 }
 
 function unreadyOf(annotations: Labels, reading: Reading): Otherwise | undefined {

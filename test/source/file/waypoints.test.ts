@@ -102,6 +102,76 @@ describe('which Gateway', () => {
   });
 });
 
+describe('what is left to the namespace', () => {
+  const canary = (of: string) => `istio.io/use-waypoint-canary: ${of}`;
+  const weight = (text: string) => `, annotations: {istio.io/use-waypoint-canary-weight: "${text}"}`;
+  const gateways = [gateway(), gateway('name: next, namespace: shop'), gateway('name: third, namespace: shop')];
+  const parts = (home: string, own: string): [string, number][] =>
+    make(...gateways, namespace(home), service(own)).service.weightedWaypoints.map(({ destination, weight }) => [
+      destination.gateway ?? '',
+      weight,
+    ]);
+  const home = `labels: {istio.io/use-waypoint: way, ${canary('next')}}`;
+
+  test.each([
+    ['both', home + weight('30'), '', 'next', 30],
+    ['but for the share', home + weight('30'), weight('60'), 'next', 60],
+    ['but for the share, which is said nowhere else', home, weight('60'), 'next', 60],
+    ['but for the canary', home + weight('30'), `, labels: {${canary('third')}}`, 'third', 30],
+    [
+      'the waypoint alone',
+      'labels: {istio.io/use-waypoint: way}',
+      `, labels: {${canary('third')}}${weight('5')}`,
+      'third',
+      5,
+    ],
+  ] as const)('%s', (_, namespaced, own, other, share) => {
+    expect(parts(namespaced, own)).toEqual([
+      ['shop/way', 100 - share],
+      [`shop/${other}`, share],
+    ]);
+  });
+
+  test('no canary: none, the waypoint itself, or where the service names a waypoint of its own', () => {
+    expect(parts(home + weight('30'), `, labels: {${canary('none')}}`)).toEqual([]);
+    expect(parts(home + weight('30'), `, labels: {${canary('way')}}`)).toEqual([]);
+    expect(parts(home + weight('30'), use('third'))).toEqual([]);
+    expect(parts(home + weight('30'), weight('0'))).toEqual([]);
+    expect(lines(make(...gateways, namespace(`labels: {${canary('next')}}`), service()).report.warnings)).toEqual([
+      expect.stringContaining('has no effect without istio.io/use-waypoint'),
+    ]);
+  });
+});
+
+describe('endpoints of a ServiceEntry', () => {
+  const entry = (labels = '') => `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: outside, namespace: shop${labels}}
+spec:
+  hosts: [outside.example.com]
+  addresses: [10.96.0.9]
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  endpoints: [{address: 10.0.7.7}]
+`;
+  const all = gateway('name: way, namespace: shop, labels: {istio.io/waypoint-for: all}');
+  const endpoint = (...texts: string[]) =>
+    built(...texts).workloads.get('Kubernetes/networking.istio.io/ServiceEntry/shop/outside/10.0.7.7');
+
+  test('go through the waypoint of the entry, or of its namespace, when that takes workloads', () => {
+    expect(endpoint(all, entry(use()))?.waypoint).toEqual(usable());
+    expect(endpoint(all, namespace(), entry())?.waypoint).toEqual(usable());
+    expect(endpoint(all, namespace(), entry(use('none')))?.waypoint).toBeUndefined();
+  });
+
+  test('one for services alone, or none that is there, keeps nobody from them', () => {
+    expect(endpoint(gateway(), entry(use()))?.waypoint).toBeUndefined();
+    expect(endpoint(entry(use()))).toBeDefined();
+    expect(endpoint(entry(use()))?.waypoint).toBeUndefined();
+  });
+});
+
 describe('whose traffic', () => {
   test.each([
     ['', true, false],

@@ -170,7 +170,11 @@ export function openObjectsIndex(): ObjectsIndex {
   const touchWisher = (one: Wishing, dirty: Dirty) => {
     if (one.kind === 'Pod') dirty.pods.add(identityOf(one));
     else if (one.kind === 'WorkloadEntry') dirty.entries.add(identityOf(one));
-    else for (const host of hostsOf(one)) dirty.hosts.add(host);
+    else touchOwner(one, dirty);
+  };
+  const touchOwner = (owner: Owner, dirty: Dirty) => {
+    for (const host of hostsOf(owner)) dirty.hosts.add(host);
+    if (owner.kind === 'ServiceEntry') dirty.serviceEntries.add(identityOf(owner));
   };
 
   const touchSelected = (namespace: string, selector: Labels, dirty: Dirty) => {
@@ -187,7 +191,7 @@ export function openObjectsIndex(): ObjectsIndex {
         for (const key of gatewaysOf(object)) namespacesFor[how](key, object);
         if (how === 'add') namespaces.set(object.name, object);
         else namespaces.delete(object.name);
-        for (const owner of ownersOf.get(object.name)) for (const host of hostsOf(owner)) dirty.hosts.add(host);
+        for (const owner of ownersOf.get(object.name)) touchOwner(owner, dirty);
         for (const of of [podsOf.get(object.name), entriesOf.get(object.name)]) {
           for (const one of of) if (object.waypoint ?? one.waypoint) touchWisher(one, dirty);
         }
@@ -293,6 +297,7 @@ export function serviceOfSlice(slice: EndpointSliceObject): string | undefined {
 }
 
 /** Those that its own labels name. */
-function gatewaysOf({ waypoint }: Pick<Wisher, 'waypoint'>): string[] {
-  return [waypoint?.gateway, waypoint?.canary].filter((key): key is string => key !== undefined && key !== '');
+function gatewaysOf({ waypoint, waypointCanary }: Pick<Wisher, 'waypoint' | 'waypointCanary'>): string[] {
+  const named = [waypoint?.gateway, waypoint?.canary, waypointCanary?.canary];
+  return named.filter((key): key is string => key !== undefined && key !== '');
 }

@@ -10,6 +10,7 @@ import {
 } from '../../../mesh/gateway.ts';
 import type {
   AllowedFrom,
+  CanaryWish,
   GatewayClassObject,
   GatewayObject,
   Labels,
@@ -22,6 +23,7 @@ import { noWaypoint } from '../waypoint-labels.ts';
 export interface Wisher {
   readonly namespace: string;
   readonly waypoint?: WaypointWish;
+  readonly waypointCanary?: CanaryWish;
   readonly waypointUnready?: Otherwise;
 }
 
@@ -34,7 +36,8 @@ export interface Chosen {
 export interface WaypointBook {
   add(object: GatewayObject | GatewayClassObject): void;
   remove(object: GatewayObject | GatewayClassObject): void;
-  chooseFor(what: 'service' | 'workload', wisher: Wisher): Chosen;
+  /** `own`: whether what asks for it itself is meant; default: when it has a wish of its own. */
+  chooseFor(what: 'service' | 'workload', wisher: Wisher, own?: boolean): Chosen;
   /** Keys of the Gateways of a class. */
   ofClass(name: string): Iterable<string>;
   /** What differs since this was asked last, by key (undefined: gone). */
@@ -73,12 +76,16 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
     for (const [key, { className }] of objects) if (className === object.name) touch(key);
   };
 
-  const wishOf = ({ namespace, waypoint }: Wisher): WaypointWish =>
-    waypoint ?? namespaces.get(namespace)?.waypoint ?? noWaypoint;
+  const wishOf = ({ namespace, waypoint, waypointCanary }: Wisher): WaypointWish =>
+    waypoint ?? { ...(namespaces.get(namespace)?.waypoint ?? noWaypoint), ...waypointCanary };
 
-  /** Undefined: the gateway does not care for what only its namespace sends there. */
-  const through = (key: string, what: 'service' | 'workload', wisher: Wisher): GatewayAddress | undefined => {
-    const own = wisher.waypoint !== undefined;
+  /** Undefined: the gateway does not care for what was not sent there itself. */
+  const through = (
+    key: string,
+    what: 'service' | 'workload',
+    wisher: Wisher,
+    own: boolean,
+  ): GatewayAddress | undefined => {
     const gateway = gateways.get(key);
     const unusable = (reason: string): GatewayAddress => ({
       destination: { kind: 'unusable', reason: `Gateway ${key} ${reason}` },
@@ -124,12 +131,13 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
   return {
     add: (object) => file(object, 'add'),
     remove: (object) => file(object, 'remove'),
-    chooseFor(what, wisher) {
+    chooseFor(what, wisher, own = wisher.waypoint !== undefined) {
       const { gateway, canary, canaryWeight } = wishOf(wisher);
       if (gateway === '') return nothing;
-      const waypoint = through(gateway, what, wisher);
+      const waypoint = through(gateway, what, wisher, own);
       if (!waypoint) return nothing;
-      const other = canary === '' || what === 'workload' ? undefined : through(canary, what, wisher);
+      const alone = canary === '' || canary === gateway || canaryWeight === 0 || what === 'workload';
+      const other = alone ? undefined : through(canary, what, wisher, own);
       const unready = wisher.waypointUnready ?? namespaces.get(wisher.namespace)?.waypointUnready;
       const weighted = other
         ? [

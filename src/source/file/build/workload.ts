@@ -231,6 +231,7 @@ export function inlineWorkloads(
   maps: ServiceMaps,
   resolved: Resolved,
   authorizationPolicies: readonly string[],
+  behind: Chosen,
 ): Workload[] {
   if (owned.length === 0) return [];
   const out: Workload[] = [];
@@ -249,6 +250,7 @@ export function inlineWorkloads(
       tunnel: 'none' as const,
       services: maps.of(members.map(({ key, of }) => [key, entryPorts(endpoint, of)])),
       authorizationPolicies,
+      behind,
     };
     out.push(...endpointWorkloads(one, endpoint, resolved));
   }
