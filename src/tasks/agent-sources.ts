@@ -112,6 +112,7 @@ function folderOpening(env: Env, { config, place }: SourceOptions, log: Log): So
         log,
         tell,
         addresses: join(place.runDir, 'addresses.json'),
+        lastGood: join(place.runDir, 'last-good'),
         ...threadOption(),
       }),
   };

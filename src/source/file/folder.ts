@@ -132,11 +132,11 @@ export function openFolder(remembered: LastGood = new Map()): Folder {
   return {
     update(given) {
       const touched = new Map<string, MeshObject | undefined>();
-      for (const [file, contents] of given) if (!contents) recalled.delete(file);
       const recalls = !speaks && [...given].some(([, contents]) => contents && saysSomething(contents));
+      const elsewhere = recalls ? recalledObjects(recalled.values()) : undefined;
+      for (const [file, contents] of given) if (!contents) recalled.delete(file);
       const changes = recalls ? withRecalled(given) : given;
       const before = (file: string) => (recalls ? recalled.get(file) : undefined) ?? files.get(file);
-      const elsewhere = recalls ? recalledObjects(recalled.values()) : undefined;
       const effective = (identity: string) => winner(identity)?.object ?? elsewhere?.get(identity);
       const states = [...changes].map(
         ([file, contents]) => [file, contents && stateOf(contents, before(file), effective)] as const,
