@@ -90,7 +90,7 @@ interface Tree {
   chosen?: { readonly command: Command; readonly words: Words };
 }
 
-/** Flags are given only to commands that `words` could mean: making hundreds that nobody asks for costs start time. */
+/** Verbs and flags are made only where `words` could mean them: hundreds that nobody asks for cost start time. */
 function buildTree(program: Program, words: readonly string[], text: string[], width: number): Tree {
   const root = plainParser(new Parser(PROGRAM), [], text, width);
   const tree: Tree = { root };
@@ -106,6 +106,7 @@ function buildTree(program: Program, words: readonly string[], text: string[], w
   for (const command of program.commands) {
     const [first, verb] = command.path;
     const parent = verb === undefined ? root : topic(first, command.group);
+    if (verb !== undefined && !words.includes(first)) continue;
     const leaf = plainParser(parent.command(verb ?? first), command.path, text, width);
     leaf.summary(command.summary).description(`${command.summary}\n\n${command.description}`);
     if (verb === undefined) leaf.helpGroup(`${command.group}:`);
@@ -180,7 +181,7 @@ function misnamed(program: Program, words: readonly string[], width: number): Mi
   const end = words.indexOf('--');
   const asking = (word: string, i: number): boolean => (word === '--help' || word === '-h') && (end < 0 || i < end);
   const rest = words.filter((word, i) => !asking(word, i));
-  if (rest.length === words.length) return undefined;
+  if (rest.length === words.length || rest.length === 0) return undefined;
   try {
     buildTree(program, rest, [], width).root.parse(rest, { from: 'user' });
   } catch (error) {
