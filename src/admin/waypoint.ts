@@ -51,6 +51,8 @@ export interface RefusedResource {
   readonly reason: string;
   /** Version that is in use in its place; '': none. */
   readonly stands: string;
+  /** What of it they refuse, when that is known, as "HTTPRoute shop/cart": the rest is in use. */
+  readonly parts: readonly { readonly part: string; readonly reason: string }[];
   /** Ids of connected proxies that refuse it. */
   readonly proxies: readonly string[];
 }

@@ -32,6 +32,8 @@ export interface Resource {
   readonly name: string;
   readonly version: string;
   readonly bytes: Uint8Array;
+  /** What the bytes say. */
+  readonly value?: object;
 }
 
 export interface Response {

@@ -167,7 +167,8 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       take({ error, ...rest }) {
         if (error !== undefined && rest.nonce !== '') {
           const refused = { ...facts, type: rest.typeUrl.slice(0, longestId), reason: error.slice(0, 2000) };
-          log.warn(refused, 'a proxy refuses what it was told');
+          if (client.session.isTrial(rest.typeUrl, rest.nonce)) log.info(refused, 'a proxy refuses a part of it');
+          else log.warn(refused, 'a proxy refuses what it was told');
         }
         return client.session.take({ ...rest, error });
       },

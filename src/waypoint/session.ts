@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream of an Envoy, without the network: what it asked for, what it was told, and what it said of that.
-import type { Table } from '../mesh/table.ts';
 import type { Request, Resource, Response, Way } from './messages.ts';
+import { openNarrowing, type RefusedPart } from './narrowing.ts';
 import type { Quality } from './quality.ts';
-import { emptySnapshot, type Snapshot } from './snapshot.ts';
+import { changedNames, emptySnapshot, type Snapshot } from './snapshot.ts';
 import {
   forget,
   namedIn,
   newSubscription,
   nothing,
+  renew,
   type Subscription,
   standing,
   type Told,
   versionOf,
+  wholeOf,
 } from './subscription.ts';
 import { type TypeName, typeNames, typeOf, wholeTypes } from './types.ts';
 
@@ -24,6 +26,8 @@ export interface Refused {
   readonly reason: string;
   /** Version that the client uses in its place; '': none. */
   readonly stands: string;
+  /** Parts of it that are refused, when that is known: all others are in use. */
+  readonly parts: readonly RefusedPart[];
 }
 
 export interface TypeState {
@@ -44,6 +48,8 @@ export interface Session {
   update(snapshot: Snapshot): void;
   refused(): Refused[];
   types(): TypeState[];
+  /** True for an answer that asks which part of a resource is refused. */
+  isTrial(typeUrl: string, nonce: string): boolean;
   /** Sorts of resources asked for that there are none of here. */
   readonly unknown: ReadonlySet<string>;
 }
@@ -175,6 +181,17 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
     push('endpoints', names);
   };
 
+  /** Finds out which part of it is refused: the next question, or the first. */
+  const narrow = (type: TypeName, of: Subscription, name: string, version: string, error: string): void => {
+    const [parts, now] = [of.narrowed.get(name), current(type, name)];
+    const reason = error.slice(0, keptError);
+    if (parts?.stands?.version === version) parts.refuses(version, reason);
+    if (now?.version !== version || parts?.of === version) return;
+    const before = wholeOf(of, name) ?? quality.best(type, name);
+    const made = openNarrowing(type, now, reason, { before, heldVersion: of.taken.get(name)?.version });
+    if (made) of.narrowed.set(name, made);
+  };
+
   const refuse = (type: TypeName, of: Subscription, { resources, removed }: Told, error: string): void => {
     const fresh = resources.filter(({ name, version }) => of.taken.get(name)?.version !== version);
     for (const { name } of fresh) of.doubtful.add(name);
@@ -203,6 +220,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       const before = of.taken.get(name)?.version;
       if (before === undefined) of.told.delete(name);
       else of.told.set(name, before);
+      narrow(type, of, name, version, error);
     }
     if (fresh.length === 0) return;
     // The client may have given up at the first that it refused.
@@ -229,6 +247,9 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       if (current(type, resource.name)?.version === resource.version) of.refused.delete(resource.name);
       else of.refused.get(resource.name)?.delete(resource.version);
       quality.good(type, resource);
+      of.narrowed.get(resource.name)?.took(resource.version);
+      // The next question, if there is one.
+      if (of.narrowed.has(resource.name)) of.due.set(resource.name, false);
     }
     for (const name of told.removed) of.taken.delete(name);
   };
@@ -289,7 +310,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       for (const name of names) {
         const now = latest[type].get(name);
         const before = of && standingOf(type, of, name);
-        if (now?.version !== current(type, name)?.version) of?.refused.delete(name);
+        if (of && now?.version !== current(type, name)?.version) renew(of, name, now);
         if (type !== 'clusters' && type !== 'endpoints') continue;
         if (now) held[type].delete(name);
         else if (typeof before === 'object' && of?.told.get(name)) held[type].set(name, before);
@@ -346,7 +367,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
           const now = standingOf(type, of, name);
           if (reason === undefined) continue;
           const stands = now === 'kept' ? (of.taken.get(name)?.version ?? '') : (now?.version ?? '');
-          out.push({ type, name, version, reason, stands });
+          out.push({ type, name, version, reason, stands, parts: of.narrowed.get(name)?.refused ?? [] });
         }
       }
       return out;
@@ -356,6 +377,14 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
         ...{ type, version, responses, acks, nacks },
         ...{ taken: taken.size, awaited: open.size },
       })),
+    isTrial(typeUrl, nonce) {
+      const of = subscriptions.get(typeOf(typeUrl) as TypeName);
+      const told = of?.open.get(nonce)?.resources ?? [];
+      return told.some(({ name, version }) => {
+        const parts = of?.narrowed.get(name);
+        return parts?.isOver === false && parts.stands?.version === version;
+      });
+    },
     unknown,
   };
 }
@@ -364,16 +393,4 @@ const none: ReadonlySet<string> = new Set();
 
 function stateOf({ told }: Subscription): string {
   return versionOf([...told].filter(([, version]) => version !== nothing));
-}
-
-type Versions<V> = ReadonlyMap<string, V> | Table<V>;
-
-/** Names under which the tables may hold something else. */
-function changedNames<V>(before: Versions<V>, now: Versions<V>): ReadonlySet<string> {
-  if (before === now) return none as ReadonlySet<string>;
-  if ('changedSince' in now && 'changedSince' in before) return now.changedSince(before);
-  const changed = new Set<string>();
-  for (const [name, value] of now) if (before.get(name) !== value) changed.add(name);
-  for (const name of before.keys()) if (!now.has(name)) changed.add(name);
-  return changed;
 }

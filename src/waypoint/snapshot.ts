@@ -2,6 +2,7 @@
 // Resources as bytes with versions.
 import { createHash } from 'node:crypto';
 import type { Resources } from '../compile/l7/compile.ts';
+import { type Divisible, policiesIn } from '../compile/l7/parts.ts';
 import { finish } from '../mesh/steps.ts';
 import { emptyTable, type Table } from '../mesh/table.ts';
 import { cluster, listener, loadAssignment, routeConfiguration } from './envoy-wire.ts';
@@ -27,9 +28,17 @@ const encoders: { readonly [K in TypeName]: Message<never> } = {
   routes: routeConfiguration,
 };
 
-function encoded(type: TypeName, name: string, value: object): Resource {
+const hashOf = (data: Uint8Array | string): string => createHash('sha256').update(data).digest('hex').slice(0, 16);
+
+/** What the version of a resource ends with: another one where its policies are others. */
+export function policyVersion(type: TypeName, value: object): string {
+  const policies = type === 'listeners' || type === 'routes' ? policiesIn(value as Divisible) : undefined;
+  return policies ? `.${hashOf(JSON.stringify(policies))}` : '';
+}
+
+export function encoded(type: TypeName, name: string, value: object, end = policyVersion(type, value)): Resource {
   const bytes = bytesOf(encoders[type] as Message<unknown>, value);
-  return { name, version: createHash('sha256').update(bytes).digest('hex').slice(0, 16), bytes };
+  return { name, version: hashOf(bytes) + end, bytes, value };
 }
 
 /** Encodes what is another object than it was the time before. */
@@ -56,4 +65,16 @@ export function openEncoder(): (resources: Resources) => Snapshot {
     before = resources;
     return snapshot;
   };
+}
+
+type Versions<V> = ReadonlyMap<string, V> | Table<V>;
+
+/** Names under which the tables may hold something else. */
+export function changedNames<V>(before: Versions<V>, now: Versions<V>): ReadonlySet<string> {
+  if (before === now) return new Set();
+  if ('changedSince' in now && 'changedSince' in before) return now.changedSince(before);
+  const changed = new Set<string>();
+  for (const [name, value] of now) if (before.get(name) !== value) changed.add(name);
+  for (const name of before.keys()) if (!now.has(name)) changed.add(name);
+  return changed;
 }

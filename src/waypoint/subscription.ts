@@ -2,6 +2,7 @@
 // What one stream knows of one sort of resources: what is wanted, what was told, taken and refused.
 import { createHash } from 'node:crypto';
 import type { Resource } from './messages.ts';
+import type { Narrowing } from './narrowing.ts';
 
 /** Held from an earlier stream, perhaps of another server: without bytes when they are not known here. */
 export type Taken = Pick<Resource, 'name' | 'version'> & { readonly bytes?: Uint8Array };
@@ -27,6 +28,8 @@ export interface Subscription {
   readonly doubtful: Set<string>;
   /** Name -> version -> why the client refuses it. */
   readonly refused: Map<string, Map<string, string>>;
+  /** Name -> which of its parts are refused. */
+  readonly narrowed: Map<string, Narrowing>;
   /** Nonce -> what it told, until it is answered. */
   readonly open: Map<string, Told>;
   /** To be told when the client has answered what it was told before; true: in any case. */
@@ -43,7 +46,7 @@ export interface Subscription {
 export function newSubscription(): Subscription {
   return {
     ...{ whole: false, named: false, names: new Set(), told: new Map(), taken: new Map(), refused: new Map() },
-    doubtful: new Set(),
+    ...{ doubtful: new Set(), narrowed: new Map() },
     ...{ open: new Map(), due: new Map(), owed: false, lastNonce: '', version: '', responses: 0, acks: 0, nacks: 0 },
   };
 }
@@ -57,6 +60,7 @@ export function forget(of: Subscription, name: string): void {
   of.taken.delete(name);
   of.doubtful.delete(name);
   of.refused.delete(name);
+  of.narrowed.delete(name);
   of.due.delete(name);
 }
 
@@ -66,12 +70,31 @@ export function forget(of: Subscription, name: string): void {
 export function standing(of: Subscription, now: Resource, best: Resource | undefined): Resource | 'kept' | undefined {
   const refused = of.refused.get(now.name);
   if (!refused?.has(now.version)) return now;
+  const parts = of.narrowed.get(now.name);
+  if (parts?.of === now.version && parts.stands) return parts.stands;
   const taken = of.taken.get(now.name);
   if (taken && !refused.has(taken.version)) return isWhole(taken) ? taken : 'kept';
   return best && !refused.has(best.version) ? best : undefined;
 }
 
 const isWhole = (taken: Taken): taken is Resource => taken.bytes !== undefined;
+
+/** What the client has, when its bytes are known. */
+export function wholeOf({ taken }: Subscription, name: string): Resource | undefined {
+  const one = taken.get(name);
+  return one && isWhole(one) ? one : undefined;
+}
+
+/** Another version is there: what is known to be refused of it is not asked again. */
+export function renew(of: Subscription, name: string, now: Resource | undefined): void {
+  const [parts, versions] = [of.narrowed.get(name), of.refused.get(name)];
+  of.refused.delete(name);
+  of.narrowed.delete(name);
+  const again = now && parts?.again(now, wholeOf(of, name));
+  if (!again) return;
+  of.narrowed.set(name, again);
+  of.refused.set(name, new Map([[now.version, versions?.get(parts?.of ?? '') ?? '']]));
+}
 
 /** The version of all that was told: equal for equal names and versions, whoever tells them. */
 export function versionOf(told: Iterable<readonly [name: string, version: string]>): string {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random routes, policies and balancers: whatever of them is taken here, an Envoy takes that nobody configured for it. One that it refuses would
-// keep all others of its port, policies too, from their next version.
+// Random routes, policies and balancers: whatever of them is taken here, an Envoy takes that nobody configured for it.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { modelOf } from '../../src/mesh/apply.ts';

@@ -62,15 +62,18 @@ function proxyRows({ waypoint, proxies }: Waypoint): Cell[][] {
 }
 
 function refusedRows({ waypoint, refused }: Waypoint): Cell[][] {
-  return refused.map(({ type, name, version, reason, stands, proxies }) => [
-    waypoint,
-    type,
-    name,
-    version,
-    stands === '' ? { text: 'nothing', tone: 'bad' } : stands,
-    proxies.length === 0 ? '(gone)' : proxies.join(' '),
-    { text: reason, tone: 'bad' },
-  ]);
+  return refused.flatMap(({ type, name, version, reason, stands, parts, proxies }) =>
+    (parts.length > 0 ? parts : [{ part: undefined, reason }]).map((one): Cell[] => [
+      waypoint,
+      type,
+      name,
+      one.part,
+      version,
+      stands === '' ? { text: 'nothing', tone: 'bad' } : stands,
+      proxies.length === 0 ? '(gone)' : proxies.join(' '),
+      { text: one.reason, tone: 'bad' },
+    ]),
+  );
 }
 
 const isPolicy = (route: string): boolean => route.startsWith('AuthorizationPolicy ');
@@ -125,7 +128,7 @@ function* nodeBlocks(node: NodeStatus): Generator<Block> {
     yield {
       kind: 'table',
       title: 'Refused by proxies',
-      head: ['WAYPOINT', 'TYPE', 'NAME', 'VERSION', 'IN ITS PLACE', 'PROXIES', 'REASON'],
+      head: ['WAYPOINT', 'TYPE', 'NAME', 'PART', 'VERSION', 'IN ITS PLACE', 'PROXIES', 'REASON'],
       rows: refused,
     };
   }

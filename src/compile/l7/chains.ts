@@ -3,14 +3,13 @@
 import { addressBits } from '../../net/cidr.ts';
 import { adsSource } from './clusters.ts';
 import type * as envoy from './envoy.ts';
-import { type Rules, sourceKey } from './rbac.ts';
+import { sourceKey } from './rbac.ts';
+import { allowFilter, denyFilter, filtersOf, type Rbacs } from './rbac-places.ts';
 import { noCluster } from './services.ts';
 
 /** TLV of the PROXY protocol that holds the source's SPIFFE identity. */
 const identityTlv = 0xd0;
 const proxyFilter = 'envoy.filters.listener.proxy_protocol';
-export const denyFilter = 'kmesh.authz.deny';
-export const allowFilter = 'kmesh.authz.allow';
 export const corsFilter = 'envoy.filters.http.cors';
 export const sessionFilter = 'envoy.filters.http.stateful_session';
 
@@ -20,7 +19,6 @@ const type = {
   http: 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
   tcp: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
   state: 'envoy.extensions.filters.network.set_filter_state.v3.Config',
-  networkRbac: 'envoy.extensions.filters.network.rbac.v3.RBAC',
   cors: 'envoy.extensions.filters.http.cors.v3.Cors',
   session: 'envoy.extensions.filters.http.stateful_session.v3.StatefulSession',
   httpRbac: 'envoy.extensions.filters.http.rbac.v3.RBAC',
@@ -108,10 +106,8 @@ export function streamChain(
   at: Dialled,
   name: string,
   { clusters, serverNames }: StreamTarget,
-  { deny, allow }: { readonly deny?: Rules; readonly allow?: Rules },
+  rbacs: Rbacs,
 ): envoy.FilterChain {
-  const rbac = (one: Rules | undefined, filter: string): envoy.NetworkFilter[] =>
-    one ? [{ name: filter, typedConfig: { type: type.networkRbac, value: { ...one, statPrefix: filter } } }] : [];
   const [only] = clusters;
   const value: envoy.TcpProxy = {
     statPrefix: name,
@@ -121,22 +117,15 @@ export function streamChain(
   return {
     name: [`${name}@${at.name}`, ...serverNames].join('#'),
     filterChainMatch: matchOf(at, serverNames),
-    filters: [
-      keepSource,
-      ...rbac(deny, denyFilter),
-      ...rbac(allow, allowFilter),
-      { name: 'tcp', typedConfig: { type: type.tcp, value } },
-    ],
+    filters: [keepSource, ...filtersOf(rbacs), { name: 'tcp', typedConfig: { type: type.tcp, value } }],
   };
 }
 
+const nowhere: StreamTarget = { clusters: [{ name: noCluster, weight: 1 }], serverNames: [] };
 /** Envoy wants one chain at least: for what nobody can dial. */
-const nobody = streamChain(
-  { name: 'nowhere', ranges: [{ address: '0.0.0.0' }] },
-  'nobody',
-  { clusters: [{ name: noCluster, weight: 1 }], serverNames: [] },
-  {},
-);
+const nobody = streamChain({ name: 'nowhere', ranges: [{ address: '0.0.0.0' }] }, 'nobody', nowhere, {});
+/** Last of a chain: ends every connection. */
+export const closingFilter = nobody.filters.at(-1) as envoy.NetworkFilter;
 
 /** `tlsPorts`: those where the server name counts. Elsewhere nothing waits for what the client says first. */
 export function listenerOf(

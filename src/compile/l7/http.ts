@@ -14,7 +14,7 @@ import type {
 } from '../../mesh/route.ts';
 import { million, partsOf } from './backend-filters.ts';
 import type * as envoy from './envoy.ts';
-import { byPrecedence, grpcSpecificity, httpSpecificity, type Specificity, trimmedPrefix } from './precedence.ts';
+import { byPrecedence, grpcSpecificity, httpSpecificity, type Ranked, trimmedPrefix } from './precedence.ts';
 import { quoted } from './regex.ts';
 import { withRetries } from './retries.ts';
 import { redirectAction, rewriteFields } from './rewrite.ts';
@@ -31,12 +31,18 @@ function clusterOf({ targets }: RequestRoute, backend: BackendRef): string | und
   return typeof target === 'string' ? target : undefined;
 }
 
-interface Line {
-  readonly route: HttpRoute | GrpcRoute;
-  readonly rule: number;
-  readonly match: number;
-  readonly specificity: Specificity;
+interface Line extends Ranked {
   readonly made: envoy.EnvoyRoute;
+}
+
+/** What a route was ordered by: another version of one among them has to find its place. */
+const ranks = new WeakMap<envoy.EnvoyRoute, Ranked>();
+/** undefined: it comes from no rule. */
+export const rankOf = (made: envoy.EnvoyRoute): Ranked | undefined => ranks.get(made);
+
+export function ranked(made: envoy.EnvoyRoute, rank: Ranked | undefined): envoy.EnvoyRoute {
+  if (rank) ranks.set(made, rank);
+  return made;
 }
 
 /** Routes of one group, merged. `port`: of the service that is routed. */
@@ -81,7 +87,9 @@ function makeLines(attached: RequestRoute, port: number): readonly Line[] {
         };
         const sticky = part.backends.some((backend) => attached.sticky.includes(clusterOf(attached, backend) ?? ''));
         for (const made of withRetries(whole, { method: http.method, sticky })) {
-          lines.push({ route, rule: i, match: k, specificity, made });
+          const line = { route, rule: i, match: k, specificity, made };
+          lines.push(line);
+          ranked(made, line);
         }
       });
     });

@@ -10,6 +10,7 @@ import type {
   WaypointPolicy,
 } from '../../mesh/waypoint-policy.ts';
 import type * as envoy from './envoy.ts';
+import type { Rbacs } from './rbac-places.ts';
 import { quoted } from './regex.ts';
 import { hostSpellings, orUpwards, pathSpellings } from './spelling.ts';
 
@@ -30,11 +31,7 @@ export interface Sight {
   readonly serverName: boolean;
 }
 
-/** What denies, then what allows. Absent: nothing to ask. */
-export function rbacOf(
-  policies: readonly WaypointPolicy[],
-  sight: Sight,
-): { readonly deny?: Rules; readonly allow?: Rules } {
+export function rbacOf(policies: readonly WaypointPolicy[], sight: Sight): Rbacs {
   const [deny, allow] = (['deny', 'allow'] as const).map((action) => {
     const ours = policies.filter((policy) => policy.action === action);
     const of = (list: readonly WaypointPolicy[]): envoy.Rbac | undefined =>
@@ -46,13 +43,13 @@ export function rbacOf(
   return { ...(deny && { deny }), ...(allow && { allow }) };
 }
 
-const always = { permissions: [{ any: true }], principals: [{ any: true }] } as const;
+export const matchesAll: envoy.RbacPolicy = { permissions: [{ any: true }], principals: [{ any: true }] };
 
 function policiesOf(policies: readonly WaypointPolicy[], sight: Sight): Record<string, envoy.RbacPolicy> {
   const out: Record<string, envoy.RbacPolicy> = {};
   for (const policy of policies) {
     const name = `${policy.namespace}/${policy.name}`;
-    if (policy.refused !== undefined) out[name] = always;
+    if (policy.refused !== undefined) out[name] = matchesAll;
     policy.rules.forEach((rule, i) => {
       const shown = inSight(rule, policy.action, sight);
       if (shown) out[`${name}[${i}]`] = ruleOf(shown, policy.action);

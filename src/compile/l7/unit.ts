@@ -3,10 +3,11 @@
 import { addressText, type Service, type ServicePort } from '../../mesh/service.ts';
 import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import type { Attachments } from './attach.ts';
-import { allowFilter, type Dialled, denyFilter, httpChain, streamChain } from './chains.ts';
+import { type Dialled, httpChain, streamChain } from './chains.ts';
 import type * as envoy from './envoy.ts';
-import { always, envoyRoutes, type RequestRoute } from './http.ts';
+import { always, envoyRoutes, type RequestRoute, ranked, rankOf } from './http.ts';
 import { asksServerName, rbacOf, sourceKey } from './rbac.ts';
+import { fieldsOf } from './rbac-places.ts';
 import { usualRetries, withRetries } from './retries.ts';
 import { isSticky, noCluster, portName, speechOf } from './services.ts';
 import { isHttp, type PortRoutes } from './settle.ts';
@@ -134,7 +135,7 @@ function addStream(unit: Draft, { name, port, routed, policies, dialled }: Port)
 function consumerRoutes(namespace: string, routes: readonly envoy.EnvoyRoute[]): envoy.EnvoyRoute[] {
   const filterState = [{ key: sourceKey, stringMatch: { contains: `/ns/${namespace}/sa/` } }];
   return [
-    ...routes.map((route) => ({ ...route, match: { ...route.match, filterState } })),
+    ...routes.map((route) => ranked({ ...route, match: { ...route.match, filterState } }, rankOf(route))),
     { name: `${namespace} not found`, match: { prefix: '/', filterState }, directResponse: { status: 404 } },
   ];
 }
@@ -146,13 +147,5 @@ export function plainRoutes(cluster: string, sticky: boolean): envoy.EnvoyRoute[
 }
 
 export function rbacFields(policies: readonly WaypointPolicy[]): Pick<envoy.VirtualHost, 'typedPerFilterConfig'> {
-  const { deny, allow } = rbacOf(policies, { http: true, serverName: true });
-  if (!deny && !allow) return {};
-  const type = 'envoy.extensions.filters.http.rbac.v3.RBACPerRoute';
-  return {
-    typedPerFilterConfig: {
-      ...(deny && { [denyFilter]: { type, value: { rbac: deny } } }),
-      ...(allow && { [allowFilter]: { type, value: { rbac: allow } } }),
-    },
-  };
+  return fieldsOf(rbacOf(policies, { http: true, serverName: true }));
 }

@@ -44,9 +44,12 @@ const items: readonly WaypointItem[] = [
     refused: [
       {
         ...{ type: 'routes', name: 'shop/cart|80', version: 'v2', reason: 'no regex', stands: 'v1' },
+        parts: [{ part: 'HTTPRoute shop/cart', reason: 'no regex in it' }],
         proxies: ['envoy-1'],
       },
-      { ...{ type: 'clusters', name: 'shop/new|80', version: 'v1', reason: 'bad', stands: '', proxies: [] } },
+      {
+        ...{ type: 'clusters', name: 'shop/new|80', version: 'v1', reason: 'bad', stands: '', proxies: [], parts: [] },
+      },
     ],
   },
   {
@@ -238,9 +241,9 @@ describe('what is shown', () => {
       shop/waypoint  envoy-2  10.0.0.7:4000  2026-01-02T03:04:05.000Z  sotw      -       -        -       -        -         -
 
       Refused by proxies
-      WAYPOINT       TYPE      NAME          VERSION  IN ITS PLACE  PROXIES  REASON
-      shop/waypoint  routes    shop/cart|80  v2       v1            envoy-1  no regex
-      shop/waypoint  clusters  shop/new|80   v1       nothing       (gone)   bad
+      WAYPOINT       TYPE      NAME          PART                 VERSION  IN ITS PLACE  PROXIES  REASON
+      shop/waypoint  routes    shop/cart|80  HTTPRoute shop/cart  v2       v1            envoy-1  no regex in it
+      shop/waypoint  clusters  shop/new|80   -                    v1       nothing       (gone)   bad
 
       Routes
       ROUTE                PARENT                ACCEPTED  RESOLVED REFS           PARTIALLY INVALID       WHY
