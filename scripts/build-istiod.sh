@@ -8,23 +8,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source=test/istiod
 out=.cache/istiod
 
-say() { echo "istiod: $*"; }
-# give_up REASON: the tests will say it.
-give_up() {
-  rm -rf "$out"
-  mkdir -p "$out"
-  echo "$*" > "$out/missing"
-  say "$*"
-  exit 3
-}
+. scripts/missing.sh
 
 stamp=$(cd "$source" && find . -type f \( -name '*.go' -o -name 'go.*' \) -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 [[ -x $out/istiod-harness && -x $out/ztunnel-config && $(cat "$out/stamp" 2> /dev/null) == "$stamp" ]] && exit 0
 
 . scripts/go.sh
-if [[ -z $go ]]; then
-  give_up "no Go $go_needed or newer, and $go_package could not be installed"
-fi
 
 say 'building (about 6 minutes of one core the first time)'
 rm -rf "$out"

@@ -9,21 +9,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source=test/kube
 out=.cache/kube
 
-say() { echo "kube: $*"; }
-# give_up REASON: the tests will say it.
-give_up() {
-  rm -rf "$out"
-  mkdir -p "$out"
-  echo "$*" > "$out/missing"
-  say "$*"
-  exit 3
-}
+. scripts/missing.sh
 
 stamp=$(find "$source" test/istiod/go.mod scripts/build-kube.sh -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
 [[ -x $out/kube-harness && $(cat "$out/stamp" 2> /dev/null) == "$stamp" ]] && exit 0
 
 . scripts/go.sh
-[[ -n $go ]] || give_up "no Go $go_needed or newer, and $go_package could not be installed"
 
 # folder_of MODULE: where its files are, at the version that test/istiod is built with.
 folder_of() {

