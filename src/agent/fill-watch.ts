@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Says once that a map is about to be full, and again when that happens anew.
-import { type LimitedMap, limitedMaps, type MapFill } from '../compile/image.ts';
+import { type LimitedMap, limitedMaps, type MapFill } from '../compile/limited-maps.ts';
 
 export type Fills = Readonly<Record<LimitedMap, MapFill>>;
 

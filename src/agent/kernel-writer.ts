@@ -8,16 +8,8 @@ import { type AuthzDelta, type AuthzIndex, everythingAuthz, isNothing } from '..
 import { type AuthzRefusal, kernelAsks, notePods } from '../compile/authz/image.ts';
 import { type AuthzPlan, planningAuthz } from '../compile/authz/plan.ts';
 import { releasingAuthz } from '../compile/authz/release.ts';
-import {
-  fillOf,
-  type Image,
-  type Leftovers,
-  type LimitedMap,
-  type MapFill,
-  needsUdpHooks,
-  type OnMiss,
-  settle,
-} from '../compile/image.ts';
+import { fillOf, type Image, type Leftovers, needsUdpHooks, type OnMiss, settle } from '../compile/image.ts';
+import type { LimitedMap, MapFill } from '../compile/limited-maps.ts';
 import type { AuthzOperation, Operation } from '../compile/operation.ts';
 import { type Plan, planning, planningAll, type Refusal } from '../compile/plan.ts';
 import { idleIds, planRelease } from '../compile/plan-release.ts';
@@ -281,7 +273,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
   };
 
   const bringAuthz = async (on: Image, everything: boolean, { index, delta, pods }: AuthzWork): Promise<number> => {
-    if (pods && !everything) notePods(on, pods, (address) => plane.map('authz_dest').get(address) !== undefined);
+    if (pods && !everything) notePods(on.authz, pods, (address) => plane.map('authz_dest').get(address) !== undefined);
     if (!everything && !pods && isNothing(delta) && on.authz.refused.length === 0) return 0;
     let plan = await inTurns(planningAuthz(on, index, everything ? everythingAuthz : delta));
     let operations = 0;

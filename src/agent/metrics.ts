@@ -2,7 +2,7 @@
 // The agent's facts as its metrics show them, and the server that shows them: open from the first moment, empty until there is something.
 import { abiVersion } from '../abi/structs.ts';
 import type { AgentStatus, SourceStatus, StreamEndReason } from '../admin/types.ts';
-import type { LimitedMap, MapFill } from '../compile/image.ts';
+import type { LimitedMap, MapFill } from '../compile/limited-maps.ts';
 import type { ListenAddress } from '../net/socket-address.ts';
 import type { Applied, AuthzFacts, MetricsFacts, WaypointFacts, XdsFacts } from '../outputs/facts.ts';
 import { typeUrls } from '../source/xds/types.ts';

@@ -5,7 +5,6 @@ import type { NameKind } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import {
   type BackendImage,
-  type CountedMap,
   countFrontend,
   countVia,
   eachIdOf,
@@ -15,6 +14,7 @@ import {
   namespaceId,
   slotsOf,
 } from './image.ts';
+import type { CountedMap } from './limited-maps.ts';
 import type { DeleteOperation } from './operation.ts';
 import type { Change, PlanDraft } from './plan-draft.ts';
 import type { WantedBackend, WantedClient } from './wanted.ts';

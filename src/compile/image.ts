@@ -11,8 +11,9 @@ import {
 } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Address } from '../net/address.ts';
-import { type AuthzImage, type AuthzMap, authzFill, authzMaps, emptyAuthzImage } from './authz/image.ts';
+import { type AuthzImage, authzFill, emptyAuthzImage } from './authz/image.ts';
 import { type IdTable, idTable } from './ids.ts';
+import type { CountedMap, LimitedMap, MapFill, ServiceMap, Sizes } from './limited-maps.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type RangeFill, type Ranges, rangesOf } from './ranges.ts';
 import type { WantedBackend, WantedClient, WantedPort } from './wanted.ts';
@@ -78,36 +79,6 @@ export interface Told {
   readonly written: boolean;
 }
 
-/** Maps with a size that can run out, as plans of services see them. `active` limits workload ids, `robin` and `backend` backend ids. */
-export const serviceMaps = [
-  'frontend',
-  'variant',
-  'cidr',
-  'client',
-  'waypoint_client',
-  'waypoint_service',
-  'waypoint_port',
-  'name',
-  'backend',
-  'robin',
-  'active',
-  'endpoint',
-  'maglev',
-] as const;
-type ServiceMap = (typeof serviceMaps)[number];
-export const limitedMaps = [...serviceMaps, ...authzMaps] as const;
-export type LimitedMap = ServiceMap | AuthzMap;
-/** Maps whose entries are counted (the others are arrays: ids and ranges say what is used). */
-export type CountedMap =
-  | 'frontend'
-  | 'variant'
-  | 'cidr'
-  | 'client'
-  | 'waypoint_client'
-  | 'waypoint_service'
-  | 'waypoint_port'
-  | 'name';
-
 /** What a plan stopped using: free once every program run that could have met it has ended. */
 export interface Leftovers {
   readonly endpointRanges: readonly (readonly [start: number, length: number])[];
@@ -158,7 +129,6 @@ export interface Image {
   readonly authz: AuthzImage;
 }
 
-export type Sizes = Readonly<Record<LimitedMap | 'authz_hit', number>>;
 export type IdTables = Readonly<Record<NameKind, IdTable>>;
 export type TakenRanges = readonly (readonly [start: number, length: number])[];
 
@@ -288,15 +258,6 @@ export function* settle(image: Image, left: Leftovers): Steps<void> {
     image.ids[kind].retire(id, turn);
     if (++seen % freedAStep === 0) yield;
   }
-}
-
-export interface MapFill {
-  readonly used: number;
-  readonly size: number;
-  /** 0..1, ranges only: 1 - largest free block / free slots. */
-  readonly fragmentation: number;
-  /** Largest number of entries that one service could still take. */
-  readonly largestFree: number;
 }
 
 /** How full each map is that can run out. Array maps of ids: the ids that are not free. */

@@ -2,7 +2,7 @@
 // Ordered kernel operations: what plan returns and an executor carries out.
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import type { backendHeader, backendVia } from '../abi/structs.ts';
-import type { AuthzMap } from './authz/image.ts';
+import type { AuthzMap } from './limited-maps.ts';
 
 type Header = ReturnType<typeof backendHeader.decode>;
 type Via = Pick<ReturnType<typeof backendVia.decode>, 'backend_id' | 'flags'>;

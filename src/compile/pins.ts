@@ -2,7 +2,8 @@
 // The pinned maps as reading an image needs them.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Steps } from '../mesh/steps.ts';
-import { type Header, limitedMaps, type Sizes, type ViaSlot } from './image.ts';
+import type { Header, ViaSlot } from './image.ts';
+import { limitedMaps, type Sizes } from './limited-maps.ts';
 
 /** What reading needs of a data plane. */
 export interface Pins {

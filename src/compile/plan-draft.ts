@@ -3,15 +3,8 @@
 import type { NameKind } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { IdDraft } from './ids.ts';
-import {
-  type BackendImage,
-  type CountedMap,
-  type FrontendImage,
-  type Image,
-  type LimitedMap,
-  nameKinds,
-  serviceMaps,
-} from './image.ts';
+import { type BackendImage, type FrontendImage, type Image, nameKinds } from './image.ts';
+import { type CountedMap, type LimitedMap, serviceMaps } from './limited-maps.ts';
 import { partCountOf } from './names.ts';
 import type { Step } from './plan-steps.ts';
 import type { RangeDraft } from './ranges.ts';

@@ -7,7 +7,6 @@ import { socketAddressText } from '../net/socket-address.ts';
 import { readAuthz } from './authz/read-image.ts';
 import {
   type BackendImage,
-  type CountedMap,
   countFrontend,
   countVia,
   eachIdOf,
@@ -18,6 +17,7 @@ import {
   nameKinds,
   namespaceId,
 } from './image.ts';
+import type { CountedMap } from './limited-maps.ts';
 import { joinName, partCount } from './names.ts';
 import type { DeleteOperation } from './operation.ts';
 import { eachEntry, entriesAStep, type Pins, sizesOf } from './pins.ts';

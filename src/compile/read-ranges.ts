@@ -3,7 +3,8 @@
 import type { ValueOfMap } from '../abi/maps.ts';
 import { backendFlag } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
-import type { Header, IdTables, Sizes, SlotAt, TakenRanges, ViaSlot } from './image.ts';
+import type { Header, IdTables, SlotAt, TakenRanges, ViaSlot } from './image.ts';
+import type { Sizes } from './limited-maps.ts';
 import { eachEntry, type Pins } from './pins.ts';
 import { maglevSlots } from './range-layout.ts';
 

@@ -2,9 +2,10 @@
 // What a plan that was carried out makes of the image, and what is left to release after a grace period.
 import type { Steps } from '../../mesh/steps.ts';
 import type { Address } from '../../net/address.ts';
+import { rangedMaps } from '../limited-maps.ts';
 import type { DeleteOperation } from '../operation.ts';
 import type { AuthzDraft } from './draft.ts';
-import { rangedMaps, type SetImage, type StackImage, setSource } from './image.ts';
+import { type SetImage, type StackImage, setSource } from './image.ts';
 import { wordsOf } from './plan-sets.ts';
 import type { Vector } from './vector.ts';
 

@@ -3,19 +3,11 @@
 import type { Address } from '../../net/address.ts';
 import type { IdDraft } from '../ids.ts';
 import type { Image } from '../image.ts';
+import { type AuthzMap, type RangedMap, rangedMaps } from '../limited-maps.ts';
 import { partCountOf } from '../names.ts';
 import type { RangeDraft } from '../ranges.ts';
 import type { PodPlace } from './enforcement.ts';
-import {
-  type AuthzMap,
-  type AuthzRefusal,
-  type AuthzShortage,
-  heldIn,
-  type RangedMap,
-  rangedMaps,
-  type SetImage,
-  type StackImage,
-} from './image.ts';
+import { type AuthzRefusal, type AuthzShortage, heldIn, type SetImage, type StackImage } from './image.ts';
 import type { PolicySet } from './set.ts';
 
 /** Maps of entries, and the names. */

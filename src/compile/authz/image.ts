@@ -3,29 +3,11 @@
 import type { KeyOf, ValueOfMap } from '../../abi/maps.ts';
 import { dimensionIndex } from '../../abi/structs.ts';
 import type { Address } from '../../net/address.ts';
-import type { Image, MapFill } from '../image.ts';
+import type { AuthzMap, AuthzSizes, MapFill, RangedMap } from '../limited-maps.ts';
 import type { DeleteOperation } from '../operation.ts';
 import { type Ranges, rangesOf, type TakenRange } from '../ranges.ts';
 import type { PodPlace } from './enforcement.ts';
 import type { PolicySet } from './set.ts';
-
-/** Maps with a size that can run out. Of arrays sets and stacks are numbers, words and members ranges. */
-export const authzMaps = [
-  'authz_dest',
-  'authz_stack',
-  'authz_set',
-  'authz_source',
-  'authz_value',
-  'authz_range',
-  'authz_word',
-  'authz_member',
-  'pod_address',
-] as const;
-export type AuthzMap = (typeof authzMaps)[number];
-export type AuthzSizes = Readonly<Record<AuthzMap | 'authz_hit', number>>;
-/** Those in which one thing takes slots in a row. */
-export type RangedMap = 'authz_stack' | 'authz_set' | 'authz_word' | 'authz_member';
-export const rangedMaps: readonly RangedMap[] = ['authz_stack', 'authz_set', 'authz_word', 'authz_member'];
 
 /** An entry of the trie: first address of the range, and its bits of 128. */
 export interface RangePlace {
@@ -180,11 +162,10 @@ export function kernelAsks({ sets, unread }: AuthzImage): boolean {
  * another pod.
  */
 export function notePods(
-  image: Image,
+  { pods, destinations, lost }: AuthzImage,
   entries: Iterable<readonly [KeyOf<'pod_address'>, ValueOfMap<'pod_address'>]>,
   hasDestination: (address: Address) => boolean,
 ) {
-  const { pods, destinations, lost } = image.authz;
   pods.clear();
   for (const [address, place] of entries) {
     pods.set(address, podPlace(place));

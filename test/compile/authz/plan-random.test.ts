@@ -3,9 +3,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { everythingAuthz } from '../../../src/compile/authz/compile.ts';
-import { authzMaps } from '../../../src/compile/authz/image.ts';
 import { planningAuthz } from '../../../src/compile/authz/plan.ts';
 import type { Image } from '../../../src/compile/image.ts';
+import { authzMaps } from '../../../src/compile/limited-maps.ts';
 import { imageOf } from '../../../src/compile/read-image.ts';
 import type { MapHandle } from '../../../src/kernel/dataplane.ts';
 import { openMemory } from '../../../src/kernel/memory.ts';

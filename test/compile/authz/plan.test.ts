@@ -255,7 +255,7 @@ test('addresses of pods are as they should be, whoever wrote them', () => {
   plane.map('pod_address').put([['10.0.0.66', place]]);
   plane.map('pod_address').put([['10.0.0.1', place]]);
   notePods(
-    image(),
+    image().authz,
     plane.map('pod_address').entries(),
     (address) => plane.map('authz_dest').get(address) !== undefined,
   );
@@ -278,7 +278,7 @@ test('a destination that was taken away is written again, and nothing leads to i
   plane.map('authz_dest').delete(['10.0.0.1']);
   const note = () =>
     notePods(
-      image(),
+      image().authz,
       plane.map('pod_address').entries(),
       (address) => plane.map('authz_dest').get(address) !== undefined,
     );
