@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's side of the route table: HTTP and JSON on a unix socket that only its owner may open.
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type ErrorCode, KmeshError, messageOf } from '../errors.ts';
+import { makeRunDir } from '../make-folder.ts';
 import { parseInput } from './input.ts';
 import { type CallName, type Calls, routeAt, routes, type StreamName, type Streams, socketNames } from './routes.ts';
 import type { ErrorBody, Json } from './types.ts';
@@ -47,7 +48,7 @@ export async function openAdminServer(
       hint: 'choose a shorter --run-dir',
     });
   }
-  mkdirSync(runDir, { recursive: true, mode: 0o700 });
+  makeRunDir(runDir);
   if (await answers(path)) {
     throw new KmeshError('KM_AGENT_RUNNING', `an agent answers on "${path}" already`, {
       hint: 'stop it, or give this one its own --run-dir, --bpffs and --cgroup-root',
@@ -70,10 +71,11 @@ export async function openAdminServer(
 
 /** Bound in a directory of its own and moved into place with its mode set, so that it is never open to others. */
 async function listenPrivately(server: Server, runDir: string, path: string): Promise<void> {
-  const nest = mkdtempSync(join(runDir, '.a'));
-  // As long as `path` itself, whose length was checked.
-  const first = join(nest, 's');
+  let nest: string | undefined;
   try {
+    nest = mkdtempSync(join(runDir, '.a'));
+    // As long as `path` itself, whose length was checked.
+    const first = join(nest, 's');
     await new Promise<void>((done, fail) => {
       server.once('error', fail);
       server.listen(first, () => done());
@@ -82,14 +84,9 @@ async function listenPrivately(server: Server, runDir: string, path: string): Pr
     renameSync(first, path);
   } catch (cause) {
     server.close();
-    try {
-      unlinkSync(first);
-    } catch {
-      // it was never made
-    }
-    throw new KmeshError('KM_IO', `socket "${path}" could not be made: ${(cause as Error).message}`, { cause });
+    throw new KmeshError('KM_IO', `socket "${path}" could not be made: ${messageOf(cause)}`, { cause });
   } finally {
-    rmdirSync(nest);
+    if (nest !== undefined) rmSync(nest, { recursive: true });
   }
 }
 

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Locks in the run directory: `lock` while something is changed, `agent.lock` for an agent's life. The kernel frees a dead holder's.
-import {
-  closeSync,
-  fstatSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { KmeshError } from '../errors.ts';
 import { tryExclusive, unlock } from '../kernel/flock.ts';
+import { makeRunDir } from '../make-folder.ts';
 
 export type LockName = 'lock' | 'agent.lock';
 
@@ -106,8 +97,8 @@ export function openLock(runDir: string, name: LockName): OpenLock {
     fd = -1;
   };
   const open = () => {
+    makeRunDir(runDir);
     try {
-      mkdirSync(runDir, { recursive: true, mode: 0o700 });
       fd = openSync(path, 'a+', 0o600);
     } catch (cause) {
       throw new KmeshError('KM_IO', `lock "${path}" could not be opened: ${(cause as Error).message}`, { cause });
@@ -129,10 +120,7 @@ export function openLock(runDir: string, name: LockName): OpenLock {
       }
       const mine = `${process.pid} ${command}\n`;
       changedHands = readFrom(fd) !== mine;
-      if (changedHands) {
-        ftruncateSync(fd);
-        writeSync(fd, mine);
-      }
+      if (changedHands) sign(fd, mine);
       return true;
     },
     release: () => {
@@ -140,6 +128,16 @@ export function openLock(runDir: string, name: LockName): OpenLock {
     },
     close,
   };
+}
+
+/** Who holds it, for others to read. Where the disk is full they find nobody's name, and the lock holds all the same. */
+function sign(fd: number, text: string): void {
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, text);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
 }
 
 function readFrom(fd: number): string {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pins of one instance: where they are, making, opening and removing them.
-import { closeSync, existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, renameSync, rmdirSync, statfsSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KmeshError } from '../errors.ts';
+import { makeFolder as makeFolders } from '../make-folder.ts';
 import { failure, libbpf } from './libbpf.ts';
 import { libc } from './libc.ts';
 
@@ -85,7 +86,7 @@ export function refuseHiding(folder: string): void {
 
 /** Mounts a bpffs at `folder`, which is made when missing. Nothing is done when one is there. */
 export function mountBpffs(folder: string): void {
-  tried('making the folder', folder, () => mkdirSync(folder, { recursive: true }));
+  tried('making the folder', folder, () => makeFolders(folder));
   if (statfsSync(folder).type === bpffsMagic) return;
   if (libc().mount('bpf', folder, 'bpf', 0, null) < 0) {
     throw new KmeshError('KM_MOUNT', `mounting a bpffs at "${folder}" failed: ${libc().errno()}`);
@@ -103,7 +104,7 @@ export function unmountBpffs(folder: string): boolean {
 }
 
 export function makeFolder(path: string): void {
-  tried('making the folder', path, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
+  tried('making the folder', path, () => makeFolders(path, 0o700));
 }
 
 /** Pins the map, program or link behind `fd` at `path`, which must be free. */

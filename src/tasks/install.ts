@@ -3,7 +3,6 @@
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -17,6 +16,7 @@ import { installedFile } from '../demo/built.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError, messageOf } from '../errors.ts';
 import { loadedVersion } from '../kernel/pinned.ts';
+import { makeFolder } from '../make-folder.ts';
 import { version } from '../version.ts';
 import { readNodeSettings, type SourceOptions } from './agent-sources.ts';
 import type { ChangeResult, Step } from './change.ts';
@@ -60,7 +60,7 @@ function isThere(at: string, { text, link }: Wanted): boolean {
 
 function make(at: string, { text, link }: Wanted): void {
   try {
-    mkdirSync(dirname(at), { recursive: true });
+    makeFolder(dirname(at));
     // Whole or not at all: systemd may read at any time.
     const fresh = `${at}.new`;
     rmSync(fresh, { force: true });

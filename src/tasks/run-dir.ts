@@ -2,6 +2,7 @@
 // What commands leave in the run directory, and taking it away.
 import { readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KmeshError, messageOf } from '../errors.ts';
 
 /** Holds the path of the bpffs that `load` mounted, so that `unload` takes away that one and no other. */
 const mountFile = 'mounted';
@@ -10,7 +11,12 @@ const files = ['lock', 'agent.lock', 'addresses.json', mountFile];
 
 /** Remembers that `load` mounted a bpffs at `path`. */
 export function noteMount(runDir: string, path: string): void {
-  writeFileSync(join(runDir, mountFile), path, { mode: 0o600 });
+  const file = join(runDir, mountFile);
+  try {
+    writeFileSync(file, path, { mode: 0o600 });
+  } catch (cause) {
+    throw new KmeshError('KM_IO', `"${file}" cannot be written: ${messageOf(cause)}`, { cause });
+  }
 }
 
 /** The bpffs that `load` mounted; undefined when it found one. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the control plane of waypoints listens, in a process of its own and in the agent.
-import { chmodSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { WaypointAdsStatus } from '../../admin/waypoint.ts';
 import type { WaypointAds } from '../../agent/waypoint-ads.ts';
@@ -30,7 +30,7 @@ export interface ListenOptions {
   readonly log: WaypointServerLog;
 }
 
-/** @throws KmeshError KM_LISTEN; what the files of certificates throw. */
+/** @throws KmeshError KM_LISTEN; KM_IO when the socket cannot be made; what the files of certificates throw. */
 export async function listenFor(server: WaypointServer, options: ListenOptions): Promise<Listening> {
   const { where, log, socket } = options;
   const tls = openTls(options.tls, options.flag, log);
@@ -52,6 +52,7 @@ export async function listenFor(server: WaypointServer, options: ListenOptions):
     };
   } catch (cause) {
     end(tls, undefined);
+    if (cause instanceof KmeshError) throw cause;
     const said = messageOf(cause);
     const reason = said.includes('EADDRINUSE') ? 'something else listens there' : said;
     const what = `${where.host ?? ''}:${where.port}`;
@@ -73,14 +74,17 @@ function isLoopback(host: string): boolean {
 
 /** Made in a directory of its own and moved into place with its mode set, so that it is never open to others; one of a dead process is replaced. */
 async function listenPrivately(server: WaypointServer, path: string): Promise<void> {
-  const nest = mkdtempSync(join(dirname(path), '.w'));
-  const first = join(nest, 's');
+  let nest: string | undefined;
   try {
+    nest = mkdtempSync(join(dirname(path), '.w'));
+    const first = join(nest, 's');
     await server.listen(`unix:${first}`);
     chmodSync(first, 0o600);
     renameSync(first, path);
+  } catch (cause) {
+    throw new KmeshError('KM_IO', `socket "${path}" could not be made: ${messageOf(cause)}`, { cause });
   } finally {
-    rmdirSync(nest);
+    if (nest !== undefined) rmSync(nest, { recursive: true });
   }
 }
 

@@ -17,7 +17,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Lock, takeLock } from '../../agent/lock.ts';
 import type { Log } from '../../agent/log.ts';
 import type { Env, Place } from '../../env.ts';
-import { KmeshError } from '../../errors.ts';
+import { KmeshError, messageOf } from '../../errors.ts';
 import { resolveCgroupRoot } from '../cgroup-path.ts';
 import { enrollCgroup } from '../enroll.ts';
 import type { AuthzChoice } from '../judged-network.ts';
@@ -79,11 +79,18 @@ export async function openRoom(env: Env, options: RoomOptions): Promise<Room> {
     chownSync(folder, user.uid, user.gid);
     mkdirSync(cgroup);
     await enrollCgroup(env, { place, cgroup, netns, authz, waypoint: true, dryRun: false });
-    const ending = (ms: number) => writeFileSync(join(home, endingFile), String(env.now() + ms + leaveMs));
+    const ending = (ms: number): void => {
+      try {
+        writeFileSync(join(home, endingFile), String(env.now() + ms + leaveMs));
+      } catch (error) {
+        log.warn({ reason: messageOf(error) }, 'a run that comes next cannot be told to wait');
+      }
+    };
     return { cgroup, folder, near: `/proc/self/fd/${near}`, ending, close };
   } catch (fault) {
     await close();
-    throw fault;
+    if (fault instanceof KmeshError) throw fault;
+    throw new KmeshError('KM_IO', `the waypoint has no place: ${messageOf(fault)}`, { cause: fault });
   }
 }
 
@@ -105,7 +112,10 @@ async function takeHome(env: Env, home: string, command: string, log: Log): Prom
       return await takeLock(home, { command, waitMs: 0 });
     } catch (fault) {
       // The one before removes the folder as its last act.
-      if (isGone(fault) && env.now() < deadline) continue;
+      if (isGone(fault) && env.now() < deadline && !env.signal.aborted) {
+        await pause(pollMs);
+        continue;
+      }
       if (!(fault instanceof KmeshError) || fault.code !== 'KM_BUSY') throw fault;
       const until = endOf(home);
       deadline = until ?? deadline;

@@ -7,7 +7,7 @@ import { configItems } from '../../agent/config-items.ts';
 import { type Log, openLog } from '../../agent/log.ts';
 import { openWaypointOutputs } from '../../agent/waypoint-outputs.ts';
 import type { Env, Place } from '../../env.ts';
-import { KmeshError } from '../../errors.ts';
+import { KmeshError, messageOf } from '../../errors.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
 import { version } from '../../version.ts';
 import { type FilesOptions, startFilesControl } from './from-files.ts';
@@ -47,7 +47,7 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
         status: () => ({ ads: at, waypoints: rows(items(), 'waypoint'), routes: rows(items(), 'route') }),
       }));
     closers.push(() => told?.close());
-    const admin = await openAdmin(options.place, log, {
+    const admin = await openAdmin(env, options.place, log, {
       ready: () => ({ ready: notReady().length === 0, notReady: notReady() }),
       version: () => ({ version, abiVersion, node: env.hostname(), pid: process.pid }),
       ads: () => at,
@@ -78,6 +78,7 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
 
 /** It serves without one, too: as another user than root, or beside another one. */
 async function openAdmin(
+  env: Env,
   { runDir }: Place,
   log: Log,
   handlers: Parameters<typeof openAdminServer>[1],
@@ -85,9 +86,17 @@ async function openAdmin(
   try {
     return await openAdminServer(runDir, handlers, 'waypoints');
   } catch (fault) {
-    log.warn({ runDir, reason: (fault as Error).message }, '"kmeshctl waypoint status" cannot ask this one');
+    if (!isOthers(fault, env)) throw fault;
+    log.warn({ runDir, reason: messageOf(fault) }, '"kmeshctl waypoint status" cannot ask this one');
     return undefined;
   }
+}
+
+/** The run directory belongs to somebody else, or another one is there; whatever else is wrong with it was not meant so. */
+function isOthers(fault: unknown, { isRoot }: Env): boolean {
+  if (!(fault instanceof KmeshError)) return false;
+  const { code } = (fault.cause ?? {}) as NodeJS.ErrnoException;
+  return fault.code === 'KM_AGENT_RUNNING' || (!isRoot() && ['EACCES', 'EPERM', 'EROFS'].includes(code ?? ''));
 }
 
 const rows = <T extends { readonly kind: string }>(items: Iterable<T>, kind: T['kind']): readonly T[] =>
