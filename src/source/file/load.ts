@@ -20,6 +20,7 @@ const halfFromBytes = 1024 * 1024;
 const secondThreadFromBytes = firstThreadFromBytes;
 /** Larger files are refused: their text would not fit beside what is made of it. */
 export const maxFileBytes = 256 * 1024 * 1024;
+const tooLarge = `is larger than ${maxFileBytes >> 20} MiB`;
 
 /** What a thread is told, and what it answers for each file; then undefined. */
 export type ThreadTask = readonly Pick<FoundFile, 'name' | 'path'>[];
@@ -27,7 +28,7 @@ export type ThreadAnswer = readonly [name: string, contents: FileContents | unde
 
 /** Contents of bytes. */
 export function readBytes(name: string, bytes: Uint8Array): FileContents {
-  if (bytes.length > maxFileBytes) return unreadable(name, `is larger than ${maxFileBytes >> 20} MiB`);
+  if (bytes.length > maxFileBytes) return unreadable(name, tooLarge);
   const text = new TextDecoder('utf-8').decode(bytes);
   if (isUtf8(bytes)) return readFileText(name, text);
   const at = lineIndex(text)(Math.max(text.indexOf('\ufffd'), 0));
@@ -50,10 +51,23 @@ export async function readPath(name: string, path: string): Promise<FileContents
  * read before.
  */
 export async function loadFiles(
-  files: readonly FoundFile[],
+  all: readonly FoundFile[],
   thread: URL | undefined,
   signal: AbortSignal,
   isFirst = true,
+): Promise<Map<string, FileContents | undefined>> {
+  const files = all.filter(({ size }) => size <= maxFileBytes);
+  const found = await load(files, thread, signal, isFirst);
+  // Not even its bytes are to be in memory.
+  for (const { name, size } of all) if (size > maxFileBytes) found.set(name, unreadable(name, tooLarge));
+  return files.length === all.length ? found : inOrder(all, found);
+}
+
+async function load(
+  files: readonly FoundFile[],
+  thread: URL | undefined,
+  signal: AbortSignal,
+  isFirst: boolean,
 ): Promise<Map<string, FileContents | undefined>> {
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   const small = isFirst && files.every((file) => file.size < threadFromBytes);

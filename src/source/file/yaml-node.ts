@@ -17,6 +17,11 @@ export interface YamlDocument {
 
 /** Values that aliases may add to one document, so that a few lines cannot grow without end. */
 export const maxAliasValues = 100_000;
+/**
+ * Lines and marks of YAML (commas, colons, quotes, brackets) of one document for the library: values, or faults, roughly. It makes 800 bytes of
+ * each, and a heap that is full ends the whole process, whichever thread it belongs to.
+ */
+export const maxMarks = 1_000_000;
 /** How deep values may nest. */
 export const maxDepth = 100;
 const maxSyntaxFaults = 10;
@@ -24,7 +29,12 @@ const maxSyntaxFaults = 10;
 /** Parses one YAML document that begins at `base` in the file's text. Never throws. */
 export function readYaml(text: string, base: number): YamlDocument {
   const tooDeep = { root: undefined, faults: [{ at: base, reason: 'is nested too deeply' }] };
-  if (bracketDepth(text) > maxBrackets) return tooDeep;
+  const { depth, marks } = measure(text);
+  if (depth > maxBrackets) return tooDeep;
+  if (marks > maxMarks) {
+    const reason = `is too large: a document may have ${maxMarks} lines and marks of YAML, unless it is JSON or as kubectl prints it`;
+    return { root: undefined, faults: [{ at: base, reason }] };
+  }
   let document: Document.Parsed;
   try {
     document = parseDocument(text, { schema: 'core', uniqueKeys: false, prettyErrors: false, logLevel: 'silent' });
@@ -44,18 +54,24 @@ export function readYaml(text: string, base: number): YamlDocument {
 /** The library's time grows with the square of this. */
 const maxBrackets = 5000;
 
-/** How many brackets are open at once, counting those in quotes and comments as well: far more than any real document has is what matters. */
-function bracketDepth(text: string): number {
+/** How many brackets are open at once, and how many marks there are, counting those in quotes and comments as well: only far more than any real document has matters. */
+function measure(text: string): { depth: number; marks: number } {
+  let open = 0;
   let depth = 0;
-  let most = 0;
+  let marks = 0;
   for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i) | 32;
+    const code = text.charCodeAt(i);
+    if (code >= 128 || isMark[code] === 0) continue;
+    marks++;
     // [ and {, ] and }, differ in that bit alone.
-    if (code === 123) most = Math.max(most, ++depth);
-    else if (code === 125 && depth > 0) depth--;
+    if ((code | 32) === 123) depth = Math.max(depth, ++open);
+    else if ((code | 32) === 125 && open > 0) open--;
   }
-  return most;
+  return { depth, marks };
 }
+
+const isMark = new Uint8Array(128);
+for (const mark of '\n,:[]{}"\'&*!|>') isMark[mark.charCodeAt(0)] = 1;
 
 /** The library's message in our form: lowercase, no full stop. */
 function sentence(message: string): string {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { documentsOf, pieces } from '../../../src/source/file/documents.ts';
 import type { Node } from '../../../src/source/file/node.ts';
-import { maxAliasValues } from '../../../src/source/file/yaml-node.ts';
+import { maxAliasValues, maxMarks } from '../../../src/source/file/yaml-node.ts';
 
 function plain(node: Node | undefined): unknown {
   if (node === undefined) return undefined;
@@ -81,6 +81,19 @@ describe('faults', () => {
     expect(faults(rows.join('\n')).some((f) => f.endsWith(`aliases add more than ${maxAliasValues} values`))).toBe(
       true,
     );
+  });
+
+  test.each([
+    ['values', `a: [x${',x'.repeat(maxMarks)}`],
+    ['pairs', `${'a: b\n'.repeat(maxMarks / 2)}c: >-\n d\n`],
+    ['faults', `a: [b]${' ]'.repeat(maxMarks)}`],
+    ['anchors', `a:${' &a'.repeat(maxMarks)}`],
+    ['quotes', `a:${' ""'.repeat(maxMarks)}`],
+    ['quotes of the other sort', `a:${" ''".repeat(maxMarks)}`],
+  ])('more than memory could hold is refused by itself: %s', (_, text) => {
+    const large = `is too large: a document may have ${maxMarks} lines and marks of YAML, unless it is JSON or as kubectl prints it`;
+    expect(faults(`${text}\n---\nb: 2\n`)).toEqual([`0: ${large}`]);
+    expect(values(`${text}\n---\nb: 2\n`)).toContainEqual({ b: 2 });
   });
 
   test.each([

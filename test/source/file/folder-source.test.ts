@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source on real folders: what is read first, and what edits of every sort lead to.
-import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { describe, expect, test, vi } from 'vitest';
+import { maxFileBytes } from '../../../src/source/file/load.ts';
 import { openHandTimers } from './hand-timers.ts';
 import { folder, listen, pod } from './listening.ts';
 
@@ -70,6 +80,20 @@ describe('first reading', () => {
       `${path}/none: does not exist`,
     ]);
   });
+});
+
+test('a file that is too large is not read at all, and keeps no other out', async () => {
+  const path = folder();
+  writeFileSync(join(path, 'a.yaml'), '');
+  truncateSync(join(path, 'a.yaml'), maxFileBytes + 1);
+  writeFileSync(join(path, 'b.yaml'), pod('b'));
+  const { source, faults, state, until } = listen([path]);
+  await source.loaded;
+  expect(faults()).toEqual([`${path}/a.yaml: is larger than 256 MiB`]);
+  expect(state()).toEqual({ b: 'n1' });
+  truncateSync(join(path, 'a.yaml'), 0);
+  writeFileSync(join(path, 'a.yaml'), pod('a'));
+  await until(() => state().a === 'n1' && faults().length === 0);
 });
 
 test('news that are not taken up do not end it: they are logged, and told again with what is there by then', async () => {
