@@ -71,6 +71,9 @@ export class KmeshError extends Error {
 /** What anything that was thrown says. */
 export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown));
 
+/** The same with where it was thrown, for the log: of what only a bug throws. */
+export const stackOf = (thrown: unknown): string => (thrown instanceof Error && thrown.stack) || messageOf(thrown);
+
 /** Why a file cannot be read, to stand behind its name. */
 export function fileFault(thrown: unknown): string {
   const known: Readonly<Record<string, string>> = {

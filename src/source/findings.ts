@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong or left out in the files: faults, warnings and what is ignored, each with its place.
+// What a source has to say of what it reads: faults, warnings and what is ignored, each with its place.
+import { messageOf } from '../errors.ts';
 
 export interface Place {
-  /** As named on the command line, or the path below the folder that was. */
+  /** As named on the command line, or the path below the folder that was; of a control plane the name of the source. */
   readonly file: string;
-  /** From 1. */
+  /** From 1; 0: all of the file, or nothing that has lines. */
   readonly line: number;
-  /** From 1, in UTF-16 units. */
+  /** From 1, in UTF-16 units; 0 with line 0. */
   readonly column: number;
 }
 
@@ -33,9 +34,9 @@ export interface Ignored {
   readonly first: Place;
 }
 
-/** What the agent says of its files, for status and validate. */
+/** What the agent says of a source, for status and validate. */
 export interface Report {
-  /** Files read. */
+  /** Files read; of a control plane 0. */
   readonly files: number;
   /** Objects in effect. */
   readonly objects: number;
@@ -47,7 +48,7 @@ export interface Report {
 
 /** The report of a source, what it told with it having been lost. */
 export function notTakenUp(report: Report, source: string, error: unknown): Report {
-  const reason = `what was read could not be taken up, and is told again: ${error instanceof Error ? error.message : error}`;
+  const reason = `what was read could not be taken up, and is told again: ${messageOf(error)}`;
   const fault: Finding = { file: source, line: 0, column: 0, resource: '', field: '', reason };
   return { ...report, faults: [...report.faults, fault] };
 }

@@ -2,6 +2,7 @@
 // Files and folders as a source: reads them, watches them, and tells what changes in the model and what is wrong with them.
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { stackOf } from '../../errors.ts';
 import { equal } from '../../mesh/equal.ts';
 import type { Change } from '../../mesh/model.ts';
 import type { Report } from '../findings.ts';
@@ -179,6 +180,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
   const edit = openDebounce({
     timers,
     patience: patienceMs,
+    // What fails is in the log.
     run: () => void run(false).catch(() => {}),
   });
   let reader: Reader | undefined;
@@ -213,8 +215,6 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
     },
   };
 }
-
-const stackOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error));
 
 /** What nobody wrote is no configuration: who is started again without what it was given at first would forget everything. */
 function readGiven(bytes: Uint8Array): FileContents {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Takes in what comes on a stream: decodes it in slices, tells it, and answers when it is applied.
-import { messageOf } from '../../errors.ts';
+import { messageOf, stackOf } from '../../errors.ts';
 import type { Change } from '../../mesh/model.ts';
 import type { Report } from '../findings.ts';
 import type { Tell } from '../news.ts';
@@ -14,9 +14,8 @@ import { openHostnames } from './hostnames.ts';
 import { nackMessage } from './nack.ts';
 import { openReading, type Read, shortSliceMs } from './reading.ts';
 import { type Answer, nothing, type Session, type Taken } from './session.ts';
-import type { XdsLog, XdsSourceOptions } from './source.ts';
 import type { Stream } from './transport.ts';
-import type { Checked, RawResource, Request, TypeName } from './types.ts';
+import type { Checked, OnAnswer, RawResource, Request, TypeName, XdsLog } from './types.ts';
 
 export interface IntakeOptions {
   /** Of the source. */
@@ -27,7 +26,7 @@ export interface IntakeOptions {
   readonly log: XdsLog;
   readonly tell: Tell;
   readonly resolver: Resolver;
-  readonly onAnswer: XdsSourceOptions['onAnswer'];
+  readonly onAnswer: OnAnswer | undefined;
 }
 
 export interface Intake {
@@ -75,7 +74,7 @@ export function openIntake(options: IntakeOptions): Intake {
     try {
       return decoder.check(type, raw);
     } catch (error) {
-      const faults = [`cannot be decoded: ${error instanceof Error ? error.message : error}`];
+      const faults = [`cannot be decoded: ${messageOf(error)}`];
       return {
         ok: false,
         faults,
@@ -144,8 +143,8 @@ export function openIntake(options: IntakeOptions): Intake {
   };
 
   const giveUp = (error: unknown) => {
-    log.error({ fault: error instanceof Error ? error.stack : String(error) }, 'news of the control plane got lost');
-    broken = `what came could not be taken up: ${error instanceof Error ? error.message : error}`;
+    log.error({ fault: stackOf(error) }, 'news of the control plane got lost');
+    broken = `what came could not be taken up: ${messageOf(error)}`;
     current?.cancel();
   };
 

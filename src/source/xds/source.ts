@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A control plane as a source: keeps a stream to it open, takes in what it says, and answers once that is applied.
-import { KmeshError } from '../../errors.ts';
+import { KmeshError, stackOf } from '../../errors.ts';
 import type { Source, Tell } from '../news.ts';
 import type { Resolver } from '../resolve.ts';
 import { systemResolver } from '../system-resolver.ts';
@@ -12,14 +12,7 @@ import { nodeIdentity } from './node.ts';
 import { openSession } from './session.ts';
 import { serverText, type XdsSettings } from './settings.ts';
 import { openTransport, type Stream } from './transport.ts';
-import type { StreamEndReason, XdsStatus } from './types.ts';
-
-export interface XdsLog {
-  debug(facts: object, message: string): void;
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-  error(facts: object, message: string): void;
-}
+import type { OnAnswer, StreamEndReason, XdsLog, XdsStatus } from './types.ts';
 
 export interface XdsSourceOptions {
   readonly settings: XdsSettings;
@@ -32,8 +25,7 @@ export interface XdsSourceOptions {
   readonly random?: () => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** On demand, once what came is applied: names of resources with their other names, and names that the server has nothing for. */
-  readonly onAnswer?: (present: Iterable<string>, absent: readonly string[]) => void;
+  readonly onAnswer?: OnAnswer | undefined;
 }
 
 export interface XdsSource extends Source {
@@ -145,7 +137,7 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
       } catch (error) {
         // A promise inside was broken. What is held stays, and the next stream starts over.
         stream?.cancel();
-        log.error({ fault: error instanceof Error ? error.stack : String(error) }, 'control plane cannot be followed');
+        log.error({ fault: stackOf(error) }, 'control plane cannot be followed');
         wait = 1000;
       }
       if (closing) return;

@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { checkServerIdentity } from 'node:tls';
 import { Channel, type ChannelOptions, connectivityState, credentials, Metadata, status } from '@grpc/grpc-js';
-import { fileFault } from '../../errors.ts';
+import { fileFault, messageOf } from '../../errors.ts';
 import { isV4, parseAddress } from '../../net/address.ts';
 import type { Timers } from '../timers.ts';
 import { placeMessages } from './placed-messages.ts';
@@ -239,9 +239,7 @@ function requireCertificates(path: string, pem: Buffer): void {
     try {
       new X509Certificate(block);
     } catch (error) {
-      throw new Unusable(
-        `root certificate file "${path}" is damaged: ${error instanceof Error ? error.message : error}`,
-      );
+      throw new Unusable(`root certificate file "${path}" is damaged: ${messageOf(error)}`);
     }
   }
 }

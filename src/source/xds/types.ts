@@ -109,3 +109,13 @@ export interface XdsStatus {
   readonly absent: number;
   readonly types: readonly TypeStatus[];
 }
+
+export interface XdsLog {
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+/** On demand, once what came is applied: names of resources with their other names, and names that the server has nothing for. */
+export type OnAnswer = (present: Iterable<string>, absent: readonly string[]) => void;
