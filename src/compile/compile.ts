@@ -108,7 +108,7 @@ function* keysOf(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown
 }
 
 /** Items between two pauses. */
-const itemsAStep = 8;
+const itemsAStep = 2;
 /** The same where an item is next to nothing. */
 const quickItemsAStep = 64;
 

@@ -2,6 +2,7 @@
 // Names and the numbers the kernel knows them by: lowest free id first, and none is used again before it is released.
 import type { NameKind } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
+import { WideMap } from '../mesh/wide-map.ts';
 
 /** name <-> id of one kind. An id is bound (named), and either referred to, or idle: nothing uses it, but it is not free yet. */
 export interface IdTable {
@@ -85,7 +86,7 @@ function idBits() {
 
 /** A table without names; ids stay below `limit`. */
 export function idTable(kind: NameKind, limit: number): IdTable {
-  let byName = new Map<string, number>();
+  let byName = new WideMap<number>();
   const byId: (string | undefined)[] = [];
   const users: number[] = [];
   const turns: number[] = [];
@@ -161,12 +162,17 @@ export function idTable(kind: NameKind, limit: number): IdTable {
       lowest = Math.min(lowest, id);
     },
     draft() {
-      const own = new Map<string, number>();
+      const own = new WideMap<number>();
       const claimed: string[] = [];
+      const fresh = {
+        *[Symbol.iterator](): Iterator<[name: string, id: number]> {
+          for (const name of claimed) yield [name, own.get(name) as number];
+        },
+      };
       let next = lowest;
       return {
         idOf: (name) => byName.get(name) ?? own.get(name),
-        claim(name, fresh) {
+        claim(name, onFresh) {
           const known = byName.get(name) ?? own.get(name);
           if (known !== undefined) return known;
           next = taken.lowest(next);
@@ -174,10 +180,10 @@ export function idTable(kind: NameKind, limit: number): IdTable {
           const id = next++;
           own.set(name, id);
           claimed.push(name);
-          fresh(id);
+          onFresh(id);
           return id;
         },
-        fresh: () => own,
+        fresh: () => fresh,
         mark: () => claimed.length,
         rollback(mark) {
           while (claimed.length > mark) {
@@ -192,7 +198,8 @@ export function idTable(kind: NameKind, limit: number): IdTable {
           const first = byName.size === 0;
           if (first) byName = own;
           let seen = 0;
-          for (const [name, id] of own) {
+          // In the order of ids: lists with gaps would be slow ones.
+          for (const [name, id] of fresh) {
             if (!first) byName.set(name, id);
             byId[id] = name;
             take(id);

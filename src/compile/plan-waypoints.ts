@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waypoints in a plan: they are there before anything goes through them and stay as long as anything does; what they are told of services.
 import { portFlag, protocolNumber } from '../abi/structs.ts';
+import type { Steps } from '../mesh/steps.ts';
 import type { Image } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
 import type { BackendStep, Unit } from './plan-units.ts';
 import { serviceTlvsOf } from './tlvs.ts';
 import type { WantedDelta, WantedPort } from './wanted.ts';
 import { isStandIn, isWaypoint } from './waypoint.ts';
+
+/** Units between two pauses. */
+const unitsAStep = 64;
 
 /** Units in the order in which they are planned. */
 export interface Ordered {
@@ -18,11 +22,13 @@ export interface Ordered {
 }
 
 /** Waypoints apart from what goes through them: in before it, out after it. */
-export function orderUnits(units: readonly Unit[]): Ordered {
+export function* orderUnits(units: readonly Unit[]): Steps<Ordered> {
   const first: Unit[] = [];
   const last: Unit[] = [];
   const rest: Unit[] = [];
+  let seen = 0;
   for (const unit of units) {
+    if (++seen % unitsAStep === 0) yield;
     if (!unit.backends.some(({ name }) => isWaypoint(name))) {
       rest.push(unit);
       continue;

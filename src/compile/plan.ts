@@ -4,11 +4,12 @@ import { abiVersion, settingFlag } from '../abi/structs.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { commitPlan, type Outcome } from './commit.ts';
 import { sameClient } from './compile.ts';
-import { backendsBehind, type Image, isAnyPort, type Leftovers, type OnMiss } from './image.ts';
+import { backendsBehind, type Image, type Leftovers, type OnMiss } from './image.ts';
 import type { DeleteOperation } from './operation.ts';
 import { type Change, draftPlan, type PlanDraft, type Shortage, stages } from './plan-draft.ts';
 import { claimingWorkloads, planBackend, planBackendOut, planClient, planFrontend } from './plan-entries.ts';
 import { type Operations, operationsOf, type Step } from './plan-steps.ts';
+import { planWaits, type Totals, totalsOf } from './plan-totals.ts';
 import { type Unit, unitsOf } from './plan-units.ts';
 import {
   missingWaypoint,
@@ -97,25 +98,6 @@ function leadsAway(unit: Unit): boolean {
     for (const name of backendsBehind(have)) if (removed.has(name)) return true;
     return false;
   });
-}
-
-/** Grace periods for programs that were between two look-ups when something took the place of what they were about to find. */
-function planWaits(draft: PlanDraft): void {
-  const { frontends, ops } = draft;
-  const wait = { kind: 'grace' } as const;
-  // Who missed the exact address before it was there is about to ask for the range around it.
-  const exactNew = frontends.some(({ have, next }) => next && next.length === undefined && have?.backend === undefined);
-  const rangeOut = frontends.some(({ have, next }) => have?.length !== undefined && next?.backend === undefined);
-  // So is who missed the port of an address before it was there, for all ports of it.
-  const anyPortOut = frontends.some(({ have, next }) => have && isAnyPort(have) && next?.backend === undefined);
-  if (exactNew && (rangeOut || anyPortOut)) ops.beforeFrontendOut.push(wait);
-  // Who was sent to the variants, or missed its own before it was there, is about to ask for one of those of before.
-  const leavesOne = ({ have, next }: PlanDraft['frontends'][number]): boolean => {
-    if (!have || !next) return false;
-    for (const namespace of have.variants.keys()) if (!next.variants.has(namespace)) return true;
-    return false;
-  };
-  if (ops.variantOut.length > 0 && frontends.some(leavesOne)) ops.beforeVariantOut.push(wait);
 }
 
 function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | undefined {
@@ -221,17 +203,15 @@ function planPortFilter(draft: PlanDraft, delta: WantedDelta, refused: readonly 
  * Ranges, entries for all ports, and ports of waypoints are looked up only while flags or a filter say that there are any: these come before the first and go
  * after the last.
  */
-function planSetting(draft: PlanDraft, delta: WantedDelta, refused: readonly Refusal[]): Outcome['setting'] {
+function planSetting(
+  draft: PlanDraft,
+  delta: WantedDelta,
+  refused: readonly Refusal[],
+  totals: Totals,
+): Outcome['setting'] {
   const { image, ops } = draft;
-  let ranges = image.counts.cidr;
-  for (const { have, next } of draft.frontends) {
-    if ((next ?? have)?.length === undefined) continue;
-    ranges += (next?.backend === undefined ? 0 : 1) - (have?.backend === undefined ? 0 : 1);
-  }
-  let anyPorts = image.anyPorts;
-  for (const { have, next } of draft.frontends) {
-    anyPorts += (next && isAnyPort(next) ? 1 : 0) - (have && isAnyPort(have) ? 1 : 0);
-  }
+  const ranges = image.counts.cidr + totals.ranges;
+  const anyPorts = image.anyPorts + totals.anyPorts;
   const before = image.setting;
   const { filter: ports, full } = planPortFilter(draft, delta, refused);
   const flags =
@@ -260,14 +240,6 @@ function* udpEndpointsLeft(draft: PlanDraft): Steps<boolean> {
   return false;
 }
 
-function frees(draft: PlanDraft): boolean {
-  return (
-    draft.backends.some(({ have }) => have !== undefined) ||
-    draft.frontends.some(({ have }) => (have?.variants.size ?? 0) > 0) ||
-    draft.clients.some(({ have }) => have !== undefined)
-  );
-}
-
 function changesOf(draft: PlanDraft, setting: boolean, stray: readonly DeleteOperation[]): PlannedChange[] {
   const of = <T>(what: PlannedChange['what'], changes: readonly Change<T>[]): PlannedChange[] =>
     changes.map(({ key, have, next }) => ({
@@ -294,7 +266,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   const refused: Refusal[] = [];
   const { units, adopted } = yield* unitsOf(image, delta);
   let work = 0;
-  const { first, units: others, last } = orderUnits(units);
+  const { first, units: others, last } = yield* orderUnits(units);
   for (const unit of [...first, ...others]) {
     const refusal = planUnit(draft, delta, unit);
     if (refusal) refused.push(refusal);
@@ -315,24 +287,21 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   yield* planPorts(draft, delta, refused);
   yield* planClients(draft, delta, refused);
   draft.close();
-  planWaits(draft);
+  const totals = yield* totalsOf(draft);
+  planWaits(draft, totals);
   yield;
-  const setting = planSetting(draft, delta, refused);
+  const setting = planSetting(draft, delta, refused, totals);
   const stray = everything ? image.stray : [];
   draft.ops.strayOut.push(...stray);
   const udpLeft = yield* udpEndpointsLeft(draft);
-  const freeing = frees(draft);
-  const ops = yield* operationsOf([...stages.map((stage) => draft.ops[stage]), freeing ? [{ kind: 'grace' }] : []]);
-  let udpFrontends = image.udpFrontends;
-  for (const { have, next } of draft.frontends) {
-    udpFrontends += (next?.protocol === 'udp' ? 1 : 0) - (have?.protocol === 'udp' ? 1 : 0);
-  }
+  const { frees } = totals;
+  const ops = yield* operationsOf([...stages.map((stage) => draft.ops[stage]), frees ? [{ kind: 'grace' }] : []]);
   return {
     ops,
     refused,
-    frees: freeing,
+    frees,
     udpEndpointsLeft: udpLeft,
-    udpFrontends,
+    udpFrontends: image.udpFrontends + totals.udp,
     changes: () => changesOf(draft, setting !== image.setting, stray),
     commit: () => commitPlan(draft, { setting, adopted, stray }),
   };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Persistent tables: a change makes a new table and leaves the old one as it was. The newest version owns a plain Map; an older one keeps
+// Persistent tables: a change makes a new table and leaves the old one as it was. The newest version owns one map; an older one keeps
 // only what differs and asks its successor for the rest (Baker, "Shallow binding makes functional arrays fast", 1991). So the one that is
-// used costs what a Map costs, and no key is hashed in JavaScript.
+// used costs what a map costs.
 import type { Steps } from './steps.ts';
+import { WideMap } from './wide-map.ts';
 
 export interface Table<V> extends ReadonlyMap<string, V> {
   /** Changes to be made in one step. */
@@ -25,7 +26,7 @@ export interface TableEditor<V> {
 const entriesAStep = 64;
 
 type State<V> =
-  | { readonly kind: 'newest'; readonly map: Map<string, V> }
+  | { readonly kind: 'newest'; readonly map: WideMap<V> }
   /** `undo`: what the successor changed, as it was here; undefined: was not there. */
   | { readonly kind: 'older'; readonly undo: ReadonlyMap<string, V | undefined>; readonly next: Version<V> };
 
@@ -33,7 +34,7 @@ class Version<V> implements Table<V> {
   readonly size: number;
   #state: State<V>;
 
-  constructor(map: Map<string, V>, size = map.size) {
+  constructor(map: WideMap<V>, size = map.size) {
     this.size = size;
     this.#state = { kind: 'newest', map };
   }
@@ -72,7 +73,7 @@ class Version<V> implements Table<V> {
   }
 
   edit(): TableEditor<V> {
-    const changes = new Map<string, V | undefined>();
+    const changes = new WideMap<V | undefined>();
     // An empty table may be anybody's start: what comes after it stays apart, and the changes themselves are what it holds.
     if (this.size === 0) {
       return {
@@ -80,7 +81,7 @@ class Version<V> implements Table<V> {
         has: (key) => changes.has(key),
         set: (key, value) => void changes.set(key, value),
         delete: (key) => void changes.delete(key),
-        close: () => this.#first(changes as Map<string, V>),
+        close: () => this.#first(changes as WideMap<V>),
       };
     }
     const get = (key: string) => changes.get(key) ?? (changes.has(key) ? undefined : this.get(key));
@@ -114,13 +115,13 @@ class Version<V> implements Table<V> {
     let state = this.#state;
     for (; state.kind === 'older'; state = state.next.#state) steps.push(state.undo);
     if (steps.length === 0) return state.map;
-    const map = new Map(state.map);
+    const map = new WideMap(state.map);
     for (const undo of steps.reverse()) for (const [key, value] of undo) assign(map, key, value);
     return map;
   }
 
   // biome-ignore lint/correctness/useYield: nothing to pause for
-  *#first(map: Map<string, V>): Steps<Table<V>> {
+  *#first(map: WideMap<V>): Steps<Table<V>> {
     return map.size === 0 ? this : new Version(map);
   }
 
@@ -128,12 +129,12 @@ class Version<V> implements Table<V> {
     if (changes.size === 0) return this;
     const state = this.#state;
     if (state.kind === 'older') {
-      const map = new Map(this.#whole());
+      const map = new WideMap(this.#whole());
       for (const [key, value] of changes) assign(map, key, value);
       return new Version(map);
     }
     const { map } = state;
-    const undo = new Map<string, V | undefined>();
+    const undo = new WideMap<V | undefined>();
     let size = this.size;
     let seen = 0;
     for (const [key, value] of changes) {
@@ -143,7 +144,7 @@ class Version<V> implements Table<V> {
       if (++seen % entriesAStep === 0) yield;
     }
     const next = new Version(map, size);
-    // From here on this version asks `undo` first: it stays what it was while the Map changes under it.
+    // From here on this version asks `undo` first: it stays what it was while the map changes under it.
     this.#state = { kind: 'older', undo, next };
     for (const [key, value] of changes) {
       assign(map, key, value);
@@ -153,12 +154,12 @@ class Version<V> implements Table<V> {
   }
 }
 
-function assign<V>(map: Map<string, V>, key: string, value: V | undefined): void {
+function assign<V>(map: WideMap<V>, key: string, value: V | undefined): void {
   if (value === undefined) map.delete(key);
   else map.set(key, value);
 }
 
 /** A table that holds nothing. */
 export function emptyTable<V>(): Table<V> {
-  return new Version<V>(new Map());
+  return new Version<V>(new WideMap());
 }

@@ -2,14 +2,17 @@
 // Workloads that have a host name and no address get the addresses that the name leads to. Nothing waits for an answer: such a workload
 // is told at once as it is, and again once its name is resolved.
 import type { Change } from '../../mesh/model.ts';
+import type { Steps } from '../../mesh/steps.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import { type Address, isV4 } from '../../net/address.ts';
 import { openResolution, type Resolver } from '../resolve.ts';
 import type { Timers } from '../timers.ts';
 
 export interface Hostnames {
+  /** Places of the changes that are about such workloads, or were. In steps: a first response has a hundred thousand, and most meshes none. */
+  concerned(changes: readonly Change[]): Steps<readonly number[]>;
   /** What to tell in place of these changes: the same, but for workloads whose names were resolved before. */
-  pass(changes: readonly Change[]): readonly Change[];
+  pass(changes: readonly Change[], concerned: readonly number[]): readonly Change[];
   /** Host names that are not resolved, or not again, and why. */
   unresolved(): ReadonlyMap<string, string>;
   close(): void;
@@ -21,6 +24,9 @@ export interface HostnamesOptions {
   /** What answers change, never inside another call. None when only `unresolved` says something else. */
   readonly tell: (changes: readonly Change[]) => void;
 }
+
+/** Changes between two pauses. */
+const aStep = 256;
 
 interface Named {
   readonly workload: Workload;
@@ -96,19 +102,35 @@ export function openHostnames({ resolver, timers, tell }: HostnamesOptions): Hos
   };
 
   return {
-    pass(changes) {
-      const concerned = (change: Change) =>
-        (change.kind === 'put-workload' && isNamed(change.workload)) ||
-        // A first response has a hundred thousand names, and none is known before.
-        (named.size > 0 && named.has(uidOf(change) ?? ''));
-      if (!changes.some(concerned)) return changes;
+    *concerned(changes) {
+      const found: number[] = [];
+      const fresh = new Set<string>();
+      for (let i = 0; i < changes.length; i++) {
+        if ((i + 1) % aStep === 0) yield;
+        const change = changes[i] as Change;
+        const uid = uidOf(change) ?? '';
+        if (change.kind === 'put-workload' && isNamed(change.workload)) fresh.add(uid);
+        // As a rule there are none, and no name is looked up.
+        if ((fresh.size > 0 && fresh.has(uid)) || (named.size > 0 && named.has(uid))) found.push(i);
+      }
+      return found;
+    },
+    pass(changes, concerned) {
+      if (concerned.length === 0) return changes;
       const before = new Set(users.keys());
-      const out: Change[] = [];
-      for (const change of changes) take(change, out);
+      const out: Change[][] = [];
+      let from = 0;
+      for (const at of concerned) {
+        const instead: Change[] = [];
+        take(changes[at] as Change, instead);
+        out.push(changes.slice(from, at), instead);
+        from = at + 1;
+      }
+      out.push(changes.slice(from));
       const wanted = new Set(users.keys());
       // Asks for new names, and forgets what nobody has: both without a call of `tell`.
       if (wanted.size !== before.size || [...wanted].some((name) => !before.has(name))) resolution.want(wanted);
-      return out;
+      return out.flat();
     },
     unresolved: () => faults,
     close: () => resolution.close(),

@@ -46,6 +46,11 @@ export interface StreamEvents {
   onRead(): void;
 }
 
+/** `concerned`: places of the changes that are about host names. */
+interface Looked extends Taken {
+  readonly concerned: readonly number[];
+}
+
 /** What was wanted from the beginning delays the first news so long after the first response, at most. */
 export const patienceMs = 30_000;
 /**
@@ -158,23 +163,23 @@ export function openIntake(options: IntakeOptions): Intake {
   });
 
   /** Tells changes and waits until they are applied. */
-  const apply = async (changes: readonly Change[]): Promise<boolean> => {
+  const apply = async (changes: readonly Change[], concerned: readonly number[]): Promise<boolean> => {
     under.responses++;
     under.changes += changes.length;
-    const taken = await tellSafely(() => hostnames.pass(changes));
+    const taken = await tellSafely(() => hostnames.pass(changes, concerned));
     under.responses--;
     under.changes -= changes.length;
     onRoom();
     return taken;
   };
 
-  const begin = async (changes: readonly Change[]): Promise<boolean> => {
+  const begin = async (changes: readonly Change[], concerned: readonly number[]): Promise<boolean> => {
     told = true;
     cancelPatience?.();
     cancelPatience = undefined;
     const answers = [...early];
     early = new Map();
-    if (!(await apply(changes))) {
+    if (!(await apply(changes, concerned))) {
       told = false;
       return false;
     }
@@ -216,8 +221,14 @@ export function openIntake(options: IntakeOptions): Intake {
     log.warn({ type, refused: refusals.length, first, ...before }, 'resources of the control plane are refused');
   };
 
-  const deliver = async (taken: Taken): Promise<boolean> => {
-    const { changes, present, absent } = taken;
+  /** What was taken, with what of it is about host names. To be delivered before anything else of these names is. */
+  const looked = async (taken: Taken, slice?: number): Promise<Looked> => {
+    const { changes } = taken;
+    return { ...taken, concerned: changes ? await inSlices(hostnames.concerned(changes), slice) : [] };
+  };
+
+  const deliver = async (taken: Looked): Promise<boolean> => {
+    const { changes, concerned, present, absent } = taken;
     if (closed) return false;
     const hasAnswers = onAnswer !== undefined && taken.type === 'address';
     if (hasAnswers && !told) {
@@ -225,7 +236,9 @@ export function openIntake(options: IntakeOptions): Intake {
       for (const text of absent) early.set(text, false);
     }
     const first = taken.first && changes !== undefined;
-    const done = first ? await begin(changes) : !changes || changes.length === 0 || (await apply(changes));
+    const done = first
+      ? await begin(changes, concerned)
+      : !changes || changes.length === 0 || (await apply(changes, concerned));
     if (!done) {
       session.lose(taken);
       return false;
@@ -235,7 +248,7 @@ export function openIntake(options: IntakeOptions): Intake {
   };
 
   /** Delivers and answers. What is not taken up is not answered: it comes again. */
-  const respond = async (taken: Taken, place?: Answer, onApplied?: () => void): Promise<void> => {
+  const respond = async (taken: Looked, place?: Answer, onApplied?: () => void): Promise<void> => {
     try {
       if (!(await deliver(taken))) return;
       if (place) send(session.answer(place));
@@ -260,7 +273,7 @@ export function openIntake(options: IntakeOptions): Intake {
       const stream = current;
       afterwards(async () => {
         if (stream !== current || closed) return;
-        void respond(await inSlices(session.settle(type)));
+        void respond(await looked(await inSlices(session.settle(type))));
       }).catch(giveUp);
     };
     settling.set(type, {
@@ -302,7 +315,8 @@ export function openIntake(options: IntakeOptions): Intake {
         events.onConnected();
         const { place } = facts;
         const slice = session.following ? shortSliceMs : undefined;
-        const taken = await inSlices(session.take(response, { ...facts, bytes: bytes.length }, checked), slice);
+        const news = session.take(response, { ...facts, bytes: bytes.length }, checked);
+        const taken = await looked(await inSlices(news, slice), slice);
         const { type } = taken;
         if (type === undefined) {
           passOver(response.typeUrl);
@@ -372,7 +386,7 @@ export function openIntake(options: IntakeOptions): Intake {
     cancelPatience = undefined;
     inTurn(async () => {
       const changes = await inSlices(session.stopWaiting());
-      if (changes) void respond({ ...nothing, first: true, changes });
+      if (changes) void respond(await looked({ ...nothing, first: true, changes }));
     }).catch(giveUp);
   }
 }

@@ -3,6 +3,7 @@
 // one go for the 33 MB of a large mesh, most of it the first touch of new memory. Here each piece is copied to its place as it comes. There is
 // no other way in than to replace that one method of the library, whose version is pinned; a test fails where it is not used any more.
 import { StreamDecoder } from '@grpc/grpc-js/build/src/stream-decoder.js';
+import { pieceRead } from './paced-socket.ts';
 
 /** Compressed or not (1 byte), length (4 bytes). */
 const headBytes = 5;
@@ -73,6 +74,7 @@ export function placeMessages(): void {
       messages = openMessages(maxReadMessageLength);
       messagesOf.set(this, messages);
     }
+    pieceRead();
     return messages.take(piece);
   };
 }

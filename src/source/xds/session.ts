@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client's half of incremental aggregated discovery as a state machine: no input or output, no clock. Long work is a generator.
 import type { Change } from '../../mesh/model.ts';
+import { WideMap } from '../../mesh/wide-map.ts';
 import { nackMessage, type Refusal } from './nack.ts';
 import { type Effect, type Names, openSubscription, type Subscription } from './subscription.ts';
 import {
@@ -149,7 +150,7 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
     const all: Change[] = [];
     let seen = 0;
     for (const gathered of waiting.values()) {
-      for (const change of gathered instanceof Map ? gathered.values() : gathered.puts) {
+      for (const change of gathered instanceof WideMap ? gathered.values() : gathered.puts) {
         all.push(change);
         if (++seen % walkSize === 0) yield;
       }
@@ -319,16 +320,16 @@ export function openSession({ node, onDemand, maxRequestBytes = defaultMaxReques
 }
 
 /** What is there after all that came of a type; no more than that, however long the other type says nothing. */
-type Gathered = Effect | Map<string, Change>;
+type Gathered = Effect | WideMap<Change>;
 
 function* gather(before: Gathered | undefined, effect: Effect): Generator<undefined, Gathered> {
   // As a rule there is one response, and nothing to put together.
   if (before === undefined) return effect;
   let seen = 0;
-  let folded: Map<string, Change>;
-  if (before instanceof Map) folded = before;
+  let folded: WideMap<Change>;
+  if (before instanceof WideMap) folded = before;
   else {
-    folded = new Map();
+    folded = new WideMap();
     for (const [i, name] of before.put.entries()) {
       folded.set(name, before.puts[i] as Change);
       if (++seen % walkSize === 0) yield;

@@ -2,6 +2,7 @@
 // One subscribed type: what of it is held and what is refused.
 import type { Change } from '../../mesh/model.ts';
 import type { Policy } from '../../mesh/policy.ts';
+import { WideMap } from '../../mesh/wide-map.ts';
 import { reasonOf } from './closing.ts';
 import type { Refusal } from './nack.ts';
 import { openRefusedList, type RefusedList } from './refused-list.ts';
@@ -67,7 +68,7 @@ const noNames: ReadonlySet<string> = new Set();
 const entryBytes = 16;
 
 export function openSubscription(type: TypeName): Subscription {
-  const held = new Map<string, string>();
+  const held = new WideMap<string>();
   /** Which of `held` are services; all others of type address are workloads. */
   const services = new Set<string>();
   /** The policies of `held`. */
@@ -191,7 +192,7 @@ export function openSubscription(type: TypeName): Subscription {
         if (left < 0) unreported.add(name);
       }
       if (unreported.size === 0) return held;
-      const reported = new Map<string, string>();
+      const reported = new WideMap<string>();
       for (const [name, version] of held) {
         if (!unreported.has(name)) reported.set(name, version);
         if (++seen % walkSize === 0) yield;
@@ -320,7 +321,7 @@ export interface Names {
 }
 
 export function* namesOf({ resources, removed }: Response): Generator<undefined, Names> {
-  const last = new Map<string, number>();
+  const last = new WideMap<number>();
   for (let i = 0; i < resources.length; i++) {
     last.set((resources[i] as RawResource).name, i);
     if ((i + 1) % walkSize === 0) yield;

@@ -7,6 +7,7 @@ import { Channel, type ChannelOptions, connectivityState, credentials, Metadata,
 import { fileFault, messageOf } from '../../errors.ts';
 import { isV4, parseAddress } from '../../net/address.ts';
 import type { Timers } from '../timers.ts';
+import { pacing } from './paced-socket.ts';
 import { placeMessages } from './placed-messages.ts';
 import { defaultServer, serverText, type XdsServer } from './settings.ts';
 
@@ -107,7 +108,7 @@ function begin(server: XdsServer, clusterId: string, timers: Timers): Stream {
     const metadata = await metadataOf(server, clusterId);
     if (over) return;
     const target = targetOf(server);
-    channel = new Channel(target, secure.credentials, { ...options, ...secure.options });
+    channel = new Channel(target, pacing(secure.credentials), { ...options, ...secure.options });
     // A call that cannot be made for another reason ends by itself.
     stopWatch = timers.after(connectMs, () =>
       cancel(`no connection to ${serverText(server)} within ${connectMs / 1000} s`),

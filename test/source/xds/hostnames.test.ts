@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest';
 import { apply, emptyModel } from '../../../src/mesh/apply.ts';
 import type { Change } from '../../../src/mesh/model.ts';
+import { finish } from '../../../src/mesh/steps.ts';
 import type { Workload } from '../../../src/mesh/workload.ts';
 import type { Answer } from '../../../src/source/resolve.ts';
 import { openHostnames } from '../../../src/source/xds/hostnames.ts';
@@ -51,7 +52,7 @@ function open(answers: (hostname: string, call: number) => string[] | string | u
     told,
     hostnames,
     send(...changes: Change[]) {
-      const passed = hostnames.pass(changes);
+      const passed = hostnames.pass(changes, finish(hostnames.concerned(changes)));
       take(passed);
       return passed;
     },
@@ -69,7 +70,7 @@ test('changes that are no business of this layer pass as they are', () => {
     remove('b'),
     { kind: 'remove-service', key: 'a/b' } as const,
   ];
-  expect(hostnames.pass(changes)).toBe(changes);
+  expect(hostnames.pass(changes, finish(hostnames.concerned(changes)))).toBe(changes);
   expect(calls).toEqual([]);
 });
 
