@@ -15,7 +15,9 @@ import type { EnforcementNow, Outcome, Reconciler, ReconcilerOptions } from './r
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
 import { breath, inTurns, shortenSlices, sliceIsOver } from './slices.ts';
-import { openWaiting, type Part, type Ticket } from './waiting.ts';
+import { openWaiting } from './waiting.ts';
+import type { Ticket } from './waiting-ledger.ts';
+import type { Part } from './waiting-part.ts';
 
 /** Somebody who waits for an outcome. */
 interface Submitted extends Ticket {

@@ -5,7 +5,6 @@ import type { Change } from '../mesh/model.ts';
 import { policyKey } from '../mesh/policy.ts';
 import { routeKey } from '../mesh/route.ts';
 import { serviceKey } from '../mesh/service.ts';
-import type { Ticket } from './waiting.ts';
 
 /** In the order in which what has waited for longest is looked for. */
 export const kinds = ['workload', 'service', 'policy', 'gateway', 'route'] as const;
@@ -52,49 +51,6 @@ export function keyOf(change: Change): string {
 export const policiesNamed = (change: Change): readonly string[] =>
   change.kind === 'put-workload' ? change.workload.authorizationPolicies : [];
 
-export interface Submission {
-  readonly changes: readonly Change[];
-  readonly ticket: Ticket | undefined;
-}
-
-/** A submission that was sorted in: its changes are known by numbers from `base` on, which costs no object for each of many thousands. */
-export interface Sorted extends Submission {
-  readonly base: number;
-}
-
-export interface Head {
-  readonly base: number;
-  /** Indexes of changes that were taken out of turn. */
-  readonly pulled: Set<number>;
-  /** Key -> index of the last change of it that was taken out of turn; infinity: one of a later submission was. */
-  readonly latest: Readonly<Record<Kind, Map<string, number>>>;
-}
-
 /** Keys of each kind. */
 type Keys = Readonly<Record<Kind, Set<string>>>;
 export const noKeys = (): Keys => byKind(() => new Set());
-
-/** Numbers by text, several each, without a list for each text. */
-export function numberLists() {
-  const heads = new Map<string, number>();
-  let values: number[] = [];
-  let nexts: number[] = [];
-  return {
-    add(key: string, value: number): void {
-      nexts.push(heads.get(key) ?? -1);
-      heads.set(key, values.push(value) - 1);
-    },
-    /** The numbers of `key`, which are forgotten. */
-    *take(key: string): Generator<number> {
-      const [of, next] = [values, nexts];
-      let at = heads.get(key) ?? -1;
-      heads.delete(key);
-      for (; at >= 0; at = next[at] as number) yield of[at] as number;
-    },
-    clear(): void {
-      heads.clear();
-      values = [];
-      nexts = [];
-    },
-  };
-}

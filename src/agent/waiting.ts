@@ -1,37 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Changes that wait for their turn: the last of each name only, handed out in parts that belong together.
 import type { Change, Model } from '../mesh/model.ts';
-import { addressText, type Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
-import {
-  byKind,
-  type Head,
-  type Kind,
-  keyOf,
-  kindOf,
-  kinds,
-  type Named,
-  noKeys,
-  numberLists,
-  policiesNamed,
-  type Sorted,
-  type Submission,
-} from './waiting-names.ts';
-
-/** Whoever is told once all changes of a submission were carried out, or gave way to later ones of the same name. */
-export interface Ticket {
-  /** Changes that still wait. */
-  left: number;
-}
-
-/** Changes that go together, and whose they are. */
-export interface Part {
-  readonly changes: Change[];
-  /** How many are of each submission. */
-  readonly tickets: Map<Ticket, number>;
-  /** Changes, and endpoints of the services that they touch. */
-  work: number;
-}
+import { openLedger, type Submission, type Ticket } from './waiting-ledger.ts';
+import { byKind, type Kind, keyOf, kindOf, type Named, noKeys } from './waiting-names.ts';
+import { gather, type Part } from './waiting-part.ts';
 
 export interface Waiting {
   /** The changes of one submission, in order. */
@@ -64,86 +37,49 @@ export interface WaitingSizes {
 
 const usualSizes: WaitingSizes = { mostSmall: 256, aStep: 16, ahead: 1024 };
 
+/** How far sorting in the first submission has come. */
+interface Head {
+  /** Number of its first change. */
+  readonly base: number;
+  /** Index of the change that is next. */
+  at: number;
+  /** Indexes of changes that were taken out of turn. */
+  readonly pulled: Set<number>;
+  /** Key -> index of the last change of it that was taken out of turn; infinity: one of a later submission was. */
+  readonly latest: Readonly<Record<Kind, Map<string, number>>>;
+}
+
 /** `superseded` is told of submissions none of whose changes wait any more, because later ones took their place. */
 export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, aStep, ahead } = usualSizes): Waiting {
+  const ledger = openLedger(superseded);
+  /** Not sorted in yet, or not wholly. */
   let submissions: Submission[] = [];
-  let sorted: Sorted[] = [];
-  /** Of the first submission, once it is being sorted in: what was pulled out of its rest, and how far it has come. */
+  /** Of the first one, once it is being sorted in. */
   let head: Head | undefined;
-  let at = 0;
-  let numbered = 0;
   /** What is submitted after a clear() is not for a part that was begun before it. */
   let clears = 0;
-  /** Key -> number of the change. */
-  const entries: Readonly<Record<Kind, Map<string, number>>> = byKind(() => new Map());
-  /** Service key -> puts of workloads there; address text -> puts of services. Some may wait no more. */
-  const joining = numberLists();
-  const claiming = numberLists();
   let urgent: Named[] = [];
 
-  const count = (): number => kinds.reduce((sum, kind) => sum + entries[kind].size, 0);
-  const isEmpty = (): boolean => submissions.length === 0 && count() === 0;
+  const isEmpty = (): boolean => submissions.length === 0 && ledger.count() === 0;
   const isSmall = ({ changes }: Submission): boolean => changes.length <= mostSmall;
 
-  const submissionOf = (number: number): Sorted => {
-    let low = 0;
-    for (let high = sorted.length; high - low > 1; ) {
-      const middle = (low + high) >>> 1;
-      if ((sorted[middle] as Sorted).base <= number) low = middle;
-      else high = middle;
-    }
-    return sorted[low] as Sorted;
-  };
-  /** Undefined when all was forgotten meanwhile. */
-  const changeAt = (number: number): Change | undefined => {
-    const submission = submissionOf(number) as Sorted | undefined;
-    return submission?.changes[number - submission.base];
-  };
-
-  const enter = (change: Change, number: number): void => {
-    const held = entries[kindOf(change)];
-    const key = keyOf(change);
-    const older = held.get(key);
-    held.set(key, number);
-    if (older !== undefined) giveWay(submissionOf(older));
-    if (change.kind === 'put-workload') {
-      for (const service of change.workload.services.keys()) joining.add(service, number);
-    } else if (change.kind === 'put-service') {
-      for (const address of change.service.addresses) claiming.add(addressText(address), number);
-    }
-  };
-  const open = ({ changes, ticket }: Submission): number => {
-    const base = numbered;
-    sorted.push({ base, changes, ticket });
-    numbered += changes.length;
-    return base;
-  };
   /** The first submission, begun to be sorted in. */
   const opened = (): Head => {
-    if (!head) {
-      head = {
-        base: open(submissions[0] as Submission),
-        pulled: new Set(),
-        latest: byKind(() => new Map()),
-      };
-      at = 0;
-    }
+    head ??= {
+      base: ledger.open(submissions[0] as Submission),
+      at: 0,
+      pulled: new Set(),
+      latest: byKind(() => new Map()),
+    };
     return head;
-  };
-  /** A change of `submission` that a later one made needless. */
-  const giveWay = ({ ticket }: Submission): void => {
-    if (ticket && --ticket.left === 0) superseded(ticket);
   };
   /** A short submission waits behind a long one. */
   const isOvertaken = (): boolean => {
     const [first, second] = submissions;
     return first !== undefined && second !== undefined && !isSmall(first) && isSmall(second);
   };
-  const forget = (): void => {
-    sorted = [];
-    numbered = 0;
-    joining.clear();
-    claiming.clear();
+  const forgetNumbers = (): void => {
+    ledger.restart();
     urgent = [];
   };
 
@@ -151,21 +87,23 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
   function* sortFirst(yielding: boolean): Steps<void> {
     const first = submissions[0];
     if (!first) return;
-    const { base, pulled, latest } = opened();
+    const progress = opened();
+    const { base, pulled, latest } = progress;
     const small = isSmall(first);
-    while (at < first.changes.length) {
-      const change = first.changes[at] as Change;
+    while (progress.at < first.changes.length) {
+      const i = progress.at++;
+      const change = first.changes[i] as Change;
       const [kind, key] = [kindOf(change), keyOf(change)];
-      if (!pulled.has(at)) {
-        if (at < (latest[kind].get(key) ?? 0)) giveWay(first);
-        else enter(change, base + at);
+      if (!pulled.has(i)) {
+        if (i < (latest[kind].get(key) ?? 0)) ledger.giveWay(first);
+        else ledger.enter(change, base + i);
         if (small) urgent.push({ kind, key });
       }
-      if (++at % aStep !== 0) continue;
+      if (progress.at % aStep !== 0) continue;
       yield;
       // Forgotten meanwhile.
       if (submissions[0] !== first) return;
-      if (yielding && at % ahead === 0 && isOvertaken()) return;
+      if (yielding && progress.at % ahead === 0 && isOvertaken()) return;
     }
     submissions.shift();
     head = undefined;
@@ -180,16 +118,16 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
 
   /** The short submissions behind the long one that is being sorted in, with all that belongs to them: of its rest, too. */
   function* overtake(model: Model): Steps<Part> {
-    const { part, services, policies, add, again } = gather(model);
+    const { part, services, policies, add, again } = gather(ledger, model, aStep);
     const first = submissions[0] as Submission;
-    const { base, pulled, latest } = opened();
+    const { base, at, pulled, latest } = opened();
     for (let next = submissions[1]; next && isSmall(next); next = submissions[1]) {
       submissions.splice(1, 1);
-      const number = open(next);
+      const number = ledger.open(next);
       for (let i = 0; i < next.changes.length; i++) {
         const change = next.changes[i] as Change;
         const name = { kind: kindOf(change), key: keyOf(change) };
-        enter(change, number + i);
+        ledger.enter(change, number + i);
         latest[name.kind].set(name.key, Number.POSITIVE_INFINITY);
         urgent.push(name);
       }
@@ -218,9 +156,9 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
         if (isRelated && !pulled.has(i)) {
           pulled.add(i);
           related[kind].add(key);
-          if (i < (latest[kind].get(key) ?? 0)) giveWay(first);
+          if (i < (latest[kind].get(key) ?? 0)) ledger.giveWay(first);
           else {
-            enter(change, base + i);
+            ledger.enter(change, base + i);
             latest[kind].set(key, i);
           }
         }
@@ -234,112 +172,6 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
     return part;
   }
 
-  /** Gathers changes with all that belongs to them. */
-  function gather(model: Model) {
-    const part: Part = { changes: [], tickets: new Map(), work: 0 };
-    const services = new Set<string>();
-    const policies = new Set<string>();
-    const addresses = new Set<string>();
-    const left: Named[] = [];
-
-    const take = ({ kind, key }: Named): Change | undefined => {
-      const number = entries[kind].get(key);
-      if (number === undefined) return undefined;
-      entries[kind].delete(key);
-      const { base, changes, ticket } = submissionOf(number);
-      const change = changes[number - base] as Change;
-      part.changes.push(change);
-      part.work++;
-      if (ticket) part.tickets.set(ticket, (part.tickets.get(ticket) ?? 0) + 1);
-      return change;
-    };
-    const touch = (key: string): void => {
-      if (services.has(key)) return;
-      services.add(key);
-      left.push({ kind: 'service', key });
-    };
-    const workload = (uid: string): void => {
-      const change = take({ kind: 'workload', key: uid });
-      if (!change) return;
-      for (const key of model.workloads.get(uid)?.services.keys() ?? []) touch(key);
-      if (change.kind === 'put-workload') for (const key of change.workload.services.keys()) touch(key);
-      for (const key of policiesNamed(change)) {
-        policies.add(key);
-        take({ kind: 'policy', key });
-      }
-    };
-    /** Who else has or gets one of its addresses goes along: an address never belongs to nobody on its way from one to another. */
-    const claims = (service: Service | undefined): void => {
-      for (const address of service?.addresses ?? []) {
-        const text = addressText(address);
-        if (addresses.has(text)) continue;
-        addresses.add(text);
-        for (const key of model.owners.get(text) ?? []) if (entries.service.has(key)) touch(key);
-        for (const number of claiming.take(text)) {
-          const change = changeAt(number);
-          if (change && entries.service.has(keyOf(change))) touch(keyOf(change));
-        }
-      }
-    };
-
-    function* close(): Steps<void> {
-      let seen = 0;
-      for (let next = left.pop(); next; next = left.pop()) {
-        const change = take(next);
-        if (change) claims(model.services.get(next.key));
-        if (change?.kind === 'put-service') claims(change.service);
-        const members = model.members.get(next.key) ?? [];
-        part.work += members.length;
-        for (const uid of entries.workload.size > 0 ? members : []) {
-          workload(uid);
-          if (++seen % aStep === 0) yield;
-        }
-        for (const number of joining.take(next.key)) {
-          const put = changeAt(number);
-          if (put) workload(keyOf(put));
-          if (++seen % aStep === 0) yield;
-        }
-      }
-    }
-    function* add({ kind, key }: Named): Steps<void> {
-      if (kind === 'workload') workload(key);
-      else if (kind === 'service') touch(key);
-      else take({ kind, key });
-      yield* close();
-    }
-
-    return {
-      part,
-      services: services as ReadonlySet<string>,
-      policies: policies as ReadonlySet<string>,
-      add,
-      /** Once more, for what was sorted in since. */
-      *again(): Steps<void> {
-        addresses.clear();
-        for (const change of part.changes.slice()) yield* add({ kind: kindOf(change), key: keyOf(change) });
-        for (const key of services) left.push({ kind: 'service', key });
-        for (const key of policies) take({ kind: 'policy', key });
-        yield* close();
-      },
-    };
-  }
-
-  // Each goes on where it stopped: what was taken leaves holes in a Map, and to step over them all again for each name would take for ever.
-  const walks: Record<Kind, MapIterator<string>> = byKind((kind) => entries[kind].keys());
-  /** The name that has waited for longest; it has to be taken. */
-  const oldest = (): Named | undefined => {
-    for (const kind of kinds) {
-      if (entries[kind].size === 0) continue;
-      let next = walks[kind].next();
-      if (next.done) {
-        walks[kind] = entries[kind].keys();
-        next = walks[kind].next();
-      }
-      if (!next.done) return { kind, key: next.value };
-    }
-    return undefined;
-  };
-
   return {
     get empty() {
       return isEmpty();
@@ -348,7 +180,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       return urgent.length > 0 || submissions.some(isSmall);
     },
     get bulk() {
-      return count() > urgent.length || !submissions.every(isSmall);
+      return ledger.count() > urgent.length || !submissions.every(isSmall);
     },
     add(changes, ticket) {
       submissions.push({ changes, ticket });
@@ -363,7 +195,7 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
       } else {
         yield* sort(lane === 'bulk');
       }
-      const { part, add } = gather(model);
+      const { part, add } = gather(ledger, model, aStep);
       if (clears !== before || (lane === 'bulk' && isOvertaken())) return part;
       if (lane !== 'bulk') {
         const names = urgent;
@@ -371,29 +203,29 @@ export function openWaiting(superseded: (ticket: Ticket) => void, { mostSmall, a
         for (const name of names) yield* add(name);
       }
       if (lane === 'urgent') {
-        if (isEmpty()) forget();
+        if (isEmpty()) forgetNumbers();
         return part;
       }
       while (lane === 'all' || part.work < most) {
-        const name = oldest();
+        const name = ledger.oldest();
         if (!name) break;
         yield* add(name);
         yield;
       }
-      if (isEmpty()) forget();
+      if (isEmpty()) forgetNumbers();
       return part;
     },
     putBack(part) {
       // What was submitted since is sorted in later, and takes their place.
-      const base = open({ changes: part.changes, ticket: undefined });
-      for (let i = 0; i < part.changes.length; i++) enter(part.changes[i] as Change, base + i);
+      const base = ledger.open({ changes: part.changes, ticket: undefined });
+      for (let i = 0; i < part.changes.length; i++) ledger.enter(part.changes[i] as Change, base + i);
     },
     clear() {
       clears++;
       submissions = [];
       head = undefined;
-      for (const held of Object.values(entries)) held.clear();
-      forget();
+      urgent = [];
+      ledger.clear();
     },
   };
 }

@@ -2,7 +2,9 @@
 // Changes that wait: whatever order they are handed out in, they end where all of them in order end, and no service is ever half changed.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { openWaiting, type Part, type Ticket } from '../../src/agent/waiting.ts';
+import { openWaiting } from '../../src/agent/waiting.ts';
+import type { Ticket } from '../../src/agent/waiting-ledger.ts';
+import type { Part } from '../../src/agent/waiting-part.ts';
 import { compileAll } from '../../src/compile/compile.ts';
 import type { WantedBackend } from '../../src/compile/wanted.ts';
 import { isStandIn } from '../../src/compile/waypoint.ts';

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// A part of what waits: changes with all that belongs to them, so that nobody ever sees half of it.
+import type { Change, Model } from '../mesh/model.ts';
+import { addressText, type Service } from '../mesh/service.ts';
+import type { Steps } from '../mesh/steps.ts';
+import type { Ledger, Ticket } from './waiting-ledger.ts';
+import { keyOf, kindOf, type Named, policiesNamed } from './waiting-names.ts';
+
+/** Changes that go together, and whose they are. */
+export interface Part {
+  readonly changes: Change[];
+  /** How many are of each submission. */
+  readonly tickets: Map<Ticket, number>;
+  /** Changes, and endpoints of the services that they touch. */
+  work: number;
+}
+
+export interface Gathering {
+  readonly part: Part;
+  /** Keys of services that it touches, and of policies that it names. */
+  readonly services: ReadonlySet<string>;
+  readonly policies: ReadonlySet<string>;
+  /** Takes what waits under a name, with all that belongs to it. */
+  add(name: Named): Steps<void>;
+  /** Once more, for what was sorted in since. */
+  again(): Steps<void>;
+}
+
+/** Begins to gather from `ledger`, as `model` has it. `aStep`: names looked at between two pauses. */
+export function gather(ledger: Ledger, model: Model, aStep: number): Gathering {
+  const part: Part = { changes: [], tickets: new Map(), work: 0 };
+  const services = new Set<string>();
+  const policies = new Set<string>();
+  const addresses = new Set<string>();
+  const left: Named[] = [];
+
+  const take = (name: Named): Change | undefined => {
+    const taken = ledger.take(name);
+    if (!taken) return undefined;
+    const { change, ticket } = taken;
+    part.changes.push(change);
+    part.work++;
+    if (ticket) part.tickets.set(ticket, (part.tickets.get(ticket) ?? 0) + 1);
+    return change;
+  };
+  const touch = (key: string): void => {
+    if (services.has(key)) return;
+    services.add(key);
+    left.push({ kind: 'service', key });
+  };
+  const workload = (uid: string): void => {
+    const change = take({ kind: 'workload', key: uid });
+    if (!change) return;
+    for (const key of model.workloads.get(uid)?.services.keys() ?? []) touch(key);
+    if (change.kind === 'put-workload') for (const key of change.workload.services.keys()) touch(key);
+    for (const key of policiesNamed(change)) {
+      policies.add(key);
+      take({ kind: 'policy', key });
+    }
+  };
+  /** Who else has or gets one of its addresses goes along: an address never belongs to nobody on its way from one to another. */
+  const claims = (service: Service | undefined): void => {
+    for (const address of service?.addresses ?? []) {
+      const text = addressText(address);
+      if (addresses.has(text)) continue;
+      addresses.add(text);
+      const keys = [...(model.owners.get(text) ?? [])];
+      for (const put of ledger.claiming(text)) if (put) keys.push(keyOf(put));
+      for (const key of keys) if (ledger.has({ kind: 'service', key })) touch(key);
+    }
+  };
+
+  function* close(): Steps<void> {
+    let seen = 0;
+    for (let next = left.pop(); next; next = left.pop()) {
+      const change = take(next);
+      if (change) claims(model.services.get(next.key));
+      if (change?.kind === 'put-service') claims(change.service);
+      const members = model.members.get(next.key) ?? [];
+      part.work += members.length;
+      for (const uid of ledger.count('workload') > 0 ? members : []) {
+        workload(uid);
+        if (++seen % aStep === 0) yield;
+      }
+      for (const put of ledger.joining(next.key)) {
+        if (put) workload(keyOf(put));
+        if (++seen % aStep === 0) yield;
+      }
+    }
+  }
+  function* add({ kind, key }: Named): Steps<void> {
+    if (kind === 'workload') workload(key);
+    else if (kind === 'service') touch(key);
+    else take({ kind, key });
+    yield* close();
+  }
+
+  return {
+    part,
+    services,
+    policies,
+    add,
+    *again() {
+      addresses.clear();
+      for (const change of part.changes.slice()) yield* add({ kind: kindOf(change), key: keyOf(change) });
+      for (const key of services) left.push({ kind: 'service', key });
+      for (const key of policies) take({ kind: 'policy', key });
+      yield* close();
+    },
+  };
+}
