@@ -9,7 +9,7 @@ import type { Wanted, WantedBackend } from '../compile/wanted.ts';
 import { isStandIn, refOf } from '../compile/waypoint.ts';
 import { KmeshError } from '../errors.ts';
 import { equal } from '../mesh/equal.ts';
-import { defaultWaypointSettings, type GatewayAddress } from '../mesh/gateway.ts';
+import { defaultWaypointSettings, type GatewayAddress, type GatewayDestination, placesOf } from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import type { Service } from '../mesh/service.ts';
@@ -129,8 +129,9 @@ function waypointNotes(
     const { destination: to, gateway = gatewayAt(model, at) } = at;
     const who = gateway === undefined ? 'a waypoint' : `Gateway ${gateway}`;
     if (to.kind === 'unusable') notes.push(`waypoint: ${to.reason}`);
-    else if (to.kind === 'hostname') notes.push(`waypoint: ${who}, the service ${to.namespace}/${to.hostname}`);
-    else notes.push(`waypoint: ${who} at ${to.address}`);
+    else if (to.kind === 'hostname')
+      notes.push(`waypoint: ${who}, the service ${placesOf(at).map(placeName).join(', ')}`);
+    else notes.push(`waypoint: ${who} at ${placesOf(at).map(placeName).join(', ')}`);
     if (to.kind !== 'unusable' && gateway !== undefined && proxies?.().get(gateway) === 0) {
       notes.push(`no Envoy of Gateway ${gateway} is connected to this agent: "kmeshctl waypoint run" runs one`);
     }
@@ -151,6 +152,11 @@ function waypointNotes(
     notes.push(`no endpoint of the waypoint is usable: ${via.unready === 'direct' ? 'past it' : 'refused'}`);
   }
   return notes;
+}
+
+function placeName(to: GatewayDestination): string {
+  if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}`;
+  return to.kind === 'address' ? to.address : to.reason;
 }
 
 /** Of a waypoint that was told by its address alone: the one Gateway that says it is there. */

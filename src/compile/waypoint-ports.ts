@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses and ports where waypoints read a header: whoever may dial them could write one of its own.
-import type { Gateway } from '../mesh/gateway.ts';
-import { type GatewayAddress, gatewayKey, type WaypointBinding } from '../mesh/gateway.ts';
+import {
+  type Gateway,
+  type GatewayAddress,
+  type GatewayDestination,
+  gatewayKey,
+  placesOf,
+  type WaypointBinding,
+} from '../mesh/gateway.ts';
 import type { NodeView } from '../mesh/model.ts';
 import type { Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
@@ -79,18 +85,27 @@ const isHere = ({ hostNetwork, node }: Workload, view: NodeView): boolean =>
 /** The ports of one waypoint: at all addresses of all its workloads, whether or not they are chosen now, and of its service. */
 export function portsAt(
   at: GatewayAddress,
-  { reader, view, owners }: WaypointContext,
+  context: WaypointContext,
 ): { readonly ports: readonly WantedPort[]; readonly sources: readonly Source[] } {
   const sources = new Set<Source>();
   const found = collect();
-  const result = () => ({ ports: found.ports(), sources: [...sources] });
-  const to = at.destination;
-  if (to.kind === 'unusable') return result();
+  for (const to of placesOf(at)) collectPlace(at, to, context, found, sources);
+  return { ports: found.ports(), sources: [...sources] };
+}
+
+function collectPlace(
+  at: GatewayAddress,
+  to: GatewayDestination,
+  { reader, view, owners }: WaypointContext,
+  found: ReturnType<typeof collect>,
+  sources: Set<Source>,
+): void {
+  if (to.kind === 'unusable') return;
   let key: string | undefined;
   if (to.kind === 'hostname') key = `${to.namespace}/${to.hostname}`;
   else {
     sources.add(`address ${to.address}`);
-    if (to.network !== view.network) return result();
+    if (to.network !== view.network) return;
     key = [...reader.owners(to.address)].sort()[0];
   }
   if (key === undefined) {
@@ -101,7 +116,7 @@ export function portsAt(
     for (const own of new Set([address, ...(workload?.addresses ?? [])])) {
       found.add(own, binding, workload === undefined);
     }
-    return result();
+    return;
   }
   sources.add(`service ${key}`);
   const service = reader.service(key);
@@ -121,7 +136,6 @@ export function portsAt(
       }
     }
   }
-  return result();
 }
 
 /** Those that a workload says by itself. */

@@ -4,7 +4,9 @@ import {
   bindingText,
   defaultWaypointSettings,
   type GatewayAddress,
+  type GatewayDestination,
   type Otherwise,
+  placesOf,
   type WaypointBinding,
 } from '../mesh/gateway.ts';
 import { ownerOf } from '../mesh/identity.ts';
@@ -40,11 +42,16 @@ export function isWaypoint(backend: string): boolean {
   return backend.startsWith(prefix);
 }
 
-/** Destination and binding. Equal texts mean the same. */
-export function textOf({ destination: to, binding }: GatewayAddress): string {
-  const suffix = binding ? `@${bindingText(binding)}` : '';
-  if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}${suffix}`;
-  return to.kind === 'address' ? `${to.network === '' ? '' : `${to.network}/`}${to.address}${suffix}` : 'unusable';
+/** Places and binding. Equal texts mean the same. */
+export function textOf(at: GatewayAddress): string {
+  if (at.destination.kind === 'unusable') return 'unusable';
+  const suffix = at.binding ? `@${bindingText(at.binding)}` : '';
+  return `${placesOf(at).map(placeText).join('+')}${suffix}`;
+}
+
+function placeText(to: GatewayDestination): string {
+  if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}`;
+  return to.kind === 'address' ? `${to.network === '' ? '' : `${to.network}/`}${to.address}` : 'unusable';
 }
 
 export function refOf(parts: readonly Part[]): WaypointRef | undefined {
@@ -65,8 +72,8 @@ export function waypointOf(service: Service, key: string): WaypointRef | undefin
   if (several.length === 0 && !waypoint) return undefined;
   const parts = several.map(({ destination, weight }) => ({ at: destination, weight }));
   const found = refOf(parts.length > 0 ? parts : [{ at: waypoint as GatewayAddress, weight: 1 }]);
-  const isSelf = ({ at: { destination: to } }: Part): boolean =>
-    to.kind === 'hostname' && `${to.namespace}/${to.hostname}` === key;
+  const isSelf = ({ at }: Part): boolean =>
+    placesOf(at).some((to) => to.kind === 'hostname' && `${to.namespace}/${to.hostname}` === key);
   return found?.parts.some(isSelf) ? undefined : found;
 }
 
@@ -168,15 +175,33 @@ function boundTo(binding: WaypointBinding, endpoint: WantedEndpoint, port: numbe
   return header === 'none' ? { ...endpoint, port } : { ...endpoint, port, header };
 }
 
-/** Endpoints of one waypoint. `owner`: the workload that has its address, where that says where it is. */
-function resolve(
-  { at }: Part,
+/** Endpoints of one waypoint. Of several addresses without a service those of the client's family count, if there are any. */
+function resolve(part: Part, family: Family, context: WaypointContext, sources: Set<Source>): Resolved {
+  const places = placesOf(part.at).map((to) => resolvePlace(part.at, to, family, context, sources));
+  const [only] = places;
+  if (places.length === 1 && only) return only;
+  const usable = places.filter(({ endpoints }) => endpoints.length > 0);
+  const own = usable.filter(
+    ({ service, endpoints: [first] }) => service || isV4(first?.address ?? '') === (family === 4),
+  );
+  const endpoints = new Map<string, WantedEndpoint>();
+  for (const place of own.length > 0 ? own : usable) {
+    for (const one of place.endpoints) endpoints.set(endpointKey(one), one);
+  }
+  return { endpoints: [...endpoints.values()], service: places.find((place) => place.service)?.service };
+}
+
+const endpointKey = ({ workload, address, port }: WantedEndpoint): string => `${workload} ${address} ${port}`;
+
+/** Of one of its places. `owners`: the workloads that have addresses, where that says where they are. */
+function resolvePlace(
+  at: GatewayAddress,
+  to: GatewayDestination,
   family: Family,
   { reader, view, owners }: WaypointContext,
   sources: Set<Source>,
 ): Resolved {
   const none: Resolved = { endpoints: [], service: undefined };
-  const to = at.destination;
   if (to.kind === 'unusable') return none;
   let key: string | undefined;
   if (to.kind === 'hostname') key = `${to.namespace}/${to.hostname}`;
@@ -231,7 +256,7 @@ function shared(parts: readonly (Resolved & { readonly weight: number })[]): rea
   const shares = integerShares(weighed);
   const out = new Map<string, WantedEndpoint>();
   for (const [i, { endpoint }] of weighed.entries()) {
-    const key = `${endpoint.workload} ${endpoint.address} ${endpoint.port}`;
+    const key = endpointKey(endpoint);
     const weight = Math.min(0xffffffff, (out.get(key)?.weight ?? 0) + (shares[i] as number));
     out.set(key, { ...endpoint, weight });
   }
@@ -261,5 +286,7 @@ export function waypointBackend(ref: WaypointRef, family: Family, context: Waypo
 
 /** Addresses that `ref` leads to without a service. */
 export function* addressesOf(ref: WaypointRef | undefined): Generator<Address> {
-  for (const { at } of ref?.parts ?? []) if (at.destination.kind === 'address') yield at.destination.address;
+  for (const { at } of ref?.parts ?? []) {
+    for (const to of placesOf(at)) if (to.kind === 'address') yield to.address;
+  }
 }

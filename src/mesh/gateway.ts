@@ -20,11 +20,18 @@ export type GatewayDestination =
 
 export interface GatewayAddress {
   readonly destination: GatewayDestination;
+  /** Where else it is, by the same kind of destination. */
+  readonly also?: readonly GatewayDestination[];
   readonly hboneMtlsPort: number;
   /** "namespace/name" of the Gateway that was named, where the source says. */
   readonly gateway?: string;
   /** Absent: each of its workloads says, else the node's setting. */
   readonly binding?: WaypointBinding;
+}
+
+/** All places where it is. */
+export function placesOf({ destination, also = [] }: GatewayAddress): readonly GatewayDestination[] {
+  return [destination, ...also];
 }
 
 /** Whose traffic a waypoint takes. */

@@ -66,6 +66,14 @@ describe('ports where waypoints read a header', () => {
     expect(compileAll(made, view).ports.get('[fe80::]:15088')).toMatchObject({ address: 'fe80::', node: false });
   });
 
+  it('are those at each of its addresses', () => {
+    const also = [{ kind: 'address', network: '', address: '192.0.2.2' }] as const;
+    expect(ports(model([service({ waypoint: at('192.0.2.1', { also }) })], []))).toEqual([
+      '192.0.2.1:15088',
+      '192.0.2.2:15088',
+    ]);
+  });
+
   it('are those of the binding, as the service maps it', () => {
     const p = [proxy('p', ['10.0.9.1'])];
     const bound = (header: 'proxy' | 'kmesh' | 'none', number: number, more: Partial<Service> = {}) =>

@@ -109,6 +109,26 @@ describe('a service behind a waypoint', () => {
     expect(of('192.0.2.1')).toEqual(['address:192.0.2.1 192.0.2.1:15088 1 proxy']);
   });
 
+  it("at several addresses: each is an endpoint, of those of the client's family where there are any", () => {
+    const at4 = (address: string) => ({ kind: 'address', network: '', address }) as const;
+    const addresses = ['10.96.0.1', '2001:db8::1'].map((address) => ({ network: '', address }));
+    const of = (first: string, ...others: string[]) => {
+      const waypoint = { ...at(first), also: others.map(at4) };
+      const all = compiled(model([service({ waypoint, addresses }), way()], [proxy('p', '10.0.9.1')]));
+      return [4, 6].map((family) =>
+        all
+          .endpoints(all.backends.get(`shop/cart.shop:80/${family}`)?.via?.backend as string)
+          ?.map((text) => text.split(' ')[1]),
+      );
+    };
+    const both = ['192.0.2.1:15088', '192.0.2.2:15088'];
+    expect(of('192.0.2.1', '192.0.2.2')).toEqual([both, both]);
+    expect(of('192.0.2.1', '2001:db8::9')).toEqual([['192.0.2.1:15088'], ['2001:db8::9:15088']]);
+    expect(of('2001:db8::9', '192.0.2.1')).toEqual([['192.0.2.1:15088'], ['2001:db8::9:15088']]);
+    // Two addresses that lead to one workload: that of a service, and its own.
+    expect(of('10.96.9.9', '10.0.9.1')).toEqual([['10.0.9.1:15088'], ['10.0.9.1:15088']]);
+  });
+
   it('of several each gets its share, however many endpoints it has; one that cannot be used gets none', () => {
     const next = { ...byHost, destination: { kind: 'hostname', namespace: 'infra', hostname: 'next.infra' } } as const;
     const inNext = new Map([['infra/next.infra', []]]);

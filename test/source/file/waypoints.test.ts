@@ -214,6 +214,20 @@ describe('where it is', () => {
     expect(make(service(use())).service.waypoint).toEqual(unusable('is not there'));
   });
 
+  test('several addresses: all of them; several names: those alone', () => {
+    const status = (...addresses: string[]) => gateway(undefined, '', `addresses: [${addresses.join(', ')}]`);
+    const of = (...addresses: string[]) => make(status(...addresses), service(use())).service.waypoint;
+    const ip = (value: string) => `{type: IPAddress, value: "${value}"}`;
+    const named = (value: string) => `{type: Hostname, value: ${value}.shop.svc.cluster.local}`;
+    expect(of(ip('10.0.9.9'), ip('fd00::9'))).toEqual(
+      usable('shop/way', { also: [{ kind: 'address', network: '', address: 'fd00::9' }] }),
+    );
+    expect(of(ip('10.0.9.9'), named('a'), named('b'))).toMatchObject({
+      destination: { hostname: 'a.shop.svc.cluster.local' },
+      also: [{ kind: 'hostname', namespace: 'shop', hostname: 'b.shop.svc.cluster.local' }],
+    });
+  });
+
   test('what it reads first', () => {
     const of = (meta: string, ...more: string[]) =>
       make(gateway(`name: way, namespace: shop${meta}`), service(use()), ...more).service.waypoint?.binding;

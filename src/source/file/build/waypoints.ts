@@ -102,12 +102,14 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
     if (gateway.namespace !== wisher.namespace && !allowed.some((from) => allows(from, wisher.namespace))) {
       return unusable(`takes nothing from namespace "${wisher.namespace}"`);
     }
-    const [destination] = gateway.addresses;
+    const [destination, ...others] = gateway.addresses;
     if (!destination) return unusable('has no address');
     let address = usable.get(key);
     if (!address) {
       const { binding } = gateway;
-      address = { destination, hboneMtlsPort, gateway: key, ...(binding && { binding }) };
+      const also = others.filter(({ kind }) => kind === destination.kind);
+      const places = { destination, ...(also.length > 0 && { also }) };
+      address = { ...places, hboneMtlsPort, gateway: key, ...(binding && { binding }) };
       usable.set(key, address);
     }
     return address;
