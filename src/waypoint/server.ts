@@ -5,6 +5,7 @@ import { type Attachments, type AttachOptions, openAttacher } from '../compile/l
 import { policyStatuses } from '../compile/l7/policy-status.ts';
 import type { ParentStatus } from '../compile/l7/settle.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
+import { finish, type Steps } from '../mesh/steps.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
 import { watchConditions } from './condition-watch.ts';
 import type { Request, Response, Way } from './messages.ts';
@@ -22,7 +23,7 @@ export interface WaypointServerOptions extends AttachOptions {
   /** How long changes are gathered before conditions of routes are looked at, in milliseconds. */
   readonly gatherMs?: number;
   /** Smaller ones for tests. */
-  readonly limits?: { readonly resources?: number; readonly unread?: number };
+  readonly limits?: { readonly resources?: number; readonly unread?: number; readonly sliceMs?: number };
 }
 
 export interface Totals {
@@ -62,6 +63,8 @@ const mostResources = 100_000;
 const fewPlaces = 16;
 const mostRemembered = 64;
 const namePattern = /^[a-z0-9.-]{1,253}\/[a-z0-9.-]{1,253}$/;
+/** Milliseconds of making a waypoint before what is made is sent, and everything else has its turn. */
+const usualSliceMs = 5;
 /** Characters of what a proxy says of itself that are kept. */
 const longestId = 256;
 
@@ -72,6 +75,8 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
   /** By name and place; those without a proxy in the order in which they were left. */
   const waypoints = new Map<string, Waypoint>();
   const qualities = new Map<string, Quality>();
+  /** Waypoints that are being made for the first time. */
+  const making = new Map<Waypoint, Steps<void>>();
   let model: Model | undefined;
   const watch = watchConditions(log, options.gatherMs);
   let attach = openAttacher(options);
@@ -104,8 +109,38 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     guarded(waypoint.place.name, () => {
       if (!model) return;
       attachments ??= attach(model);
-      waypoint.refresh(model, attachments);
+      finish(waypoint.refreshing(model, attachments));
     });
+  /** The first time a proxy asks for it: who gets clusters takes a while to digest them, and the rest is made meanwhile. */
+  const make = (waypoint: Waypoint): void =>
+    guarded(waypoint.place.name, () => {
+      if (!model) return;
+      attachments ??= attach(model);
+      making.set(waypoint, waypoint.refreshing(model, attachments));
+      goOn(waypoint);
+    });
+  const { sliceMs = usualSliceMs } = limits;
+  const goOn = (waypoint: Waypoint): void => {
+    const steps = making.get(waypoint);
+    // Nobody asks for it any more.
+    if (waypoints.get(keyOf(waypoint.place)) !== waypoint) making.delete(waypoint);
+    else if (steps && !step(waypoint, steps, performance.now() + sliceMs)) setImmediate(() => goOn(waypoint));
+  };
+  /** True when it is made, or cannot be. */
+  const step = (waypoint: Waypoint, steps: Steps<void>, until: number): boolean => {
+    let isOver = true;
+    guarded(waypoint.place.name, () => {
+      let isDone = false;
+      do isDone = steps.next().done === true;
+      while (!isDone && performance.now() < until);
+      isOver = isDone;
+    });
+    if (isOver) making.delete(waypoint);
+    return isOver;
+  };
+  const complete = (): void => {
+    for (const [waypoint, steps] of making) step(waypoint, steps, Number.POSITIVE_INFINITY);
+  };
   /** Makes room for one place more: those without a proxy go. False: there is none. */
   const hasRoom = (): boolean => {
     const { resources: most = mostResources } = limits;
@@ -122,10 +157,12 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     const key = keyOf(place);
     const known = waypoints.get(key);
     if (known) return known;
+    // What there is of them counts.
+    complete();
     if (!hasRoom() && isStranger(peer)) return undefined;
     const made = openWaypoint(place, view, qualities.get(key));
     waypoints.set(key, made);
-    refresh(made);
+    make(made);
     return made;
   };
   /** What nobody asks for any more is kept for a while when it is a waypoint of the mesh. */
@@ -154,7 +191,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       const details = `what ${waypoints.size} places of proxies are told is as much as there may be`;
       return { reason: 'too_many', details };
     }
-    if (!waypoint.made) {
+    if (waypoint.size === 0 && !waypoint.made && !making.has(waypoint)) {
       waypoints.delete(keyOf(place));
       return { reason: 'failed', details: 'its resources could not be made' };
     }
@@ -165,6 +202,8 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     log.info(facts, 'a proxy is connected');
     return {
       take({ error, ...rest }) {
+        // What a proxy has from before may be in use: what takes its place is told as a whole.
+        if (way === 'world' || rest.held.size > 0) complete();
         if (error !== undefined && rest.nonce !== '') {
           const refused = { ...facts, type: rest.typeUrl.slice(0, longestId), reason: error.slice(0, 2000) };
           if (client.session.isTrial(rest.typeUrl, rest.nonce)) log.info(refused, 'a proxy refuses a part of it');
@@ -215,6 +254,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     },
     update(next) {
       if (next === model) return;
+      complete();
       model = next;
       // Always, so that they can follow by what changed; before there are any, when somebody asks for them.
       guarded('', () => {
@@ -238,6 +278,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       return { streams, ended: { ...ended }, types };
     },
     close() {
+      making.clear();
       watch.close();
       server.forceShutdown();
     },

@@ -45,7 +45,8 @@ export interface TypeState {
 export interface Session {
   /** Gives why the stream is to be ended; undefined: it is not. */
   take(request: Request): string | undefined;
-  update(snapshot: Snapshot): void;
+  /** `ready`: what is made so far; who asks for anything else waits for it. */
+  update(snapshot: Snapshot, ready?: ReadonlySet<TypeName>): void;
   refused(): Refused[];
   types(): TypeState[];
   /** True for an answer that asks which part of a resource is refused. */
@@ -76,8 +77,9 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
   const subscriptions = new Map<TypeName, Subscription>();
   const unknown = new Set<string>();
   let snapshot = emptySnapshot;
+  let ready: ReadonlySet<TypeName> = new Set();
   /** What holds once the client has answered. */
-  let next: Snapshot | undefined;
+  let next: { readonly snapshot: Snapshot; readonly ready: ReadonlySet<TypeName> } | undefined;
   /** Clusters whose endpoints are to be told anew. */
   const warming = new Set<string>();
   /** Clusters that are gone, until nothing that the client uses can name them. */
@@ -144,7 +146,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       for (const name of warming) due(name, true);
       warming.clear();
     }
-    if (isBusy()) return;
+    if (isBusy() || !ready.has(type)) return;
     const changed: Resource[] = [];
     const removed: string[] = [];
     for (const [name, always] of of.due) {
@@ -303,7 +305,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
     if (look.size > 0 || of.owed) push(type, look, added);
   };
 
-  const follow = (latest: Snapshot): void => {
+  const follow = (latest: Snapshot, made: ReadonlySet<TypeName>): void => {
     const changes = typeNames.map((type) => [type, changedNames(snapshot[type], latest[type])] as const);
     for (const [type, names] of changes) {
       const of = subscriptions.get(type);
@@ -320,6 +322,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       for (const name of table.keys()) if (table.size > mostHeld) table.delete(name);
     }
     snapshot = latest;
+    ready = made;
     for (const [type, names] of changes) push(type, names);
     release();
   };
@@ -333,7 +336,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
     if (!next || isBusy()) return;
     const latest = next;
     next = undefined;
-    follow(latest);
+    follow(latest.snapshot, latest.ready);
   };
 
   return {
@@ -354,9 +357,9 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       release();
       return undefined;
     },
-    update(latest) {
-      if (isBusy()) next = latest;
-      else follow(latest);
+    update(latest, made = everything) {
+      if (isBusy()) next = { snapshot: latest, ready: made };
+      else follow(latest, made);
     },
     refused() {
       const out: Refused[] = [];
@@ -390,6 +393,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
 }
 
 const none: ReadonlySet<string> = new Set();
+const everything: ReadonlySet<TypeName> = new Set(typeNames);
 
 function stateOf({ told }: Subscription): string {
   return versionOf([...told].filter(([, version]) => version !== nothing));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Resources as bytes with versions.
 import { createHash } from 'node:crypto';
-import type { Resources } from '../compile/l7/compile.ts';
 import { type Divisible, policiesIn } from '../compile/l7/parts.ts';
-import { finish } from '../mesh/steps.ts';
+import { finish, type Steps } from '../mesh/steps.ts';
 import { emptyTable, type Table } from '../mesh/table.ts';
 import { cluster, listener, loadAssignment, routeConfiguration } from './envoy-wire.ts';
 import type { Resource } from './messages.ts';
@@ -41,29 +40,29 @@ export function encoded(type: TypeName, name: string, value: object, end = polic
   return { name, version: hashOf(bytes) + end, bytes, value };
 }
 
-/** Encodes what is another object than it was the time before. */
-export function openEncoder(): (resources: Resources) => Snapshot {
-  let before: Resources | undefined;
-  let snapshot = nothing;
-  return (resources) => {
-    const table = (type: TypeName): Table<Resource> => {
-      const [now, old]: readonly (Table<object> | undefined)[] = [resources[type], before?.[type]];
-      const edit = snapshot[type].edit();
-      for (const name of old ? (now as Table<object>).changedSince(old) : (now as Table<object>).keys()) {
-        const value = now?.get(name);
-        if (value === undefined) edit.delete(name);
-        else if (value !== old?.get(name)) edit.set(name, encoded(type, name, value));
-      }
-      return finish(edit.close());
-    };
-    snapshot = {
-      clusters: table('clusters'),
-      endpoints: table('endpoints'),
-      listeners: table('listeners'),
-      routes: table('routes'),
-    };
-    before = resources;
-    return snapshot;
+/** Resources between two pauses. */
+const aStep = 16;
+
+/** Encodes, of one sort after the other, what is another object than it was the time before. */
+export type Encoder = (type: TypeName, now: Table<object>) => Steps<Table<Resource>>;
+
+export function openEncoder(): Encoder {
+  const before: Partial<Record<TypeName, Table<object>>> = {};
+  let made = nothing;
+  return function* (type, now) {
+    const old = before[type];
+    const edit = made[type].edit();
+    let seen = 0;
+    for (const name of old ? now.changedSince(old) : now.keys()) {
+      const value = now.get(name);
+      if (value === undefined) edit.delete(name);
+      else if (value !== old?.get(name)) edit.set(name, encoded(type, name, value));
+      if (++seen % aStep === 0) yield;
+    }
+    const table = finish(edit.close());
+    before[type] = now;
+    made = { ...made, [type]: table };
+    return table;
   };
 }
 

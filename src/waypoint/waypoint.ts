@@ -4,13 +4,14 @@ import type { Attachments } from '../compile/l7/attach.ts';
 import { openWaypointCompiler } from '../compile/l7/compile.ts';
 import { waypointScope } from '../compile/l7/scope.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
+import type { Steps } from '../mesh/steps.ts';
 import type { Locality } from '../mesh/workload.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
 import type { Response, Way } from './messages.ts';
 import { openQuality, type Quality } from './quality.ts';
 import { openSession, type Refused, type Session, type TypeState } from './session.ts';
 import { emptySnapshot, openEncoder, type Snapshot } from './snapshot.ts';
-import { typeNames } from './types.ts';
+import { type TypeName, typeNames } from './types.ts';
 
 export interface ProxyStatus {
   /** Its node.id. */
@@ -66,14 +67,17 @@ export interface Place {
 
 export interface Waypoint {
   readonly place: Place;
-  /** There is something to tell. */
+  /** There is all there is to tell. */
   readonly made: boolean;
   /** Proxies that are connected. */
   readonly size: number;
   /** How many resources there are for them. */
   readonly resources: number;
-  /** Throws what is a fault of ours; what was told before stays. */
-  refresh(model: Model, attachments: Attachments): void;
+  /**
+   * Takes up another model. The first time proxies are told of each sort as soon as it is made, and digest it while the next one is: later all of it
+   * at the end. Throws what is a fault of ours; what was told before stays. To be run to its end before it is called again.
+   */
+  refreshing(model: Model, attachments: Attachments): Steps<void>;
   join(client: Omit<Client, 'session'>, send: (response: Response) => void): Client;
   leave(client: Client): void;
   status(): WaypointStatus;
@@ -98,6 +102,7 @@ export function openWaypoint(
   const at = parseListenAddress(listen);
   let snapshot = emptySnapshot;
   let made = false;
+  const ready = new Set<TypeName>();
   /** What those refused who are gone: it tells why they went on as they did. */
   let left: readonly RefusedBy[] = [];
 
@@ -113,24 +118,37 @@ export function openWaypoint(
     get resources() {
       return typeNames.reduce((sum, type) => sum + snapshot[type].size, 0);
     },
-    refresh(model, attachments) {
+    *refreshing(model, attachments) {
       const where = at ? { address: at.host ?? '::', port: at.port } : {};
       const scope = waypointScope(model, { namespace, name: gateway }, where);
+      const tell = () => {
+        for (const { session } of clients) session.update(snapshot, new Set(ready));
+      };
       try {
-        snapshot = encode(compiler.compile(model, attachments, scope));
+        let next: Snapshot = snapshot;
+        for (const part of compiler.compiling(model, attachments, scope)) {
+          if (part) next = { ...next, [part.type]: yield* encode(part.type, part.table) };
+          if (part && !made) {
+            snapshot = next;
+            ready.add(part.type);
+            tell();
+          }
+          yield;
+        }
+        snapshot = next;
       } catch (error) {
         // They go by what changed since the last time, which is of no use now.
         compiler = openCompiler();
         encode = openEncoder();
         throw error;
       }
-      made = true;
       for (const type of typeNames) quality.prune(type, snapshot[type], slack);
-      for (const { session } of clients) session.update(snapshot);
+      if (made) tell();
+      made = true;
     },
     join(client, send) {
       const session = openSession({ way: client.way, quality, send });
-      session.update(snapshot);
+      session.update(snapshot, new Set(ready));
       const joined = { ...client, session };
       clients.add(joined);
       return joined;

@@ -6,8 +6,8 @@ import { expect, test } from 'vitest';
 import { attachRoutes } from '../../src/compile/l7/attach.ts';
 import { openWaypointCompiler, type Resources } from '../../src/compile/l7/compile.ts';
 import { waypointScope } from '../../src/compile/l7/scope.ts';
-import { openEncoder } from '../../src/waypoint/snapshot.ts';
 import { type TypeName, typeNames, typeUrls } from '../../src/waypoint/types.ts';
+import { openWholeEncoder } from '../support/encode.ts';
 import { modelOfYaml } from '../support/l7.ts';
 import { project } from '../support/project.ts';
 import { waypointGateway } from '../support/waypoint-gateway.ts';
@@ -105,7 +105,7 @@ function plain(value: unknown): unknown {
 
 test('every resource reads back as what it was made of', () => {
   const made = resources();
-  const encoded = openEncoder()(made);
+  const encoded = openWholeEncoder()(made);
   for (const type of typeNames) {
     const message = root.lookupType(typeUrls[type].replace('type.googleapis.com/', ''));
     expect(made[type].size).toBeGreaterThan(0);
@@ -118,10 +118,10 @@ test('every resource reads back as what it was made of', () => {
 });
 
 test('the same object is encoded once, and an equal one has the same version', () => {
-  const encode = openEncoder();
+  const encode = openWholeEncoder();
   const made = resources();
   expect(encode(made).routes.values().next().value).toBe(encode(made).routes.values().next().value);
   const versions = (r: Resources) =>
-    typeNames.flatMap((type) => [...openEncoder()(r)[type].values()].map((one) => one.version));
+    typeNames.flatMap((type) => [...openWholeEncoder()(r)[type].values()].map((one) => one.version));
   expect(versions(resources())).toEqual(versions(made));
 });

@@ -11,8 +11,10 @@ import { snapshotOf } from './proxy.ts';
 /** Versions that end so are refused by every proxy. */
 const isBad = (version: string): boolean => version.endsWith('9');
 
+type Tables = Readonly<Record<TypeName, Readonly<Record<string, number>>>>;
+
 type Step =
-  | { readonly kind: 'update'; readonly tables: Readonly<Record<TypeName, Readonly<Record<string, number>>>> }
+  | { readonly kind: 'update'; readonly tables: Tables; readonly made: number }
   | { readonly kind: 'answer'; readonly names: boolean; readonly applies: boolean }
   | { readonly kind: 'names'; readonly type: 'endpoints' | 'routes'; readonly names: readonly string[] }
   | { readonly kind: 'back'; readonly server: boolean }
@@ -25,7 +27,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc
       .record({ clusters: table, endpoints: table, listeners: table, routes: table })
-      .map((tables): Step => ({ kind: 'update', tables })),
+      .chain((tables) => fc.nat({ max: 4 }).map((made): Step => ({ kind: 'update', tables, made }))),
   },
   {
     weight: 6,
@@ -54,6 +56,8 @@ class RandomProxy {
   quality = openQuality();
   session!: Session;
   now = snapshotOf({});
+  /** Sorts that are made, and nothing was used before they all were. */
+  ready: readonly TypeName[] = [];
   readonly used = new Map<TypeName, Map<string, string>>(typeNames.map((type) => [type, new Map()]));
   readonly wanted = new Map<TypeName, Set<string>>([
     ['endpoints', new Set()],
@@ -81,7 +85,7 @@ class RandomProxy {
     this.waiting = [];
     this.nonces.clear();
     this.session = openSession({ way: this.way, quality: this.quality, send: (one) => void this.waiting.push(one) });
-    this.session.update(this.now);
+    this.session.update(this.now, new Set(this.ready));
     for (const type of typeNames) {
       const names = [...(this.wanted.get(type) ?? [])];
       if (!wholeTypes.has(type) && names.length === 0) continue;
@@ -133,7 +137,8 @@ class RandomProxy {
             .map(([key, n]) => `${key}${n}`)
             .join(' ');
         this.now = snapshotOf(Object.fromEntries(typeNames.map((type) => [type, text(one.tables[type])])));
-        this.session.update(this.now);
+        this.ready = typeNames.slice(0, Math.max(one.made, this.ready.length));
+        this.session.update(this.now, new Set(this.ready));
         return;
       }
       case 'answer':
@@ -153,6 +158,8 @@ class RandomProxy {
   }
 
   settle(): void {
+    this.ready = typeNames;
+    this.session.update(this.now);
     for (let i = 0; this.waiting.length > 0; i++) {
       expect(i).toBeLessThan(1000);
       this.answer(true, true);

@@ -4,7 +4,7 @@ import type { Request, Resource, Response, Way } from '../../src/waypoint/messag
 import { openQuality, type Quality } from '../../src/waypoint/quality.ts';
 import { openSession } from '../../src/waypoint/session.ts';
 import { emptySnapshot, type Snapshot } from '../../src/waypoint/snapshot.ts';
-import { type TypeName, typeUrls } from '../../src/waypoint/types.ts';
+import { type TypeName, typeNames, typeUrls } from '../../src/waypoint/types.ts';
 
 export type Parts = Partial<Record<TypeName, string>>;
 
@@ -25,11 +25,17 @@ export const textOf = ({ type, resources, removed }: Response): string =>
 export const heldOf = (text: string): ReadonlyMap<string, string> =>
   new Map(text.split(' ').map((version) => [version[0] as string, version]));
 
-export function openProxy(way: Way, first: Parts | Snapshot, quality: Quality = openQuality()) {
+/** `ready`: sorts that are made. */
+export function openProxy(
+  way: Way,
+  first: Parts | Snapshot,
+  quality: Quality = openQuality(),
+  ready: readonly TypeName[] = typeNames,
+) {
   const sent: Response[] = [];
   const session = openSession({ way, quality, send: (response) => void sent.push(response) });
   const isParts = Object.values(first).every((part) => typeof part === 'string');
-  session.update(isParts ? snapshotOf(first as Parts) : (first as Snapshot));
+  session.update(isParts ? snapshotOf(first as Parts) : (first as Snapshot), new Set(ready));
   const since = (from: number) => sent.slice(from).map(textOf);
   const take = (type: TypeName | string, more: Partial<Request> = {}) => {
     const node = { id: 'x', cluster: 'a/b', metadata: {}, locality: { region: '', zone: '', subzone: '' } };
@@ -52,9 +58,9 @@ export function openProxy(way: Way, first: Parts | Snapshot, quality: Quality = 
       const nonce = sent.filter((r) => r.type === type).at(-1)?.nonce ?? '';
       return take(type, { nonce, error, names: way === 'world' ? names : [] });
     },
-    update(parts: Parts) {
+    update(parts: Parts, ready: readonly TypeName[] = typeNames) {
       const from = sent.length;
-      session.update(snapshotOf(parts));
+      session.update(snapshotOf(parts), new Set(ready));
       return since(from);
     },
     refused: () => session.refused().map(({ version, reason, stands }) => `${version} ${reason} (${stands})`),

@@ -223,3 +223,40 @@ describe('limits', () => {
     expect(it.session.take(request)).toMatch(/characters of names/);
   });
 });
+
+describe('made while the client digests', () => {
+  const whole = { clusters: 'a1', endpoints: 'a2', listeners: 'l3', routes: 'r4' };
+
+  test('what is not made yet is waited for, and told once it is', () => {
+    const it = openProxy('delta', {}, undefined, []);
+    expect(it.take('clusters')).toEqual([]);
+    expect(it.take('listeners')).toEqual([]);
+    expect(it.update({ clusters: 'a1' }, ['clusters'])).toEqual(['clusters a1']);
+    expect(it.take('endpoints', { names: ['a', 'b'] })).toEqual([]);
+    expect(it.answer('clusters')).toEqual([]);
+    expect(it.update({ clusters: 'a1', endpoints: 'a2' }, ['clusters', 'endpoints'])).toEqual(['endpoints a2 -b']);
+    expect(it.update(whole)).toEqual(['listeners l3']);
+    expect(it.take('routes', { names: ['r'] })).toEqual(['routes r4']);
+  });
+
+  test('that there is nothing is told once that is known', () => {
+    const it = openProxy('delta', {}, undefined, []);
+    expect(it.take('clusters')).toEqual([]);
+    expect(it.take('endpoints', { names: ['a'] })).toEqual([]);
+    expect(it.update({}, ['clusters'])).toEqual(['clusters']);
+    expect(it.update({})).toEqual(['endpoints -a']);
+  });
+
+  test('who has much to answer first is told later, and of no more than was made then', () => {
+    const many = Array.from({ length: 16 }, (_, i) => String.fromCharCode(97 + i));
+    const clusters = many.map((name) => `${name}1`).join(' ');
+    const it = openProxy('delta', { clusters }, undefined, ['clusters']);
+    for (const name of many) expect(it.take('clusters', { names: [name] })).toEqual([`clusters ${name}1`]);
+    expect(it.take('endpoints', { names: ['a'] })).toEqual([]);
+    expect(it.update({ clusters, endpoints: 'a2' }, ['clusters', 'endpoints'])).toEqual([]);
+    expect(it.take('listeners')).toEqual([]);
+    expect(it.answer('clusters')).toEqual(['endpoints a2']);
+    expect(it.update({ clusters, endpoints: 'a2', listeners: 'l3' })).toEqual([]);
+    expect(it.answer('endpoints')).toEqual(['listeners l3']);
+  });
+});

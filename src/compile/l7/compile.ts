@@ -4,8 +4,8 @@
 import { emptyModel } from '../../mesh/apply.ts';
 import { equal } from '../../mesh/equal.ts';
 import type { Model, NodeView } from '../../mesh/model.ts';
-import type { Service, ServicePort } from '../../mesh/service.ts';
-import { finish } from '../../mesh/steps.ts';
+import { type Service, type ServicePort, serviceKey } from '../../mesh/service.ts';
+import { finish, type Steps } from '../../mesh/steps.ts';
 import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import type { Attachments } from './attach.ts';
@@ -16,7 +16,7 @@ import type * as envoy from './envoy.ts';
 import { openOwnAddresses, ownRoutes } from './own-addresses.ts';
 import type { WaypointScope } from './scope.ts';
 import { parsePortName, portName, refKeysOf } from './services.ts';
-import { type Unit, unitOf } from './unit.ts';
+import { routesOf, type Unit, unitOf } from './unit.ts';
 
 export interface Resources {
   readonly listeners: Table<envoy.Listener>;
@@ -25,15 +25,34 @@ export interface Resources {
   readonly endpoints: Table<envoy.ClusterLoadAssignment>;
 }
 
+/** All resources of one sort, as they are from now on. */
+export type Part = {
+  readonly [K in keyof Resources]: { readonly type: K; readonly table: Resources[K] };
+}[keyof Resources];
+
+/** Work that may be paused at each yield, and gives each sort as soon as it is made, in the order in which a proxy asks for them. */
+export type PartSteps = Generator<Part | undefined, void, undefined>;
+
 export interface WaypointCompiler {
-  /** Of one waypoint, whose name never changes; `attachments`: those of `model`. */
+  /** Of one waypoint, whose name never changes; `attachments`: those of `model`, which stay as they are until the end. */
+  compiling(model: Model, attachments: Attachments, scope: WaypointScope): PartSteps;
+  /** The same without a pause. */
   compile(model: Model, attachments: Attachments, scope: WaypointScope): Resources;
 }
 
 export function openWaypointCompiler(view: NodeView): WaypointCompiler {
   const compilation = new Compilation(view);
-  return { compile: (model, attachments, scope) => compilation.update(model, attachments, scope) };
+  return {
+    compiling: (model, attachments, scope) => compilation.update(model, attachments, scope),
+    compile(model, attachments, scope) {
+      for (const _ of compilation.update(model, attachments, scope));
+      return compilation.resources;
+    },
+  };
 }
+
+/** Services, clusters or routes between two pauses. */
+const aStep = 16;
 
 interface State {
   readonly model: Model;
@@ -60,7 +79,8 @@ class Compilation {
   /** Cluster name -> units that use it. */
   readonly #users = new Map<string, number>();
   readonly #own = openOwnAddresses();
-  #resources: Resources = {
+  /** What is made so far. */
+  resources: Resources = {
     listeners: emptyTable(),
     routes: emptyTable(),
     clusters: emptyTable(),
@@ -71,40 +91,27 @@ class Compilation {
     this.#view = view;
   }
 
-  update(model: Model, attachments: Attachments, scope: WaypointScope): Resources {
+  *update(model: Model, attachments: Attachments, scope: WaypointScope): PartSteps {
     const state = { model, attachments, scope };
     const reach = this.#reach(state);
-    const routes = this.#resources.routes.edit();
-    const clusters = this.#resources.clusters.edit();
-    const endpoints = this.#resources.endpoints.edit();
-    /** Names of clusters that are looked at again. */
+    /** Names of clusters that are looked at again, and of route configurations that may be gone. */
     const named = new Set<string>();
-    let isListenerNew = reach.all;
-    for (const key of reach.units) if (this.#remake(key, state, routes, named)) isListenerNew = true;
-    for (const key of [...reach.clusters, ...reach.endpoints]) this.#nameClusters(key, model, named);
-    for (const name of named) this.#remakeCluster(name, state, reach, clusters, endpoints);
-    const policies = policiesOf(state, undefined);
-    const before = this.#before?.model ?? emptyModel;
-    if (this.#own.update(model, before, scope, policies, reach.all)) isListenerNew = true;
-    if (this.#own.isAny) put(clusters, dialled.name, dialled);
-    else clusters.delete(dialled.name);
-    const ownHttp = this.#own.routes();
-    if (ownHttp) put(routes, ownRoutes, ownHttp);
-    else routes.delete(ownRoutes);
-    const listeners = this.#resources.listeners.edit();
-    if (!scope.isServed) for (const name of [...this.#resources.listeners.keys()]) listeners.delete(name);
-    else if (isListenerNew || this.#before === undefined) {
-      const made = this.#listener(scope);
-      put(listeners, made.name, made);
+    const left = new Set<string>();
+    let isListenerNew = reach.all || this.#before === undefined;
+    let seen = 0;
+    for (const key of reach.units) {
+      if (this.#remake(key, state, named, left)) isListenerNew = true;
+      if (++seen % aStep === 0) yield;
     }
+    for (const key of [...reach.clusters, ...reach.endpoints]) this.#nameClusters(key, model, named);
+    const before = this.#before?.model ?? emptyModel;
+    if (this.#own.update(model, before, scope, policiesOf(state, undefined), reach.all)) isListenerNew = true;
+    const had = this.resources.clusters;
+    yield yield* this.#clusters(named, model, reach);
+    yield yield* this.#endpoints(named, model, reach, had);
+    yield this.#listeners(scope, isListenerNew);
+    yield yield* this.#routes(state, reach, left);
     this.#before = state;
-    this.#resources = {
-      listeners: finish(listeners.close()),
-      routes: finish(routes.close()),
-      clusters: finish(clusters.close()),
-      endpoints: finish(endpoints.close()),
-    };
-    return this.#resources;
   }
 
   #reach(state: State): Reach {
@@ -131,8 +138,8 @@ class Compilation {
     return { units, clusters, endpoints, all };
   }
 
-  /** True when the listener is another. */
-  #remake(key: string, state: State, routes: TableEditor<envoy.RouteConfiguration>, named: Set<string>): boolean {
+  /** True when the listener is another. `left`: names of route configurations that there were. */
+  #remake(key: string, state: State, named: Set<string>, left: Set<string>): boolean {
     const service = state.model.services.get(key);
     const old = this.#units.get(key);
     const { scope } = state;
@@ -146,13 +153,12 @@ class Compilation {
       named.add(name);
     }
     for (const name of old?.uses ?? []) {
-      const left = (this.#users.get(name) ?? 0) - 1;
-      if (left > 0) this.#users.set(name, left);
+      const users = (this.#users.get(name) ?? 0) - 1;
+      if (users > 0) this.#users.set(name, users);
       else this.#users.delete(name);
       named.add(name);
     }
-    for (const name of old?.routes.keys() ?? []) if (!made?.routes.has(name)) routes.delete(name);
-    for (const [name, one] of made?.routes ?? []) put(routes, name, one);
+    for (const name of old?.routes ?? []) left.add(name);
     if (made) this.#units.set(key, made);
     else this.#units.delete(key);
     if (!made || !old) this.#order = [];
@@ -168,30 +174,86 @@ class Compilation {
     }
   }
 
-  #remakeCluster(
-    name: string,
-    { model }: State,
-    reach: Reach,
-    clusters: TableEditor<envoy.Cluster>,
-    endpoints: TableEditor<envoy.ClusterLoadAssignment>,
-  ): void {
+  /** The port that `name` means while anybody uses it. */
+  #portOf(name: string, model: Model): { readonly service: Service; readonly port: ServicePort } | undefined {
+    if (!this.#users.has(name)) return undefined;
     const { service: key, port: number } = parsePortName(name);
     const service = model.services.get(key);
     const port = service?.ports.find((p) => p.port === number && p.protocol !== 'udp');
-    if (!this.#users.has(name) || !service || !port) {
-      clusters.delete(name);
-      endpoints.delete(name);
-      return;
-    }
-    const isThere = clusters.has(name);
-    const isOther = reach.clusters.has(key) || !isThere;
-    if (isOther) put(clusters, name, clusterOf(service, port));
-    if (service.loadBalancing.mode === 'passthrough') endpoints.delete(name);
-    else if (isOther || reach.endpoints.has(key)) put(endpoints, name, this.#endpoints(service, port, model));
+    return service && port && { service, port };
   }
 
-  #endpoints(service: Service, port: ServicePort, model: Model): envoy.ClusterLoadAssignment {
-    return endpointsOf(service, port, membersOf(model, service), this.#view);
+  *#clusters(named: Iterable<string>, model: Model, reach: Reach): Steps<Part> {
+    const table = this.resources.clusters.edit();
+    let seen = 0;
+    for (const name of named) {
+      if (++seen % aStep === 0) yield;
+      const at = this.#portOf(name, model);
+      if (!at) table.delete(name);
+      else if (reach.clusters.has(serviceKey(at.service)) || !table.has(name))
+        put(table, name, clusterOf(at.service, at.port));
+    }
+    if (this.#own.isAny) put(table, dialled.name, dialled);
+    else table.delete(dialled.name);
+    const clusters = finish(table.close());
+    this.resources = { ...this.resources, clusters };
+    return { type: 'clusters', table: clusters };
+  }
+
+  /** `had`: clusters of before. */
+  *#endpoints(named: Iterable<string>, model: Model, reach: Reach, had: Resources['clusters']): Steps<Part> {
+    const table = this.resources.endpoints.edit();
+    let seen = 0;
+    for (const name of named) {
+      if (++seen % aStep === 0) yield;
+      const at = this.#portOf(name, model);
+      if (!at || at.service.loadBalancing.mode === 'passthrough') {
+        table.delete(name);
+        continue;
+      }
+      const { service, port } = at;
+      const key = serviceKey(service);
+      if (had.has(name) && !reach.clusters.has(key) && !reach.endpoints.has(key)) continue;
+      put(table, name, endpointsOf(service, port, membersOf(model, service), this.#view));
+    }
+    const endpoints = finish(table.close());
+    this.resources = { ...this.resources, endpoints };
+    return { type: 'endpoints', table: endpoints };
+  }
+
+  #listeners(scope: WaypointScope, isNew: boolean): Part {
+    const table = this.resources.listeners.edit();
+    if (!scope.isServed) for (const name of [...this.resources.listeners.keys()]) table.delete(name);
+    else if (isNew) {
+      const made = this.#listener(scope);
+      put(table, made.name, made);
+    }
+    const listeners = finish(table.close());
+    this.resources = { ...this.resources, listeners };
+    return { type: 'listeners', table: listeners };
+  }
+
+  /** `left`: names of those that there were of the same services. */
+  *#routes(state: State, reach: Reach, left: ReadonlySet<string>): Steps<Part> {
+    const table = this.resources.routes.edit();
+    const gone = new Set(left);
+    let seen = 0;
+    for (const key of reach.units) {
+      if (!this.#units.has(key)) continue;
+      const service = state.model.services.get(key) as Service;
+      for (const one of routesOf(service, state.attachments, policiesOf(state, service))) {
+        put(table, one.name, one);
+        gone.delete(one.name);
+      }
+      if (++seen % aStep === 0) yield;
+    }
+    for (const name of gone) table.delete(name);
+    const own = this.#own.routes();
+    if (own) put(table, ownRoutes, own);
+    else table.delete(ownRoutes);
+    const routes = finish(table.close());
+    this.resources = { ...this.resources, routes };
+    return { type: 'routes', table: routes };
   }
 
   #listener({ listen, namespace }: WaypointScope): envoy.Listener {

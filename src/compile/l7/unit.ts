@@ -16,7 +16,8 @@ export interface Unit {
   readonly chains: readonly envoy.FilterChain[];
   /** Where the server name counts. */
   readonly tlsPorts: readonly number[];
-  readonly routes: ReadonlyMap<string, envoy.RouteConfiguration>;
+  /** Names of its route configurations. */
+  readonly routes: readonly string[];
   /** Names of clusters. */
   readonly uses: ReadonlySet<string>;
 }
@@ -28,44 +29,54 @@ export function unitOf(
   policies: readonly WaypointPolicy[],
   network: string,
 ): Unit {
-  const unit: Draft = { chains: [], tlsPorts: [], routes: new Map(), uses: new Set() };
-  for (const port of service.ports) {
-    if (port.protocol === 'udp') continue;
-    const routed = attachments.ports.get(portName(service, port.port));
-    const speech = speechOf(port);
-    const asHttp = routed ? isHttp(routed.kind) : speech === 'http' || speech === 'http2';
-    const at = {
-      name: portName(service, port.port),
-      host: service.hostname,
-      sticky: isSticky(service),
-      port,
-      routed,
-      policies,
-      dialled: dialledAt(service, port, network),
-    };
-    if (asHttp) addHttp(unit, at);
-    else addStream(unit, at);
+  const unit: Draft = { chains: [], tlsPorts: [], routes: [], uses: new Set() };
+  for (const port of portsOf(service, attachments)) {
+    const dialled = dialledAt(service, port.port, network);
+    if (port.isHttp) addHttp(unit, port, dialled, service.hostname);
+    else addStream(unit, port, dialled, policies);
   }
   return unit;
+}
+
+/** The route configurations of a unit: most of the work, which nobody waits for who only asks for clusters. */
+export function routesOf(
+  service: Service,
+  attachments: Attachments,
+  policies: readonly WaypointPolicy[],
+): envoy.RouteConfiguration[] {
+  const ports = portsOf(service, attachments).filter(({ isHttp }) => isHttp);
+  return ports.map((port) => routeConfiguration(port, isSticky(service), policies));
 }
 
 interface Draft extends Unit {
   readonly chains: envoy.FilterChain[];
   readonly tlsPorts: number[];
-  readonly routes: Map<string, envoy.RouteConfiguration>;
+  readonly routes: string[];
   readonly uses: Set<string>;
 }
 
 interface Port {
   readonly name: string;
-  readonly host: string;
-  /** Endpoints are chosen by hash. */
-  readonly sticky: boolean;
   readonly port: ServicePort;
   readonly routed: PortRoutes | undefined;
-  readonly policies: readonly WaypointPolicy[];
-  readonly dialled: readonly Dialled[];
+  /** Read as HTTP. */
+  readonly isHttp: boolean;
 }
+
+function portsOf(service: Service, attachments: Attachments): Port[] {
+  return service.ports
+    .filter(({ protocol }) => protocol !== 'udp')
+    .map((port) => {
+      const name = portName(service, port.port);
+      const routed = attachments.ports.get(name);
+      const speech = speechOf(port);
+      return { name, port, routed, isHttp: routed ? isHttp(routed.kind) : speech === 'http' || speech === 'http2' };
+    });
+}
+
+const producersOf = ({ routed }: Port) => (routed?.producers ?? []) as readonly RequestRoute[];
+const consumersOf = ({ routed }: Port) =>
+  [...(routed?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, RequestRoute[]][];
 
 function dialledAt(service: Service, { port }: ServicePort, network: string): readonly Dialled[] {
   const seen = new Map<string, Dialled>();
@@ -77,21 +88,29 @@ function dialledAt(service: Service, { port }: ServicePort, network: string): re
   return [...seen.values()];
 }
 
-function addHttp(unit: Draft, { name, host, port, routed, policies, dialled, sticky }: Port): void {
-  const producers = (routed?.producers ?? []) as readonly RequestRoute[];
-  const consumers = [...(routed?.consumers ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)) as [string, RequestRoute[]][];
-  for (const { targets } of [...producers, ...consumers.flatMap(([, list]) => list)]) {
+function addHttp(unit: Draft, port: Port, dialled: readonly Dialled[], host: string): void {
+  const { name } = port;
+  const producers = producersOf(port);
+  for (const { targets } of [...producers, ...consumersOf(port).flatMap(([, list]) => list)]) {
     for (const target of targets.values()) if (typeof target === 'string') unit.uses.add(target);
   }
   if (producers.length === 0) unit.uses.add(name);
-  unit.routes.set(name, {
+  unit.routes.push(name);
+  for (const at of dialled) unit.chains.push(httpChain(at, name, host.startsWith('*') ? undefined : host));
+}
+
+/** `sticky`: endpoints are chosen by hash. */
+function routeConfiguration(at: Port, sticky: boolean, policies: readonly WaypointPolicy[]): envoy.RouteConfiguration {
+  const { name, port } = at;
+  const producers = producersOf(at);
+  return {
     name,
     virtualHosts: [
       {
         name,
         domains: ['*'],
         routes: [
-          ...consumers.flatMap(([namespace, list]) => consumerRoutes(namespace, envoyRoutes(list, port.port))),
+          ...consumersOf(at).flatMap(([namespace, list]) => consumerRoutes(namespace, envoyRoutes(list, port.port))),
           ...envoyRoutes(producers, port.port),
           ...(producers.length === 0 ? plainRoutes(name, sticky) : []),
         ],
@@ -99,11 +118,15 @@ function addHttp(unit: Draft, { name, host, port, routed, policies, dialled, sti
         ...rbacFields(policies),
       },
     ],
-  });
-  for (const at of dialled) unit.chains.push(httpChain(at, name, host.startsWith('*') ? undefined : host));
+  };
 }
 
-function addStream(unit: Draft, { name, port, routed, policies, dialled }: Port): void {
+function addStream(
+  unit: Draft,
+  { name, port, routed }: Port,
+  dialled: readonly Dialled[],
+  policies: readonly WaypointPolicy[],
+): void {
   const targets: { serverNames: readonly string[]; clusters: { name: string; weight: number }[] }[] = [];
   const taken = new Set<string>();
   for (const { route, targets: leads } of routed?.producers ?? []) {

@@ -12,9 +12,9 @@ import type { Change, Model } from '../../../src/mesh/model.ts';
 import type { BackendRef, ParentRef, Route, RouteObject } from '../../../src/mesh/route.ts';
 import { finish } from '../../../src/mesh/steps.ts';
 import type { WaypointPolicy } from '../../../src/mesh/waypoint-policy.ts';
-import { openEncoder } from '../../../src/waypoint/snapshot.ts';
 import { typeNames } from '../../../src/waypoint/types.ts';
 import { port, service, view, workload } from '../../mesh/make.ts';
+import { openWholeEncoder } from '../../support/encode.ts';
 
 const group = 'gateway.networking.k8s.io';
 const unusable = { kind: 'unusable', reason: 'no address yet' } as const;
@@ -225,7 +225,7 @@ const scopeOf = (model: Model, key: string) => {
 const plain = (resources: Resources) =>
   Object.fromEntries(typeNames.map((type) => [type, [...resources[type]].sort(([a], [b]) => (a < b ? -1 : 1))]));
 const sorted = (table: ReadonlyMap<string, unknown>) => [...table].sort(([a], [b]) => (a < b ? -1 : 1));
-const versions = (resources: Resources, encode = openEncoder()) => {
+const versions = (resources: Resources, encode = openWholeEncoder()) => {
   const snapshot = encode(resources);
   return typeNames.map((type) => sorted(new Map([...snapshot[type]].map(([name, { version }]) => [name, version]))));
 };
@@ -250,7 +250,7 @@ describe('one model after the other', () => {
           (batches) => {
             const attach = openAttacher({ requireGrants });
             const followed = gatewayKeys.map((key) => ({
-              ...{ key, compiler: openWaypointCompiler(view), encode: openEncoder() },
+              ...{ key, compiler: openWaypointCompiler(view), encode: openWholeEncoder() },
               before: undefined as Resources | undefined,
             }));
             let model = emptyModel;
