@@ -159,13 +159,10 @@ function code(file: string): string {
   return (textOf.get(file) ?? '').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
 }
 
-/** Each cycle of value imports once, as a path of files. Lazy imports count: they only move the knot to run time. */
+/** Each cycle once, as a path of files. Lazy imports count: they only move the knot to run time. So do types: nobody can read one file without the other. */
 function cycles(): string[] {
   const targets = new Map(
-    files.map((file) => [
-      file,
-      importsOf(file).flatMap(({ to, inside, typeOnly }) => (inside && !typeOnly ? [to] : [])),
-    ]),
+    files.map((file) => [file, importsOf(file).flatMap(({ to, inside }) => (inside ? [to] : []))]),
   );
   const found: string[] = [];
   const done = new Set<string>();

@@ -3,8 +3,8 @@
 import { addressBits } from '../../net/cidr.ts';
 import { adsSource } from './clusters.ts';
 import type * as envoy from './envoy.ts';
-import { sourceKey } from './rbac.ts';
-import { allowFilter, denyFilter, filtersOf, type Rbacs } from './rbac-places.ts';
+import { type Rbacs, sourceKey } from './rbac.ts';
+import { allowFilter, denyFilter, filtersOf } from './rbac-places.ts';
 import { noCluster } from './services.ts';
 
 /** TLV of the PROXY protocol that holds the source's SPIFFE identity. */

@@ -6,8 +6,8 @@ import { closingFilter } from './chains.ts';
 import type * as envoy from './envoy.ts';
 import { rankOf } from './http.ts';
 import { byPrecedence } from './precedence.ts';
-import { matchesAll, type Rules } from './rbac.ts';
-import { fieldsOf, filtersOf, inChain, inHost, isRbac, type Rbacs } from './rbac-places.ts';
+import { matchesAll, type Rbacs, type Rules } from './rbac.ts';
+import { fieldsOf, filtersOf, inChain, inHost, isRbac } from './rbac-places.ts';
 
 /** True for a part (by its key) that is to be as it is now. */
 export type Choice = (key: string) => boolean;

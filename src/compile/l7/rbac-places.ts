@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where rules of policies stand in what Envoy is told: network filters of a chain, and fields of a virtual host.
 import type * as envoy from './envoy.ts';
-import type { Rules } from './rbac.ts';
-
-/** What denies, then what allows. Absent: nothing to ask. */
-export interface Rbacs {
-  readonly deny?: Rules;
-  readonly allow?: Rules;
-}
+import type { Rbacs, Rules } from './rbac.ts';
 
 export const denyFilter = 'kmesh.authz.deny';
 export const allowFilter = 'kmesh.authz.allow';

@@ -10,7 +10,6 @@ import type {
   WaypointPolicy,
 } from '../../mesh/waypoint-policy.ts';
 import type * as envoy from './envoy.ts';
-import type { Rbacs } from './rbac-places.ts';
 import { quoted } from './regex.ts';
 import { hostSpellings, orUpwards, pathSpellings } from './spelling.ts';
 
@@ -22,6 +21,12 @@ const spiffe = 'spiffe://';
 export interface Rules {
   readonly rules?: envoy.Rbac;
   readonly shadowRules?: envoy.Rbac;
+}
+
+/** What denies, then what allows. Absent: nothing to ask. */
+export interface Rbacs {
+  readonly deny?: Rules;
+  readonly allow?: Rules;
 }
 
 /** What can be seen where policies are asked. Nowhere is a token read. */
