@@ -9,7 +9,8 @@
 #include "lib/storage.bpf.h"
 #include "maps/waypoint.bpf.h"
 
-#define KM_CARRY_CALLBACKS (BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG)
+#define KM_LISTEN_CALLBACK BPF_SOCK_OPS_PARSE_ALL_HDR_OPT_CB_FLAG
+#define KM_CARRY_CALLBACKS (BPF_SOCK_OPS_RTT_CB_FLAG | BPF_SOCK_OPS_WRITE_HDR_OPT_CB_FLAG | KM_LISTEN_CALLBACK)
 #define KM_NO_DEVICE 0x7fffffff
 
 km_inline void km_set_option(struct bpf_sock_ops *ctx, int level, int name, int value)
@@ -85,24 +86,47 @@ struct km_fragment {
 };
 
 /*
- * A packet is being made: true when it begins with the header. That the header was made does not prove it. The kernel takes the verdict on
- * a message for the next one, too, without asking, when the push of the first fails (MSG_FASTOPEN, no memory); and a send() that began
- * before the handshake ended asks nobody.
+ * A packet is being made: true when it carries the header, or the part of it that is to come at its place in the stream, and then whatever
+ * else. That the header was made does not prove it. The kernel takes the verdict on a message for the next one, too, without asking, when
+ * the push of the first fails (MSG_FASTOPEN, no memory); and a send() that began before the handshake ended asks nobody. Its pages are the
+ * kernel's alone, or they could be changed after this look. In memory the whole header is in front of a part of it: either is in the page where
+ * it was made, or was copied, on routes whose devices take one piece only, in one piece or, at the end of a page, in two.
  */
 km_aside bool km_is_header(struct bpf_sock_ops *ctx, const struct km_sock *held)
 {
 	const struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
 	const struct sk_buff *skb = kernel->skb;
-	const struct tcp_skb_cb *at = km_kernel_cast(struct tcp_skb_cb, skb->cb);
-	struct km_fragment first;
-	__u64 fragments;
+	const __u32 before = km_kernel_cast(struct tcp_skb_cb, skb->cb)->seq - held->start;
+	const __u64 end = (__u64)BPF_CORE_READ(skb, head) + skb->end;
+	const struct skb_shared_info *info = km_kernel_cast(struct skb_shared_info, (const void *)end);
+	struct km_fragment fragments[2];
+	struct km_pieces pieces = {};
 
-	if (at->seq != held->start || skb->len != skb->data_len)
+	if (before >= held->length || !skb->len || skb->len != skb->data_len || info->flags ||
+	    bpf_probe_read_kernel(fragments, sizeof(fragments),
+				  (const void *)(end + bpf_core_field_offset(struct skb_shared_info, frags))))
 		return false;
-	fragments = (__u64)BPF_CORE_READ(skb, head) + skb->end + bpf_core_field_offset(struct skb_shared_info, frags);
-	if (bpf_probe_read_kernel(&first, sizeof(first), (const void *)fragments) || first.length < held->length)
-		return false;
-	return km_digest(held->pages + km_page_at(first.page) + first.offset, held->length, held->start) == held->digest;
+	pieces.at = held->pages + km_page_at(fragments[0].page) + fragments[0].offset - before;
+	pieces.length = held->length;
+	if (fragments[0].length < held->length - before && fragments[0].length != skb->len) {
+		if (before || info->nr_frags < 2 || fragments[0].length + fragments[1].length < held->length)
+			return false;
+		pieces.length = fragments[0].length;
+		pieces.next = held->pages + km_page_at(fragments[1].page) + fragments[1].offset;
+	}
+	return km_is_digest(held, km_digest(&pieces, held->length, held->start));
+}
+
+/* It has left whole with this packet. */
+km_inline void km_note_proof(struct bpf_sock_ops *ctx, struct km_sock *held)
+{
+	const struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
+	const struct tcp_skb_cb *at = km_kernel_cast(struct tcp_skb_cb, kernel->skb->cb);
+
+	if (at->seq - held->start + ctx->skb_len < held->length)
+		return;
+	held->flags |= KM_SOCK_PROVEN;
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~KM_LISTEN_CALLBACK);
 }
 
 /* MSG_OOB with many first bytes: the kernel marks the last one of the header as urgent, too, and the waypoint may read on past it. */
@@ -136,13 +160,28 @@ km_aside void km_watch(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 	if (held->flags & KM_SOCK_PROVEN && !full->sk_zckey.counter)
 		return;
 	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter && !km_is_urgent(sk, held) && km_is_header(ctx, held)) {
-		held->flags |= KM_SOCK_PROVEN;
+		km_note_proof(ctx, held);
 		return;
 	}
 	/* Closed altogether: nobody waits for an answer. */
 	if (!ctx->skb_len && full->sk_shutdown == KM_SHUTDOWN_BOTH)
 		return;
 	km_end(ctx, held);
+}
+
+/*
+ * A packet has come. One that leaves a hole, or comes again, is told of in the next that is made, and where that fills the room for options
+ * nobody is asked about it. Waypoints wait for the header: what speaks before, and so, is none.
+ */
+km_aside void km_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	const struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
+	const struct tcp_skb_cb *at = km_kernel_cast(struct tcp_skb_cb, kernel->skb->cb);
+	struct km_sock *held = km_carrier(sk);
+
+	if (held && !(held->flags & (KM_SOCK_PROVEN | KM_SOCK_ENDED)) && at->seq != at->end_seq &&
+	    at->seq != km_kernel_cast(struct tcp_sock, sk)->rcv_nxt)
+		km_end(ctx, held);
 }
 
 #endif

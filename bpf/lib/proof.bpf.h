@@ -7,43 +7,80 @@
 #include "lib/storage.bpf.h"
 
 #define KM_HEADER_MOST (52 + KM_CLIENT_TLVS + KM_SERVICE_TLVS)
-#define KM_PAGE_SIZE 4096 /* where it is another, pages other than the header's own are misread, and so refused */
+#define KM_DIGESTED 64 /* bytes at once */
+
+/* Of the kernel's memory: `length` bytes from `at` on, and what comes after them from `next` on. */
+struct km_pieces {
+	__u64 at;
+	__u64 next;
+	__u32 length;
+};
+
+/* The second half is only there because the verifier adds the largest offset to the largest length. */
+struct km_words {
+	__u64 w[2 * KM_DIGESTED / sizeof(__u64)];
+};
+
+/* At most KM_DIGESTED bytes from offset `i` of the pieces on, and zeros. */
+km_apart bool km_read_pieces(struct km_words *words, const struct km_pieces *pieces, __u32 i, __u32 n)
+{
+	__u32 before, rest;
+
+	if (!words || !pieces || n > KM_DIGESTED)
+		return false;
+	__builtin_memset(words, 0, KM_DIGESTED);
+	if (i + n <= pieces->length)
+		return !bpf_probe_read_kernel(words, n, (const void *)(pieces->at + i));
+	if (i >= pieces->length)
+		return !bpf_probe_read_kernel(words, n, (const void *)(pieces->next + i - pieces->length));
+	before = pieces->length - i;
+	rest = n - before;
+	/* Both are less than that; the compiler would not say so again to the verifier. */
+	asm volatile("" : "+r"(before), "+r"(rest));
+	before &= KM_DIGESTED - 1;
+	rest &= KM_DIGESTED - 1;
+	return !bpf_probe_read_kernel(words, before, (const void *)(pieces->at + i)) &&
+	       !bpf_probe_read_kernel((__u8 *)words + before, rest, (const void *)pieces->next);
+}
 
 /*
- * Of the header that begins at `at`. What applications cannot see, the first sequence number, is a secret: the two products by it keep
- * them from finding other bytes with the same digest.
+ * Of the header of so many bytes that begins in the pieces; 0: it could not be read. What applications cannot see, the first sequence
+ * number, is a secret: the two products by it keep them from finding other bytes with the same digest.
  */
-km_apart __u32 km_digest(__u64 at, __u32 length, __u32 secret)
+km_apart __u64 km_digest(const struct km_pieces *pieces, __u32 length, __u32 secret)
 {
 	const __u64 key = (secret * 0x9e3779b97f4a7c15ull) | 1;
-	__u64 digest = key, words[8];
+	struct km_words words = {};
+	__u64 digest = key;
 	__u32 i, j;
 
-	for (i = 0; i < KM_HEADER_MOST; i += sizeof(words)) {
-		__u32 n;
+	for (i = 0; i < KM_HEADER_MOST && i < length; i += KM_DIGESTED) {
+		const __u32 left = length - i;
 
-		if (i >= length)
-			break;
-		n = length - i;
-		if (n > sizeof(words))
-			n = sizeof(words);
-		__builtin_memset(words, 0, sizeof(words));
-		if (bpf_probe_read_kernel(words, n, (const void *)(at + i)))
+		if (!km_read_pieces(&words, pieces, i, left < KM_DIGESTED ? left : KM_DIGESTED))
 			return 0;
-		for (j = 0; j < 8; j++) {
-			digest = (digest ^ words[j]) * key;
+		for (j = 0; j < KM_DIGESTED / sizeof(words.w[0]); j++) {
+			digest = (digest ^ words.w[j]) * key;
 			digest = (digest ^ digest >> 29) * key;
 		}
 	}
-	return (digest ^ digest >> 32) | 1;
+	return (__u32)(digest ^ digest >> 32) | 1 | (digest >> 48 | 1) << 32;
+}
+
+km_inline bool km_is_digest(const struct km_sock *held, __u64 digest)
+{
+	return (__u32)digest == held->digest && (!held->digest_more || held->digest_more == digest >> 32);
 }
 
 /* `page` is the address of a struct page. Differences are right whatever the first page is. */
 km_inline __u64 km_page_at(__u64 page)
 {
+	/* Members of this one have a page each. */
+	const __u64 page_size = bpf_core_field_offset(struct bpf_ringbuf, producer_pos) -
+				bpf_core_field_offset(struct bpf_ringbuf, consumer_pos);
 	struct page *sized;
 
-	return page / bpf_core_type_size(*sized) * KM_PAGE_SIZE;
+	return page / bpf_core_type_size(*sized) * page_size;
 }
 
 #endif

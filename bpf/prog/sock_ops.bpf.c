@@ -122,7 +122,8 @@ int sock_ops(struct bpf_sock_ops *ctx)
 
 	if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB && ctx->op != BPF_SOCK_OPS_STATE_CB &&
 	    ctx->op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
-	    ctx->op != BPF_SOCK_OPS_RTT_CB && ctx->op != BPF_SOCK_OPS_HDR_OPT_LEN_CB)
+	    ctx->op != BPF_SOCK_OPS_RTT_CB && ctx->op != BPF_SOCK_OPS_HDR_OPT_LEN_CB &&
+	    ctx->op != BPF_SOCK_OPS_PARSE_HDR_OPT_CB)
 		return 1;
 	sk = ctx->sk;
 	if (!sk)
@@ -140,6 +141,8 @@ int sock_ops(struct bpf_sock_ops *ctx)
 		km_carried(ctx, sk);
 	} else if (ctx->op == BPF_SOCK_OPS_HDR_OPT_LEN_CB) {
 		km_watch(ctx, sk);
+	} else if (ctx->op == BPF_SOCK_OPS_PARSE_HDR_OPT_CB) {
+		km_listen(ctx, sk);
 	} else if (km_kernel_cast(struct sock, sk)->sk_socket) {
 		/* Crossed SYNs: it dialled. What was accepted has no descriptor yet. */
 		struct km_sock *held = km_carrier(sk);

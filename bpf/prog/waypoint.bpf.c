@@ -188,7 +188,7 @@ km_inline bool km_make_room(struct sk_msg_md *msg, __u32 total)
 }
 
 /* The message begins with the header, in one piece. */
-km_inline void km_note_header(struct sk_msg_md *msg, struct km_sock *held, __u32 length)
+km_aside void km_note_header(struct sk_msg_md *msg, struct km_sock *held, __u32 length)
 {
 	const struct sk_msg *kernel = bpf_cast_to_kern_ctx(msg);
 	const __u32 start = kernel->sg.start;
@@ -198,9 +198,12 @@ km_inline void km_note_header(struct sk_msg_md *msg, struct km_sock *held, __u32
 			    bpf_core_field_offset(struct sk_msg_sg, data) +
 			    start * bpf_core_type_size(struct scatterlist);
 	const struct scatterlist *piece = km_kernel_cast(struct scatterlist, place);
+	const struct km_pieces whole = {.at = data, .length = length};
+	const __u64 digest = km_digest(&whole, length, held->start);
 
 	held->length = length;
-	held->digest = km_digest(data, length, held->start);
+	held->digest = digest;
+	held->digest_more = digest >> 32;
 	held->pages = data - piece->offset - km_page_at(piece->page_link & ~3ull);
 }
 

@@ -63,7 +63,8 @@ export const sockValue = struct('km_sock', {
   length: u32,
   pages: u64,
   digest: u32,
-  reserved: u32,
+  digest_more: u16,
+  reserved: u16,
 });
 export const affinityKey = struct('km_affinity_key', { client: u64, backend_id: u32, pad: pad(4) });
 export const affinityValue = struct('km_affinity', {

@@ -47,8 +47,8 @@ const edits: readonly Edit[] = [
   { file: structs, from: /netns: u32, host_netns: u32,/, to: 'host_netns: u32, netns: u32,' },
   { file: abi, from: /(struct km_setting \{\n)(.*\n)(.*\n)(.*\n)/, to: '$1$4$2$3' },
   { file: structs, from: 'abi_version: u32, flags: u32, ports: u64', to: 'ports: u64, abi_version: u32, flags: u32' },
-  { file: abi, from: /\t__u32 reserved;/, to: '\t__u32 extra;' },
-  { file: structs, from: 'reserved: u32', to: 'extra: u32' },
+  { file: abi, from: /\t__u16 reserved;/, to: '\t__u16 extra;' },
+  { file: structs, from: 'reserved: u16', to: 'extra: u16' },
 ];
 const converted = ['active', 'affinity', 'authz_stack', 'client', 'endpoint', 'miss', 'pod_address', 'setting'];
 const key = { client: 7n, backend_id: 9 };

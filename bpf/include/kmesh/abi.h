@@ -164,7 +164,7 @@ struct km_maglev {
 #define KM_SOCK_ARMED 1024u /* in waypoint_sock: nothing may be sent before the header */
 #define KM_SOCK_HEADER 2048u /* the header was put before the first bytes */
 #define KM_SOCK_ENDED 4096u /* it could not be: no byte leaves the socket */
-#define KM_SOCK_PROVEN 8192u /* the first packet with data begins with the header */
+#define KM_SOCK_PROVEN 8192u /* it has left, as the first bytes */
 
 /*
  * sock: socket storage. Every version keeps the map, so its size stays: a new member takes words of reserved, and means nothing while
@@ -189,7 +189,8 @@ struct km_sock {
 	__u32 length; /* of the header, while KM_SOCK_HEADER */
 	__u64 pages; /* where the kernel has the bytes of page 0, the page of the header being its n-th; while KM_SOCK_HEADER */
 	__u32 digest; /* of the header; likewise */
-	__u32 reserved;
+	__u16 digest_more; /* more of it; 0: by the version before */
+	__u16 reserved;
 };
 
 struct km_affinity_key {

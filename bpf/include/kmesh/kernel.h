@@ -82,15 +82,23 @@ struct skb_frag {
 };
 
 struct skb_shared_info {
+	__u8 flags; /* what others than the kernel may do with the pages; 0: nothing */
+	__u8 nr_frags;
 	struct skb_frag frags[1];
 };
 
 struct tcp_skb_cb {
 	__u32 seq;
+	__u32 end_seq;
 };
 
 struct page {
 	unsigned long flags;
+};
+
+struct bpf_ringbuf {
+	unsigned long consumer_pos; /* each begins a page of its own */
+	unsigned long producer_pos;
 };
 
 struct scatterlist {
@@ -147,6 +155,7 @@ struct sock {
 struct tcp_fastopen_request;
 
 struct tcp_sock {
+	__u32 rcv_nxt;
 	__u32 write_seq; /* of the byte after the last that was taken from the application */
 	__u32 snd_una;
 	__u32 snd_up; /* other than snd_una: of the byte after the one that is urgent */
