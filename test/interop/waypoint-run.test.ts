@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `waypoint run` with a real Envoy: services called through the eBPF path are routed by it, and it comes and goes without a trace.
+import { execFile } from 'node:child_process';
 import { linkSync, mkdtempSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isAlive } from '../../src/demo/lab.ts';
+import { bootstrapOf } from '../../src/tasks/waypoint/run-bootstrap.ts';
 import { envoyProgram, withEnvoy } from '../support/envoy.ts';
 import { startPython } from '../support/python.ts';
 import { openRunNode, type RunNode, wayAddress } from '../support/waypoint-run.ts';
@@ -129,6 +131,48 @@ withEnvoy('waypoint run', () => {
     expect(mesh.traces()).toEqual([]);
   });
 
+  test('serves where its Gateway is now, while clients of before are still served where it was', async () => {
+    const run = mesh.run('--drain', '60s');
+    const { pid } = await run.ready();
+    const python = await startPython(mesh.node.pod('client'));
+    await python.run(
+      "s = socket.create_connection(('10.96.0.10', 80), 60); s.sendall(b'GET / HTTP/1.1\\r\\nhost: x\\r\\n'); out = 0",
+    );
+    await mesh.until(async () =>
+      (await run.admin('/stats?filter=downstream_cx_active')).includes('waypoint.downstream_cx_active: 1'),
+    );
+    mesh.bind('PROXY/15099');
+    const next = await run.ready(2);
+    expect(next).toMatchObject({ listen: `${wayAddress}:15099`, restarts: 1 });
+    await mesh.until(async () => (await mesh.call(1))['cart-1'] === 1);
+    expect(await mesh.call(20)).toEqual({ 'cart-1': 20 });
+    expect([isAlive(pid), isAlive(next.pid)]).toEqual([true, true]);
+    const answer = await python.run<string>(
+      "s.sendall(b'\\r\\n'); out = ''.join(iter(lambda: s.recv(65536).decode('latin1'), ''))",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*cart-1/);
+    await mesh.until(() => !isAlive(pid));
+    expect(await run.admin('/listeners')).toContain('15099');
+    expect(await run.end('SIGTERM')).toBe(0);
+    expect(mesh.traces()).toEqual([]);
+  });
+
+  test('large regular expressions need no field that is deprecated', async () => {
+    expect(await takesLargeRegex({})).toBe(false);
+    const { layered_runtime } = bootstrapOf({ waypoint: 'shop/way', node: 'n1', listen: ':1' });
+    expect(await takesLargeRegex({ layered_runtime })).toBe(true);
+    const run = mesh.run();
+    await run.ready();
+    const { entries } = JSON.parse(await run.admin('/runtime')) as {
+      entries: Readonly<Record<string, { readonly final_value: string }>>;
+    };
+    expect(Number(entries['re2.max_program_size.error_level']?.final_value)).toBe(1e9);
+    expect(entries['envoy.deprecated_features:envoy.type.matcher.v3.RegexMatcher.google_re2']?.final_value).toBe(
+      'true',
+    );
+    expect(await run.end('SIGTERM')).toBe(0);
+  });
+
   test('follows the port of its Gateway, and stays where it is when it cannot', async () => {
     const run = mesh.run();
     await run.ready();
@@ -196,3 +240,23 @@ withEnvoy('waypoint run', () => {
     expect(mesh.traces()).toEqual([]);
   });
 });
+
+/** What Envoy says of a route with such an expression that does not say how large it may be. */
+function takesLargeRegex(more: object): Promise<boolean> {
+  const type = (name: string) => `type.googleapis.com/envoy.extensions.filters.${name}`;
+  const route = { match: { safe_regex: { regex: '(?:abcdef){400}' } }, direct_response: { status: 200 } };
+  const manager = {
+    '@type': type('network.http_connection_manager.v3.HttpConnectionManager'),
+    stat_prefix: 'x',
+    http_filters: [{ name: 'router', typed_config: { '@type': type('http.router.v3.Router') } }],
+    route_config: { virtual_hosts: [{ name: 'x', domains: ['*'], routes: [route] }] },
+  };
+  const listener = {
+    address: { socket_address: { address: '127.0.0.1', port_value: 0 } },
+    filter_chains: [{ filters: [{ name: 'http', typed_config: manager }] }],
+  };
+  const config = JSON.stringify({ ...more, static_resources: { listeners: [listener] } });
+  return new Promise((resolve) => {
+    execFile(envoyProgram, ['--mode', 'validate', '--config-yaml', config], (error) => resolve(error === null));
+  });
+}

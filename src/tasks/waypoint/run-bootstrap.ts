@@ -8,6 +8,16 @@ import { listenKey, nodeKey } from '../../waypoint/server.ts';
 export const adsSocket = 'ads.sock';
 export const adminSocket = 'admin.sock';
 
+/**
+ * How large regular expressions may be is said by those of our control plane themselves, in a field that Envoy calls deprecated: here it holds whether
+ * an Envoy to come reads that field, refuses it, or does not know it.
+ */
+const regexRuntime = {
+  're2.max_program_size.error_level': 1_000_000_000,
+  're2.max_program_size.warn_level': 1_000_000_000,
+  'envoy.deprecated_features:envoy.type.matcher.v3.RegexMatcher.google_re2': true,
+};
+
 /** Of clients at once; further ones are closed. Without a limit Envoy warns at each start. */
 const mostConnections = 1_000_000;
 
@@ -37,6 +47,7 @@ export function bootstrapOf({
     },
     // A file mode is a number; 0600.
     admin: { address: { pipe: { path: adminSocket, mode: 0o600 } } },
+    layered_runtime: { layers: [{ name: 'kmesh', static_layer: regexRuntime }] },
     overload_manager: {
       resource_monitors: [
         {

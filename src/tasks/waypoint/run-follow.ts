@@ -9,11 +9,11 @@ import type { Control } from './run-ads.ts';
 import { addressesIn, type Known, listenOf, reachableAt, requireUsable, type Where } from './run-where.ts';
 
 /** Milliseconds between two looks. */
-const everyMs = 2000;
+const everyMs = 500;
 /** The same while a control plane that has just begun does not know the Gateway yet. */
 const soonMs = 200;
 /** Looks that fail until that is said: a control plane that was started anew has to read everything first. */
-const patience = 3;
+const patience = 12;
 
 export interface Wanted {
   readonly where: Where;

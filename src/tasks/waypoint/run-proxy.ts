@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A stock Envoy as a process: found, started with no more rights than it needs, asked, ended.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { accessSync, closeSync, constants as files, openSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, closeSync, constants as files, openSync, realpathSync, renameSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { constants as system } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
@@ -97,6 +97,8 @@ export interface ProxyProcess {
   complaint(): string;
   /** Its answer on the admin interface. */
   admin(path: string, method?: 'GET' | 'POST'): Promise<string>;
+  /** Leaves the name of its admin interface to the one that comes next. */
+  stepAside(): void;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -128,6 +130,7 @@ export function startProxy(options: StartOptions): ProxyProcess {
   });
   if (handed !== undefined) closeSync(handed);
   const heard = listen(child, log);
+  let socket = join(room.near, adminSocket);
   return {
     pid: child.pid ?? 0,
     ended: new Promise((done) => {
@@ -140,7 +143,16 @@ export function startProxy(options: StartOptions): ProxyProcess {
       );
     }),
     complaint: () => heard.complaint,
-    admin: (where, method = 'GET') => askAdmin(join(room.near, adminSocket), where, method),
+    admin: (where, method = 'GET') => askAdmin(socket, where, method),
+    stepAside() {
+      const aside = join(room.near, `admin-${child.pid}.sock`);
+      try {
+        renameSync(socket, aside);
+        socket = aside;
+      } catch {
+        // It has ended, and was never asked anything.
+      }
+    },
     kill: (signal) => void child.kill(signal),
   };
 }

@@ -22,7 +22,8 @@ import {
   proxyArgs,
 } from './run-bootstrap.ts';
 import { type Following, follow } from './run-follow.ts';
-import { drained, type Listening, listening } from './run-life.ts';
+import { ended, endMs, openLeaving } from './run-leaving.ts';
+import { type Listening, listening } from './run-life.ts';
 import { placeOfNode } from './run-node.ts';
 import { findProxy, type Program, type ProxyProcess, readUser, startProxy, type User } from './run-proxy.ts';
 import { openReporter } from './run-report.ts';
@@ -65,8 +66,6 @@ export interface Ready {
 /** Backoff of restarts, in milliseconds; one that ran for longer than the last of it begins anew. */
 const firstPause = 100;
 const longestPause = 10_000;
-/** After SIGTERM, until it is killed. */
-const endMs = 2000;
 
 /** Resolves once env.signal is aborted and nothing is left, or (asked so) when the proxy has ended. */
 export async function runWaypoint(env: Env, options: RunOptions): Promise<{ readonly exitCode: number }> {
@@ -137,6 +136,11 @@ interface Running {
 async function supervise(env: Env, options: RunOptions, running: Running): Promise<{ readonly exitCode: number }> {
   const { key, log, room, control, program, node, following } = running;
   const stopped = aborted(env.signal);
+  const leaving = openLeaving(options.drain);
+  const end = async (proxy: ProxyProcess, drain: number): Promise<{ readonly exitCode: number }> => {
+    await Promise.all([ended(proxy, drain), leaving.close()]);
+    return { exitCode: 0 };
+  };
   let wait = firstPause;
   for (let restarts = 0; ; restarts++) {
     const begun = performance.now();
@@ -156,7 +160,7 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
       following.moved(where),
       stopped,
     ]);
-    if (state === 'stopped') return { exitCode: await ended(proxy, 0) };
+    if (state === 'stopped') return end(proxy, 0);
     if (state === 'moved') {
       await ended(proxy, 0);
       continue;
@@ -166,18 +170,21 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
       const { version } = program;
       tell(env, options.output, { waypoint: key, listen: state.at, pid: proxy.pid, version, restarts });
       running.ready(reachable);
+      leaving.release();
       const over = await Promise.race([proxy.ended, stopped, following.moved(where)]);
       if (over === 'stopped') {
         log.info({ drain: options.drain }, 'the waypoint ends');
         room.ending(options.drain + endMs);
         running.stop();
-        return { exitCode: await ended(proxy, options.drain) };
+        return end(proxy, options.drain);
       }
       if (over === 'moved') {
         const to = following.now.where.text;
-        log.info({ from: where.text, to, drain: options.drain }, 'the Gateway is elsewhere now: Envoy is started anew');
-        await ended(proxy, options.drain);
-        if (env.signal.aborted) return { exitCode: 0 };
+        log.info(
+          { from: where.text, to, drain: options.drain },
+          'the Gateway is elsewhere now: Envoy is started there',
+        );
+        leaving.add(proxy);
         continue;
       }
     } else if (state !== 'ended') {
@@ -188,7 +195,7 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
     if (options.noRestart) return { exitCode: code };
     if (performance.now() - begun > longestPause) wait = firstPause;
     log.error({ ended: text, said: proxy.complaint(), pause: wait }, 'the proxy has ended, and is started again');
-    if ((await Promise.race([pause(wait), stopped])) === 'stopped') return { exitCode: 0 };
+    if ((await Promise.race([pause(wait), stopped])) === 'stopped') return end(proxy, 0);
     wait = Math.min(longestPause, wait * 2);
   }
 }
@@ -201,16 +208,6 @@ async function requireListening(state: Listening | 'ended', proxy: ProxyProcess)
     throw new KmeshError('KM_PROXY', `Envoy ended before it listened (${text})${said === '' ? '' : `: ${said}`}`);
   }
   if ('fault' in state) throw state.fault;
-}
-
-/** Lets requests finish for so many milliseconds, then ends it. */
-async function ended(proxy: ProxyProcess, drain: number): Promise<number> {
-  if (drain > 0) await Promise.race([drained(proxy, drain), proxy.ended]);
-  proxy.kill('SIGTERM');
-  await Promise.race([proxy.ended, pause(endMs)]);
-  proxy.kill('SIGKILL');
-  await proxy.ended;
-  return 0;
 }
 
 function aborted(signal: AbortSignal): Promise<'stopped'> {
