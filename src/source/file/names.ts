@@ -40,6 +40,12 @@ export function serviceHost(namespace: string, name: string): string {
   return `${name}.${namespace}.svc.${clusterDomain}`;
 }
 
+/** Host names in lower case; "name.namespace.svc" is a service's, with its domain. */
+export function wholeHost(host: string): string {
+  const name = host.toLowerCase();
+  return /^[^.]+\.[^.]+\.svc$/.test(name) ? `${name}.${clusterDomain}` : name;
+}
+
 /** Locality that an object's own labels give; undefined when they give none. Label values cannot hold "/" and write "region.zone". */
 export function labelledLocality(labels: Labels): Locality | undefined {
   const text = labels['topology.istio.io/locality'] ?? labels['istio-locality'];

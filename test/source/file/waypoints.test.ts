@@ -228,6 +228,15 @@ describe('where it is', () => {
     });
   });
 
+  test('the name of a service may go without the domain of the cluster', () => {
+    const of = (name: string) =>
+      make(gateway(undefined, '', `addresses: [{type: Hostname, value: ${name}}]`), service(use())).service.waypoint;
+    const whole = { kind: 'hostname', namespace: 'infra', hostname: 'way.infra.svc.cluster.local' };
+    expect(of('Way.infra.svc')?.destination).toEqual(whole);
+    expect(of('way.infra.svc.cluster.local')?.destination).toEqual(whole);
+    expect(of('way.example.svc.com')?.destination).toMatchObject({ hostname: 'way.example.svc.com' });
+  });
+
   test('what it reads first', () => {
     const of = (meta: string, ...more: string[]) =>
       make(gateway(`name: way, namespace: shop${meta}`), service(use()), ...more).service.waypoint?.binding;

@@ -4,7 +4,7 @@ import { parseBinding, type WaypointBinding, type WaypointFor } from '../../../m
 import { parseAddress } from '../../../net/address.ts';
 import { listOf, needed, object, oneOf, port, silent, silentFields, tableOf, text } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
-import { isHost } from '../names.ts';
+import { isHost, wholeHost } from '../names.ts';
 import type { AllowedFrom, GatewayClassObject, GatewayObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
 
@@ -138,7 +138,7 @@ function addressOf(
   if (value === undefined) return [];
   const parsed = parseAddress(value);
   if (type === 'Hostname' || (type === undefined && parsed === undefined)) {
-    if (isHost(value)) return [{ hostname: value.toLowerCase() }];
+    if (isHost(value)) return [{ hostname: wholeHost(value) }];
     reading.faultAt([...path, 'value'], `must be a host name, not ${JSON.stringify(value)}`);
     return [];
   }
