@@ -18,6 +18,7 @@ export interface ParentRef {
 export interface BackendRef {
   readonly group: string;
   readonly kind: string;
+  /** Of a Hostname as it is written; '': it is not. */
   readonly namespace: string;
   readonly name: string;
   readonly port?: number;

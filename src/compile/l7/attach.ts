@@ -11,7 +11,18 @@ import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { PolicyTarget, WaypointPolicy } from '../../mesh/waypoint-policy.ts';
 import { backendsOf } from './rule-faults.ts';
 import { isReadable } from './scope.ts';
-import { isServiceRef, isSticky, parsePortName, portName, refKey, refKeysOf, serviceKeyOf } from './services.ts';
+import {
+  backendKey,
+  backendKeysOf,
+  isHostRef,
+  isServiceRef,
+  isSticky,
+  parsePortName,
+  portName,
+  refKey,
+  refKeysOf,
+  serviceKeyOf,
+} from './services.ts';
 import {
   type Attached,
   type BackendFault,
@@ -80,7 +91,7 @@ class Index {
 const none: ReadonlySet<string> = new Set();
 
 const parentRefs = (route: Route): string[] => route.parents.flatMap((parent) => refKey(parent) ?? []);
-const backendRefs = (route: Route): string[] => backendsOf(route).flatMap((backend) => refKey(backend) ?? []);
+const backendRefs = (route: Route): string[] => backendsOf(route).flatMap((backend) => backendKey(backend) ?? []);
 
 /** What comes of one model after the other. */
 export function openAttacher(options: AttachOptions = {}): (model: Model) => Attachments {
@@ -183,7 +194,10 @@ class Attacher {
 
   /** Gives what the service is, or was, named by. */
   #reindexService(key: string, old: Service | undefined, now: Service | undefined): Set<string> {
-    const [gone, come] = [old, now].map((one) => (one ? refKeysOf(one) : [])) as [readonly string[], readonly string[]];
+    const [gone, come] = [old, now].map((one) => (one ? backendKeysOf(one) : [])) as [
+      readonly string[],
+      readonly string[],
+    ];
     for (const ref of gone) if (serviceKeyOf(ref) === undefined) this.#entries.delete(ref, key);
     for (const ref of come) if (serviceKeyOf(ref) === undefined) this.#entries.add(ref, key);
     for (const { gateway } of old ? waypointsOf(old) : []) if (gateway !== undefined) this.#behind.delete(gateway, key);
@@ -228,18 +242,39 @@ class Attacher {
 
   /** The name of the port that `backend` means, or why there is none. An entry of several hosts means its first. */
   #target(route: Route, backend: BackendRef): string | BackendFault {
-    const name = `${backend.kind} ${backend.namespace}/${backend.name}`;
-    const ref = refKey(backend);
+    const byHost = isHostRef(backend);
+    const name = byHost ? `Hostname ${backend.name}` : `${backend.kind} ${backend.namespace}/${backend.name}`;
+    const ref = backendKey(backend);
     if (ref === undefined) return { reason: 'InvalidKind', message: `${name} is no kind of backend here` };
+    if (byHost && backend.namespace !== '') {
+      return { reason: 'InvalidDestination', message: `${name} has no namespace: hosts are found in all of them` };
+    }
+    if (byHost) return this.#hostTarget(route, backend, ref);
     if (this.#options.requireGrants && backend.namespace !== route.namespace && !this.#isGranted(route, backend)) {
       return { reason: 'RefNotPermitted', message: `no ReferenceGrant lets ${route.namespace} use ${name}` };
     }
     const found = this.#servicesOf(ref).map((key) => this.#model.services.get(key) as Service);
-    if (found.length === 0) return { reason: 'BackendNotFound', message: `${name} is not there` };
-    const has = (service: Service) => service.ports.some((p) => p.port === backend.port && p.protocol !== 'udp');
-    const service = found.find(has);
-    if (service) return portName(service, backend.port as number);
-    return { reason: 'BackendNotFound', message: `${name} has no TCP port ${backend.port}` };
+    return targetOf(name, found, backend.port);
+  }
+
+  /** A host means its service in the route's namespace, else the one that counts for all, else the first. */
+  #hostTarget(route: Route, backend: BackendRef, ref: string): string | BackendFault {
+    const name = `Hostname ${backend.name}`;
+    if (backend.port === undefined) return { reason: 'InvalidDestination', message: `${name} needs a port` };
+    const rank = (one: Service): number => (one.namespace === route.namespace ? 0 : one.canonical ? 1 : 2);
+    const [first] = this.#servicesOf(ref)
+      .map((key) => this.#model.services.get(key) as Service)
+      .filter(({ visibility, namespace }) => visibility === 'public' || namespace === route.namespace)
+      .sort((a, b) => rank(a) - rank(b));
+    const { namespace } = first ?? route;
+    const isOther = this.#options.requireGrants && namespace !== route.namespace;
+    if (isOther && !this.#isGranted(route, { ...backend, namespace })) {
+      return {
+        reason: 'RefNotPermitted',
+        message: `no ReferenceGrant lets ${route.namespace} use ${name} of ${namespace}`,
+      };
+    }
+    return targetOf(name, first ? [first] : [], backend.port);
   }
 
   #isGranted(route: Route, backend: BackendRef): boolean {
@@ -298,6 +333,14 @@ const waypointsOf = ({ waypoint, weightedWaypoints }: Service): readonly Gateway
     : waypoint === undefined
       ? []
       : [waypoint];
+
+/** The port of the first that has it. */
+function targetOf(name: string, found: readonly Service[], port: number | undefined): string | BackendFault {
+  if (found.length === 0) return { reason: 'BackendNotFound', message: `${name} is not there` };
+  const service = found.find((one) => one.ports.some((p) => p.port === port && p.protocol !== 'udp'));
+  if (service) return portName(service, port as number);
+  return { reason: 'BackendNotFound', message: `${name} has no TCP port ${port}` };
+}
 
 /** Who acts on what is aimed at a service. */
 export function doerOf(service: Service, { gateways }: Model): Doer {

@@ -30,6 +30,21 @@ export function refKey(ref: ServiceRef): string | undefined {
   return `${isEntryRef(ref) ? 'ServiceEntry' : 'Service'} ${ref.namespace}/${ref.name}`;
 }
 
+/** Istio's way to name a service by its host, wherever it is. */
+export function isHostRef({ group, kind }: { readonly group: string; readonly kind: string }): boolean {
+  return kind === 'Hostname' && group === entryGroup;
+}
+
+/** The same of a backend: "Hostname api.example.com", too. */
+export function backendKey(ref: ServiceRef): string | undefined {
+  return isHostRef(ref) ? `Hostname ${ref.name.toLowerCase()}` : refKey(ref);
+}
+
+/** Under which of those texts a service is found as a backend. */
+export function backendKeysOf(service: Service): readonly string[] {
+  return [...refKeysOf(service), `Hostname ${service.hostname.toLowerCase()}`];
+}
+
 /** Under which of those texts a service is found: the host name of a Service says so, and what has another one came from an entry. */
 export function refKeysOf(service: Service): readonly string[] {
   const { namespace, name, hostname } = service;

@@ -20,7 +20,8 @@ export interface ParentStatus {
 }
 
 export interface BackendFault {
-  readonly reason: 'InvalidKind' | 'BackendNotFound' | 'RefNotPermitted';
+  /** The last one is Istio's: what is written makes no sense. */
+  readonly reason: 'InvalidKind' | 'BackendNotFound' | 'RefNotPermitted' | 'InvalidDestination';
   readonly message: string;
 }
 

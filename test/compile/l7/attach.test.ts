@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which routes hold where, and what their authors are told.
 import { describe, expect, test } from 'vitest';
-import { type AttachOptions, attachRoutes } from '../../../src/compile/l7/attach.ts';
+import { type AttachOptions, attachRoutes, openAttacher } from '../../../src/compile/l7/attach.ts';
 import { modelOfYaml } from '../../support/l7.ts';
 
 const service = (name: string, ports: string, more = 'clusterIP: 10.96.0.1') => `
@@ -155,5 +155,69 @@ spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: sho
     expect(refs(x, strict, there + grant(''))).toBe(yes);
     expect(refs(x, strict, there + grant(', name: x'))).toBe(yes);
     expect(refs(x, strict, there + grant(', name: y'))).toBe('ResolvedRefs no RefNotPermitted');
+  });
+  test('hosts, of services and entries, as far as they are visible', () => {
+    const entry = (namespace: string, more = '') => `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: ${namespace}}
+spec: {hosts: [a.example.com, b.example.com], ports: [{number: 443, name: tls}], resolution: STATIC, endpoints: [{address: 192.0.2.1}]${more}}
+---`;
+    const host = (name: string, more = ', port: 443') =>
+      `group: networking.istio.io, kind: Hostname, name: ${name}${more}`;
+    const b = host('b.example.com');
+    const yes = 'ResolvedRefs yes ResolvedRefs';
+    const target = (text: string) => [...attachRoutes(modelOfYaml(text)).targetsOf('HTTPRoute shop/r').values()][0];
+    const r = (backend: string) => route('HTTPRoute', 'r', 'name: cart', rule(backend));
+    expect(refs(b)).toBe('ResolvedRefs no BackendNotFound');
+    expect(refs(b, {}, entry('other'))).toBe(yes);
+    expect(refs(host('B.example.com'), {}, entry('other'))).toBe(yes);
+    expect(refs(b, {}, entry('other', ', exportTo: ["."]'))).toBe('ResolvedRefs no BackendNotFound');
+    expect(refs(host('c.example.com'), {}, entry('other'))).toBe('ResolvedRefs no BackendNotFound');
+    expect(refs(host('b.example.com', ', port: 80'), {}, entry('other'))).toBe('ResolvedRefs no BackendNotFound');
+    expect(refs(host('cart.shop.svc.cluster.local', ', port: 80'))).toBe(yes);
+    expect(refs(host('b.example.com', ''), {}, entry('shop'))).toBe('ResolvedRefs no InvalidDestination');
+    expect(refs(`${b}, namespace: shop`, {}, entry('shop'))).toBe('ResolvedRefs no InvalidDestination');
+    // The route's own namespace first.
+    expect(target(cart + r(b) + entry('other'))).toBe('other/b.example.com|443');
+    expect(target(cart + r(b) + entry('other') + entry('shop'))).toBe('shop/b.example.com|443');
+    const strict = { requireGrants: true };
+    const grant = (to: string) => `
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: g, namespace: other}
+spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: shop}], to: [{group: networking.istio.io, kind: Hostname${to}}]}
+---`;
+    expect(refs(b, strict, entry('shop'))).toBe(yes);
+    expect(refs(b, strict, entry('other'))).toBe('ResolvedRefs no RefNotPermitted');
+    expect(refs(b, strict, entry('other') + grant(''))).toBe(yes);
+    expect(refs(b, strict, entry('other') + grant(', name: b.example.com'))).toBe(yes);
+    expect(refs(b, strict, entry('other') + grant(', name: a.example.com'))).toBe('ResolvedRefs no RefNotPermitted');
+  });
+  test('a host that comes, goes and changes reaches the routes that name it', () => {
+    const attach = openAttacher();
+    const entry = (hosts: string) => `
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: api, namespace: other}
+spec: {hosts: [${hosts}], ports: [{number: 443, name: tls}], resolution: STATIC, endpoints: [{address: 192.0.2.1}]}
+---`;
+    const r = route(
+      'HTTPRoute',
+      'r',
+      'name: cart',
+      rule('group: networking.istio.io, kind: Hostname, name: b.example.com, port: 443'),
+    );
+    const all = [entry('a.example.com'), entry('b.example.com'), '', entry('a.example.com, b.example.com')];
+    const seen = all.map((text) => {
+      const target = [
+        ...attach(modelOfYaml(cart + r + text))
+          .targetsOf('HTTPRoute shop/r')
+          .values(),
+      ][0];
+      return typeof target === 'string' ? target : target?.reason;
+    });
+    const found = 'other/b.example.com|443';
+    expect(seen).toEqual(['BackendNotFound', found, 'BackendNotFound', found]);
   });
 });

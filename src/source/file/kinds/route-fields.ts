@@ -43,7 +43,8 @@ export function parentsOf(raw: Raw<typeof parentRefs> | undefined, meta: Meta): 
 
 export function backendOf(raw: RawBackend, meta: Meta, filters: readonly HttpFilter[] = []): BackendRef {
   const { group = '', kind = 'Service', namespace, name, port: number, weight = 1 } = raw;
-  const at = { group, kind, namespace: namespace ?? meta.namespace, name };
+  const own = kind === 'Hostname' && group === 'networking.istio.io' ? '' : meta.namespace;
+  const at = { group, kind, namespace: namespace ?? own, name };
   return { ...at, ...(number !== undefined && { port: number }), weight, filters };
 }
 
