@@ -245,7 +245,7 @@ export const waypointMetrics: readonly Metric[] = [
   metric(
     'counter',
     'kmesh_waypoint_streams_refused_total',
-    'Streams that were turned away: too_many, silent, malformed, misnamed, greedy, failed.',
+    'Streams and connections that were turned away: too_many, silent, malformed, misnamed, greedy, failed.',
     ['reason'],
     ({ waypoints: of }) => Object.entries(of?.ended ?? {}).map(([reason, count]) => [[reason], count] as const),
   ),

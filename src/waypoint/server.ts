@@ -8,10 +8,19 @@ import type { Model, NodeView } from '../mesh/model.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { parseListenAddress } from '../net/socket-address.ts';
 import { watchConditions } from './condition-watch.ts';
+import { openDoors } from './doors.ts';
 import type { Request, Response, Way } from './messages.ts';
 import type { Quality } from './quality.ts';
 import type { WaypointServerLog } from './server-log.ts';
-import { type EndReason, endReasons, isStranger, openStreams, type Refusal, type Served } from './streams.ts';
+import {
+  type EndReason,
+  endReasons,
+  isStranger,
+  mostConnections,
+  openStreams,
+  type Refusal,
+  type Served,
+} from './streams.ts';
 import { type TypeName, typeNames } from './types.ts';
 import { type Client, openWaypoint, type Place, type WaypointStatus } from './waypoint.ts';
 
@@ -23,7 +32,12 @@ export interface WaypointServerOptions extends AttachOptions {
   /** How long changes are gathered before conditions of routes are looked at, in milliseconds. */
   readonly gatherMs?: number;
   /** Smaller ones for tests. */
-  readonly limits?: { readonly resources?: number; readonly unread?: number; readonly sliceMs?: number };
+  readonly limits?: {
+    readonly resources?: number;
+    readonly unread?: number;
+    readonly connections?: number;
+    readonly sliceMs?: number;
+  };
 }
 
 export interface Totals {
@@ -230,26 +244,33 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     return new Map([...attachments.status, ...policyStatuses(model, attachments)]);
   };
 
+  const turnAway =
+    (what: string) =>
+    (reason: EndReason, peer: string, details: string): void => {
+      ended[reason]++;
+      // Whoever is turned away again and again must not fill the log.
+      if (ended[reason] < 100 || ended[reason] % 1000 === 0) {
+        log.warn({ peer: peerText(peer), reason, count: ended[reason], details }, `a ${what} is turned away`);
+      }
+    };
+  const doors = openDoors(limits.connections ?? mostConnections, turnAway('connection'));
   const server = openStreams({
     ready,
     mostUnread: limits.unread,
     open,
-    ended(reason, peer, details) {
-      ended[reason]++;
-      // Whoever is turned away again and again must not fill the log.
-      if (ended[reason] < 100 || ended[reason] % 1000 === 0) {
-        log.warn({ peer: peerText(peer), reason, count: ended[reason], details }, 'a stream is turned away');
-      }
-    },
+    begun: doors.stream,
+    ended: turnAway('stream'),
   });
 
   return {
-    listen(address, credentials = ServerCredentials.createInsecure()) {
+    async listen(address, credentials = ServerCredentials.createInsecure()) {
+      const at = parseListenAddress(address);
+      if (at) {
+        const { injectConnection } = server.createConnectionInjector(credentials);
+        return doors.listen(at.host ?? '::', at.port, injectConnection);
+      }
       return new Promise((resolve, reject) => {
-        server.bindAsync(address, credentials, (error, port) => {
-          if (error) reject(error);
-          else resolve(address.startsWith('unix:') ? address : address.replace(/:\d+$/, `:${port}`));
-        });
+        server.bindAsync(address, credentials, (error) => (error ? reject(error) : resolve(address)));
       });
     },
     update(next) {
@@ -280,6 +301,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     close() {
       making.clear();
       watch.close();
+      doors.close();
       server.forceShutdown();
     },
   };

@@ -16,6 +16,8 @@ export interface StreamsOptions {
   /** For the first request of a stream. */
   open(request: Request, way: Way, peer: string, send: (response: Response) => void): Served | Refusal;
   readonly mostUnread?: number | undefined;
+  /** A stream of this peer began. @returns what is called when it has ended. */
+  begun(peer: string): () => void;
   /** Why a stream was ended from here. */
   ended(reason: EndReason, peer: string, details: string): void;
 }
@@ -35,6 +37,8 @@ const methods = { delta: 'DeltaAggregatedResources', world: 'StreamAggregatedRes
 
 /** Of all proxies together, and of one connection: an Envoy needs one. */
 const mostStreams = 1000;
+/** Those without a stream too: 20 kB each. */
+export const mostConnections = 2 * mostStreams;
 const mostOfConnection = 16;
 /** Bytes of answers that all of them together have not read: beyond that the one that has not read for longest is ended. */
 const usualUnread = 256 << 20;
@@ -58,7 +62,7 @@ const codes: Readonly<Record<EndReason, status>> = {
 export const isStranger = (peer: string): boolean => !/^(?:unix|unknown)/.test(peer);
 
 /** A server for both ways, which listens nowhere yet. */
-export function openStreams({ ready, open, ended, mostUnread = usualUnread }: StreamsOptions): Server {
+export function openStreams({ ready, open, begun, ended, mostUnread = usualUnread }: StreamsOptions): Server {
   // What fails is told to whoever called; the library would write it to standard error as well.
   setLogVerbosity(logVerbosity.NONE);
   let count = 0;
@@ -73,6 +77,7 @@ export function openStreams({ ready, open, ended, mostUnread = usualUnread }: St
     let own = 0;
     const counts = isStranger(peer) ? 1 : 0;
     count += counts;
+    const hasEnded = begun(peer);
     const one = { end: () => end('greedy', `answers are not read, and those of all streams have ${unread} bytes`) };
     const read = (bytes: number): void => {
       own -= bytes;
@@ -84,6 +89,7 @@ export function openStreams({ ready, open, ended, mostUnread = usualUnread }: St
       if (over) return;
       over = true;
       count -= counts;
+      hasEnded();
       clearTimeout(silent);
       read(own);
       served?.leave();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The server over gRPC: who is turned away, who waits, and what a fault of ours costs.
 import { connect } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials, type StatusObject } from '@grpc/grpc-js';
@@ -176,4 +177,39 @@ test('who does not read is ended when there is too much that nobody reads; who r
   const other = mesh.replace('metadata: {', 'metadata: {annotations: {kmesh.net/waypoint-binding: PROXY/15089}, ');
   server.update(modelOfYaml(other.replace('15088', '15089')));
   await until(() => reader.got.length === 2);
+});
+
+test('of too many connections those go that have no stream, the oldest first; a proxy is served all the same', async () => {
+  const { server, stream, warnings, address } = await open({ connections: 4 });
+  server.update(modelOfYaml(mesh));
+  const asked = stream();
+  asked.call.write(ask('shop/waypoint'));
+  await until(() => asked.got.length === 1);
+  const { hostname: host, port } = new URL(`http://${address}`);
+  const ended: number[] = [];
+  // They say nothing, or no more than that they speak HTTP/2.
+  for (let i = 0; i < 8; i++) {
+    const one = i % 2 ? connect(`http://${address}`) : connectTcp(Number(port), host).resume();
+    let isOpen = false;
+    one.on('connect', () => {
+      isOpen = true;
+    });
+    one.on('error', () => {});
+    one.on('close', () => void ended.push(i));
+    closing.push(() => one.destroy());
+    await until(() => isOpen && ended.length === Math.max(0, i - 2));
+  }
+  expect(ended).toEqual([0, 1, 2, 3, 4]);
+  expect(server.totals().ended.too_many).toBe(5);
+  expect(warnings).toHaveLength(5);
+  expect(warnings[0]).toMatchObject({ reason: 'too_many', details: expect.stringContaining('no stream for longest') });
+  // Another proxy comes, and takes the place of one that is silent.
+  const client = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
+  closing.push(() => client.close());
+  const other = streamOf(client);
+  other.call.write(ask('shop/waypoint'));
+  await until(() => other.got.length === 1 && ended.length === 6);
+  asked.call.end();
+  other.call.end();
+  await asked.ended;
 });
