@@ -172,6 +172,32 @@ test.each(families)(
   },
 );
 
+test.each(families.flatMap((family) => [1, 65_535].map((segments) => [family, segments] as const)))(
+  'a send buffer smaller than the header, without waiting: it is whole, or nothing comes behind what there is of it; IPv%i, %i segments at once',
+  async (family, segments) => {
+    const { value, reasons } = await mesh.counting(async () => {
+      await client.run('os.system(f"ip link set eth0 gso_max_segs {n}")', { n: segments });
+      await meet(family, { mss: 88, windows: [100, 100, 64_000] });
+      await client.run(`
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+s.setblocking(False)
+sent = []
+for i in range(50):
+    try: sent.append(s.send(b"~" * 900))
+    except OSError as e: sent.append(name_of(e))
+    time.sleep(0.01)
+s.close()`);
+      return way.run<Came>('out = peer.close()');
+    });
+    if (value.header === null) expect(value.rest).not.toContain('~~');
+    else {
+      expect(value.header).toMatchObject(headerTo(family));
+      expect(value.rest).toBe('~'.repeat(value.rest.length));
+    }
+    expect(reasons).toMatchObject({ waypoint_header: 1 });
+  },
+);
+
 /** What a waypoint of the common kind says of a connection. */
 const whole = `said = finish(s); out = [said["header"]["kind"], said["hash"] == hashlib.sha256(blob(5000)).hexdigest()]`;
 
