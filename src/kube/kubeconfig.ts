@@ -34,7 +34,9 @@ export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<Kub
     try {
       one.loadFromFile(file);
     } catch (error) {
-      throw new KmeshError('KM_KUBE', `kubeconfig "${file}" ${fileFault(error)}`, { cause: error });
+      // The library takes the members of what it has read without a look: a file may be empty, or hold something else.
+      const why = error instanceof TypeError ? 'is no kubeconfig' : fileFault(error);
+      throw new KmeshError('KM_KUBE', `kubeconfig "${file}" ${why}`, { cause: error });
     }
     if (one !== config) mergeInto(config, one);
   });

@@ -100,6 +100,11 @@ describe('which cluster', () => {
     expect((await fault(openCluster(envWith(), { kubeconfig: join(folder, 'bad') }))).message).toContain(
       'cannot be read',
     );
+    for (const text of ['', 'null', '[]', 'text']) {
+      writeFileSync(join(folder, 'else'), text);
+      const { message } = await fault(openCluster(envWith(), { kubeconfig: join(folder, 'else') }));
+      expect(message, text).toMatch(/is no kubeconfig$|names no current context$/);
+    }
     const other = await fault(openCluster(envWith(), { kubeconfig: kubeconfig('a', ['one', 'two']), context: 'x' }));
     expect({ message: other.message, hint: other.hint }).toEqual({
       message: 'the kubeconfig has no context "x"',
