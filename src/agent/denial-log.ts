@@ -28,7 +28,7 @@ export interface DenialLog {
 }
 
 /** The ring wakes nobody up: to be woken for each connection would cost more than the connection. */
-const every = 500;
+const usualEveryMs = 500;
 /** Lines for what is read at once. */
 const mostLines = 20;
 
@@ -48,7 +48,7 @@ function eventOf({ flags }: Denial): keyof typeof messages {
 const protocolOf = (number: number): string =>
   Object.entries(protocolNumber).find(([, known]) => known === number)?.[0] ?? String(number);
 
-export function openDenialLog({ read, nameOf, log, onDenial, everyMs = every }: DenialLogOptions): DenialLog {
+export function openDenialLog({ read, nameOf, log, onDenial, everyMs = usualEveryMs }: DenialLogOptions): DenialLog {
   const counts = { seen: 0, suppressed: 0, lost: 0 };
   let timer: NodeJS.Timeout | undefined;
 

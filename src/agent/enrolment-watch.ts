@@ -15,10 +15,15 @@ export interface EnrolmentWatch {
 }
 
 /** One lookup: some microseconds. */
-const every = 250;
+const usualEveryMs = 250;
 
 /** Calls `changed` once at first if anything ever was enrolled, then at every change. */
-export function watchEnrolments({ plane, changed, log, everyMs = every }: EnrolmentWatchOptions): EnrolmentWatch {
+export function watchEnrolments({
+  plane,
+  changed,
+  log,
+  everyMs = usualEveryMs,
+}: EnrolmentWatchOptions): EnrolmentWatch {
   let seen = 0n;
   let failed = false;
   const look = (): void => {

@@ -28,15 +28,15 @@ export interface Growth {
   close(): Promise<void>;
 }
 
-const gather = 50;
-const again = 60_000;
+const usualGatherMs = 50;
+const usualAgainMs = 60_000;
 /** As large as the flags of `load` allow. */
 const largest = 16_777_216;
 /** Both hold one entry for each backend id. */
 const together: Partial<Record<MapName, MapName>> = { backend: 'robin', robin: 'backend' };
 
 export function openGrowth(options: GrowthOptions): Growth {
-  const { log, now, sizeOf, neededIn, grow, gatherMs = gather, againMs = again } = options;
+  const { log, now, sizeOf, neededIn, grow, gatherMs = usualGatherMs, againMs = usualAgainMs } = options;
   const asked = new Set<MapName>();
   const done: GrowthStatus[] = [];
   let timer: NodeJS.Timeout | undefined;

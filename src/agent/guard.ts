@@ -39,7 +39,7 @@ export interface GuardOptions {
 
 const command = 'kmeshctl agent';
 /** Longer than any command should take: an upgrade of large maps is the longest. */
-const defaultPatience = 30_000;
+const usualPatienceMs = 30_000;
 const pollMs = 10;
 
 export function openGuard(options: GuardOptions): Guard {
@@ -50,7 +50,7 @@ export function openGuard(options: GuardOptions): Guard {
   let suspect = true;
 
   const take = async (): Promise<void> => {
-    for (let left = options.patienceMs ?? defaultPatience; !lock.tryTake(command); left -= pollMs) {
+    for (let left = options.patienceMs ?? usualPatienceMs; !lock.tryTake(command); left -= pollMs) {
       if (left <= 0) {
         const holder = lockHolder(options.runDir, 'lock');
         const who = holder && holder.pid > 0 ? `process ${holder.pid} (${holder.command})` : 'another process';

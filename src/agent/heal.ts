@@ -38,7 +38,7 @@ export interface Heal {
   close(): Promise<void>;
 }
 
-const lookAgain = 1000;
+const usualLookAgainMs = 1000;
 /** Rounds take at most this share of a core, however large the mesh: a tenth of a percent is all that an idle agent may cost. */
 const maxShare = 1 / 2500;
 /** Who asks for shorter intervals than this gets them, whatever they cost. */
@@ -85,7 +85,7 @@ export function openHeal(options: HealOptions): Heal {
     const measure = (plane: DataPlane): Promise<ActiveDrift> => inTurns(measuring(plane));
     const first = await options.inside(measure);
     if (first.size === 0) return;
-    await pause(options.lookAgainMs ?? lookAgain, undefined, { signal: stop.signal, ref: false });
+    await pause(options.lookAgainMs ?? usualLookAgainMs, undefined, { signal: stop.signal, ref: false });
     const corrected = await options.inside(async (plane) => correctActive(plane, first, await measure(plane)));
     count.correctedCounts += corrected;
     if (corrected > 0) log.info({ count: corrected }, 'counts of open connections corrected');

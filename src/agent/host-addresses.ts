@@ -41,9 +41,13 @@ export interface HostAddresses {
   close(): void;
 }
 
-const every = 10_000;
+const usualEveryMs = 10_000;
 
-export function openHostAddresses({ interfaces, changed, everyMs = every }: HostAddressesOptions): HostAddresses {
+export function openHostAddresses({
+  interfaces,
+  changed,
+  everyMs = usualEveryMs,
+}: HostAddressesOptions): HostAddresses {
   let known: ReadonlySet<Address> = new Set();
   let timer: NodeJS.Timeout | undefined;
   const read = (): boolean => {

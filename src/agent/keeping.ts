@@ -16,9 +16,9 @@ export interface Keeping {
 }
 
 /** A look costs some 12 ms with 250 pods: a quarter of a percent of a core. */
-const every = 5_000;
+const usualEveryMs = 5_000;
 
-export function openKeeping({ needed, keep, log, everyMs = every }: KeepingOptions): Keeping {
+export function openKeeping({ needed, keep, log, everyMs = usualEveryMs }: KeepingOptions): Keeping {
   let under: Promise<void> | undefined;
   let failed = false;
   const look = async (): Promise<void> => {

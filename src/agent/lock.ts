@@ -28,7 +28,7 @@ export interface LockOptions {
   readonly waitMs?: number;
 }
 
-const defaultWait = 5_000;
+const usualWaitMs = 5_000;
 /** Between two tries: a holder is seldom longer than a few milliseconds. */
 const pollMs = 20;
 
@@ -39,7 +39,7 @@ const pollMs = 20;
 export async function takeLock(runDir: string, options: LockOptions): Promise<Lock> {
   const name = options.name ?? 'lock';
   const lock = openLock(runDir, name);
-  let left = options.waitMs ?? defaultWait;
+  let left = options.waitMs ?? usualWaitMs;
   while (!lock.tryTake(options.command)) {
     if (left <= 0) {
       lock.close();

@@ -26,7 +26,7 @@ type Kind = keyof PolicyFaults;
 type Fault = readonly [kind: Kind, reason: string];
 
 /** A long list of changes comes in parts: it is looked at once a while only. */
-const gather = 50;
+const usualGatherMs = 50;
 /** So many are told one by one. */
 const mostTold = 20;
 
@@ -53,7 +53,7 @@ function faultsOf(policy: Policy, options: AuthzOptions): readonly Fault[] {
   return out;
 }
 
-export function watchPolicies(options: AuthzOptions, log: Log, gatherMs = gather): PolicyWatch {
+export function watchPolicies(options: AuthzOptions, log: Log, gatherMs = usualGatherMs): PolicyWatch {
   let known: Model['policies'] | undefined;
   let latest: Model | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -57,7 +57,7 @@ function openPace() {
 const mostPostponed = 3;
 /** Nobody waits for a repair: it seeks a quiet moment for about a minute, waiting twice as long each time. */
 const mostRepairsPostponed = 8;
-const defaultRepairPause = 250;
+const usualRepairPauseMs = 250;
 
 function asError(error: unknown): KmeshError {
   if (error instanceof KmeshError) return error;
@@ -83,7 +83,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
   /** Batches of short lists since the last part of a long one. */
   let shortInARow = 0;
   const pace = openPace();
-  const seldom = { most: mostRepairsPostponed, pauseMs: options.repairPauseMs ?? defaultRepairPause };
+  const seldom = { most: mostRepairsPostponed, pauseMs: options.repairPauseMs ?? usualRepairPauseMs };
   const authzOptions = options.authz?.options ?? defaultAuthzOptions;
   /** Told after the next batch that begins, whatever it is; and after the one that is under way. */
   let calling: Submitted[] = [];

@@ -32,7 +32,7 @@ export interface ServiceManagerOptions {
 }
 
 /** A first state that can be had is there by then, as a rule. */
-const defaultPatience = 10_000;
+const usualPatienceMs = 10_000;
 
 const nobody: ServiceManager = { opened() {}, started() {}, status() {}, reloading() {}, reloaded() {}, stopping() {} };
 
@@ -77,7 +77,7 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager {
       waiting ??= setTimeout(() => {
         waited?.();
         started();
-      }, options.patience ?? defaultPatience).unref();
+      }, options.patience ?? usualPatienceMs).unref();
     },
     started,
     status(text) {

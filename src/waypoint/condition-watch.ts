@@ -6,7 +6,7 @@ import { messageOf } from '../errors.ts';
 import type { WaypointServerLog } from './server-log.ts';
 
 /** A long list of changes comes in parts, and a backend may come right behind the route that names it. */
-const gather = 1000;
+const usualGatherMs = 1000;
 /** Lines at once: who changes thousands of routes reads "waypoint status". */
 const mostLines = 50;
 
@@ -20,7 +20,7 @@ export interface ConditionWatch {
   close(): void;
 }
 
-export function watchConditions(log: WaypointServerLog, gatherMs = gather): ConditionWatch {
+export function watchConditions(log: WaypointServerLog, gatherMs = usualGatherMs): ConditionWatch {
   let told: ReadonlyMap<string, Complaint> = new Map();
   let timer: NodeJS.Timeout | undefined;
   let ask: (() => Statuses) | undefined;
