@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether the node can rely on what is in the kernel, and if not, why.
-import type { KmeshError } from '../errors.ts';
-import type { Finding } from '../source/findings.ts';
+import { counted, type KmeshError } from '../errors.ts';
+import { type Finding, renderPlace } from '../source/findings.ts';
 import { openFaultLog } from './fault-log.ts';
 import { saysNothing } from './feed.ts';
 import type { Log } from './log.ts';
@@ -20,8 +20,6 @@ export interface ReadinessFacts {
   readonly error: KmeshError | undefined;
 }
 
-const count = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`;
-
 /** Reasons against being ready; none means ready. A control plane that went away later is none: its last state serves on. */
 export function notReady({ sources, applied, refused, refusedVerdicts, error }: ReadinessFacts): string[] {
   const waiting = sources.filter(({ report }) => !report);
@@ -29,7 +27,7 @@ export function notReady({ sources, applied, refused, refusedVerdicts, error }: 
   const reasons = waiting.map(waitingFor);
   if (sources.length === 0) reasons.push('the configuration is still being read');
   if (faults.length > 0) {
-    reasons.push(`the configuration has ${count(faults.length, 'fault')}; the first: ${placeOf(faults[0])}`);
+    reasons.push(`the configuration has ${counted(faults.length, 'fault')}; the first: ${placeOf(faults[0])}`);
   }
   if (error) reasons.push(`the kernel could not be written: ${error.code}: ${error.message}`);
   else if (!applied && sources.some(({ report }) => report && saysNothing(report))) {
@@ -37,9 +35,11 @@ export function notReady({ sources, applied, refused, refusedVerdicts, error }: 
   } else if (!applied && waiting.length === 0 && sources.length > 0)
     reasons.push('the first state is still being written');
   if (refused > 0)
-    reasons.push(`${count(refused, 'service or client has', 'services or clients have')} no room in the kernel's maps`);
+    reasons.push(
+      `${counted(refused, 'service or client has', 'services or clients have')} no room in the kernel's maps`,
+    );
   if (refusedVerdicts > 0)
-    reasons.push(`${count(refusedVerdicts, 'entry', 'entries')} of authorization have no room in the kernel's maps`);
+    reasons.push(`${counted(refusedVerdicts, 'entry', 'entries')} of authorization have no room in the kernel's maps`);
   return reasons;
 }
 
@@ -51,14 +51,13 @@ function waitingFor({ name, xds }: SourceFacts): string {
 
 function placeOf(first: Finding | undefined): string {
   if (!first) return '';
-  const where = first.line === 0 ? first.file : `${first.file}:${first.line}:${first.column}`;
-  return `${where}: ${[first.field, first.reason].filter((part) => part !== '').join(' ')}`;
+  return `${renderPlace(first)}: ${[first.field, first.reason].filter((part) => part !== '').join(' ')}`;
 }
 
 /** One line for a service manager. */
 export function summary(reasons: readonly string[], services: number, workloads: number): string {
   if (reasons.length > 0) return `not ready: ${reasons.join('; ')}`;
-  return `ready: ${count(services, 'service')}, ${count(workloads, 'workload')}`;
+  return `ready: ${counted(services, 'service')}, ${counted(workloads, 'workload')}`;
 }
 
 export interface Readiness {
