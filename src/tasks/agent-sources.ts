@@ -11,6 +11,7 @@ import { KmeshError } from '../errors.ts';
 import { defaultWaypointSettings, type Otherwise, parseBinding, type WaypointSettings } from '../mesh/gateway.ts';
 import { folderSourceName, openFolderSource } from '../source/file/folder-source.ts';
 import { readXdsSettings, serverText, type XdsFlags, type XdsSettings } from '../source/xds/settings.ts';
+import { lastGoodName } from './run-dir.ts';
 
 export interface SourceOptions extends XdsFlags {
   readonly place: Place;
@@ -112,7 +113,7 @@ function folderOpening(env: Env, { config, place }: SourceOptions, log: Log): So
         log,
         tell,
         addresses: join(place.runDir, 'addresses.json'),
-        lastGood: join(place.runDir, 'last-good'),
+        lastGood: join(place.runDir, lastGoodName),
         ...threadOption(),
       }),
   };

@@ -6,8 +6,12 @@ import { KmeshError, messageOf } from '../errors.ts';
 
 /** Holds the path of the bpffs that `load` mounted, so that `unload` takes away that one and no other. */
 const mountFile = 'mounted';
-/** Locks, and the automatic addresses that an agent keeps. */
-const files = ['lock', 'agent.lock', 'addresses.json', mountFile];
+/** Of an agent: what it keeps of files over restarts. */
+export const lastGoodName = 'last-good';
+/** The same of `waypoint serve`: a folder for each list of paths. */
+export const lastGoodOfWaypoints = 'last-good-waypoints';
+/** Locks, and what an agent keeps: automatic addresses, and what files said. */
+const ours = ['lock', 'agent.lock', 'addresses.json', lastGoodName, lastGoodOfWaypoints, mountFile];
 
 /** Remembers that `load` mounted a bpffs at `path`. */
 export function noteMount(runDir: string, path: string): void {
@@ -30,7 +34,7 @@ export function notedMount(runDir: string): string | undefined {
 
 /** Removes our files, and the folder when nothing else is in it. */
 export function clearRunDir(runDir: string): void {
-  for (const name of files) rmSync(join(runDir, name), { force: true });
+  for (const name of ours) rmSync(join(runDir, name), { recursive: true, force: true });
   try {
     rmdirSync(runDir);
   } catch {

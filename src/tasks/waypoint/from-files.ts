@@ -18,6 +18,8 @@ export interface FilesOptions {
   /** Files and folders; '-' is standard input. */
   readonly config: readonly string[];
   readonly requireGrants?: boolean;
+  /** Folder that keeps what is in effect of broken documents over restarts. */
+  readonly lastGood?: string;
 }
 
 export interface FilesControl {
@@ -51,6 +53,7 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
     paths: options.config,
     stdin: env.stdin,
     log,
+    ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
     ...threadOption(),
     async tell(news) {
       const first = !report || saysNothing(report);

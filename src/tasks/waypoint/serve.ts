@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control plane of waypoints in this process, from files, until it is told to stop.
+import { createHash } from 'node:crypto';
+import { join, resolve } from 'node:path';
 import { abiVersion } from '../../abi/structs.ts';
 import { type AdminServer, openAdminServer } from '../../admin/server.ts';
 import type { LogLevel } from '../../admin/types.ts';
@@ -9,7 +11,9 @@ import { openWaypointOutputs } from '../../agent/waypoint-outputs.ts';
 import type { Env, Place } from '../../env.ts';
 import { KmeshError, messageOf } from '../../errors.ts';
 import type { ListenAddress } from '../../net/socket-address.ts';
+import { stdinName } from '../../source/file/scan.ts';
 import { version } from '../../version.ts';
+import { lastGoodOfWaypoints } from '../run-dir.ts';
 import { type FilesOptions, startFilesControl } from './from-files.ts';
 import { type Listening, listenFor } from './listen.ts';
 import type { TlsFiles } from './tls-files.ts';
@@ -30,7 +34,8 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
   }
   const log = openLog(env.stderr, options.logLevel ?? 'info', {});
   const listening: { now?: Listening } = {};
-  const control = startFilesControl(env, options, log, () => listening.now?.reload());
+  const files = { ...options, lastGood: lastGoodOf(options.place, options.config) };
+  const control = startFilesControl(env, files, log, () => listening.now?.reload());
   const { server, notReady, reload } = control;
   const items = () => waypointItems(server, control.model());
   const closers: (() => unknown)[] = [() => control.close()];
@@ -74,6 +79,12 @@ export async function serveWaypoints(env: Env, options: ServeOptions): Promise<{
     for (const close of closers.reverse()) await close();
   }
   return { stopped: true };
+}
+
+/** Several may share a run directory. */
+function lastGoodOf({ runDir }: Place, config: readonly string[]): string {
+  const paths = config.map((path) => (path === stdinName ? path : resolve(path)));
+  return join(runDir, lastGoodOfWaypoints, createHash('sha256').update(paths.join('\0')).digest('hex').slice(0, 16));
 }
 
 /** It serves without one, too: as another user than root, or beside another one. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // waypoint serve: a folder in, discovery out, and what became of it over HTTP.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
@@ -9,6 +9,7 @@ import protobuf from 'protobufjs/minimal.js';
 import { afterEach, expect, test } from 'vitest';
 import { adminClient } from '../../../src/admin/client.ts';
 import type { Env } from '../../../src/env.ts';
+import { clearRunDir } from '../../../src/tasks/run-dir.ts';
 import { serveWaypoints } from '../../../src/tasks/waypoint/serve.ts';
 import { typeUrls } from '../../../src/waypoint/types.ts';
 import { freePort } from '../../support/l7.ts';
@@ -156,6 +157,50 @@ test('SIGHUP reads everything again; socket, health and metrics say how it is', 
   const routes = [];
   for await (const item of client.waypoints({})) if (item.kind === 'route') routes.push(item.route);
   expect(routes).toEqual(['HTTPRoute shop/r']);
+});
+
+test('what a broken document said last is told after a restart, too', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'kmesh-serve-'));
+  closing.push(() => rmSync(folder, { recursive: true }));
+  const config = join(folder, 'config');
+  mkdirSync(config);
+  writeFileSync(join(config, 'mesh.yaml'), mesh('one.example'));
+  const policy = `
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: out, namespace: shop}
+spec: {targetRefs: [{group: "", kind: Service, name: cart}], action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}
+`;
+  writeFileSync(join(config, 'policy.yaml'), policy);
+  const statusPort = await freePort();
+  const run = async (check: (told: { routes: { route: string }[] }) => boolean) => {
+    const stop = new AbortController();
+    const lines: string[] = [];
+    const done = serveWaypoints(envOf(stop.signal, lines), {
+      place: placeOf(folder),
+      config: [config],
+      listen: { host: '127.0.0.1', port: 0 },
+      status: { host: '127.0.0.1', port: statusPort },
+    });
+    closing.push(() => {
+      stop.abort();
+      return done;
+    });
+    await until(() => lines.some((line) => line.includes('waypoints are served')));
+    const told = async () => (await (await fetch(`http://127.0.0.1:${statusPort}/`)).json()) as never;
+    await until(async () => check(await told()));
+    stop.abort();
+    await done;
+  };
+  const hasPolicy = ({ routes }: { routes: { route: string }[] }) =>
+    routes.some(({ route }) => route === 'AuthorizationPolicy shop/out');
+  await run(hasPolicy);
+  // Not UTF-8 any more: nobody can tell that it is a policy.
+  writeFileSync(join(config, 'policy.yaml'), Buffer.from([0x23, 0xe9, 0x0a]));
+  await run(hasPolicy);
+  clearRunDir(join(folder, 'run'));
+  expect(existsSync(join(folder, 'run'))).toBe(false);
+  await run((told) => told.routes.length > 0 && !hasPolicy(told));
 });
 
 test('an address that is taken ends it', async () => {
