@@ -102,7 +102,8 @@ km_aside bool km_is_header(struct bpf_sock_ops *ctx, const struct km_sock *held)
 	struct km_fragment fragments[2];
 	struct km_pieces pieces = {};
 
-	if (before >= held->length || !skb->len || skb->len != skb->data_len || info->flags ||
+	/* None before it: TCP_REPAIR can pass over packets. */
+	if (before > (held->flags & KM_SOCK_PART) >> KM_SOCK_PART_SHIFT || before >= held->length || !skb->len || skb->len != skb->data_len || info->flags ||
 	    bpf_probe_read_kernel(fragments, sizeof(fragments),
 				  (const void *)(end + bpf_core_field_offset(struct skb_shared_info, frags))))
 		return false;
@@ -117,14 +118,18 @@ km_aside bool km_is_header(struct bpf_sock_ops *ctx, const struct km_sock *held)
 	return km_is_digest(held, km_digest(&pieces, held->length, held->start));
 }
 
-/* It has left whole with this packet. */
+/* How much of it has left with this packet. */
 km_inline void km_note_proof(struct bpf_sock_ops *ctx, struct km_sock *held)
 {
 	const struct bpf_sock_ops_kern *kernel = bpf_cast_to_kern_ctx(ctx);
 	const struct tcp_skb_cb *at = km_kernel_cast(struct tcp_skb_cb, kernel->skb->cb);
+	const __u32 part = at->seq - held->start + ctx->skb_len;
 
-	if (at->seq - held->start + ctx->skb_len < held->length)
+	if (part < held->length) {
+		if (part > (held->flags & KM_SOCK_PART) >> KM_SOCK_PART_SHIFT)
+			held->flags = (held->flags & ~KM_SOCK_PART) | part << KM_SOCK_PART_SHIFT;
 		return;
+	}
 	held->flags |= KM_SOCK_PROVEN;
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~KM_LISTEN_CALLBACK);
 }

@@ -8,6 +8,7 @@
 
 #define KM_HEADER_MOST (52 + KM_CLIENT_TLVS + KM_SERVICE_TLVS)
 #define KM_DIGESTED 64 /* bytes at once */
+_Static_assert(KM_HEADER_MOST <= KM_SOCK_PART >> KM_SOCK_PART_SHIFT, "KM_SOCK_PART");
 
 /* Of the kernel's memory: `length` bytes from `at` on, and what comes after them from `next` on. */
 struct km_pieces {

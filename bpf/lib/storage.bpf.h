@@ -99,7 +99,7 @@ km_inline void km_count_open(struct km_sock *held)
 /* What is true of one connection only. */
 #define KM_SOCK_CONNECTION                                                                                             \
 	(KM_SOCK_TRANSLATED | KM_SOCK_COUNTED | KM_SOCK_VIA | KM_SOCK_ARMED | KM_SOCK_HEADER | KM_SOCK_PROVEN |        \
-	 KM_SOCK_ENDED)
+	 KM_SOCK_PART | KM_SOCK_ENDED)
 
 /* Every connect begins with this: the socket goes nowhere yet, or getpeername would lie after a second connect. */
 km_inline void km_forget(struct km_sock *held)

@@ -110,6 +110,7 @@ const hows = [
   { mss: 300, ignored: 1, windows: [250, 64_000] },
   { ignored: 2 },
   { early: 'hello' },
+  { again: true },
 ];
 
 describe.each([

@@ -192,15 +192,22 @@ ${SAID}; out.append(first)`;
   expect(await client.run(code)).toEqual(['proxy', 5, 'EISCONN']);
 });
 
-test.each([0, 1, 2])('TCP_REPAIR, queue %i, while the first bytes are sent: none leaves bare', async (queue) => {
+test.each([
+  [0, 0],
+  [1, 1],
+  [2, 2],
+  [0, 2],
+  [1, 2],
+])('TCP_REPAIR, queues %i and %i, while the first bytes are sent: none leaves bare', async (first, second) => {
   const code = `${END}${OPEN}
 forged = bytes.fromhex("0d0a0d0a000d0a515549540a21110010") + socket.inet_aton("10.9.9.9") + bytes(8) + b"P" * 900
 def quiet(action):
     try: action()
     except OSError: pass
 s.setsockopt(socket.IPPROTO_TCP, 19, 1)  # TCP_REPAIR
-s.setsockopt(socket.IPPROTO_TCP, 20, queue)  # TCP_REPAIR_QUEUE
+s.setsockopt(socket.IPPROTO_TCP, 20, first)  # TCP_REPAIR_QUEUE
 quiet(lambda: s.send(b"x"))
+s.setsockopt(socket.IPPROTO_TCP, 20, second)
 quiet(lambda: s.send(forged))
 s.setsockopt(socket.IPPROTO_TCP, 19, 0)
 quiet(lambda: s.send(forged))
@@ -208,7 +215,7 @@ s.settimeout(5)
 quiet(lambda: s.shutdown(socket.SHUT_WR))
 quiet(lambda: s.recv(100))
 s.close()`;
-  await client.run(code, { queue });
+  await client.run(code, { first, second });
   // Until what is in the queue was sent again, or the kernel gave it up.
   await way.run('end = time.time() + 3\nwhile time.time() < end and not proxy.log: time.sleep(0.05)');
 });

@@ -33,13 +33,15 @@ class Bytes:
 class Peer:
     """
     Answers the next connection to the port. `windows`: what each acknowledgement announces, the last one for good. `ignored`: so many
-    packets with data are not acknowledged. Before the first byte of the client come those of `early`, and `holes` more, each after a hole.
+    packets with data are not acknowledged. `again`: as if the last packet of the handshake had been lost. Before the first byte of the
+    client come those of `early`, and `holes` more, each after a hole.
     """
 
-    def __init__(self, address, port, mss=1400, windows=(64000,), ignored=0, early="", holes=0):
+    def __init__(self, address, port, mss=1400, windows=(64000,), ignored=0, again=False, early="", holes=0):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.family, self.address, self.port, self.mss = family, address, port, mss
         self.windows, self.ignored, self.holes = list(windows), ignored, holes
+        self.again = again
         self.early, self.next = early.encode(), 1001
         # The kernel would reset what it does not know.
         self.cover = socket.socket(family, socket.SOCK_STREAM)
@@ -72,7 +74,7 @@ class Peer:
         if flags & SYN:
             self.client, self.start = (host, sport), seq + 1 & 0xFFFFFFFF
             self.stamp(options)
-            self.send(SYN | ACK, 1000, struct.pack("!BBHBB", 2, 4, self.mss, 4, 2))
+            self.welcome()
             return
         if self.client is None or flags & RST:
             return
@@ -88,6 +90,9 @@ class Peer:
                 self.send(ACK, self.next)
         elif seq + 1 & 0xFFFFFFFF == self.start:
             self.send(ACK, self.next)  # a probe
+        if self.again:
+            self.again = False
+            self.welcome()
         if self.early:
             self.send(ACK, self.next, b"", self.early)
             self.next, self.early = self.next + len(self.early), b""
@@ -95,6 +100,9 @@ class Peer:
             self.send(ACK, self.next + 10 * (i + 1), b"", b"x")
             self.told = True
         self.holes = 0
+
+    def welcome(self):
+        self.send(SYN | ACK, 1000, struct.pack("!BBHBB", 2, 4, self.mss, 4, 2))
 
     def stamp(self, options):
         """Remembers the time stamp, for the answer."""

@@ -165,6 +165,8 @@ struct km_maglev {
 #define KM_SOCK_HEADER 2048u /* the header was put before the first bytes */
 #define KM_SOCK_ENDED 4096u /* it could not be: no byte leaves the socket */
 #define KM_SOCK_PROVEN 8192u /* it has left, as the first bytes */
+#define KM_SOCK_PART_SHIFT 16 /* while it has not: so many bytes of it have */
+#define KM_SOCK_PART (1023u << KM_SOCK_PART_SHIFT)
 
 /*
  * sock: socket storage. Every version keeps the map, so its size stays: a new member takes words of reserved, and means nothing while
