@@ -136,6 +136,7 @@ export const any: Message<envoy.Any> = anyOf<envoy.Any>({
   }),
   'envoy.extensions.filters.http.router.v3.Router': message<envoy.Router>({ suppressEnvoyHeaders: flag(4) }),
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': message<envoy.HttpProtocolOptions>({
+    commonHttpProtocolOptions: inner(1, message({ idleTimeout: duration(1) })),
     explicitHttpConfig: inner(
       3,
       message<Required<envoy.HttpProtocolOptions>['explicitHttpConfig']>({

@@ -15,6 +15,8 @@ interface Backend {
   /** Their lines. */
   readonly heads: string[];
   manner: Manner;
+  /** Connections that the other side has ended. */
+  readonly left: { count: number };
   close(): Promise<void>;
 }
 
@@ -23,12 +25,16 @@ async function openBackend(host = '127.0.0.1', at = 0): Promise<Backend> {
   const sockets = new Set<Socket>();
   const seen: string[] = [];
   const heads: string[] = [];
-  const backend = { seen, heads, manner: (() => 'answer') as Manner };
+  const left = { count: 0 };
+  const backend = { seen, heads, left, manner: (() => 'answer') as Manner };
   const server = createServer((socket) => {
     let place = 0;
     sockets.add(socket);
     socket.on('error', () => {});
     socket.on('close', () => sockets.delete(socket));
+    socket.on('end', () => {
+      left.count++;
+    });
     socket.on('data', (data) => {
       const path = /^[A-Z]+ (\S+) HTTP/.exec(data.toString('latin1'))?.[1];
       if (path === undefined) return;
@@ -202,6 +208,17 @@ describe.skipIf(!hasEnvoy)('connections that backends end', () => {
     expect(Number(found['200']) + Number(found['503'])).toBe(100);
     const posts = one?.seen.filter((path) => path.startsWith('/post')) ?? [];
     expect(new Set(posts).size).toBe(posts.length);
+  });
+
+  test.each([
+    ['without routes', toPlain as string],
+    ['with a route', toRouted as string],
+  ])('a connection that nobody uses is left before the backend would end it, %s', async (_, to) => {
+    behave(() => 'answer');
+    expect(await statuses(5, { to, method: 'POST' })).toEqual({ 200: 5 });
+    const before = one?.left.count ?? 0;
+    await lab.until(() => (one?.left.count ?? 0) > before, 'left');
+    expect(await statuses(5, { to, method: 'POST' })).toEqual({ 200: 5 });
   });
 
   test('an endpoint that takes no connections is left for another one, whatever the method', async () => {

@@ -208,6 +208,7 @@ export interface Maglev {
 }
 
 export interface HttpProtocolOptions {
+  readonly commonHttpProtocolOptions?: { readonly idleTimeout: number };
   readonly explicitHttpConfig?: { readonly httpProtocolOptions?: Empty; readonly http2ProtocolOptions?: Empty };
   readonly useDownstreamProtocolConfig?: { readonly httpProtocolOptions: Empty; readonly http2ProtocolOptions: Empty };
 }
