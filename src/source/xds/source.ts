@@ -25,6 +25,8 @@ export interface XdsSourceOptions {
   readonly random?: () => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets. */
+  readonly clock?: () => number;
   readonly onAnswer?: OnAnswer | undefined;
 }
 
@@ -43,7 +45,7 @@ export interface XdsSource extends Source {
 }
 
 export function openXdsSource(options: XdsSourceOptions): XdsSource {
-  const { settings, log, now } = options;
+  const { settings, log, now, clock = () => performance.now() } = options;
   const timers = options.timers ?? realTimers;
   const { node, onDemand } = settings;
   const server = serverText(settings.server);
@@ -85,7 +87,7 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
 
   /** One stream from its beginning to its end. */
   const runStream = async () => {
-    const begunAt = now();
+    const begunAt = clock();
     const reloads = reloading;
     reloading = [];
     state.streams++;
@@ -117,7 +119,7 @@ export function openXdsSource(options: XdsSourceOptions): XdsSource {
     for (const { reject } of reloads) {
       reject(new KmeshError('KM_XDS', `"${server}" did not tell everything again: ${state.lastFault || 'cut off'}`));
     }
-    return backoff.pauseAfter({ clean: clean && facts.fault === '', answered, begunAt, endedAt: now() });
+    return backoff.pauseAfter({ clean: clean && facts.fault === '', answered, begunAt, endedAt: clock() });
   };
 
   const pause = (ms: number) =>

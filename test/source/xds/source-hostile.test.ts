@@ -237,10 +237,32 @@ test('a server that answers and then closes is asked at once, but no more than t
       stream.end();
     },
   });
-  listen({ port: server.port, timers, random: almostOne, now: () => 0 });
+  listen({ port: server.port, timers, random: almostOne, clock: () => 0 });
   await until(() => timers.pauses.length === 4);
   // Three more streams for nothing, and one for each pause that has passed.
   expect([timers.pauses, server.streams.length]).toEqual([[9, 19, 39, 79], 7]);
+});
+
+test('a clock that is set back again and again makes it wait for nothing', async () => {
+  const timers = quickTimers(3);
+  const server = await serve({
+    onStream(stream) {
+      stream.send(addresses('a1'));
+      if (server.streams.length < 8) stream.end();
+    },
+  });
+  const time = { set: Date.now(), elapsed: 0 };
+  const now = () => {
+    time.set -= 3_600_000;
+    return time.set;
+  };
+  const clock = () => {
+    time.elapsed += 2000;
+    return time.elapsed;
+  };
+  listen({ port: server.port, timers, random: almostOne, now, clock });
+  await until(() => server.streams.length === 8);
+  expect(timers.pauses).toEqual([]);
 });
 
 test('one type is never answered: nothing is told, nothing hangs', async () => {
