@@ -2,7 +2,8 @@
 // From the sources into the reconciler: puts them together, counts what is on its way, and follows where the node stands.
 import type { ApplyStatus } from '../admin/types.ts';
 import type { Change } from '../mesh/model.ts';
-import { type ObjectKind, type Origin, openCombination } from '../source/combine.ts';
+import type { ObjectKind } from '../mesh/subject.ts';
+import { type Origin, openCombination } from '../source/combine.ts';
 import { notTakenUp, type Report } from '../source/findings.ts';
 import type { News } from '../source/news.ts';
 import type { Outcome, Reconciler } from './reconciler-api.ts';

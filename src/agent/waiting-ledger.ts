@@ -2,7 +2,8 @@
 // What waits by name: the last change of each, and which submission it is of.
 import type { Change } from '../mesh/model.ts';
 import { addressText } from '../mesh/service.ts';
-import { byKind, type Kind, keyOf, kindOf, kinds, type Named } from './waiting-names.ts';
+import { keyOf, kindOf, type ObjectKind } from '../mesh/subject.ts';
+import { byKind, kinds, type Named } from './waiting-names.ts';
 
 /** Whoever is told once all changes of a submission were carried out, or gave way to later ones of the same name. */
 export interface Ticket {
@@ -30,7 +31,7 @@ export interface Ledger {
   giveWay(submission: Submission): void;
   has(name: Named): boolean;
   /** Names of a kind that wait; without one, of all. */
-  count(kind?: Kind): number;
+  count(kind?: ObjectKind): number;
   /** Takes out what waits under a name. */
   take(name: Named): { readonly change: Change; readonly ticket: Ticket | undefined } | undefined;
   /**
@@ -51,7 +52,7 @@ export function openLedger(superseded: (ticket: Ticket) => void): Ledger {
   let submissions: Numbered[] = [];
   let numbered = 0;
   /** Key -> number of the change. */
-  const entries: Readonly<Record<Kind, Map<string, number>>> = byKind(() => new Map());
+  const entries: Readonly<Record<ObjectKind, Map<string, number>>> = byKind(() => new Map());
   /** Service key -> puts of workloads there; address text -> puts of services. */
   const joining = numberLists();
   const claiming = numberLists();
@@ -83,7 +84,7 @@ export function openLedger(superseded: (ticket: Ticket) => void): Ledger {
     claiming.clear();
   };
   // Each goes on where it stopped: what was taken leaves holes in a Map, and to step over them all again for each name would take for ever.
-  const walks: Record<Kind, MapIterator<string>> = byKind((kind) => entries[kind].keys());
+  const walks: Record<ObjectKind, MapIterator<string>> = byKind((kind) => entries[kind].keys());
 
   return {
     open({ changes, ticket }) {

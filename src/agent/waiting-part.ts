@@ -3,8 +3,9 @@
 import type { Change, Model } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
+import { keyOf, kindOf } from '../mesh/subject.ts';
 import type { Ledger, Ticket } from './waiting-ledger.ts';
-import { keyOf, kindOf, type Named, policiesNamed } from './waiting-names.ts';
+import { type Named, policiesNamed } from './waiting-names.ts';
 
 /** Changes that go together, and whose they are. */
 export interface Part {

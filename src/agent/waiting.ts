@@ -2,8 +2,9 @@
 // Changes that wait for their turn: the last of each name only, handed out in parts that belong together.
 import type { Change, Model } from '../mesh/model.ts';
 import type { Steps } from '../mesh/steps.ts';
+import { keyOf, kindOf, type ObjectKind } from '../mesh/subject.ts';
 import { openLedger, type Submission, type Ticket } from './waiting-ledger.ts';
-import { byKind, type Kind, keyOf, kindOf, type Named, noKeys } from './waiting-names.ts';
+import { byKind, type Named, noKeys } from './waiting-names.ts';
 import { gather, type Part } from './waiting-part.ts';
 
 export interface Waiting {
@@ -46,7 +47,7 @@ interface Head {
   /** Indexes of changes that were taken out of turn. */
   readonly pulled: Set<number>;
   /** Key -> index of the last change of it that was taken out of turn; infinity: one of a later submission was. */
-  readonly latest: Readonly<Record<Kind, Map<string, number>>>;
+  readonly latest: Readonly<Record<ObjectKind, Map<string, number>>>;
 }
 
 /** `superseded` is told of submissions none of whose changes wait any more, because later ones took their place. */

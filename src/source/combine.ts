@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several sources as one. An object that more than one gives is taken whole from the source named first. Only ports whose transport
 // that source does not say learn it from the next one that does, by port number.
-import { type Gateway, gatewayKey } from '../mesh/gateway.ts';
+import type { Gateway } from '../mesh/gateway.ts';
 import type { Change } from '../mesh/model.ts';
-import { type Policy, policyKey } from '../mesh/policy.ts';
-import { type RouteObject, routeKey } from '../mesh/route.ts';
-import { type Service, type ServicePort, serviceKey } from '../mesh/service.ts';
+import type { Policy } from '../mesh/policy.ts';
+import type { RouteObject } from '../mesh/route.ts';
+import type { Service, ServicePort } from '../mesh/service.ts';
+import { keyOf, kindOf, type ObjectKind } from '../mesh/subject.ts';
 import type { Workload } from '../mesh/workload.ts';
-
-export type ObjectKind = 'workload' | 'service' | 'policy' | 'gateway' | 'route';
 
 export interface Origin {
   /** Name of the source that it is taken from. */
@@ -66,7 +65,7 @@ export function openCombination(names: readonly string[]): Combination {
       let count = 0;
       for (const change of changes) {
         if (++count % step === 0) yield;
-        const { kind, name, thing } = subject(change);
+        const [kind, name, thing] = [kindOf(change), keyOf(change), thingOf(change)];
         const table: Map<string, Thing> = source[kind];
         if (thing === undefined) table.delete(name);
         else table.set(name, thing);
@@ -128,33 +127,23 @@ interface Held {
 const kinds = ['policy', 'gateway', 'route', 'service', 'workload'] as const;
 
 /** The same for all changes of one object. */
-export function subjectText(change: Change): string {
-  const { kind, name } = subject(change);
-  return `${kind} ${name}`;
-}
+export const subjectText = (change: Change): string => `${kindOf(change)} ${keyOf(change)}`;
 
-function subject(change: Change): { readonly kind: ObjectKind; readonly name: string; readonly thing?: Thing } {
+/** What is put; undefined of a removal. */
+function thingOf(change: Change): Thing | undefined {
   switch (change.kind) {
     case 'put-workload':
-      return { kind: 'workload', name: change.workload.uid, thing: change.workload };
-    case 'remove-workload':
-      return { kind: 'workload', name: change.uid };
+      return change.workload;
     case 'put-service':
-      return { kind: 'service', name: serviceKey(change.service), thing: change.service };
-    case 'remove-service':
-      return { kind: 'service', name: change.key };
+      return change.service;
     case 'put-policy':
-      return { kind: 'policy', name: policyKey(change.policy), thing: change.policy };
-    case 'remove-policy':
-      return { kind: 'policy', name: change.key };
+      return change.policy;
     case 'put-gateway':
-      return { kind: 'gateway', name: gatewayKey(change.gateway), thing: change.gateway };
-    case 'remove-gateway':
-      return { kind: 'gateway', name: change.key };
+      return change.gateway;
     case 'put-route':
-      return { kind: 'route', name: routeKey(change.route), thing: change.route };
-    case 'remove-route':
-      return { kind: 'route', name: change.key };
+      return change.route;
+    default:
+      return undefined;
   }
 }
 
