@@ -48,6 +48,26 @@ test('while no agent runs verdicts stand; the next one finds them and writes not
   expect(differences).toEqual([]);
 });
 
+test('a file that was cut short while no agent ran opens nothing for the next one', async () => {
+  const items = [authz('only-web', { app: 'cart', rules: [from('web')] })];
+  const whole = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  await lab.agent.end('SIGKILL');
+  lab.node.write('policies.json', whole.slice(0, -20));
+  for (let i = 0; i < 2; i++) {
+    const agent = lab.node.startAgent();
+    await lab.node.until(async () => {
+      const status = await lab.node.client.status({}).catch(() => undefined);
+      return status?.pid === agent.child.pid && status?.queue === 0 && status.lastApply !== undefined;
+    });
+    expect((await lab.node.client.status({})).ready).toBe(false);
+    expect(await lab.tries('web', 'cart')).toEqual(everyTry('cart'));
+    expect(await lab.tries('late', 'cart')).toEqual(refused);
+    await agent.end('SIGKILL');
+  }
+  lab.node.write('policies.json', whole);
+  await lab.startAgent();
+});
+
 test('an open connection ends soon after a policy denies it, another one goes on', async () => {
   const open = (to: string) =>
     lab.run(
