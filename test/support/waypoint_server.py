@@ -59,11 +59,12 @@ class Reader:
 
 
 class Waypoint:
-    """Listens at `port` of every address. `log` has what each connection came to, as soon as it is known."""
+    """Listens at `port` of every address. `log` has what each connection came to, as soon as it is known; `heard` all headers, as soon as they were read."""
 
     def __init__(self, port, bare=False, backlog=1024):
         self.bare = bare
         self.log = []
+        self.heard = []
         self.opened = 0
         self.listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -86,6 +87,7 @@ class Waypoint:
         try:
             reader = Reader(sock)
             record["header"] = None if self.bare else reader.header()
+            self.heard.append(record["header"])
             digest.update(reader.data)
             count += len(reader.data)
             # What asks for a line gets one at once.
