@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects of the model as ztunnel prints them in its config_dump, so that tools made for that read ours: names, spellings, what is left out.
 import type { Json } from '../admin/types.ts';
-import type { GatewayAddress } from '../mesh/gateway.ts';
+import { type GatewayAddress, type GatewayDestination, placesOf } from '../mesh/gateway.ts';
 import type { AddressMatch, Match, Policy, StringMatch } from '../mesh/policy.ts';
 import type { Scope, Service, ServicePort } from '../mesh/service.ts';
 import type { PortMapping, Workload } from '../mesh/workload.ts';
@@ -110,10 +110,16 @@ const scopeText: Readonly<Record<Scope, string>> = {
   ...{ region: 'Region', zone: 'Zone', subzone: 'Subzone', node: 'Node', cluster: 'Cluster', network: 'Network' },
 };
 
-function gatewayJson({ destination: to, hboneMtlsPort }: GatewayAddress): JsonObject {
+function gatewayJson(at: GatewayAddress): JsonObject {
+  const { destination: to, hboneMtlsPort } = at;
   if (to.kind === 'unusable') return { destination: null, hboneMtlsPort, kmesh: { unusable: to.reason } };
-  const destination = to.kind === 'hostname' ? `${to.namespace}/${to.hostname}` : `${to.network}/${to.address}`;
-  return { destination, hboneMtlsPort };
+  const [destination, ...also] = placesOf(at).map(placeText);
+  return { destination: destination ?? null, hboneMtlsPort, ...(also.length > 0 && { kmesh: { also } }) };
+}
+
+function placeText(to: GatewayDestination): string {
+  if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}`;
+  return to.kind === 'address' ? `${to.network}/${to.address}` : '';
 }
 
 function tunnelJson({ protocol, port }: NonNullable<Workload['applicationTunnel']>): JsonObject {

@@ -6,6 +6,7 @@ import type { ConfigItem } from '../../src/admin/types.ts';
 import { configItems } from '../../src/agent/config-items.ts';
 import { policyJson, serviceJson, workloadJson } from '../../src/agent/ztunnel-json.ts';
 import { apply } from '../../src/mesh/apply.ts';
+import type { GatewayAddress, GatewayDestination } from '../../src/mesh/gateway.ts';
 import type { Model } from '../../src/mesh/model.ts';
 import type { Match, Policy } from '../../src/mesh/policy.ts';
 import type { Origin } from '../../src/source/combine.ts';
@@ -49,6 +50,17 @@ async function all(m: Model, query: ConfigQuery = {}, origin = nobody): Promise<
 const names = (items: readonly ConfigItem[]) => items.map(({ kind, name }) => `${kind} ${name}`);
 
 describe('objects as ztunnel prints them', () => {
+  it('prints a waypoint by its first address, and further ones as ours', () => {
+    const [destination, more] = ['192.0.2.1', '192.0.2.2'].map(
+      (address) => ({ kind: 'address', network: 'n', address }) as const,
+    ) as [GatewayDestination, GatewayDestination];
+    const of = (waypoint: GatewayAddress) => workloadJson(workload('w', { waypoint })).waypoint;
+    expect(of({ destination, hboneMtlsPort: 7 })).toEqual({ destination: 'n/192.0.2.1', hboneMtlsPort: 7 });
+    expect(of({ destination, also: [more], hboneMtlsPort: 7 })).toEqual({
+      ...{ destination: 'n/192.0.2.1', hboneMtlsPort: 7, kmesh: { also: ['n/192.0.2.2'] } },
+    });
+  });
+
   it('prints a workload', () => {
     const bare = workload('w', { workloadName: '', services: new Map() });
     expect(workloadJson(bare)).toEqual({

@@ -146,6 +146,16 @@ describe('waypoints', () => {
     expect(notes(1)).not.toContain('no Envoy');
   });
 
+  it('at all addresses of one', () => {
+    const [destination, ...also] = ['192.0.2.1', '192.0.2.2'].map(
+      (address) => ({ kind: 'address', network: '', address }) as const,
+    );
+    const waypoint = { destination, also, hboneMtlsPort: 0, gateway: 'a/b' } as GatewayAddress;
+    expect(ask(model([service({ waypoint })], [workload('w')])).at(-1)).toBe(
+      'waypoint: Gateway a/b at 192.0.2.1, 192.0.2.2',
+    );
+  });
+
   it('why they cannot be used', () => {
     const unusable: GatewayAddress = {
       destination: { kind: 'unusable', reason: 'Gateway a/b is not there' },
