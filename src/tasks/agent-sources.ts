@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent listens to, from its flags and the environment: a control plane, files, or both.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Log } from '../agent/log.ts';
 import type { SourceOpening } from '../agent/sources.ts';
 import type { GivenView } from '../agent/view.ts';
@@ -11,6 +9,7 @@ import { KmeshError } from '../errors.ts';
 import { defaultWaypointSettings, type Otherwise, parseBinding, type WaypointSettings } from '../mesh/gateway.ts';
 import { folderSourceName, openFolderSource } from '../source/file/folder-source.ts';
 import { readXdsSettings, serverText, type XdsFlags, type XdsSettings } from '../source/xds/settings.ts';
+import { readingThread } from './reading-thread.ts';
 import { lastGoodName } from './run-dir.ts';
 
 export interface SourceOptions extends XdsFlags {
@@ -114,13 +113,7 @@ function folderOpening(env: Env, { config, place }: SourceOptions, log: Log): So
         tell,
         addresses: join(place.runDir, 'addresses.json'),
         lastGood: join(place.runDir, lastGoodName),
-        ...threadOption(),
+        ...readingThread(),
       }),
   };
-}
-
-/** The reading thread's script lies beside the bundle; from the sources everything is read in this thread. */
-function threadOption(): { readonly thread?: URL } {
-  const script = new URL('parse-worker.js', import.meta.url);
-  return existsSync(fileURLToPath(script)) ? { thread: script } : {};
 }

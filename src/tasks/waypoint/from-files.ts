@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control plane of waypoints told by files and folders, which are watched.
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { ReloadAnswer } from '../../admin/types.ts';
 import { openFaultLog } from '../../agent/fault-log.ts';
 import { saysNothing } from '../../agent/feed.ts';
@@ -13,6 +11,7 @@ import type { Model } from '../../mesh/model.ts';
 import { openFolderSource } from '../../source/file/folder-source.ts';
 import { notTakenUp, type Report, renderFinding } from '../../source/findings.ts';
 import { openWaypointServer, type WaypointServer } from '../../waypoint/server.ts';
+import { readingThread } from '../reading-thread.ts';
 
 export interface FilesOptions {
   /** Files and folders; '-' is standard input. */
@@ -54,7 +53,7 @@ export function startFilesControl(env: Env, options: FilesOptions, log: Log, als
     stdin: env.stdin,
     log,
     ...(options.lastGood !== undefined && { lastGood: options.lastGood }),
-    ...threadOption(),
+    ...readingThread(),
     async tell(news) {
       const first = !report || saysNothing(report);
       report = news.report;
@@ -111,10 +110,4 @@ export async function openFilesControl(env: Env, options: FilesOptions, log: Log
     throw fault;
   }
   return control;
-}
-
-/** The reading thread's script lies beside the bundle; from the sources everything is read in this thread. */
-function threadOption(): { readonly thread?: URL } {
-  const script = new URL('parse-worker.js', import.meta.url);
-  return existsSync(fileURLToPath(script)) ? { thread: script } : {};
 }
