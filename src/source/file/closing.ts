@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What stands in for a policy whose document is refused: nobody knows what it was to forbid, so all that it may hold for is closed.
 import type { PolicyTarget } from '../../mesh/waypoint-policy.ts';
+import { textHash } from './build/hash.ts';
 import { dryRunAnnotation } from './kinds/authorization-policy.ts';
 import { targetKinds } from './kinds/selector.ts';
 import { isLabel, isName, rootNamespace } from './names.ts';
@@ -19,9 +20,11 @@ export function closingObject(
   const apiVersion = childText(root, 'apiVersion') ?? 'security.istio.io/';
   if (!apiVersion.startsWith('security.istio.io/')) return undefined;
   const metadata = child(root, 'metadata');
-  const name = childText(metadata, 'name') ?? '';
+  const stated = childText(metadata, 'name') ?? '';
   const namespace = childText(metadata, 'namespace') ?? 'default';
-  if (!isName(name) || !isLabel(namespace)) return undefined;
+  if (stated === '' || !isLabel(namespace)) return undefined;
+  // A name that nothing may have is a fault like any other: what it forbids is not let through for that.
+  const name = isName(stated) ? stated : `refused-${textHash(stated, 0).toString(16)}`;
   const spec = child(root, 'spec');
   const selector = selectorOf(child(spec, 'selector'));
   const base = {

@@ -56,6 +56,24 @@ describe('a document that is refused', () => {
     expect(builder.policies.size).toBe(0);
   });
 
+  test('closes under another name when nothing may have its own, and until that is put right', () => {
+    const { take, builder, folder } = open();
+    for (const [name, label] of ['Deny_All', `"${'x'.repeat(5000)}"`, '"a/b"', '"\\u0000"'].entries()) {
+      take(policy('action: DENY, rules: [{}]').replace('name: p', `name: ${label}`));
+      const [key = '', one] = [...builder.policies][0] ?? [];
+      expect([name, key]).toEqual([name, expect.stringMatching(/^shop\/refused-[0-9a-f]{1,8}$/)]);
+      expect(one).toMatchObject({ scope: 'namespace', ...closed });
+      expect(builder.policies.size).toBe(1);
+      expect(lines(folder.report([]).faults)).toEqual([
+        expect.stringMatching(/metadata\.name: .*all that it may hold for is closed/),
+      ]);
+    }
+    take(policy('action: DENY, rules: [{}]'));
+    expect([...builder.policies.keys()]).toEqual(['shop/p']);
+    take(undefined);
+    expect(builder.policies.size).toBe(0);
+  });
+
   test('but not what a waypoint or a dry run would not have closed', () => {
     const { take, builder } = open();
     take(policy('action: CUSTOM, x: {}, rules: 3'));
