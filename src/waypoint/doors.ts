@@ -69,7 +69,16 @@ export function openDoors(
     async listen(host, port, enter) {
       const addresses = isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
       let became = port;
-      for (const address of new Set(addresses)) became = await open(address, became, enter);
+      const faults: unknown[] = [];
+      for (const address of new Set(addresses)) {
+        try {
+          became = await open(address, became, enter);
+        } catch (fault) {
+          faults.push(fault);
+        }
+      }
+      // A name may have addresses that are not here: ::1 where there is no IPv6.
+      if (faults.length === new Set(addresses).size) throw faults[0];
       return host.includes(':') ? `[${host}]:${became}` : `${host}:${became}`;
     },
     stream(peer) {

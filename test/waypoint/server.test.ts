@@ -213,3 +213,14 @@ test('of too many connections those go that have no stream, the oldest first; a 
   other.call.end();
   await asked.ended;
 });
+
+test('a name is listened at by all of its addresses, and one that is taken is an error', async () => {
+  const { server, address } = await open();
+  server.update(modelOfYaml(mesh));
+  const client = new Client(await server.listen('localhost:0'), credentials.createInsecure());
+  closing.push(() => client.close());
+  const { call, got } = streamOf(client);
+  call.write(ask('shop/waypoint'));
+  await until(() => got.length === 1);
+  await expect(server.listen(address)).rejects.toThrow('EADDRINUSE');
+});
