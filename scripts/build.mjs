@@ -11,11 +11,11 @@ const dist = join(root, 'dist');
 const stampFile = join(dist, '.bundle');
 const flags = new Set(process.argv.slice(2));
 
-/** dist/NAME.js -> source: programs that share their chunks. */
+/** dist/NAME.js -> source: programs that share their chunks. A copy without the benches has none of theirs. */
 const programs = {
   main: 'src/main.ts',
   gen: 'src/cli/gen/main.ts',
-  bench: 'bench/main.ts',
+  ...(existsSync(join(root, 'bench')) && { bench: 'bench/main.ts' }),
 };
 
 /**
