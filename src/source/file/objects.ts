@@ -131,6 +131,8 @@ export interface EntryEndpoint {
   readonly locality: Locality;
   readonly network: string;
   readonly serviceAccount: string;
+  /** What its own labels say, where it is one of a ServiceEntry. */
+  readonly waypoint?: WaypointWish;
 }
 
 export interface WorkloadEntryObject extends ObjectBase, WaypointWisher {

@@ -12,6 +12,8 @@ const unreadyAnnotation = 'kmesh.net/waypoint-unready';
 /** On what is a waypoint, or any gateway, itself. */
 const gatewayName = 'gateway.networking.k8s.io/gateway-name';
 
+type Path = readonly (string | number)[];
+
 interface Marked {
   readonly namespace: string;
   readonly name: string;
@@ -19,15 +21,16 @@ interface Marked {
   readonly annotations: Labels;
 }
 
-/** `home`: the namespace that is meant when none is named. */
+/** `home`: the namespace that is meant when none is named. `at`: where the labels are. */
 export function waypointWish(
   meta: Marked,
   reading: Reading,
   home = meta.namespace,
+  at: Path = ['metadata', 'labels'],
 ): { waypoint?: WaypointWish; waypointCanary?: CanaryWish; waypointUnready?: Otherwise } {
   const { labels, annotations } = meta;
   const unready = unreadyOf(annotations, reading);
-  const wish = wishOf(labels, annotations, home, reading);
+  const wish = wishOf(labels, annotations, home, reading, at);
   if (wish.waypointCanary?.canary !== undefined && home !== meta.namespace) {
     reading.warnAt(['metadata', 'labels', canaryUse], `has no effect without ${use}`);
   }
@@ -39,10 +42,11 @@ function wishOf(
   annotations: Labels,
   home: string,
   reading: Reading,
+  at: Path,
 ): { waypoint?: WaypointWish; waypointCanary?: CanaryWish } {
   if (labels[gatewayName] !== undefined) return { waypoint: noWaypoint };
-  const gateway = named(labels, use, home, reading);
-  const canary = named(labels, canaryUse, home, reading);
+  const gateway = named(labels, use, home, reading, at);
+  const canary = named(labels, canaryUse, home, reading, at);
   const weight = weightOf(annotations, reading);
   if (gateway === '') return { waypoint: noWaypoint };
   if (gateway !== undefined) return { waypoint: { gateway, canary: canary ?? '', canaryWeight: weight ?? 0 } };
@@ -55,13 +59,13 @@ function wishOf(
 export const noWaypoint: WaypointWish = { gateway: '', canary: '', canaryWeight: 0 };
 
 /** "namespace/name"; '' for "none"; undefined: nothing is said. */
-function named(labels: Labels, key: string, home: string, reading: Reading): string | undefined {
+function named(labels: Labels, key: string, home: string, reading: Reading, at: Path): string | undefined {
   const name = labels[key];
   if (name === undefined || name === '') return undefined;
   if (name === 'none') return '';
   const namespace = labels[`${key}-namespace`] || home;
   if (isName(name) && isLabel(namespace)) return `${namespace}/${name}`;
-  reading.faultAt(['metadata', 'labels', key], `must be the name of a Gateway or "none", not ${JSON.stringify(name)}`);
+  reading.faultAt([...at, key], `must be the name of a Gateway or "none", not ${JSON.stringify(name)}`);
   return undefined;
 }
 

@@ -74,6 +74,7 @@ const slice = fc.record({
 const endpoint = fc.record({
   address: fc.oneof(address, pick('h1.example.com', 'h2.example.com')),
   weight: maybe(fc.nat({ max: 3 })),
+  labels: maybe(fc.record({ 'istio.io/use-waypoint': way })),
 });
 const workloadEntry = fc.record({
   apiVersion: pick('networking.istio.io/v1'),

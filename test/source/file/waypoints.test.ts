@@ -144,7 +144,7 @@ describe('what is left to the namespace', () => {
 });
 
 describe('endpoints of a ServiceEntry', () => {
-  const entry = (labels = '') => `
+  const entry = (labels = '', more = '') => `
 apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: outside, namespace: shop${labels}}
@@ -153,22 +153,25 @@ spec:
   addresses: [10.96.0.9]
   resolution: STATIC
   ports: [{number: 80, name: http, protocol: HTTP}]
-  endpoints: [{address: 10.0.7.7}]
+  endpoints: [{address: 10.0.7.7${more}}]
 `;
   const all = gateway('name: way, namespace: shop, labels: {istio.io/waypoint-for: all}');
   const endpoint = (...texts: string[]) =>
     built(...texts).workloads.get('Kubernetes/networking.istio.io/ServiceEntry/shop/outside/10.0.7.7');
 
-  test('go through the waypoint of the entry, or of its namespace, when that takes workloads', () => {
-    expect(endpoint(all, entry(use()))?.waypoint).toEqual(usable());
+  test('go through the waypoint of their own labels, or of their namespace, when that takes workloads', () => {
+    expect(endpoint(all, entry('', use()))?.waypoint).toEqual(usable());
     expect(endpoint(all, namespace(), entry())?.waypoint).toEqual(usable());
-    expect(endpoint(all, namespace(), entry(use('none')))?.waypoint).toBeUndefined();
+    expect(endpoint(all, namespace(), entry('', use('none')))?.waypoint).toBeUndefined();
+    expect(endpoint(gateway(), namespace(), entry())?.waypoint).toBeUndefined();
+    expect(endpoint(gateway(), entry('', use()))?.waypoint).toEqual(unusable('is for services only'));
+    expect(says(entry('', use('"a b"')))).toMatch(/spec\.endpoints\[0\]\.labels.*must be the name of a Gateway/);
   });
 
-  test('one for services alone, or none that is there, keeps nobody from them', () => {
-    expect(endpoint(gateway(), entry(use()))?.waypoint).toBeUndefined();
-    expect(endpoint(entry(use()))).toBeDefined();
-    expect(endpoint(entry(use()))?.waypoint).toBeUndefined();
+  test('labels of the entry are about its service', () => {
+    expect(endpoint(all, entry(use()))).toBeDefined();
+    expect(endpoint(all, entry(use()))?.waypoint).toBeUndefined();
+    expect(endpoint(all, namespace(), entry(use('none')))?.waypoint).toEqual(usable());
   });
 });
 

@@ -217,8 +217,14 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
           maps,
           resolved,
           index.policies.namesFor(object.namespace, object.labels),
-          // Its label is about the service first: a waypoint for services alone is none of its endpoints'.
-          index.waypoints.chooseFor('workload', object, false),
+          ({ waypoint }) => {
+            const { namespace, waypointUnready } = object;
+            return index.waypoints.chooseFor('workload', {
+              namespace,
+              ...(waypoint && { waypoint }),
+              ...(waypointUnready && { waypointUnready }),
+            });
+          },
         );
       case 'EndpointSlice': {
         const key = serviceOfSlice(object);

@@ -162,7 +162,7 @@ export function openObjectsIndex(): ObjectsIndex {
       yield* askingFor.get(key);
       for (const { name } of namespacesFor.get(key)) {
         for (const of of [ownersOf, podsOf, entriesOf]) {
-          for (const one of of.get(name)) if (one.waypoint === undefined) yield one;
+          for (const one of of.get(name)) if (one.waypoint === undefined || one.kind === 'ServiceEntry') yield one;
         }
       }
     }
@@ -185,7 +185,7 @@ export function openObjectsIndex(): ObjectsIndex {
 
   /** Files an object in the indexes, or takes it out. */
   const file = (identity: string, object: MeshObject, how: 'add' | 'remove', dirty: Dirty) => {
-    if (isWishing(object)) for (const key of gatewaysOf(object)) askingFor[how](key, object);
+    if (isWishing(object)) for (const key of allGatewaysOf(object)) askingFor[how](key, object);
     switch (object.kind) {
       case 'Namespace':
         for (const key of gatewaysOf(object)) namespacesFor[how](key, object);
@@ -294,6 +294,12 @@ function isWishing(object: MeshObject): object is Wishing & Wisher {
 export function serviceOfSlice(slice: EndpointSliceObject): string | undefined {
   if (slice.service === '') return undefined;
   return `${slice.namespace}/${serviceHost(slice.namespace, slice.service)}`;
+}
+
+/** Those that its labels name, or of a ServiceEntry those of an endpoint; each once. */
+function allGatewaysOf(object: Wishing): Iterable<string> {
+  if (object.kind !== 'ServiceEntry') return gatewaysOf(object);
+  return new Set([...gatewaysOf(object), ...object.endpoints.flatMap(gatewaysOf)]);
 }
 
 /** Those that its own labels name. */

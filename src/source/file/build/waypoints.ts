@@ -36,8 +36,7 @@ export interface Chosen {
 export interface WaypointBook {
   add(object: GatewayObject | GatewayClassObject): void;
   remove(object: GatewayObject | GatewayClassObject): void;
-  /** `own`: whether what asks for it itself is meant; default: when it has a wish of its own. */
-  chooseFor(what: 'service' | 'workload', wisher: Wisher, own?: boolean): Chosen;
+  chooseFor(what: 'service' | 'workload', wisher: Wisher): Chosen;
   /** Keys of the Gateways of a class. */
   ofClass(name: string): Iterable<string>;
   /** What differs since this was asked last, by key (undefined: gone). */
@@ -79,7 +78,7 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
   const wishOf = ({ namespace, waypoint, waypointCanary }: Wisher): WaypointWish =>
     waypoint ?? { ...(namespaces.get(namespace)?.waypoint ?? noWaypoint), ...waypointCanary };
 
-  /** Undefined: the gateway does not care for what was not sent there itself. */
+  /** Undefined: the gateway does not care for what only its namespace sends there. */
   const through = (
     key: string,
     what: 'service' | 'workload',
@@ -133,7 +132,8 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
   return {
     add: (object) => file(object, 'add'),
     remove: (object) => file(object, 'remove'),
-    chooseFor(what, wisher, own = wisher.waypoint !== undefined) {
+    chooseFor(what, wisher) {
+      const own = wisher.waypoint !== undefined;
       const { gateway, canary, canaryWeight } = wishOf(wisher);
       if (gateway === '') return nothing;
       const waypoint = through(gateway, what, wisher, own);

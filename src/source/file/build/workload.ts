@@ -231,7 +231,7 @@ export function inlineWorkloads(
   maps: ServiceMaps,
   resolved: Resolved,
   authorizationPolicies: readonly string[],
-  behind: Chosen,
+  behind: (endpoint: EntryEndpoint) => Chosen,
 ): Workload[] {
   if (owned.length === 0) return [];
   const out: Workload[] = [];
@@ -250,7 +250,8 @@ export function inlineWorkloads(
       tunnel: 'none' as const,
       services: maps.of(members.map(({ key, of }) => [key, entryPorts(endpoint, of)])),
       authorizationPolicies,
-      behind,
+      // The hosts themselves are no objects that could ask for one.
+      ...(resolvesHosts(entry) ? {} : { behind: behind(endpoint) }),
     };
     out.push(...endpointWorkloads(one, endpoint, resolved));
   }

@@ -60,7 +60,11 @@ export const serviceEntryKind = defineKind({
       appProtocol: appProtocolOf(protocol, name),
     }));
     checkPorts(ports, ['spec', 'ports'], 'number', reading);
-    const endpoints = (spec.endpoints ?? []).map(endpointOf);
+    const endpoints = (spec.endpoints ?? []).map((raw, i): EntryEndpoint => {
+      const own = { ...meta, labels: raw.labels ?? {}, annotations: {} };
+      const { waypoint } = waypointWish(own, reading, meta.namespace, ['spec', 'endpoints', i, 'labels']);
+      return { ...endpointOf(raw), ...(waypoint && { waypoint }) };
+    });
     const selector = spec.workloadSelector?.labels;
     checkResolution(resolution, { hosts: spec.hosts, addresses: spec.addresses ?? [], endpoints, selector }, reading);
     const given = new Map<string, string[]>();
