@@ -90,9 +90,19 @@ export class WideMap<V> implements ReadonlyMap<string, V> {
   }
 }
 
-function* each<V, T>(
-  parts: readonly Map<string, V>[],
-  of: (part: Map<string, V>) => Iterable<T>,
-): Generator<T, undefined> {
-  for (const part of parts) yield* of(part);
+/** One part after the other. No generator: whoever goes through all entries would wait four times as long. */
+function each<V, T>(parts: readonly Map<string, V>[], of: (part: Map<string, V>) => MapIterator<T>): MapIterator<T> {
+  let at = 0;
+  let inner = of(parts[0] as Map<string, V>);
+  const iterator = {
+    next(): IteratorResult<T, undefined> {
+      for (;;) {
+        const result = inner.next();
+        if (!result.done || at === parts.length - 1) return result;
+        inner = of(parts[++at] as Map<string, V>);
+      }
+    },
+    [Symbol.iterator]: () => iterator,
+  };
+  return iterator as MapIterator<T>;
 }

@@ -73,7 +73,7 @@ describe('units', () => {
 
   it("give the agent's node little room for young objects", () => {
     expect(text([])).toMatch(
-      /^ExecStart="?\/usr\/bin\/node"? --max-semi-space-size=2 --no-parallel-scavenge --initial-old-space-size=160 \/opt\/kmeshctl\/bin\/kmeshctl\.js agent /m,
+      /^ExecStart="?\/usr\/bin\/node"? --max-semi-space-size=4 --no-parallel-scavenge --initial-old-space-size=160 \/opt\/kmeshctl\/bin\/kmeshctl\.js agent /m,
     );
   });
 
