@@ -3,16 +3,18 @@
 // becomes many small Maps before it is long, each of which grows by itself. Few entries cost what a Map costs.
 
 /** Entries of the one Map before it is parted. */
-const mostInOne = 1024;
+const usuallyInOne = 16_384;
 /** A power of two. */
-const parts = 64;
-/** Characters at the end of a name that choose its part: names of services end alike for some twenty. */
-const hashed = 32;
-
-function partOf(key: string): number {
-  let hash = key.length;
-  for (let i = Math.max(0, key.length - hashed); i < key.length; i++)
-    hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+export const parts = 64;
+/**
+ * By some of its characters: hashing all of them costs more than the look-up itself. Names of pods differ at the end, those of services at the front
+ * and the middle.
+ */
+export function partOf(key: string): number {
+  const { length } = key;
+  let hash = length;
+  for (let i = 1; i <= 4; i++) hash = Math.imul(hash ^ key.charCodeAt(length - i), 0x01000193);
+  for (let i = 3; i <= 10; i++) hash = Math.imul(hash ^ key.charCodeAt((length * i) >> 4), 0x01000193);
   return (hash ^ (hash >>> 16)) & (parts - 1);
 }
 
@@ -21,8 +23,10 @@ export class WideMap<V> implements ReadonlyMap<string, V> {
   #size = 0;
   #one: Map<string, V> | undefined = new Map();
   #parts: readonly Map<string, V>[] = [];
+  readonly #mostInOne: number;
 
-  constructor(entries: Iterable<readonly [string, V]> = []) {
+  constructor(entries: Iterable<readonly [string, V]> = [], mostInOne = usuallyInOne) {
+    this.#mostInOne = mostInOne;
     for (const [key, value] of entries) this.set(key, value);
   }
 
@@ -47,7 +51,7 @@ export class WideMap<V> implements ReadonlyMap<string, V> {
     const before = map.size;
     map.set(key, value);
     this.#size += map.size - before;
-    if (map === this.#one && before >= mostInOne) this.#part(map);
+    if (map === this.#one && before >= this.#mostInOne) this.#part(map);
     return this;
   }
 
