@@ -8,11 +8,27 @@ import { serviceKey } from './service.ts';
 
 export type ObjectKind = 'workload' | 'service' | 'policy' | 'gateway' | 'route';
 
-export function kindOf(change: Change): ObjectKind {
-  if (change.kind === 'put-workload' || change.kind === 'remove-workload') return 'workload';
-  if (change.kind === 'put-service' || change.kind === 'remove-service') return 'service';
-  if (change.kind === 'put-gateway' || change.kind === 'remove-gateway') return 'gateway';
-  return change.kind === 'put-policy' || change.kind === 'remove-policy' ? 'policy' : 'route';
+/** @throws a change that is none: what somebody else thinks of it must not become a route without a name */
+export function kindOf({ kind }: Change): ObjectKind {
+  switch (kind) {
+    case 'put-workload':
+    case 'remove-workload':
+      return 'workload';
+    case 'put-service':
+    case 'remove-service':
+      return 'service';
+    case 'put-policy':
+    case 'remove-policy':
+      return 'policy';
+    case 'put-gateway':
+    case 'remove-gateway':
+      return 'gateway';
+    case 'put-route':
+    case 'remove-route':
+      return 'route';
+    default:
+      throw new Error(`no change of the mesh is of kind "${kind satisfies never}"`);
+  }
 }
 
 /** The object's name among those of its kind: uid of a workload, key of any other. */
