@@ -31,6 +31,12 @@ km_inline bool km_addr_equal(const union km_addr *a, const union km_addr *b)
 	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3]));
 }
 
+/* fe80::/10: everybody has some of their own on each link. */
+km_inline bool km_is_link_local(const union km_addr *addr)
+{
+	return bpf_ntohl(addr->w[0]) >> 22 == 0xfe80 >> 6;
+}
+
 /* -1, 0, 1 by the 16 bytes in order. Not a loop: the verifier would walk it for every step of a bisection. */
 km_inline int km_addr_compare(const union km_addr *a, const union km_addr *b)
 {

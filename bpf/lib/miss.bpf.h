@@ -16,7 +16,7 @@ km_inline bool km_never_asked(const union km_addr *addr)
 
 	if (km_addr_is4(addr))
 		return last >> 24 == 0 || last >> 24 == 127 || last >> 16 == 0xa9fe || last >> 28 == 0xe || last == ~0u;
-	return first >> 24 == 0xff || first >> 22 == 0xfe80 >> 6 || (!(first | addr->w[1] | addr->w[2]) && last <= 1);
+	return first >> 24 == 0xff || km_is_link_local(addr) || (!(first | addr->w[1] | addr->w[2]) && last <= 1);
 }
 
 /* The caller itself: no service's, as long as none has a frontend there. */

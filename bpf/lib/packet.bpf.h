@@ -88,11 +88,6 @@ km_inline void *km_pull(struct __sk_buff *skb, __u32 size)
 	return start + KM_ETH + size <= (void *)(long)skb->data_end ? start + KM_ETH : NULL;
 }
 
-km_inline bool km_is_link_local(const union km_addr *addr)
-{
-	return bpf_ntohl(addr->w[0]) >> 22 == 0xfe80 >> 6;
-}
-
 km_inline bool km_is_group6(const union km_addr *addr)
 {
 	return bpf_ntohl(addr->w[0]) >> 24 == 0xff;
@@ -116,7 +111,7 @@ km_inline bool km_is_of_link(struct __sk_buff *skb, const union km_addr *addr)
  * What an IPv6 packet carries behind its extension headers: -1 when it does not get so far. And where that begins: 0 in a later fragment,
  * which has no more than a part of it.
  */
-km_aside int km_carried(struct __sk_buff *skb, __u8 next, __u32 *offset)
+km_aside int km_payload_of(struct __sk_buff *skb, __u8 next, __u32 *offset)
 {
 	__u32 at = KM_ETH + sizeof(struct km_ip6);
 	bool later = false;

@@ -17,12 +17,6 @@ km_inline bool km_maybe_waypoint_port(__be16 port)
 	return settings && settings->ports >> (bpf_ntohs(port) & 63) & 1;
 }
 
-/* fe80::/10: of a link. */
-km_inline bool km_is_of_link(const union km_addr *addr)
-{
-	return (addr->w[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
-}
-
 /* 127.0.0.0/8 and ::1, by which a network calls itself, and 0.0.0.0 and ::, where connect() goes to these. */
 km_inline bool km_is_itself(const union km_addr *addr)
 {
@@ -58,7 +52,7 @@ km_apart bool km_is_waypoint_port(const struct km_frontend_key *to, __u32 worklo
 	key.port = to->port;
 	/* Everybody has his own of these, and nobody tells of them: each kind has one entry. */
 	itself = km_is_itself(&key.addr);
-	if (itself || km_is_of_link(&key.addr)) {
+	if (itself || km_is_link_local(&key.addr)) {
 		key.addr.w[0] = itself ? 0 : bpf_htonl(0xfe800000);
 		key.addr.w[1] = 0;
 		key.addr.w[2] = 0;

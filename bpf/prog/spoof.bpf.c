@@ -41,7 +41,7 @@ km_aside int km_from_neighbour(struct __sk_buff *skb, __u8 next)
 	__u32 offset;
 	int carried;
 
-	carried = km_carried(skb, next, &offset);
+	carried = km_payload_of(skb, next, &offset);
 	if (carried < 0)
 		return km_drop(KM_REASON_SPOOFED);
 	/* The type by itself: what a router says may be shorter than what a neighbour says. */
@@ -161,7 +161,7 @@ km_inline int km_to6(struct __sk_buff *skb)
 		return km_drop(KM_REASON_SPOOFED);
 	if (!group && carried == KM_IPPROTO_UDP)
 		return TCX_NEXT;
-	carried = km_carried(skb, carried, &offset);
+	carried = km_payload_of(skb, carried, &offset);
 	if (carried == KM_IPPROTO_ICMPV6 || (!group && carried >= 0 && carried != KM_IPPROTO_UDPLITE))
 		return TCX_NEXT;
 	return km_drop(KM_REASON_GROUP_DROPPED);
