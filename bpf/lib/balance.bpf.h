@@ -11,7 +11,6 @@
 #include "maps/service.bpf.h"
 #include "maps/state.bpf.h"
 
-#define KM_NS_PER_SECOND 1000000000ull
 #define KM_CLIENT_IS_CGROUP (1ull << 63) /* keeps cgroup ids apart from workload ids in struct km_affinity_key */
 
 /* Uniform in [0, n): the high half of a 32x32 product; no division. */

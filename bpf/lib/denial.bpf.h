@@ -6,9 +6,7 @@
 #include "lib/reason.bpf.h"
 #include "maps/authz.bpf.h"
 
-#define KM_SECOND_NS 1000000000ull
-
-/* False: one too many of this policy, or of those without one, in this second. */
+/* What was told of this policy in this second; of those without a number of their own together. */
 km_inline struct km_denial_limit *km_limit_of(__u32 member)
 {
 	__u32 id = member & KM_MEMBER_POLICY;
@@ -32,7 +30,7 @@ km_apart int km_tell(struct km_denial *denial)
 		return 0;
 	denial->time_ns = bpf_ktime_get_ns();
 	/* Of several programs on this CPU: one may interrupt another, and then a record more or less is told of. */
-	if (denial->time_ns - limit->since_ns >= KM_SECOND_NS) {
+	if (denial->time_ns - limit->since_ns >= KM_NS_PER_SECOND) {
 		limit->since_ns = denial->time_ns;
 		limit->records = 0;
 	}

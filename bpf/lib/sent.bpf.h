@@ -8,7 +8,7 @@
 
 #include "lib/peers.bpf.h"
 
-#define KM_SENT_AGAIN_NS 1000000000ull /* an entry is made young again when it is so old */
+#define KM_SENT_AGAIN_NS KM_NS_PER_SECOND /* an entry is made young again when it is so old */
 
 /* How old an entry is. Less than nothing: another CPU wrote it just now, or it says who began in its lowest bit. */
 km_inline __s64 km_sent_age(const __u64 *known, __u64 now)

@@ -30,6 +30,8 @@
 #define KM_SHUTDOWN_BOTH 3
 #define KM_LOOPBACK 1 /* ifindex of lo in every network namespace */
 
+#define KM_NS_PER_SECOND 1000000000ull
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct kernfs_node {
