@@ -89,8 +89,8 @@ struct km_fragment {
  * A packet is being made: true when it carries the header, or the part of it that is to come at its place in the stream, and then whatever
  * else. That the header was made does not prove it. The kernel takes the verdict on a message for the next one, too, without asking, when
  * the push of the first fails (MSG_FASTOPEN, no memory); and a send() that began before the handshake ended asks nobody. Its pages are the
- * kernel's alone, or they could be changed after this look. In memory the whole header is in front of a part of it: either is in the page where
- * it was made, or was copied, on routes whose devices take one piece only, in one piece or, at the end of a page, in two.
+ * kernel's alone, or they could be changed after this look. In memory the whole header is in front of a part of it: either is in the page
+ * where it was made, or was copied, on routes whose devices take one piece only, in one piece or, at the end of a page, in two.
  */
 km_aside bool km_is_header(struct bpf_sock_ops *ctx, const struct km_sock *held)
 {
@@ -103,7 +103,9 @@ km_aside bool km_is_header(struct bpf_sock_ops *ctx, const struct km_sock *held)
 	struct km_pieces pieces = {};
 
 	/* None before it: TCP_REPAIR can pass over packets. */
-	if (before > (held->flags & KM_SOCK_PART) >> KM_SOCK_PART_SHIFT || before >= held->length || !skb->len || skb->len != skb->data_len || info->flags ||
+	if (before > (held->flags & KM_SOCK_PART) >> KM_SOCK_PART_SHIFT || before >= held->length)
+		return false;
+	if (!skb->len || skb->len != skb->data_len || info->flags ||
 	    bpf_probe_read_kernel(fragments, sizeof(fragments),
 				  (const void *)(end + bpf_core_field_offset(struct skb_shared_info, frags))))
 		return false;
@@ -164,7 +166,8 @@ km_aside void km_watch(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 	}
 	if (held->flags & KM_SOCK_PROVEN && !full->sk_zckey.counter)
 		return;
-	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter && !km_is_urgent(sk, held) && km_is_header(ctx, held)) {
+	if (held->flags & KM_SOCK_HEADER && !full->sk_zckey.counter && !km_is_urgent(sk, held) &&
+	    km_is_header(ctx, held)) {
 		km_note_proof(ctx, held);
 		return;
 	}

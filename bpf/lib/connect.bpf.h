@@ -30,7 +30,6 @@ struct km_held {
 km_aside __u32 km_hold_late(struct bpf_sock *sk, struct km_sock *fresh, struct km_held *held)
 {
 	struct mptcp_sock *around = bpf_skc_to_mptcp_sock(sk);
-
 	__u32 why = KM_FOUND;
 
 	if (around) {
@@ -84,7 +83,7 @@ km_inline __u32 km_choose(const struct km_range *range, const struct km_identity
 
 /* BALANCED or WAYPOINT and *to, or why the destination stays or the call is refused. */
 km_inline __u32 km_lead(struct bpf_sock *sk, const struct km_identity *who, const struct km_held *held,
-			   const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **to)
+			const struct km_frontend_key *dialled, __u32 reach, const struct km_endpoint **to)
 {
 	const struct km_endpoint *chosen;
 	__u32 why, service_id = 0;

@@ -218,8 +218,8 @@ km_apart __u32 km_find_backend_again(const struct km_frontend_key *dialled, __u3
 }
 
 /*
- * KM_FOUND and *range, maybe an empty one, or why not. A frontend and what it names are written in an order that never leads nowhere, but a reader may
- * hold a frontend that was removed since, and then its backend too: so the whole way is gone again.
+ * KM_FOUND and *range, maybe an empty one, or why not. A frontend and what it names are written in an order that never leads nowhere,
+ * but a reader may hold a frontend that was removed since, and then its backend too: so the whole way is gone again.
  */
 km_inline __u32 km_find_any_range(const struct km_frontend_key *dialled, __u32 workload_id, struct km_range *range)
 {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
-/* Verdicts on what reaches a pod that is judged: runs in its network namespace when the kernel looks for a listener, or for a UDP socket that is not connected. */
+/*
+ * Verdicts on what reaches a pod that is judged: runs in its network namespace when the kernel looks for a listener, or for a UDP socket
+ * that is not connected.
+ */
 #include "lib/authz.bpf.h"
 #include "lib/denial.bpf.h"
 #include "lib/sent.bpf.h"

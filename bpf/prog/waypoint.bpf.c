@@ -176,7 +176,8 @@ km_inline bool km_put_parts(struct sk_msg_md *msg, __u32 at, const struct km_soc
 
 /*
  * Makes room for the header, as one piece with what is sent: TCP takes piece by piece, so that a header by itself leaves in a packet of
- * its own, for which the waypoint wakes once more, and what is sent would wait for its acknowledgement (Nagle). A large first write is not copied for that.
+ * its own, for which the waypoint wakes once more, and what is sent would wait for its acknowledgement (Nagle). A large first write is
+ * not copied for that.
  */
 km_inline bool km_make_room(struct sk_msg_md *msg, __u32 total)
 {
