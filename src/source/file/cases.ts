@@ -5,7 +5,7 @@ import { type Cidr, parseCidr } from '../../net/cidr.ts';
 import type { Finding, Place } from '../findings.ts';
 import { address } from './addresses.ts';
 import { documentsOf } from './documents.ts';
-import { type Field, listOf, needed, object, oneOf, parsed, port, tableOf, text } from './fields.ts';
+import { type Field, listOf, needed, object, oneOf, parsed, port, strict, tableOf, text } from './fields.ts';
 import { isLabel } from './names.ts';
 import { child, type Node } from './node.ts';
 import type { Labels } from './objects.ts';
@@ -67,7 +67,6 @@ export function parseSource(value: string): Source | undefined {
   return ip === undefined ? parseTarget(value) : { ip };
 }
 
-const strict = { strict: true } as const;
 const named = parsed('NAMESPACE/NAME', parseNamed);
 const namespace = text({ is: 'a lowercase DNS label', test: isLabel });
 

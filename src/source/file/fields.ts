@@ -21,6 +21,12 @@ export type ObjectOf<S extends Shape> = {
   readonly [K in keyof S]: S[K] extends NeededField<infer T> ? T : S[K] extends Field<infer T> ? T | undefined : never;
 };
 
+/** What a field reads as. */
+export type Raw<F> = F extends Field<infer T> ? T : never;
+
+/** Of objects in which a misspelt name would make what they say broader. */
+export const strict = { strict: true } as const;
+
 function field<T>(read: (node: Node, reading: Reading) => T | undefined): Field<T> {
   return { needed: false, read };
 }

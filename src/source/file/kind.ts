@@ -8,6 +8,7 @@ import {
   type ObjectOf,
   object,
   parsed,
+  type Raw,
   type Shape,
   silent,
   silentFields,
@@ -34,9 +35,7 @@ const metadata = object({
   ...silentFields('managedFields', 'deletionGracePeriodSeconds', 'clusterName'),
 });
 
-type RawMetadata = typeof metadata extends Field<infer T> ? T : never;
-
-export interface Meta extends Omit<RawMetadata, 'labels' | 'annotations' | 'namespace'> {
+export interface Meta extends Omit<Raw<typeof metadata>, 'labels' | 'annotations' | 'namespace'> {
   readonly namespace: string;
   readonly labels: Labels;
   readonly annotations: Labels;
@@ -71,7 +70,7 @@ export function defineKind<S extends Shape>(definition: Definition<S>): Kind {
     read(root, reading) {
       const raw = document.read(root, reading);
       if (raw === undefined || reading.faults > 0) return undefined;
-      const given = raw.metadata as RawMetadata;
+      const given = raw.metadata as Raw<typeof metadata>;
       const meta: Meta = {
         ...given,
         namespace: definition.namespaced ? (given.namespace ?? 'default') : '',

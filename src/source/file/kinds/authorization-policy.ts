@@ -3,7 +3,7 @@
 // something that reads HTTP can check is taken as istiod takes it, and said.
 import { isEmptyMatch, type Rule } from '../../../mesh/policy.ts';
 import type { WaypointPolicy } from '../../../mesh/waypoint-policy.ts';
-import { object, oneOf, silentFields } from '../fields.ts';
+import { object, oneOf, silentFields, strict } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { AuthorizationPolicyObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
@@ -20,7 +20,7 @@ const shape = {
       rules,
       ...silentFields('provider'),
     },
-    { strict: true },
+    strict,
   ),
   ...silentFields('status'),
 };

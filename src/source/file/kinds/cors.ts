@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CORS filter of HTTPRoutes.
 import type { Cors } from '../../../mesh/route.ts';
-import { flag, listOf, object, text, whole } from '../fields.ts';
+import { flag, listOf, object, type Raw, strict, text, whole } from '../fields.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
-import { headerName, type Raw, strict } from './route-fields.ts';
+import { headerName } from './route-fields.ts';
 
 const origin = text({
   is: '"*", or scheme://host[:port]',

@@ -2,13 +2,13 @@
 // DestinationRule: how a service's endpoints are chosen. What needs a proxy that reads HTTP or ends TLS is not supported.
 import type { BalancerPolicy, RequestHash, Scope } from '../../../mesh/service.ts';
 import {
-  type Field,
   flag,
   listOf,
   needed,
   noticed,
   object,
   oneOf,
+  type Raw,
   silentFields,
   tableOf,
   text,
@@ -32,18 +32,21 @@ const locality = object({
   failoverPriority: listOf(text()),
 });
 
+const cookie = object({ name: needed(name), path: text(), ttl: duration });
+const consistentHash = object({
+  useSourceIp: flag(),
+  httpHeaderName: name,
+  httpCookie: cookie,
+  httpQueryParameterName: name,
+  ringHash: unsupported('the table is sized by the number of endpoints'),
+  maglev: unsupported('the table is sized by the number of endpoints'),
+  minimumRingSize: unsupported('the table is sized by the number of endpoints'),
+});
+
 const trafficPolicy = object({
   loadBalancer: object({
     simple: oneOf('UNSPECIFIED', 'ROUND_ROBIN', 'LEAST_REQUEST', 'LEAST_CONN', 'RANDOM', 'PASSTHROUGH'),
-    consistentHash: object({
-      useSourceIp: flag(),
-      httpHeaderName: name,
-      httpCookie: object({ name: needed(name), path: text(), ttl: duration }),
-      httpQueryParameterName: name,
-      ringHash: unsupported('the table is sized by the number of endpoints'),
-      maglev: unsupported('the table is sized by the number of endpoints'),
-      minimumRingSize: unsupported('the table is sized by the number of endpoints'),
-    }),
+    consistentHash,
     localityLbSetting: locality,
     warmup: unsupported('new endpoints get their full share at once'),
     warmupDurationSecs: unsupported('new endpoints get their full share at once'),
@@ -119,18 +122,9 @@ export const destinationRuleKind = defineKind({
   },
 });
 
-interface RawHash {
-  readonly httpHeaderName?: string | undefined;
-  readonly httpCookie?:
-    | { readonly name: string; readonly path?: string | undefined; readonly ttl?: number | undefined }
-    | undefined;
-  readonly httpQueryParameterName?: string | undefined;
-  readonly useSourceIp?: boolean | undefined;
-}
-
 /** What only waypoints can look at. */
 function hashOf(
-  { httpHeaderName, httpCookie, httpQueryParameterName, useSourceIp }: RawHash,
+  { httpHeaderName, httpCookie, httpQueryParameterName, useSourceIp }: Raw<typeof consistentHash>,
   reading: Reading,
 ): RequestHash | undefined {
   const path = ['spec', 'trafficPolicy', 'loadBalancer', 'consistentHash'];
@@ -153,7 +147,7 @@ function hashOf(
   return hash;
 }
 
-function cookieHash({ name, path, ttl }: NonNullable<RawHash['httpCookie']>): RequestHash {
+function cookieHash({ name, path, ttl }: Raw<typeof cookie>): RequestHash {
   return { kind: 'cookie', name, ...(path !== undefined && { path }), ...(ttl !== undefined && { lifetime: ttl }) };
 }
 
@@ -189,10 +183,8 @@ const scopes = new Map<string, Scope>([
   ['topology.istio.io/cluster', 'cluster'],
 ]);
 
-type RawLocality = typeof locality extends Field<infer T> ? T : never;
-
 /** Locality settings in force; undefined when they change nothing. Failover needs outlier detection, as in Istio. */
-function localityOf(raw: RawLocality, outliers: boolean, reading: Reading): RuleLocality | undefined {
+function localityOf(raw: Raw<typeof locality>, outliers: boolean, reading: Reading): RuleLocality | undefined {
   const path = ['spec', 'trafficPolicy', 'loadBalancer', 'localityLbSetting'];
   const { distribute = [], failover = [], failoverPriority = [] } = raw;
   if (raw.enabled === false) return { enabled: false, distribute: [], failover: [], scopes: [] };

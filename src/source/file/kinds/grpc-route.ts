@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GRPCRoute of the Gateway API, for services as parents.
 import type { GrpcMatch, GrpcRule } from '../../../mesh/route.ts';
-import { listOf, object, oneOf, silentFields, text } from '../fields.ts';
+import { listOf, object, oneOf, type Raw, silentFields, strict, text } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { GrpcRouteObject } from '../objects.ts';
@@ -15,10 +15,8 @@ import {
   noteHostnames,
   parentRefs,
   parentsOf,
-  type Raw,
   requirePort,
   ruleNames,
-  strict,
   weightedFields,
 } from './route-fields.ts';
 import { sessionOf, sessionPersistence } from './session-persistence.ts';

@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Filters of HTTPRoutes and GRPCRoutes: their fields, and which may stand together.
 import type { HttpFilter, PathChange, RedirectStatus } from '../../../mesh/route.ts';
-import { type Field, listOf, needed, object, oneOf, parsed, port, text, unsupported } from '../fields.ts';
+import {
+  type Field,
+  listOf,
+  needed,
+  object,
+  oneOf,
+  parsed,
+  port,
+  type Raw,
+  strict,
+  text,
+  unsupported,
+} from '../fields.ts';
 import type { Meta } from '../kind.ts';
 import { isHost } from '../names.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
 import { cors, corsOf } from './cors.ts';
-import { headersOf, mirrorOf, printable, type Raw, requireOnly, sharedFilters, strict } from './route-fields.ts';
+import { headersOf, mirrorOf, printable, requireOnly, sharedFilters } from './route-fields.ts';
 
 const hostname = text({ is: 'a host name', test: isHost });
 const pathChange = object(

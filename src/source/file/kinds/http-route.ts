@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTPRoute of the Gateway API, for services as parents.
 import type { HttpFilter, HttpMatch, HttpRule, NamedMatch, PathMatch } from '../../../mesh/route.ts';
-import { listOf, needed, object, oneOf, silentFields, text, whole } from '../fields.ts';
+import { listOf, needed, object, oneOf, type Raw, silentFields, strict, text, whole } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { HttpRouteObject } from '../objects.ts';
@@ -16,10 +16,8 @@ import {
   noteHostnames,
   parentRefs,
   parentsOf,
-  type Raw,
   requirePort,
   ruleNames,
-  strict,
   weightedFields,
 } from './route-fields.ts';
 import { sessionOf, sessionPersistence } from './session-persistence.ts';

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // PeerAuthentication: which workloads take connections of sources without an identity.
-import { object, oneOf, silentFields, tableOf } from '../fields.ts';
+import { object, oneOf, silentFields, strict, tableOf } from '../fields.ts';
 import { base, defineKind } from '../kind.ts';
 import type { MtlsMode, PeerAuthenticationObject } from '../objects.ts';
 import { selectedBy, selector } from './selector.ts';
 
-const strict = { strict: true } as const;
 const mtls = object({ mode: oneOf('UNSET', 'DISABLE', 'PERMISSIVE', 'STRICT') }, strict);
 
 const shape = {

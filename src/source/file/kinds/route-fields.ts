@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What routes of the Gateway API have in common: parents, backends, header changes and lengths of time.
 import type { BackendRef, HttpFilter, ParentRef } from '../../../mesh/route.ts';
-import { type Field, listOf, needed, object, parsed, port, text, whole } from '../fields.ts';
+import { listOf, needed, object, parsed, port, type Raw, strict, text, whole } from '../fields.ts';
 import type { Meta } from '../kind.ts';
 import { isLabel } from '../names.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
 
-export type Raw<F> = F extends Field<infer T> ? T : never;
-
-/** What is misspelt in a rule would make it broader. */
-export const strict = { strict: true } as const;
 export const gatewayGroup = 'gateway.networking.k8s.io';
 export const gatewayVersions = ['v1', 'v1beta1', 'v1alpha2', 'v1alpha3'];
 

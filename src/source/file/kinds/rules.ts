@@ -3,12 +3,9 @@
 import { type AddressMatch, emptyMatch, type Match, type Rule, type StringMatch } from '../../../mesh/policy.ts';
 import { addressBits } from '../../../net/cidr.ts';
 import { addressOrRange, aRange, parseAddressOrRange } from '../addresses.ts';
-import { type Field, listOf, needed, object, parsed, text } from '../fields.ts';
+import { listOf, needed, object, parsed, type Raw, strict, text } from '../fields.ts';
 import type { AddressOrRange } from '../objects.ts';
 import type { Reading } from '../reading.ts';
-
-/** A misspelt name in a rule would make the rule broader. */
-const strict = { strict: true } as const;
 
 /** Made into regular expressions where they are for waypoints, of which RE2 takes no larger ones. */
 const longest = 2048;
@@ -92,7 +89,6 @@ const rule = object(
 
 export const rules = listOf(rule);
 
-type Raw<F> = F extends Field<infer T> ? T : never;
 export type RawRule = Raw<typeof rule>;
 
 /** Fields that only something that reads HTTP can check. Trust domains are of this sort for istiod, which leaves them out. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The selector of a policy: which workloads it holds for.
 import type { PolicyTarget } from '../../../mesh/waypoint-policy.ts';
-import { listOf, needed, object, tableOf, text } from '../fields.ts';
+import { listOf, needed, object, strict, tableOf, text } from '../fields.ts';
 import type { Meta } from '../kind.ts';
 import { rootNamespace } from '../names.ts';
 import type { Labels } from '../objects.ts';
@@ -10,13 +10,10 @@ import type { Reading } from '../reading.ts';
 const label = text({ is: 'a label without a wildcard', test: (value) => !value.includes('*') });
 
 /** Strict: labels beside matchLabels would leave a policy that holds for more than its author meant. */
-export const selector = object({ matchLabels: tableOf(label) }, { strict: true });
+export const selector = object({ matchLabels: tableOf(label) }, strict);
 
 /** targetRefs name services and gateways: such a policy is for waypoints. */
-const target = object(
-  { group: text(), kind: needed(text()), name: needed(text()), namespace: text() },
-  { strict: true },
-);
+const target = object({ group: text(), kind: needed(text()), name: needed(text()), namespace: text() }, strict);
 export const targets = { targetRef: target, targetRefs: listOf(target) };
 
 /** Kinds that a policy can be aimed at, and their groups. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Session persistence of rules of HTTPRoutes and GRPCRoutes.
 import type { BackendRef, SessionPersistence } from '../../../mesh/route.ts';
-import { object, oneOf, text, unsupported } from '../fields.ts';
+import { object, oneOf, type Raw, strict, text, unsupported } from '../fields.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
-import { duration, type Raw, strict } from './route-fields.ts';
+import { duration } from './route-fields.ts';
 
 export const sessionPersistence = object(
   {

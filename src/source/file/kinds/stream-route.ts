@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TLSRoute and TCPRoute of the Gateway API, for services as parents; and ReferenceGrant.
-import { listOf, needed, object, silentFields, text } from '../fields.ts';
+import { listOf, needed, object, type Raw, silentFields, strict, text } from '../fields.ts';
 import { base, defineKind, type Meta } from '../kind.ts';
 import { isHost, isLabel } from '../names.ts';
 import type { ReferenceGrantObject, TcpRouteObject, TlsRouteObject } from '../objects.ts';
@@ -12,10 +12,8 @@ import {
   nonEmpty,
   parentRefs,
   parentsOf,
-  type Raw,
   requirePort,
   ruleNames,
-  strict,
   weightedFields,
 } from './route-fields.ts';
 
