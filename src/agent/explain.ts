@@ -12,12 +12,11 @@ import { equal } from '../mesh/equal.ts';
 import { defaultWaypointSettings, type GatewayAddress, type GatewayDestination, placesOf } from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
-import type { Service } from '../mesh/service.ts';
+import { type Service, waypointsOf } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4, parseAddress } from '../net/address.ts';
 import { socketAddressText } from '../net/socket-address.ts';
 import { portClaims } from './port-claims.ts';
-import { askedBy } from './waypoint-faults.ts';
 
 /** @throws KmeshError KM_USAGE when the address is none; KM_NOT_FOUND when the client's workload is not in the model. */
 export function explainByModel(
@@ -123,8 +122,7 @@ function waypointNotes(
   protocol: 'tcp' | 'udp',
 ): string[] {
   const notes: string[] = [];
-  const asked = service ? askedBy(service) : [];
-  if (service === undefined && via) asked.push(...behindOf(model, name));
+  const asked = service ? waypointsOf(service) : via ? behindOf(model, name) : [];
   for (const at of asked) {
     const { destination: to, gateway = gatewayAt(model, at) } = at;
     const who = gateway === undefined ? 'a waypoint' : `Gateway ${gateway}`;

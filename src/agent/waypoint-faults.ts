@@ -5,7 +5,7 @@ import type { Wanted } from '../compile/wanted.ts';
 import { waypointOfWorkload, workloadsBackend } from '../compile/waypoint.ts';
 import { defaultWaypointSettings, type GatewayAddress, type Otherwise } from '../mesh/gateway.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
-import type { Service } from '../mesh/service.ts';
+import { waypointsOf } from '../mesh/service.ts';
 import type { Log } from './log.ts';
 
 export interface UnusableWaypoint {
@@ -28,15 +28,9 @@ export interface WaypointWatch {
 }
 
 /** A long list of changes comes in parts, and a waypoint may come right behind those who use it. */
-const gather = 1000;
+const defaultGatherMs = 1000;
 /** So many of those behind one are named. */
 const mostNamed = 3;
-
-/** Waypoints that a service asks for. */
-export function askedBy({ waypoint, weightedWaypoints }: Service): GatewayAddress[] {
-  if (weightedWaypoints.length > 0) return weightedWaypoints.map(({ destination }) => destination);
-  return waypoint ? [waypoint] : [];
-}
 
 function nameOf({ destination: to, gateway }: GatewayAddress): string {
   if (gateway !== undefined) return `Gateway ${gateway}`;
@@ -91,7 +85,7 @@ export function unusableWaypoints({ model, view }: State, { backends }: Wanted):
     // One for each port and family.
     if (!via || backends.get(via.backend)?.endpoints.length !== 0) continue;
     const service = model.services.get(key);
-    if (service) of(askedBy(service), via.unready).services.add(key);
+    if (service) of(waypointsOf(service), via.unready).services.add(key);
     behind ??= service ? undefined : workloadsBehind(model, view);
     for (const { at, uids } of (!service && behind?.get(key)?.values()) || []) {
       const { workloads } = of([at], via.unready);
@@ -125,7 +119,11 @@ export function waypointRemark(one: UnusableWaypoint): Remark {
   };
 }
 
-export function watchWaypoints(state: State & { wanted(): Wanted }, log: Log, gatherMs = gather): WaypointWatch {
+export function watchWaypoints(
+  state: State & { wanted(): Wanted },
+  log: Log,
+  gatherMs = defaultGatherMs,
+): WaypointWatch {
   let of: Wanted['backends'] | undefined;
   let found: readonly UnusableWaypoint[] = [];
   let told = new Map<string, UnusableWaypoint>();

@@ -99,3 +99,9 @@ export function serviceKey(s: { readonly namespace: string; readonly hostname: s
 export function addressText(a: ServiceAddress): string {
   return cidrText(a.address, a.length);
 }
+
+/** The waypoints that a service asks for. */
+export function waypointsOf({ waypoint, weightedWaypoints }: Service): readonly GatewayAddress[] {
+  if (weightedWaypoints.length > 0) return weightedWaypoints.map(({ destination }) => destination);
+  return waypoint ? [waypoint] : [];
+}

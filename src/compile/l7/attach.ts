@@ -2,10 +2,9 @@
 // Routes and policies brought together with the services that they are for. Kept from one model to the next: only what a change can reach is looked at.
 import { emptyModel } from '../../mesh/apply.ts';
 import { equal } from '../../mesh/equal.ts';
-import type { GatewayAddress } from '../../mesh/gateway.ts';
 import type { Model } from '../../mesh/model.ts';
 import { type BackendRef, type ReferenceGrant, type Route, type RouteObject, routeKey } from '../../mesh/route.ts';
-import type { Service } from '../../mesh/service.ts';
+import { type Service, waypointsOf } from '../../mesh/service.ts';
 import { finish } from '../../mesh/steps.ts';
 import { emptyTable, type Table, type TableEditor } from '../../mesh/table.ts';
 import type { PolicyTarget, WaypointPolicy } from '../../mesh/waypoint-policy.ts';
@@ -326,13 +325,6 @@ class Attacher {
     return list.length > 0 ? list : undefined;
   }
 }
-
-const waypointsOf = ({ waypoint, weightedWaypoints }: Service): readonly GatewayAddress[] =>
-  weightedWaypoints.length > 0
-    ? weightedWaypoints.map(({ destination }) => destination)
-    : waypoint === undefined
-      ? []
-      : [waypoint];
 
 /** The port of the first that has it. */
 function targetOf(name: string, found: readonly Service[], port: number | undefined): string | BackendFault {
