@@ -6,6 +6,7 @@ import { clusterDomain, clusterId } from '../names.ts';
 import type {
   EndpointSliceObject,
   EntryEndpoint,
+  NamedPort,
   PodObject,
   ServiceEntryObject,
   SliceEndpoint,
@@ -46,41 +47,39 @@ export function openServiceMaps(): ServiceMaps {
 
 const none: readonly never[] = [];
 
-function mapping(of: Owner, port: Owner['ports'][number], targetPort: number): PortMapping {
-  const shared = of.ports.some((p) => p !== port && p.port === port.port);
-  return { servicePort: port.port, targetPort, ...(shared && { protocol: port.protocol }) };
+type OwnerPort = Owner['ports'][number];
+
+/** The ports of `of` that lead to another number than its own says, by what `portAt` finds for each. */
+function mappings(of: Owner, portAt: (port: OwnerPort) => number | undefined): readonly PortMapping[] {
+  const out: PortMapping[] = [];
+  for (const port of of.ports) {
+    const targetPort = portAt(port);
+    if (targetPort === undefined || targetPort === port.targetPort) continue;
+    const isShared = of.ports.some((p) => p !== port && p.port === port.port);
+    out.push({ servicePort: port.port, targetPort, ...(isShared && { protocol: port.protocol }) });
+  }
+  return out.length > 0 ? out : none;
 }
+
+const numberIn = (ports: readonly NamedPort[], name: string, { protocol }: OwnerPort): number | undefined =>
+  ports.find((p) => p.name === name && p.protocol === protocol)?.port;
 
 /** Ports of a pod where a service names its target port, and where a port of an entry has the name of one of the pod's. */
 export function podPorts(pod: PodObject, of: Owner): readonly PortMapping[] {
-  const out: PortMapping[] = [];
-  for (const port of of.ports) {
+  return mappings(of, (port) => {
     const name = of.kind === 'Service' ? port.targetName : port.name;
-    if (name === '') continue;
-    const found = pod.ports.find((p) => p.name === name && p.protocol === port.protocol);
-    if (found && found.port !== port.targetPort) out.push(mapping(of, port, found.port));
-  }
-  return out.length > 0 ? out : none;
+    return name === '' ? undefined : numberIn(pod.ports, name, port);
+  });
 }
 
 /** Ports of an entry by name: that of the target port, else that of the service's port. */
 export function entryPorts(endpoint: EntryEndpoint, of: Owner): readonly PortMapping[] {
-  const out: PortMapping[] = [];
-  for (const port of of.ports) {
-    const own = endpoint.ports.get(port.targetName || port.name);
-    if (own !== undefined && own !== port.targetPort) out.push(mapping(of, port, own));
-  }
-  return out.length > 0 ? out : none;
+  return mappings(of, (port) => endpoint.ports.get(port.targetName || port.name));
 }
 
 /** Ports of a slice carry the names of the service's ports. */
 export function slicePorts(slice: EndpointSliceObject, of: Owner): readonly PortMapping[] {
-  const out: PortMapping[] = [];
-  for (const port of of.ports) {
-    const own = slice.ports.find((p) => p.name === port.name && p.protocol === port.protocol);
-    if (own && own.port !== port.targetPort) out.push(mapping(of, port, own.port));
-  }
-  return out.length > 0 ? out : none;
+  return mappings(of, (port) => numberIn(slice.ports, port.name, port));
 }
 
 type Parts = Omit<
