@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects -> services and workloads of the model, as changes: only what an edit can touch is built again, and only what differs is told.
-import { equal } from '../../../mesh/equal.ts';
 import type { Change } from '../../../mesh/model.ts';
 import type { Policy } from '../../../mesh/policy.ts';
 import type { RouteObject } from '../../../mesh/route.ts';
@@ -12,6 +11,7 @@ import { identityOf, type MeshObject, type SliceEndpoint } from '../objects.ts';
 import { type AddressBook, openAddressBook } from './address-book.ts';
 import { type Dirty, nothingDirty, openObjectsIndex, serviceOfSlice } from './objects-index.ts';
 import { hostsOf, type Owner, settleOwners } from './owners.ts';
+import { replaceChanged } from './replace-changed.ts';
 import { buildService, wantsAddress } from './service.ts';
 import type { Chosen } from './waypoints.ts';
 import * as make from './workload.ts';
@@ -92,13 +92,8 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   };
 
   const putService = (key: string, next: Service | undefined, changes: Change[]) => {
-    const before = services.get(key);
-    if (next === undefined) {
-      if (services.delete(key)) changes.push({ kind: 'remove-service', key });
-    } else if (before === undefined || !equal(before, next)) {
-      services.set(key, next);
-      changes.push({ kind: 'put-service', service: next });
-    }
+    if (!replaceChanged(services, key, next)) return;
+    changes.push(next ? { kind: 'put-service', service: next } : { kind: 'remove-service', key });
   };
 
   const buildHosts = (dirty: Dirty, changes: Change[]) => {
@@ -153,15 +148,14 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
     }
     if (!pod) {
       if (next.length > 0) {
-        const now = next.map((w) => w.uid);
-        uids.set(identity, now);
+        uids.set(
+          identity,
+          next.map((w) => w.uid),
+        );
       } else uids.delete(identity);
     }
     for (const workload of next) {
-      const before = workloads.get(workload.uid);
-      if (before && equal(before, workload)) continue;
-      workloads.set(workload.uid, workload);
-      changes.push({ kind: 'put-workload', workload });
+      if (replaceChanged(workloads, workload.uid, workload)) changes.push({ kind: 'put-workload', workload });
     }
   };
 

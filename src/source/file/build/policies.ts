@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Policies of the model from their objects, and which of them a workload names.
-import { equal } from '../../../mesh/equal.ts';
 import { type Policy, policyKey, refusedPolicy } from '../../../mesh/policy.ts';
 import { rootNamespace, selects } from '../names.ts';
 import type { AuthorizationPolicyObject, Labels, PeerAuthenticationObject } from '../objects.ts';
 import { openBags } from './bags.ts';
 import { openPeerBook } from './peer-authentication.ts';
+import { replaceChanged } from './replace-changed.ts';
 
 export interface PolicyBook {
   put(policy: AuthorizationPolicyObject | PeerAuthenticationObject): void;
@@ -35,11 +35,7 @@ export function openPolicyBook(): PolicyBook {
   };
 
   const set = (key: string, next: Policy | undefined, changes: Map<string, Policy | undefined>) => {
-    const before = policies.get(key);
-    if (next === undefined ? before === undefined : before !== undefined && equal(before, next)) return;
-    if (next) policies.set(key, next);
-    else policies.delete(key);
-    changes.set(key, next);
+    if (replaceChanged(policies, key, next)) changes.set(key, next);
   };
 
   return {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes, grants and aimed policies of the model from their objects, and what of them differs.
-import { equal } from '../../../mesh/equal.ts';
 import { type RouteObject, routeKey } from '../../../mesh/route.ts';
 import type { AuthorizationPolicyObject, RouteDocument } from '../objects.ts';
+import { replaceChanged } from './replace-changed.ts';
 
 type Document = RouteDocument | AuthorizationPolicyObject;
 
@@ -34,11 +34,7 @@ export function openRouteBook(): RouteBook {
       for (const key of touched) {
         const object = objects.get(key);
         const next = object && routeOf(object);
-        const before = routes.get(key);
-        if (next === undefined ? before === undefined : before !== undefined && equal(before, next)) continue;
-        if (next) routes.set(key, next);
-        else routes.delete(key);
-        changes.set(key, next);
+        if (replaceChanged(routes, key, next)) changes.set(key, next);
       }
       touched.clear();
       return changes;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which waypoint a service or workload goes through: its own wish before its namespace's, and whether the Gateway that it names takes it.
-import { equal } from '../../../mesh/equal.ts';
 import {
   type Gateway,
   type GatewayAddress,
@@ -18,6 +17,7 @@ import type {
   WaypointWish,
 } from '../objects.ts';
 import { noWaypoint } from '../waypoint-labels.ts';
+import { replaceChanged } from './replace-changed.ts';
 
 /** What can have a waypoint. */
 export interface Wisher {
@@ -156,11 +156,7 @@ export function openWaypointBook(namespaces: ReadonlyMap<string, NamespaceObject
       const changes = new Map<string, Gateway | undefined>();
       for (const key of touched) {
         const next = gateways.get(key);
-        const before = told.get(key);
-        if (next === undefined ? before === undefined : before !== undefined && equal(before, next)) continue;
-        if (next) told.set(key, next);
-        else told.delete(key);
-        changes.set(key, next);
+        if (replaceChanged(told, key, next)) changes.set(key, next);
       }
       touched.clear();
       return changes;
