@@ -54,7 +54,7 @@ interface Options {
 
 /** Never throws for what they hold or when they do not exist: those are faults. */
 export async function readMeshFiles(paths: readonly string[], options: Options): Promise<FileMesh> {
-  const scan = await scanPaths(paths);
+  const scan = await scanPaths(paths, { pipes: true });
   const found = scan.files.filter(({ real }) => !options.except.has(real));
   const files = new Map<string, FileContents>();
   const templated: PodObject[] = [];

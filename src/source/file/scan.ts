@@ -47,13 +47,23 @@ export const stdinName = '-';
 
 const endings = /\.(ya?ml|json)$/i;
 
+interface Options {
+  /** Pipes that are given are read, too: by who reads once, and may wait for whoever writes. */
+  readonly pipes?: boolean;
+}
+
 /** Looks at files and folders (with all below them). Hidden entries, and in folders files that are no .yaml, .yml or .json, are passed over. */
-export async function scanPaths(paths: readonly string[]): Promise<Scan> {
+export async function scanPaths(paths: readonly string[], { pipes = false }: Options = {}): Promise<Scan> {
   const files: FoundFile[] = [];
   const folders = new Map<string, { stamp: string; names: Set<string> | undefined }>();
   const faults: ScanFault[] = [];
   const fail = (name: string, path: string, error: unknown) => {
     faults.push({ name, path, gone: isGone(error), reason: fileFault(error) });
+  };
+  /** Reading these may never end, and the second time gives something else. */
+  const refuse = (name: string, path: string, at: BigIntStats) => {
+    const what = at.isFIFO() ? 'a pipe' : at.isSocket() ? 'a socket' : 'a device';
+    faults.push({ name, path, gone: false, reason: `is ${what}, not a file` });
   };
   const seen = new Set<string>();
 
@@ -108,7 +118,10 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
       const below = stats[i];
       const at = [root, join(name, entry.name), join(path, entry.name)] as const;
       if (below?.isDirectory()) await walk(...at, below);
-      else if (below?.isFile() && endings.test(entry.name)) await add(...at, below, entry.isSymbolicLink());
+      else if (below && endings.test(entry.name)) {
+        if (below.isFile()) await add(...at, below, entry.isSymbolicLink());
+        else refuse(at[1], at[2], below);
+      }
     }
   };
 
@@ -120,7 +133,8 @@ export async function scanPaths(paths: readonly string[]): Promise<Scan> {
     try {
       const at = await stat(path, { bigint: true });
       if (at.isDirectory()) await walk(root, name, path, at);
-      else await add(root, name, path, at, true);
+      else if (at.isFile() || (pipes && at.isFIFO())) await add(root, name, path, at, true);
+      else refuse(name, path, at);
     } catch (error) {
       fail(name, path, error);
     }

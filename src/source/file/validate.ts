@@ -25,7 +25,7 @@ interface Options {
 
 /** The report on files and folders. Never throws for what they hold or when they do not exist: those are faults. */
 export async function validateFiles(paths: readonly string[], { stdin, thread, also }: Options = {}): Promise<Report> {
-  const scan = await scanPaths(paths);
+  const scan = await scanPaths(paths, { pipes: true });
   const read = await loadFiles(scan.files, thread, new AbortController().signal);
   const files = new Map<string, FileContents | undefined>(read);
   for (const { name, reason } of scan.faults) files.set(name, unreadable(name, reason));

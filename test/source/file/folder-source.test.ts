@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source on real folders: what is read first, and what edits of every sort lead to.
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   mkdirSync,
@@ -50,6 +51,31 @@ describe('first reading', () => {
     const { source, told } = listen([folder()]);
     await source.loaded;
     expect(told).toEqual([{ changes: [], report: { files: 0, objects: 0, faults: [], warnings: [], ignored: [] } }]);
+  });
+
+  test('what is no file is refused at once, and what a file of that name held stays', async () => {
+    const path = folder();
+    const [file, pipe, device] = ['a.yaml', 'pipe.yaml', 'device.yaml'].map((name) => join(path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(file, pod('a'));
+    execFileSync('mkfifo', [pipe]);
+    symlinkSync('/dev/zero', device);
+    const { source, state, faults } = listen([path, pipe, '/dev/zero']);
+    await source.loaded;
+    expect(state()).toEqual({ a: 'n1' });
+    const refused = [
+      `${device}: is a device, not a file`,
+      `${pipe}: is a pipe, not a file`,
+      '/dev/zero: is a device, not a file',
+    ];
+    expect([...faults()].sort()).toEqual(refused.sort());
+    renameSync(pipe, file);
+    await source.reload();
+    expect(state()).toEqual({ a: 'n1' });
+    expect(faults()).toContain(`${file}: is a pipe, not a file (the version read before stays)`);
   });
 
   test('files whatever their names, the standard input in its turn, the same file once', async () => {

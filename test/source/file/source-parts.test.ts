@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes with the source: addresses kept over restarts, host names, the reading thread, validation, hosts lines.
+import { execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { threadFromBytes } from '../../../src/source/file/load.ts';
 import { validateFiles } from '../../../src/source/file/validate.ts';
 import { renderFinding } from '../../../src/source/findings.ts';
@@ -161,4 +162,13 @@ test('validation says what the agent would', async () => {
   expect(report.warnings.map(renderFinding)).toEqual([
     '-:10:18: ServiceEntry shop/late: spec.hosts: "a.example.com" belongs to ServiceEntry shop/api; it is left out here',
   ]);
+});
+
+test('who reads once reads pipes, too', async () => {
+  const pipe = join(folder(), 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const writer = spawn('sh', ['-c', 'printf %s "$1" > "$2"', 'sh', pod('a'), pipe]);
+  onTestFinished(() => void writer.kill());
+  const report = await validateFiles([pipe]);
+  expect(report).toMatchObject({ files: 1, objects: 1, faults: [] });
 });
