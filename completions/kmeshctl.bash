@@ -16,7 +16,7 @@ _kmeshctl() {
     fi
     case $word in
       --) after=yes prev='' ;;
-      --address | --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --server-first-ports | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -n | -o | -r)
+      --address | --ads | --authz | --authz-host-probes | --bpffs | --cgroup-root | --class | --client-ca | --cluster-id | --concurrency | --config | --context | --drain | --expect | --filter | --for | --from | --heal-interval | --image | --instance-ip | --kind | --kubeconfig | --limit | --listen | --log-level | --map-size | --max-endpoints | --max-frontends | --max-services | --metrics | --name | --namespace | --netns | --network | --node | --on-bad-policy | --on-miss | --output | --pid | --pod | --protocol | --proxy | --proxy-log-level | --revision | --root | --run-dir | --server-first | --server-first-ports | --status | --target | --timeout | --tls-cert | --tls-key | --to | --user | --waypoint-ads | --waypoint-ads-client-ca | --waypoint-ads-tls-cert | --waypoint-ads-tls-key | --waypoint-binding | --waypoint-unready | --workload | --xds | --xds-root-cert | --xds-server-name | --xds-token | -c | -n | -o | -r)
         [[ ${COMP_WORDS[i + 1]} == '=' ]] && ((++i))
         ((++i))
         ;;
@@ -67,7 +67,7 @@ _kmeshctl() {
       'waypoint generate:--image') : ;;
       'waypoint generate:--address') : ;;
       'waypoint apply:-n' | 'waypoint apply:--namespace') : ;;
-      'waypoint apply:--kubeconfig') kind=file ;;
+      'waypoint apply:-c' | 'waypoint apply:--kubeconfig') kind=file ;;
       'waypoint apply:--context') : ;;
       'waypoint apply:--name') : ;;
       'waypoint apply:--for') words='service workload all none' ;;
@@ -77,15 +77,15 @@ _kmeshctl() {
       'waypoint apply:--image') : ;;
       'waypoint apply:--timeout') : ;;
       'waypoint delete:-n' | 'waypoint delete:--namespace') : ;;
-      'waypoint delete:--kubeconfig') kind=file ;;
+      'waypoint delete:-c' | 'waypoint delete:--kubeconfig') kind=file ;;
       'waypoint delete:--context') : ;;
       'waypoint delete:-r' | 'waypoint delete:--revision') : ;;
       'waypoint list:-n' | 'waypoint list:--namespace') : ;;
-      'waypoint list:--kubeconfig') kind=file ;;
+      'waypoint list:-c' | 'waypoint list:--kubeconfig') kind=file ;;
       'waypoint list:--context') : ;;
       'waypoint status:--from') words='cluster node' ;;
       'waypoint status:-n' | 'waypoint status:--namespace') : ;;
-      'waypoint status:--kubeconfig') kind=file ;;
+      'waypoint status:-c' | 'waypoint status:--kubeconfig') kind=file ;;
       'waypoint status:--context') : ;;
       'waypoint status:--timeout') : ;;
       'waypoint serve:--config') kind=file ;;
@@ -108,7 +108,7 @@ _kmeshctl() {
       'waypoint run:--log-level') words='trace debug info warn error fatal silent' ;;
       'waypoint run:--drain') : ;;
       'waypoint run:--timeout') : ;;
-      'waypoint run:--kubeconfig') kind=file ;;
+      'waypoint run:-c' | 'waypoint run:--kubeconfig') kind=file ;;
       'waypoint run:--context') : ;;
       'agent:--xds') : ;;
       'agent:--config') kind=file ;;
@@ -209,12 +209,12 @@ _kmeshctl() {
       'authz check') words='--expect --from --to --strict --strict-l7-deny -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint generate') words='-n --namespace --name --for -r --revision --class --protocol --image --address --envoyfilter -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint apply') words='-n --namespace --kubeconfig --context --name --for -r --revision --class --protocol --image --enroll-namespace --overwrite --force-conflicts -w --wait --timeout --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint delete') words='-n --namespace --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint list') words='-n --namespace --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint status') words='--from -n --namespace --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint apply') words='-n --namespace -c --kubeconfig --context --name --for -r --revision --class --protocol --image --enroll-namespace --overwrite --force-conflicts -w --wait --timeout --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint delete') words='-n --namespace -c --kubeconfig --context --all -r --revision --dry-run -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint list') words='-n --namespace -c --kubeconfig --context -A --all-namespaces -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint status') words='--from -n --namespace -c --kubeconfig --context -A --all-namespaces -w --wait --timeout -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'waypoint serve') words='--config --listen --tls-cert --tls-key --client-ca --status --require-grants --log-level -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
-      'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout --kubeconfig --context --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
+      'waypoint run') words='-n --namespace --proxy --ads --config --listen --netns --authz --user --concurrency --proxy-log-level --log-level --drain --timeout -c --kubeconfig --context --no-restart -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'agent') words='--xds --config --xds-plaintext --xds-root-cert --xds-token --xds-server-name --xds-on-demand --on-miss --cluster-id --network --pod --instance-ip --node --authz-host-probes --on-bad-policy --strict-l7-deny --waypoint-binding --waypoint-ads --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-ads-client-ca --waypoint-ads-require-grants --waypoint-unready --server-first --server-first-ports --log-level --heal-interval --metrics --max-frontends --max-services --max-endpoints --map-size --take-over -o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'validate') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;
       'log') words='-o --output --no-color -v --verbose --bpffs --cgroup-root --run-dir -h --help' ;;

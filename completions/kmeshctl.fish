@@ -12,7 +12,7 @@ function __kmeshctl_at
         switch $word
             case --
                 break
-            case --address --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --server-first-ports --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -n -o -r
+            case --address --ads --authz --authz-host-probes --bpffs --cgroup-root --class --client-ca --cluster-id --concurrency --config --context --drain --expect --filter --for --from --heal-interval --image --instance-ip --kind --kubeconfig --limit --listen --log-level --map-size --max-endpoints --max-frontends --max-services --metrics --name --namespace --netns --network --node --on-bad-policy --on-miss --output --pid --pod --protocol --proxy --proxy-log-level --revision --root --run-dir --server-first --server-first-ports --status --target --timeout --tls-cert --tls-key --to --user --waypoint-ads --waypoint-ads-client-ca --waypoint-ads-tls-cert --waypoint-ads-tls-key --waypoint-binding --waypoint-unready --workload --xds --xds-root-cert --xds-server-name --xds-token -c -n -o -r
                 set skip yes
             case '-*'
             case '*'
@@ -123,7 +123,7 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l image -r -f -d 'i
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l address -r -f -d 'where it is, for a folder that agents read: an IP address or a host name'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint generate"' -l envoyfilter -d 'the EnvoyFilter for a waypoint of istiod, in place of the Gateway'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s c -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l name -r -f -d 'name of the waypoint'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l for -r -f -a 'service workload all none' -d 'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)'
@@ -138,18 +138,18 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -s w -l wait -d 'until 
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l timeout -r -f -d 'how long to wait'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint apply"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -s c -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l all -d 'all waypoints of the namespace'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -s r -l revision -r -f -d 'those of this revision'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint delete"' -l dry-run -d 'change nothing: print what would be done'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -s c -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint list"' -s A -l all-namespaces -d 'waypoints of all namespaces'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l from -r -f -a 'cluster node' -d 'only the Gateways of the cluster, or only what the control plane on this node knows (default: both)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s n -l namespace -r -f -d 'namespace of the waypoint (default: that of the context)'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s c -l kubeconfig -r -F -d 'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -l context -r -f -d 'context of the kubeconfig (default: its current one)'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s A -l all-namespaces -d 'waypoints of all namespaces'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint status"' -s w -l wait -d 'until it is programmed, telling what it waits for'
@@ -175,7 +175,7 @@ complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l proxy-log-level -r -f 
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l log-level -r -f -a 'trace debug info warn error fatal silent' -d 'how much else is logged'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l drain -r -f -d 'how long requests may finish when it is told to stop'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l timeout -r -f -d 'how long it may take until Envoy listens for the first time'
-complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l kubeconfig -r -F -d 'say in this cluster that the Gateway is programmed, and where'
+complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -s c -l kubeconfig -r -F -d 'say in this cluster that the Gateway is programmed, and where'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l context -r -f -d 'the same, with this context of the kubeconfig'
 complete -c kmeshctl -n '__kmeshctl_at "waypoint run"' -l no-restart -d 'end with Envoy, by its exit code, in place of starting it again'
 complete -c kmeshctl -n '__kmeshctl_at "agent"' -l xds -r -f -d 'control plane to subscribe to (default without --config: istiod.istio-system.svc:15012)'

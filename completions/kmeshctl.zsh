@@ -369,7 +369,7 @@ _kmeshctl_waypoint_generate() {
 _kmeshctl_waypoint_apply() {
   _arguments -s -S \
     '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
-    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '(-c --kubeconfig)'{-c,--kubeconfig=}'[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
     '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
     '--name=[name of the waypoint]:value: ' \
     '--for=[which traffic it is for\: to services, to workloads by their own addresses (default\: as its class says, else service)]:value:(service workload all none)' \
@@ -395,7 +395,7 @@ _kmeshctl_waypoint_apply() {
 _kmeshctl_waypoint_delete() {
   _arguments -s -S \
     '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
-    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '(-c --kubeconfig)'{-c,--kubeconfig=}'[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
     '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
     '--all[all waypoints of the namespace]' \
     '(-r --revision)'{-r,--revision=}'[those of this revision]:value: ' \
@@ -413,7 +413,7 @@ _kmeshctl_waypoint_delete() {
 _kmeshctl_waypoint_list() {
   _arguments -s -S \
     '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
-    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '(-c --kubeconfig)'{-c,--kubeconfig=}'[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
     '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
     '(-A --all-namespaces)'{-A,--all-namespaces}'[waypoints of all namespaces]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
@@ -429,7 +429,7 @@ _kmeshctl_waypoint_status() {
   _arguments -s -S \
     '--from=[only the Gateways of the cluster, or only what the control plane on this node knows (default\: both)]:value:(cluster node)' \
     '(-n --namespace)'{-n,--namespace=}'[namespace of the waypoint (default\: that of the context)]:value: ' \
-    '--kubeconfig=[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
+    '(-c --kubeconfig)'{-c,--kubeconfig=}'[kubeconfig (default\: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)]:value:_files' \
     '--context=[context of the kubeconfig (default\: its current one)]:value: ' \
     '(-A --all-namespaces)'{-A,--all-namespaces}'[waypoints of all namespaces]' \
     '(-w --wait)'{-w,--wait}'[until it is programmed, telling what it waits for]' \
@@ -478,7 +478,7 @@ _kmeshctl_waypoint_run() {
     '--log-level=[how much else is logged]:value:(trace debug info warn error fatal silent)' \
     '--drain=[how long requests may finish when it is told to stop]:value: ' \
     '--timeout=[how long it may take until Envoy listens for the first time]:value: ' \
-    '--kubeconfig=[say in this cluster that the Gateway is programmed, and where]:value:_files' \
+    '(-c --kubeconfig)'{-c,--kubeconfig=}'[say in this cluster that the Gateway is programmed, and where]:value:_files' \
     '--context=[the same, with this context of the kubeconfig]:value: ' \
     '--no-restart[end with Envoy, by its exit code, in place of starting it again]' \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \

@@ -6,6 +6,7 @@ import { argTerm, flagsOf, flagTerm, PROGRAM, paramText } from './describe.ts';
 import { globalFlags } from './global.ts';
 import { flagName, type Params } from './param.ts';
 import type { Command, Program, Words } from './spec.ts';
+import { plainWords } from './words.ts';
 
 /** What a command line asks for. */
 export type Parsed = { readonly globals: Words } & (
@@ -191,10 +192,17 @@ function misnamed(program: Program, words: readonly string[], width: number): Mi
   return undefined;
 }
 
+/** Of the command that the words name, as far as they name one. */
+function flagsMeant(program: Program, words: readonly string[]): Params {
+  const meant = program.commands.filter(({ path }) => path.every((word) => words.includes(word)));
+  return Object.assign({}, ...meant.map(flagsOf), globalFlags);
+}
+
 /** `argv`: without node and script. `width`: of help text, in columns. */
 export function parseCommandLine(program: Program, argv: readonly string[], width: number): Parsed {
   const text: string[] = [];
-  const words = argv[0] === 'help' ? helpWords(program, argv.slice(1)) : argv;
+  const asked = argv[0] === 'help' ? helpWords(program, argv.slice(1)) : argv;
+  const words = plainWords(asked, flagsMeant(program, asked));
   const tree = buildTree(program, words, text, width);
   try {
     tree.root.parse(words, { from: 'user' });

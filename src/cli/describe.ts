@@ -31,6 +31,7 @@ export function paramText(param: Param<unknown>): string {
     param.choices === undefined ? undefined : `one of ${param.choices.join(', ')}`,
     param.repeatable === true ? 'repeatable' : undefined,
     param.fallback === undefined || param.fallback === '' ? undefined : `default: ${param.fallback}`,
+    param.also === undefined ? undefined : `also: ${flagName(param.also)}`,
     param.env === undefined ? undefined : `env: ${param.env}`,
   ].filter((note) => note !== undefined);
   return notes.length === 0 ? param.summary : `${param.summary} (${notes.join('; ')})`;

@@ -12,6 +12,8 @@ export interface Param<T> {
   /** Shown for the value; absent for a switch. */
   readonly placeholder?: string;
   readonly short?: string;
+  /** Another name that it is known by elsewhere, as a key. */
+  readonly also?: string;
   readonly repeatable?: boolean;
   readonly required?: boolean;
   /** Words that are passed on to another program: given after "--". */
@@ -38,7 +40,7 @@ export type Input<P> = {
   readonly [K in keyof P as undefined extends ValueOf<P[K]> ? never : K]: ValueOf<P[K]>;
 } & { readonly [K in keyof P as undefined extends ValueOf<P[K]> ? K : never]?: Exclude<ValueOf<P[K]>, undefined> };
 
-type More = Pick<Param<unknown>, 'short' | 'complete' | 'suggestions' | 'env'>;
+type More = Pick<Param<unknown>, 'short' | 'also' | 'complete' | 'suggestions' | 'env'>;
 type Reader<T> = (text: string, shown: string) => T;
 
 interface One {
@@ -124,16 +126,23 @@ export const listenAddress = (placeholder: string, summary: string, usual = 1502
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
-/** A length of time such as 500ms, 30s, 5m or 1h, as milliseconds. */
-export const durationOr = (fallback: string, placeholder: string, summary: string): Param<number> =>
+/** A length of time as Go writes it, such as 500ms, 30s, 1m30s or 1.5h, as milliseconds. */
+export const durationOr = (
+  fallback: string,
+  placeholder: string,
+  summary: string,
+  more: Pick<More, 'also'> = {},
+): Param<number> =>
   one(
     (word, shown) => {
-      const [, digits, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(word) ?? [];
-      const factor = units[unit ?? ''];
-      if (digits !== undefined && factor !== undefined) return Number(digits) * factor;
+      if (word === '0') return 0;
+      if (/^(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h))+$/.test(word)) {
+        const parts = [...word.matchAll(/([\d.]+)([a-z]+)/g)];
+        return Math.round(parts.reduce((sum, [, count, unit = '']) => sum + Number(count) * (units[unit] ?? 0), 0));
+      }
       throw usage(`${shown} must be a length of time such as 500ms, 30s or 5m, got "${word}"`);
     },
-    { placeholder, summary, fallback },
+    { placeholder, summary, fallback, ...more },
   );
 
 const choiceReader =
@@ -163,6 +172,12 @@ export const requiredChoice = <const C extends string>(
   placeholder: string,
   summary: string,
 ): Param<C> => one(choiceReader(choices), { placeholder, summary, choices, required: true });
+
+/** As not given when its value is empty: what a script has in a variable that is not set. */
+export const unlessEmpty = <T>(param: Param<T>): Param<T> => ({
+  ...param,
+  read: (raw, shown) => param.read(raw.at(-1) === '' ? [] : raw, shown),
+});
 
 /** maxFrontends -> --max-frontends */
 export const flagName = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

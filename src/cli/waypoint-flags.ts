@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags that the waypoint commands share.
-import { choice, durationOr, text, textOr, toggle } from './param.ts';
+import { choice, durationOr, text, textOr, toggle, unlessEmpty } from './param.ts';
 
 export const namespaceFlag = { namespace: text('NS', 'namespace of the waypoint', { short: 'n' }) };
 
@@ -10,9 +10,7 @@ export const clusterFlags = {
   kubeconfig: text(
     'FILE',
     'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)',
-    {
-      complete: 'file',
-    },
+    { short: 'c', complete: 'file' },
   ),
   context: text('NAME', 'context of the kubeconfig (default: its current one)'),
 };
@@ -21,13 +19,15 @@ export const allNamespacesFlag = { allNamespaces: toggle('waypoints of all names
 
 /** What makes a Gateway a waypoint as it should be. */
 export const gatewayFlags = {
-  name: textOr('waypoint', 'NAME', 'name of the waypoint'),
-  for: choice(
-    ['service', 'workload', 'all', 'none'],
-    'TYPE',
-    'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)',
+  name: unlessEmpty(textOr('waypoint', 'NAME', 'name of the waypoint')),
+  for: unlessEmpty(
+    choice(
+      ['service', 'workload', 'all', 'none'],
+      'TYPE',
+      'which traffic it is for: to services, to workloads by their own addresses (default: as its class says, else service)',
+    ),
   ),
-  revision: text('REV', 'revision of the control plane that it belongs to', { short: 'r' }),
+  revision: unlessEmpty(text('REV', 'revision of the control plane that it belongs to', { short: 'r' })),
   class: textOr(
     'istio-waypoint',
     'CLASS',
@@ -48,5 +48,5 @@ export const gatewayFlags = {
 
 export const waitFlags = {
   wait: toggle('until it is programmed, telling what it waits for', { short: 'w' }),
-  timeout: durationOr('90s', 'DURATION', 'how long to wait'),
+  timeout: durationOr('90s', 'DURATION', 'how long to wait', { also: 'waypointTimeout' }),
 };

@@ -11,6 +11,7 @@ import {
   textOr,
   texts,
   toggle,
+  unlessEmpty,
   whole,
   wholeOr,
 } from '../../src/cli/param.ts';
@@ -32,6 +33,11 @@ test.each([
   ['ms', durationOr('60s', 'T', 't').read(['250ms'], '--t'), 250],
   ['minutes', durationOr('60s', 'T', 't').read(['5m'], '--t'), 300_000],
   ['hours', durationOr('60s', 'T', 't').read(['1h'], '--t'), 3_600_000],
+  ['several units', durationOr('60s', 'T', 't').read(['1h2m3s4ms'], '--t'), 3_723_004],
+  ['a part of a unit', durationOr('60s', 'T', 't').read(['1.5s'], '--t'), 1500],
+  ['nothing at all', durationOr('60s', 'T', 't').read(['0'], '--t'), 0],
+  ['empty, where that is as not given', unlessEmpty(textOr('d', 'X', 't')).read(['a', ''], '--t'), 'd'],
+  ['not empty', unlessEmpty(textOr('d', 'X', 't')).read(['', 'a'], '--t'), 'a'],
   ['never', durationOr('60s', 'T', 't').read(['0s'], '--t'), 0],
 ])('%s', (_name, value, expected) => {
   expect(value).toEqual(expected);
@@ -47,7 +53,7 @@ test.each([
   expect(() => whole('N', 't', range).read([word], '--t')).toThrow(message);
 });
 
-test.each(['5', 's', '1d', '-1s', '1.5s', ''])('duration refuses "%s"', (word) => {
+test.each(['5', 's', '1d', '-1s', '.5s', '1.s', '1m30', '1m 30s', ''])('duration refuses "%s"', (word) => {
   expect(() => durationOr('1s', 'T', 't').read([word], '--t')).toThrow(
     `--t must be a length of time such as 500ms, 30s or 5m, got "${word}"`,
   );

@@ -43,6 +43,13 @@ spec:
     expect((await generated('--revision v2')).metadata.labels).toEqual({ 'istio.io/rev': 'v2' });
   });
 
+  test('an empty name, type or revision is as none, and values may follow an equals sign, as in istioctl', async () => {
+    expect((await generated('--name= --for= --revision= -n=shop')).metadata).toEqual({
+      name: 'waypoint',
+      namespace: 'shop',
+    });
+  });
+
   test('no image is asked for unless one is given', async () => {
     const { metadata } = await generated('--image example.com/proxy:1');
     expect(metadata.annotations).toEqual({ 'sidecar.istio.io/proxyImage': 'example.com/proxy:1' });

@@ -71,7 +71,10 @@ export const waypointRun = command({
     logLevel: choiceOr('info', logLevels, 'LEVEL', 'how much else is logged'),
     drain: durationOr('5s', 'DURATION', 'how long requests may finish when it is told to stop'),
     timeout: durationOr('60s', 'DURATION', 'how long it may take until Envoy listens for the first time'),
-    kubeconfig: text('FILE', 'say in this cluster that the Gateway is programmed, and where', { complete: 'file' }),
+    kubeconfig: text('FILE', 'say in this cluster that the Gateway is programmed, and where', {
+      short: 'c',
+      complete: 'file',
+    }),
     context: text('NAME', 'the same, with this context of the kubeconfig'),
     noRestart: toggle('end with Envoy, by its exit code, in place of starting it again'),
   },
