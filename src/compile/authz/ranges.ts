@@ -20,6 +20,8 @@ interface Named {
   readonly bytes: Uint8Array;
   readonly prefix: number;
   readonly v4: boolean;
+  /** It is one of IPv6 addresses whose first bits are those of the mapped ones, too. */
+  readonly coversMapped: boolean;
 }
 
 const mappedPrefix = 96;
@@ -29,7 +31,8 @@ function namedOf(text: string): Named {
   const bytes = new Uint8Array(16);
   writeAddress(range.address, bytes);
   const v4 = addressBits(range.address) === 32;
-  return { text, address: range.address, bytes, prefix: range.length + (v4 ? mappedPrefix : 0), v4 };
+  const prefix = range.length + (v4 ? mappedPrefix : 0);
+  return { text, address: range.address, bytes, prefix, v4, coversMapped: coversMapped(range) };
 }
 
 function compare(a: Named, b: Named): number {
@@ -81,7 +84,7 @@ export function* makingRangeEntries(texts: Iterable<string>): Steps<RangeEntry[]
   for (const text of texts) if (all.push(namedOf(text)) % rangesAStep === 0) yield;
   const out: RangeEntry[] = [];
   for (const v4 of [true, false]) {
-    const around: (RangeEntry & { readonly chain: readonly string[] })[] = [];
+    const around: RangeEntry[] = [];
     // An outer range sorts before what lies in it.
     const family = all.filter((named) => named.v4 === v4);
     for (const { text, address, bytes, prefix } of yield* sorting(family, compare)) {
@@ -95,8 +98,10 @@ export function* makingRangeEntries(texts: Iterable<string>): Steps<RangeEntry[]
       if (out.push(entry) % rangesAStep === 0) yield;
     }
   }
-  const spills = all.some(({ text, v4 }) => !v4 && text.includes('/') && coversMapped(parseCidr(text) as never));
-  if (spills && !out.some(({ bytes, prefix }) => prefix === mappedPrefix && isMapped(bytes))) {
+  if (
+    all.some((named) => named.coversMapped) &&
+    !out.some(({ bytes, prefix }) => prefix === mappedPrefix && isMapped(bytes))
+  ) {
     const bytes = new Uint8Array(16);
     writeAddress('0.0.0.0', bytes);
     out.push({ address: '0.0.0.0', bytes, prefix: mappedPrefix, chain: [] });

@@ -179,16 +179,6 @@ function identityAtoms(table: DimensionTable): (identity: Identity | undefined) 
   };
 }
 
-/** Identities among `identities` that need an entry, with their vectors. */
-export function identityEntries(set: PolicySet, identities: Iterable<Identity>): Map<string, number> {
-  const out = new Map<string, number>();
-  for (const identity of identities) {
-    const vector = set.identityVector(identity);
-    if (vector !== set.identity.base) out.set(principalOf(identity), vector);
-  }
-  return out;
-}
-
 function lazily<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {

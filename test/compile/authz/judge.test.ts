@@ -3,9 +3,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { judge, type Match, type Stack } from '../../../src/compile/authz/judge.ts';
-import { compilingSet, identityEntries, packingMembers } from '../../../src/compile/authz/set.ts';
+import { compilingSet, packingMembers } from '../../../src/compile/authz/set.ts';
+import { concernedBy, editSources, noSources } from '../../../src/compile/authz/sources.ts';
 import { type Policy, policyKey } from '../../../src/mesh/policy.ts';
 import { finish } from '../../../src/mesh/steps.ts';
+import { view, workload } from '../../mesh/make.ts';
 import { connection, identity, policies } from '../../support/authz-arbitrary.ts';
 import { type Connection, referenceVerdict } from '../../support/authz-reference.ts';
 import { stackOf } from './judged.ts';
@@ -61,15 +63,20 @@ test('the same where policies take several words and sets', () => {
   );
 }, 300_000);
 
-test('an identity without an entry has the base vector', () => {
+test('identities that do not concern a set have its base vector', () => {
   fc.assert(
     fc.property(policies(), fc.array(identity), (list, identities) => {
+      const workloads = new Map(
+        identities.map((of, i) => [`w${i}`, workload(`w${i}`, { ...of, addresses: [`10.1.0.${i}`] })]),
+      );
+      const edit = editSources({ ...noSources, asked: true }, workloads, view);
+      for (const one of workloads.values()) edit.replace(undefined, one);
+      const { sources } = finish(edit.close());
       for (const members of finish(packingMembers(list))) {
         const set = finish(compilingSet(members));
-        const entries = identityEntries(set, identities);
-        for (const of of identities) {
-          const principal = `${of.trustDomain}/ns/${of.namespace}/sa/${of.serviceAccount}`;
-          expect(entries.get(principal) ?? set.identity.base).toBe(set.identityVector(of));
+        const concerned = new Set(Array.from(concernedBy(set, sources), ({ principal }) => principal));
+        for (const { principal, identity } of sources.identities.values()) {
+          if (!concerned.has(principal)) expect(set.identityVector(identity)).toBe(set.identity.base);
         }
       }
     }),
