@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reconciler over maps in memory.
 import { describe, expect, it } from 'vitest';
+import { refusalRemark } from '../../src/agent/findings.ts';
 import { openReconciler } from '../../src/agent/reconciler.ts';
 import type { Outcome } from '../../src/agent/reconciler-api.ts';
-import { refusalError } from '../../src/agent/refusal.ts';
 import { KmeshError } from '../../src/errors.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { mortal } from '../support/mortal-plane.ts';
@@ -208,13 +208,15 @@ describe('reconciler', () => {
     await reconciler.replaceAll(mesh());
     expect(full).toEqual(['endpoint']);
     const outcome = await reconciler.submit(replacePod(0, 1));
-    expect(outcome.refused.map((r) => refusalError(r).message)).toEqual([
-      'service "team-0/app-0.team-0.svc.cluster.local" stays as it was: map "endpoint" has no room: 6 slots in a row needed, 4 free',
+    expect(outcome.refused.map(refusalRemark)).toEqual([
+      {
+        place: '',
+        resource: 'service team-0/app-0.team-0.svc.cluster.local',
+        field: '',
+        reason:
+          'map "endpoint" has no room: 6 slots in a row needed, 4 free (--max-endpoints gives it more); it stays as it was',
+      },
     ]);
-    expect(refusalError(outcome.refused[0] as never)).toMatchObject({
-      code: 'KM_MAP_FULL',
-      hint: 'give it more room with --max-endpoints',
-    });
     expect((await reconciler.compare()).map((d) => [d.what, d.state])).toEqual([['service', 'refused']]);
     await reconciler.submit([removeService(5)]);
     await reconciler.idle();
