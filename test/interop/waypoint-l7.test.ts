@@ -80,12 +80,17 @@ describe.skipIf(!hasEnvoy)('through Envoy', () => {
     return reply.seen?.backend ?? String(reply.status);
   }
 
-  test('a service without routes is reached, and nothing of the waypoint shows', async () => {
+  test('a service without routes is reached, and what shows of the waypoint is that requests have a number', async () => {
     await tell();
     const { seen } = await lab.request({ headers: { 'X-Mine': 'a' } });
     expect(seen).toMatchObject({ backend: 'cart', path: '/', headers: { host: 'cart', 'x-mine': 'a' } });
     const ours = Object.keys(seen?.headers ?? {}).filter((name) => /^x-(envoy|forwarded|request)/.test(name));
-    expect(ours).toEqual(['x-forwarded-proto']);
+    expect(ours.sort()).toEqual(['x-forwarded-proto', 'x-request-id']);
+    const other = await lab.request({});
+    expect(other.seen?.headers['x-request-id']).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(other.seen?.headers['x-request-id']).not.toBe(seen?.headers['x-request-id']);
+    const given = await lab.request({ headers: { 'x-request-id': 'from before' } });
+    expect(given.seen?.headers['x-request-id']).toBe('from before');
   });
 
   test('matches: the most specific counts, whatever the order; nothing else is found', async () => {

@@ -83,7 +83,8 @@ export function httpChain(at: Dialled, name: string, host?: string): envoy.Filte
     // The client's own word of who it is for is left to it; the connection says who it is.
     useRemoteAddress: false,
     skipXffAppend: true,
-    generateRequestId: false,
+    // One that the client gave stays.
+    generateRequestId: true,
     preserveExternalRequestId: true,
     normalizePath: true,
     pathWithEscapedSlashesAction: 1,
