@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TLS port of a real istiod: root certificate, token, a token that is rotated, names that do not fit.
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { withIstiod } from '../support/istiod.ts';
@@ -66,6 +66,29 @@ withIstiod('TLS', () => {
     writeFileSync(token(), 'second-token');
     await mesh.settled();
     expect((await status())?.connected).toBe(true);
+  });
+
+  test('a root that is replaced is used from the next stream on, also one that cannot be used', async () => {
+    const changing = join(mesh.istiod.folder, 'changing.pem');
+    const replace = (text: string) => {
+      writeFileSync(`${changing}.new`, text);
+      renameSync(`${changing}.new`, changing);
+    };
+    copyFileSync(root(), changing);
+    start('--xds-root-cert', changing);
+    await mesh.node.ready();
+    await mesh.settled();
+    replace(OTHER_ROOT);
+    expect((await status())?.connected).toBe(true);
+    await mesh.istiod.disconnect('tcp');
+    await fault(/certificate|self.signed|unable to verify/i);
+    replace('no certificate\n');
+    await fault(/changing\.pem" holds no certificate/);
+    await mesh.istiod.put(service('later', { addresses: ['10.96.0.3'], app: 'cart' }));
+    // The root before and the one to come, as while it is rotated.
+    replace(`${OTHER_ROOT}${readFileSync(root(), 'utf8')}`);
+    await mesh.settled();
+    expect(await mesh.calls('10.96.0.3', 80, 5)).toEqual({ 'cart-1': 5 });
   });
 
   test('a wrong token, none, and a namespace that is not its own are told', async () => {
