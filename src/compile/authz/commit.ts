@@ -34,77 +34,11 @@ export function* commitAuthz(draft: AuthzDraft, stray: readonly DeleteOperation[
   image.counts.name += draft.names;
   authz.generation = draft.lastGeneration;
   authz.plan++;
-  let seen = 0;
-
-  for (const { image: made, set } of draft.sets) {
-    authz.sets.set(set, made);
-    for (const id of made.policies) image.ids.policy.refer(id);
-    authz.counts.authz_value += made.identities.size + made.ports.length;
-    authz.counts.authz_range += made.entries.length;
-    yield;
-  }
-  for (const { image: of, number, place } of draft.vectors) {
-    of.places.set(number, place);
-    of.words.push([place, wordsOf(of.set?.vectors[number] as Vector)]);
-  }
-  for (const { image: of, identity } of draft.values) {
-    if (!of.identities.has(identity)) authz.counts.authz_value++;
-    of.identities.add(identity);
-    if (++seen % entriesAStep === 0) yield;
-  }
-  for (const [principal, id] of draft.arrived) {
-    authz.identities.set(principal, id);
-    image.ids.identity.refer(id);
-    if (++seen % entriesAStep === 0) yield;
-  }
-  const identities: [string, number][] = [];
-  for (const principal of draft.left) {
-    const id = authz.identities.get(principal) as number;
-    authz.identities.delete(principal);
-    identities.push([principal, id]);
-    if (++seen % entriesAStep === 0) yield;
-  }
-  authz.doomed.clear();
-  for (const principal of draft.doomed) authz.doomed.add(principal);
-
-  for (const { image: stack } of draft.stacks) {
-    authz.stacks.set(stack.text, stack);
-    for (const set of stack.sets) set.stacks++;
-  }
-  const before: StackImage[] = [];
-  for (const { address, next } of draft.destinations) {
-    const have = authz.destinations.get(address);
-    if (have) before.push(have);
-    if (next) {
-      next.destinations++;
-      authz.destinations.set(address, next);
-    } else authz.destinations.delete(address);
-  }
-  authz.lost.clear();
+  yield* commitSets(draft);
+  const identities = yield* commitIdentities(draft);
+  const { stacks, sets } = commitDestinations(draft);
   yield;
-  const stacks: StackImage[] = [];
-  const sets: SetImage[] = [];
-  for (const stack of before) {
-    if (--stack.destinations > 0) continue;
-    stacks.push(stack);
-    if (authz.stacks.get(stack.text) === stack) authz.stacks.delete(stack.text);
-    for (const set of stack.sets) {
-      if (--set.stacks > 0) continue;
-      sets.push(set);
-      authz.unread.delete(set);
-      if (set.set) authz.sets.delete(set.set);
-    }
-  }
-  const sources: Address[] = [];
-  for (const { address, next } of draft.sources) {
-    if (++seen % entriesAStep === 0) yield;
-    authz.leaving.delete(address);
-    if (next !== undefined) setSource(authz, address, next);
-    else {
-      authz.leaving.set(address, authz.plan);
-      sources.push(address);
-    }
-  }
+  const sources = yield* commitSources(draft);
   for (const { address, next } of draft.pods) {
     if (next) authz.pods.set(address, next);
     else authz.pods.delete(address);
@@ -118,4 +52,95 @@ export function* commitAuthz(draft: AuthzDraft, stray: readonly DeleteOperation[
     authz.strayIds = [];
   }
   return { plan: authz.plan, stacks, sets, identities, sources, strayIds };
+}
+
+/** New sets, vectors that came later, and entries of identities that came later. */
+function* commitSets({ image, sets, vectors, values }: AuthzDraft): Steps<void> {
+  const { authz } = image;
+  for (const { image: made, set } of sets) {
+    authz.sets.set(set, made);
+    for (const id of made.policies) image.ids.policy.refer(id);
+    authz.counts.authz_value += made.identities.size + made.ports.length;
+    authz.counts.authz_range += made.entries.length;
+    yield;
+  }
+  for (const { image: of, number, place } of vectors) {
+    of.places.set(number, place);
+    of.words.push([place, wordsOf(of.set?.vectors[number] as Vector)]);
+  }
+  let seen = 0;
+  for (const { image: of, identity } of values) {
+    if (!of.identities.has(identity)) authz.counts.authz_value++;
+    of.identities.add(identity);
+    if (++seen % entriesAStep === 0) yield;
+  }
+}
+
+/** @returns those that left, with their ids */
+function* commitIdentities({ image, arrived, left, doomed }: AuthzDraft): Steps<AuthzLeft['identities']> {
+  const { authz } = image;
+  let seen = 0;
+  for (const [principal, id] of arrived) {
+    authz.identities.set(principal, id);
+    image.ids.identity.refer(id);
+    if (++seen % entriesAStep === 0) yield;
+  }
+  const gone: [string, number][] = [];
+  for (const principal of left) {
+    const id = authz.identities.get(principal) as number;
+    authz.identities.delete(principal);
+    gone.push([principal, id]);
+    if (++seen % entriesAStep === 0) yield;
+  }
+  authz.doomed.clear();
+  for (const principal of doomed) authz.doomed.add(principal);
+  return gone;
+}
+
+/** @returns stacks that no destination names any more, and sets that no stack does */
+function commitDestinations({ image, stacks, destinations }: AuthzDraft): Pick<AuthzLeft, 'stacks' | 'sets'> {
+  const { authz } = image;
+  for (const { image: stack } of stacks) {
+    authz.stacks.set(stack.text, stack);
+    for (const set of stack.sets) set.stacks++;
+  }
+  const before: StackImage[] = [];
+  for (const { address, next } of destinations) {
+    const have = authz.destinations.get(address);
+    if (have) before.push(have);
+    if (next) {
+      next.destinations++;
+      authz.destinations.set(address, next);
+    } else authz.destinations.delete(address);
+  }
+  authz.lost.clear();
+  const unnamed: { readonly stacks: StackImage[]; readonly sets: SetImage[] } = { stacks: [], sets: [] };
+  for (const stack of before) {
+    if (--stack.destinations > 0) continue;
+    unnamed.stacks.push(stack);
+    if (authz.stacks.get(stack.text) === stack) authz.stacks.delete(stack.text);
+    for (const set of stack.sets) {
+      if (--set.stacks > 0) continue;
+      unnamed.sets.push(set);
+      authz.unread.delete(set);
+      if (set.set) authz.sets.delete(set.set);
+    }
+  }
+  return unnamed;
+}
+
+/** @returns addresses whose entry is to go */
+function* commitSources({ image: { authz }, sources }: AuthzDraft): Steps<readonly Address[]> {
+  const going: Address[] = [];
+  let seen = 0;
+  for (const { address, next } of sources) {
+    if (++seen % entriesAStep === 0) yield;
+    authz.leaving.delete(address);
+    if (next !== undefined) setSource(authz, address, next);
+    else {
+      authz.leaving.set(address, authz.plan);
+      going.push(address);
+    }
+  }
+  return going;
 }
