@@ -44,6 +44,12 @@ const wishes: readonly Said[] = [
   { labels: { [use]: 'way', [canary]: 'shared', [`${canary}-namespace`]: 'infra' }, annotations: { [weight]: '100' } },
   { labels: { [use]: 'way', [canary]: 'wl' }, annotations: { [weight]: '20' } },
   { labels: { [use]: 'none', [canary]: 'host' }, annotations: { [weight]: '20' } },
+  { labels: { [use]: '' } },
+  { labels: { [use]: 'shared', [`${use}-namespace`]: '' } },
+  { labels: { [canary]: '' } },
+  { labels: { [use]: 'way', [canary]: 'missing' }, annotations: { [weight]: '20' } },
+  ...['101', 'some'].map((share) => ({ labels: { [use]: 'way', [canary]: 'host' }, annotations: { [weight]: share } })),
+  { annotations: { [weight]: '-1' } },
 ];
 
 let used = 0;

@@ -48,6 +48,9 @@ function wishOf(
   const gateway = named(labels, use, home, reading, at);
   const canary = named(labels, canaryUse, home, reading, at);
   const weight = weightOf(annotations, reading);
+  // Not that of the namespace: as Istio has it, this names a Gateway that is not there.
+  if (labels[use] === '')
+    reading.warnAt([...at, use], 'names no Gateway: connections have no waypoint that can be used');
   if (gateway === '') return { waypoint: noWaypoint };
   if (gateway !== undefined) return { waypoint: { gateway, canary: canary ?? '', canaryWeight: weight ?? 0 } };
   if (canary === undefined && weight === undefined) return {};
@@ -61,10 +64,10 @@ export const noWaypoint: WaypointWish = { gateway: '', canary: '', canaryWeight:
 /** "namespace/name"; '' for "none"; undefined: nothing is said. */
 function named(labels: Labels, key: string, home: string, reading: Reading, at: Path): string | undefined {
   const name = labels[key];
-  if (name === undefined || name === '') return undefined;
-  if (name === 'none') return '';
-  const namespace = labels[`${key}-namespace`] || home;
-  if (isName(name) && isLabel(namespace)) return `${namespace}/${name}`;
+  if (name === undefined) return undefined;
+  if (name === 'none' || (name === '' && key === canaryUse)) return '';
+  const namespace = labels[`${key}-namespace`] ?? home;
+  if ((name === '' || isName(name)) && (namespace === '' || isLabel(namespace))) return `${namespace}/${name}`;
   reading.faultAt([...at, key], `must be the name of a Gateway or "none", not ${JSON.stringify(name)}`);
   return undefined;
 }
@@ -74,8 +77,8 @@ function weightOf(annotations: Labels, reading: Reading): number | undefined {
   if (text === undefined) return undefined;
   if (/^\d{1,3}$/.test(text) && Number(text) <= 100) return Number(text);
   const path = ['metadata', 'annotations', weightAnnotation];
-  reading.faultAt(path, `must be a whole number from 0 to 100, not ${JSON.stringify(text)}`);
-  return undefined;
+  reading.warnAt(path, `must be a whole number from 0 to 100, not ${JSON.stringify(text)}: there is no canary`);
+  return 0;
 }
 
 function unreadyOf(annotations: Labels, reading: Reading): Otherwise | undefined {

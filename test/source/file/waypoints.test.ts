@@ -98,7 +98,17 @@ describe('which Gateway', () => {
       { destination: usable('shop/next'), weight: 20 },
     ]);
     expect(make(gateway(), next, service(labels)).service.weightedWaypoints).toEqual([]);
-    expect(says(service(labels + weight('101')))).toContain('must be a whole number from 0 to 100, not "101"');
+    const { service: whole, report } = make(gateway(), next, service(labels + weight('101')));
+    expect([whole.waypoint, whole.weightedWaypoints]).toEqual([usable(), []]);
+    expect(lines(report.warnings)).toEqual([
+      expect.stringContaining('must be a whole number from 0 to 100, not "101": there is no canary'),
+    ]);
+  });
+
+  test("an empty name is that of no Gateway, not the namespace's", () => {
+    const { service: one, report } = make(gateway(), namespace(), service(use('""')));
+    expect(one.waypoint).toEqual(unusable('is not there', 'shop/'));
+    expect(lines(report.warnings).filter((line) => line.includes('names no Gateway'))).toHaveLength(1);
   });
 });
 
