@@ -7,13 +7,12 @@ import type { Service } from '../../../mesh/service.ts';
 import { noLocality, type PortMapping, type Workload } from '../../../mesh/workload.ts';
 import type { Address } from '../../../net/address.ts';
 import type { Finding } from '../../findings.ts';
-import { identityOf, type MeshObject, type SliceEndpoint } from '../objects.ts';
+import type { MeshObject, SliceEndpoint } from '../objects.ts';
 import { type AddressBook, openAddressBook } from './address-book.ts';
 import { type Dirty, nothingDirty, openObjectsIndex, serviceOfSlice } from './objects-index.ts';
-import { hostsOf, type Owner, settleOwners } from './owners.ts';
+import { hostsOf, type Owner } from './owners.ts';
 import { replaceChanged } from './replace-changed.ts';
-import { buildService, wantsAddress } from './service.ts';
-import type { Chosen } from './waypoints.ts';
+import { openServiceBook } from './service-book.ts';
 import * as make from './workload.ts';
 
 export interface Builder {
@@ -33,113 +32,15 @@ export interface Builder {
 
 export function openBuilder(book: AddressBook = openAddressBook()): Builder {
   const index = openObjectsIndex();
-  const services = new Map<string, Service>();
+  const serviceBook = openServiceBook(index, book);
+  const { services, owners } = serviceBook;
   const workloads = new Map<string, Workload>();
-  /** Service key -> the object that owns it. */
-  const owners = new Map<string, Owner>();
-  /** Host -> keys built for it. */
-  const built = new Map<string, readonly string[]>();
-  /** Hosts that somebody lost, and keys for which no address was left: warnings. */
-  const contested = new Set<string>();
-  const without = new Set<string>();
-  /** Service key -> why its waypoint cannot be used. */
-  const cannot = new Map<string, string>();
   /** Identity -> uids, of objects other than pods: a pod's follows from its name. */
   const uids = new Map<string, readonly string[]>();
   const addresses = new Map<string, readonly Address[]>();
   const unresolved = new Map<string, string>();
-  /** Addresses in use by services that name them, with how many do. */
-  const claimed = new Map<Address, number>();
   const maps = make.openServiceMaps();
   const resolved = (hostname: string) => addresses.get(hostname);
-
-  /** Settles who owns the dirty hosts, and marks the members of every owner that came or went. */
-  const settleHosts = (dirty: Dirty) => {
-    const settled = new Map<string, ReturnType<typeof settleOwners>>();
-    for (const host of dirty.hosts) {
-      const ownership = settleOwners(index.offers.get(host));
-      settled.set(host, ownership);
-      const before = built.get(host) ?? [];
-      for (const key of new Set([...before, ...[...ownership.owners.keys()].map((ns) => `${ns}/${host}`)])) {
-        const was = owners.get(key);
-        const is = ownership.owners.get(key.slice(0, key.indexOf('/')));
-        if (was === is) continue;
-        if (was) index.touchMembers(was, dirty);
-        if (is) index.touchMembers(is, dirty);
-        claim(was, -1);
-        claim(is, 1);
-        if (is) owners.set(key, is);
-        else owners.delete(key);
-      }
-    }
-    return settled;
-  };
-
-  const claim = (owner: Owner | undefined, by: 1 | -1) => {
-    for (const item of owner?.addresses ?? []) {
-      const address = typeof item === 'string' ? item : item.address;
-      const count = (claimed.get(address) ?? 0) + by;
-      if (count > 0) claimed.set(address, count);
-      else claimed.delete(address);
-    }
-  };
-
-  const unusable = (key: string, { waypoint, weighted }: Chosen) => {
-    const all = weighted.length > 0 ? weighted.map(({ destination }) => destination) : waypoint ? [waypoint] : [];
-    const reasons = all.flatMap(({ destination: to }) => (to.kind === 'unusable' ? [to.reason] : []));
-    if (reasons.length === 0) cannot.delete(key);
-    else cannot.set(key, reasons.join('; '));
-  };
-
-  const putService = (key: string, next: Service | undefined, changes: Change[]) => {
-    if (!replaceChanged(services, key, next)) return;
-    changes.push(next ? { kind: 'put-service', service: next } : { kind: 'remove-service', key });
-  };
-
-  const buildHosts = (dirty: Dirty, changes: Change[]) => {
-    const settled = settleHosts(dirty);
-    const wanting: string[] = [];
-    for (const [host, { owners: winners }] of settled) {
-      for (const [namespace, owner] of winners) {
-        if (wantsAddress(owner, host)) wanting.push(`${namespace}/${host}`);
-        else book.release(`${namespace}/${host}`);
-      }
-      for (const key of built.get(host) ?? []) if (!owners.has(key)) book.release(key);
-    }
-    book.assign(wanting, (address) => claimed.has(address));
-    for (const [host, { owners: winners, canonical, losers }] of settled) {
-      if (losers.length > 0) contested.add(host);
-      else contested.delete(host);
-      for (const [namespace, owner] of winners) {
-        const key = `${namespace}/${host}`;
-        const assigned = wantsAddress(owner, host) ? book.get(key) : undefined;
-        if (wantsAddress(owner, host) && !assigned) without.add(key);
-        else without.delete(key);
-        const facts = {
-          hostname: host,
-          canonical: namespace === canonical,
-          distribution: index.namespaces.get(namespace)?.distribution,
-          rule: index.rules.find(host, namespace),
-          assigned,
-          waypoint: index.waypoints.chooseFor('service', owner),
-        };
-        unusable(key, facts.waypoint);
-        putService(key, buildService(owner, facts), changes);
-      }
-      for (const key of built.get(host) ?? []) {
-        if (owners.has(key)) continue;
-        without.delete(key);
-        cannot.delete(key);
-        putService(key, undefined, changes);
-      }
-      if (winners.size > 0)
-        built.set(
-          host,
-          [...winners.keys()].map((namespace) => `${namespace}/${host}`),
-        );
-      else built.delete(host);
-    }
-  };
 
   const putWorkloads = (identity: string, next: readonly Workload[], changes: Change[]) => {
     const pod = identity.startsWith('Pod ');
@@ -248,7 +149,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
       if (route) changes.push({ kind: 'put-route', route });
       else gone.push({ kind: 'remove-route', key });
     }
-    buildHosts(dirty, changes);
+    serviceBook.build(dirty, changes);
     index.expand(dirty);
     for (const set of [dirty.pods, dirty.entries, dirty.serviceEntries, dirty.slices]) {
       for (const identity of set) putWorkloads(identity, buildObject(identity), changes);
@@ -281,23 +182,7 @@ export function openBuilder(book: AddressBook = openAddressBook()): Builder {
     },
     hostnames: () => new Set(index.resolving.keys()),
     warnings() {
-      const out: Finding[] = [];
-      for (const host of contested) {
-        for (const { loser, winner } of settleOwners(index.offers.get(host)).losers) {
-          const reason = `${JSON.stringify(host)} belongs to ${identityOf(winner)}; it is left out here`;
-          out.push({ ...loser.place, resource: identityOf(loser), field: 'spec.hosts', reason });
-        }
-      }
-      for (const key of without) {
-        const owner = owners.get(key);
-        const reason = `no automatic address is left for ${JSON.stringify(key.slice(key.indexOf('/') + 1))}`;
-        if (owner) out.push({ ...owner.place, resource: identityOf(owner), field: 'spec.hosts', reason });
-      }
-      for (const [key, reason] of cannot) {
-        const owner = owners.get(key);
-        const field = 'istio.io/use-waypoint';
-        if (owner) out.push({ ...owner.place, resource: identityOf(owner), field, reason });
-      }
+      const out = serviceBook.warnings();
       for (const [hostname, fault] of unresolved) {
         for (const identity of index.resolving.get(hostname)) {
           const object = index.objects.get(identity);
