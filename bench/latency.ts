@@ -8,9 +8,9 @@ import { openReconciler } from '../src/agent/reconciler.ts';
 import type { Reconciler } from '../src/agent/reconciler-api.ts';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';
 import { cgroupMount } from '../src/kernel/cgroup.ts';
-import type { Change, NodeView } from '../src/mesh/model.ts';
+import type { Change } from '../src/mesh/model.ts';
 import { openInstance } from '../test/support/instance.ts';
-import { meshChanges, meshWorkload } from './model.ts';
+import { meshChanges, meshWorkload, firstNode as view } from './model.ts';
 import { type Line, report } from './report.ts';
 import { percentile } from './statistics.ts';
 
@@ -18,12 +18,6 @@ const size = { services: 10_000, workloads: 100_000 };
 const pushed = 10_000;
 const pushes = 5;
 const alone = 500;
-const view: NodeView = {
-  node: 'node-0',
-  network: '',
-  clusterId: 'Kubernetes',
-  locality: { region: '', zone: '', subzone: '' },
-};
 
 /** Milliseconds that the main thread waited for a CPU so far: others' doing. */
 const waited = () => Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6;

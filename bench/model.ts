@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Big meshes as changes, made by numbers alone: the same arguments give the same mesh.
-import type { Change } from '../src/mesh/model.ts';
+import type { Change, NodeView } from '../src/mesh/model.ts';
 import type { Service } from '../src/mesh/service.ts';
 import type { Workload } from '../src/mesh/workload.ts';
 
@@ -14,6 +14,14 @@ export interface MeshSize {
   /** TCP ports of each service; 1 when left out. */
   readonly ports?: number;
 }
+
+/** What "node-0" sees. */
+export const firstNode: NodeView = {
+  node: 'node-0',
+  network: '',
+  clusterId: 'Kubernetes',
+  locality: { region: '', zone: '', subzone: '' },
+};
 
 const namespaceOf = (service: number): string => `team-${service % 50}`;
 const nameOf = (service: number): string => `app-${service}`;

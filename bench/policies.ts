@@ -8,11 +8,11 @@ import type { EnforcedPod } from '../src/compile/authz/enforcement.ts';
 import { defaultAuthzOptions } from '../src/compile/authz/holding.ts';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';
 import { cgroupMount } from '../src/kernel/cgroup.ts';
-import type { Change, NodeView } from '../src/mesh/model.ts';
+import type { Change } from '../src/mesh/model.ts';
 import { emptyMatch, type Match, type Policy, policyKey } from '../src/mesh/policy.ts';
 import type { Workload } from '../src/mesh/workload.ts';
 import { openInstance } from '../test/support/instance.ts';
-import { meshChanges } from './model.ts';
+import { meshChanges, firstNode as view } from './model.ts';
 import { type Line, report } from './report.ts';
 import { percentile } from './statistics.ts';
 
@@ -21,12 +21,6 @@ const changes = 500;
 const globalChanges = 20;
 const ranges = 10_000;
 const size = { services: 1000, workloads: 10_000, perNode: judged, dualStack: true };
-const view: NodeView = {
-  node: 'node-0',
-  network: '',
-  clusterId: 'Kubernetes',
-  locality: { region: '', zone: '', subzone: '' },
-};
 
 function policy(name: string, namespace: string, scope: Policy['scope'], match: Partial<Match>, deny = false): Policy {
   const rules = [[[{ ...emptyMatch, ...match }]]];

@@ -5,21 +5,15 @@ import { join } from 'node:path';
 import { openReconciler } from '../src/agent/reconciler.ts';
 import { makeCgroup, removeCgroupTree } from '../src/demo/cgroup-tree.ts';
 import { cgroupMount } from '../src/kernel/cgroup.ts';
-import type { Change, NodeView } from '../src/mesh/model.ts';
+import type { Change } from '../src/mesh/model.ts';
 import { openInstance } from '../test/support/instance.ts';
-import { meshChanges, meshWorkload } from './model.ts';
+import { meshChanges, meshWorkload, firstNode as view } from './model.ts';
 import { type Line, report } from './report.ts';
 import { percentile } from './statistics.ts';
 
 const size = { services: 10_000, workloads: 100_000 };
 const fills = 3;
 const changes = 500;
-const view: NodeView = {
-  node: 'node-0',
-  network: '',
-  clusterId: 'Kubernetes',
-  locality: { region: '', zone: '', subzone: '' },
-};
 
 const cpuSeconds = () => {
   const { user, system } = process.cpuUsage();
