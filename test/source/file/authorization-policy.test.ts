@@ -2,21 +2,7 @@
 // AuthorizationPolicy documents: what becomes of them, which workloads name them, and what is said of them.
 import { describe, expect, test } from 'vitest';
 import { emptyMatch, isEmptyMatch, type Policy } from '../../../src/mesh/policy.ts';
-import { built, lines, says } from './texts.ts';
-
-const policy = (spec: string, meta = '', version = 'v1') => `
-  apiVersion: security.istio.io/${version}
-  kind: AuthorizationPolicy
-  metadata: {name: p, namespace: shop${meta}}
-  spec: {${spec}}
-`;
-const pod = (name: string, labels: string, namespace = 'shop') => `
-  apiVersion: v1
-  kind: Pod
-  metadata: {name: ${name}, namespace: ${namespace}, labels: {${labels}}}
-  spec: {nodeName: n}
-  status: {podIP: 10.2.0.1, phase: Running}
-`;
+import { built, lines, pod, policy, says } from './texts.ts';
 
 /** Policies of texts that have no fault, with only those fields of matches that hold something. */
 function policies(...texts: string[]): Policy[] {

@@ -4,21 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { openBuilder } from '../../../src/source/file/build/builder.ts';
 import { openFolder } from '../../../src/source/file/folder.ts';
 import { readFileText } from '../../../src/source/file/read.ts';
-import { dedent, lines } from './texts.ts';
-
-const policy = (spec: string, meta = '', version = 'v1') => `
-  apiVersion: security.istio.io/${version}
-  kind: AuthorizationPolicy
-  metadata: {name: p, namespace: shop${meta}}
-  spec: {${spec}}
-`;
-const pod = (name: string, labels: string, namespace = 'shop') => `
-  apiVersion: v1
-  kind: Pod
-  metadata: {name: ${name}, namespace: ${namespace}, labels: {${labels}}}
-  spec: {nodeName: n}
-  status: {podIP: 10.2.0.1, phase: Running}
-`;
+import { dedent, lines, pod, policy } from './texts.ts';
 
 describe('a document that is refused', () => {
   const open = () => {

@@ -5,6 +5,22 @@ import { openFolder } from '../../../src/source/file/folder.ts';
 import { type FileContents, readFileText } from '../../../src/source/file/read.ts';
 import { type Finding, renderFinding, renderPlace } from '../../../src/source/findings.ts';
 
+/** An AuthorizationPolicy "shop/p". */
+export const policy = (spec: string, meta = '', version = 'v1') => `
+  apiVersion: security.istio.io/${version}
+  kind: AuthorizationPolicy
+  metadata: {name: p, namespace: shop${meta}}
+  spec: {${spec}}
+`;
+
+export const pod = (name: string, labels: string, namespace = 'shop') => `
+  apiVersion: v1
+  kind: Pod
+  metadata: {name: ${name}, namespace: ${namespace}, labels: {${labels}}}
+  spec: {nodeName: n}
+  status: {podIP: 10.2.0.1, phase: Running}
+`;
+
 /** A text without the newline it begins with and the indent of its first line. */
 export function dedent(text: string): string {
   const lines = text.replace(/^\n/, '').split('\n');
