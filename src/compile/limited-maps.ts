@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps with a size that can run out: which there are, how large, how full.
 
-/** As plans of services see them. `active` limits workload ids, `robin` and `backend` backend ids. */
-export const serviceMaps = [
+/** Maps of services whose entries are counted (the others are arrays: ids and ranges say what is used). */
+export const countedMaps = [
   'frontend',
   'variant',
   'cidr',
@@ -11,12 +11,11 @@ export const serviceMaps = [
   'waypoint_service',
   'waypoint_port',
   'name',
-  'backend',
-  'robin',
-  'active',
-  'endpoint',
-  'maglev',
 ] as const;
+export type CountedMap = (typeof countedMaps)[number];
+
+/** As plans of services see them. `active` limits workload ids, `robin` and `backend` backend ids. */
+export const serviceMaps = [...countedMaps, 'backend', 'robin', 'active', 'endpoint', 'maglev'] as const;
 export type ServiceMap = (typeof serviceMaps)[number];
 
 /** Those that say what connections are judged by. Of arrays sets and stacks are numbers, words and members ranges. */
@@ -35,17 +34,6 @@ export type AuthzMap = (typeof authzMaps)[number];
 
 export const limitedMaps = [...serviceMaps, ...authzMaps] as const;
 export type LimitedMap = ServiceMap | AuthzMap;
-
-/** Maps of services whose entries are counted (the others are arrays: ids and ranges say what is used). */
-export type CountedMap =
-  | 'frontend'
-  | 'variant'
-  | 'cidr'
-  | 'client'
-  | 'waypoint_client'
-  | 'waypoint_service'
-  | 'waypoint_port'
-  | 'name';
 
 /** Maps of verdicts in which one thing takes slots in a row. */
 export const rangedMaps = ['authz_stack', 'authz_set', 'authz_word', 'authz_member'] as const;

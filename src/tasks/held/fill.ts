@@ -2,6 +2,7 @@
 // How full each map is, from the maps alone.
 import type { MapName } from '../../abi/maps.ts';
 import { backendFlag, nameKind } from '../../abi/structs.ts';
+import { countedMaps } from '../../compile/limited-maps.ts';
 import { rangesOf, type TakenRange } from '../../compile/ranges.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
 
@@ -15,21 +16,7 @@ export interface MapUse {
 }
 
 /** Hashes whose entries are simply counted. LRU hashes make room by themselves. */
-const counted: readonly MapName[] = [
-  'frontend',
-  'variant',
-  'cidr',
-  'client',
-  'waypoint_client',
-  'waypoint_service',
-  'waypoint_port',
-  'name',
-  'enrolled',
-  'enrolment',
-  'affinity',
-  'udp_flow',
-  'udp_reverse',
-];
+const counted: readonly MapName[] = [...countedMaps, 'enrolled', 'enrolment', 'affinity', 'udp_flow', 'udp_reverse'];
 
 /** Every map that can run out, as it stands; entries that change meanwhile may be missed. */
 export function mapUse(plane: DataPlane): MapUse[] {
