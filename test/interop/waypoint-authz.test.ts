@@ -115,6 +115,7 @@ describe.skipIf(!hasEnvoy)('policies through Envoy', () => {
     const spellings = [
       '/a/b',
       '//a/b',
+      '//cart/a/b',
       '/a//b',
       '/a%2Fb',
       '/a%2fb',

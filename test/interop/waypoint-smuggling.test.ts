@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests that one reader may take for another: whatever reaches the backend was judged as the backend sees it.
-import { once } from 'node:events';
 import { connect as connectHttp2, createServer, type Http2Server, type IncomingHttpHeaders } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,13 +20,14 @@ apiVersion: v1
 kind: Service
 metadata: {name: cart, namespace: shop, labels: {istio.io/use-waypoint: waypoint}}
 spec: {clusterIP: 10.96.0.1, ports: [{name: http, port: 80, targetPort: ${backend.port}, appProtocol: http},
+  {name: role, port: 82, targetPort: ${backend.port}, appProtocol: http},
   {name: h2, port: 81, targetPort: ${port2()}, appProtocol: kubernetes.io/h2c}]}
 ---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: {name: cart, namespace: shop, labels: {kubernetes.io/service-name: cart}}
 addressType: IPv4
-ports: [{name: http, port: ${backend.port}}, {name: h2, port: ${port2()}}]
+ports: [{name: http, port: ${backend.port}}, {name: role, port: ${backend.port}}, {name: h2, port: ${port2()}}]
 endpoints: [{addresses: [127.0.0.1]}]
 ---
 apiVersion: security.istio.io/v1
@@ -39,15 +39,31 @@ spec:
   rules:
     - to: [{operation: {paths: ["/admin", "/admin/*"]}}, {operation: {hosts: [admin.example]}}, {operation: {methods: [DELETE]}}]
     - when: [{key: "request.headers[x-user]", values: [evil]}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: in, namespace: shop}
+spec:
+  targetRefs: [{group: "", kind: Service, name: cart}]
+  action: ALLOW
+  rules:
+    - to: [{operation: {ports: ["80", "81"]}}]
+    - when: [{key: "request.headers[x-role]", values: [reader, "guest*", "*-bot"]}]
+    - when: [{key: "request.headers[x-team]", values: ["*"], notValues: [none, "old*"]}]
 `;
 
 /** Sends this, and waits until the proxy closes, or has been silent for a while. */
-async function raw(text: string): Promise<void> {
-  const socket: Socket = lab.connect({});
-  socket.on('data', () => {});
+async function raw(text: string, port = 80): Promise<string> {
+  const socket: Socket = lab.connect({ port });
+  let answer = '';
+  socket.on('data', (data) => {
+    answer += data.toString('latin1');
+  });
   socket.write(Buffer.from(text, 'latin1'));
   socket.setTimeout(1000, () => socket.destroy());
-  await once(socket, 'close');
+  socket.on('error', () => {});
+  await new Promise((resolve) => socket.once('close', resolve));
+  return answer;
 }
 
 describe.skipIf(!hasEnvoy)('requests with two meanings', () => {
@@ -110,13 +126,33 @@ describe.skipIf(!hasEnvoy)('requests with two meanings', () => {
     `delete / HTTP/1.1\r\nHost: cart\r\n${close}`, // method in small letters
     `${one}X-User: me\r\nX-User: evil\r\n${close}`, // header twice
     `${one}X-User: evil\r\nX-User: me\r\n${close}`, // header twice, the other way
+    `${one}X-User: me, evil\r\n${close}`, // several in one header
+    `${one}X-User: evil ,me\r\n${close}`, // several in one header, the other way
+    `${one}X-User: \xff, evil\r\n${close}`, // several in one header, of which one is no text
+    `${one}X-User: evil,\xff\r\n${close}`, // the same, the other way
+    `GET /admin/\xff HTTP/1.1\r\nHost: cart\r\n${close}`, // a path that is no text
+    `GET /\xff/../admin HTTP/1.1\r\nHost: cart\r\n${close}`, // the same, before
+    `GET /\xff/..%2fadmin HTTP/1.1\r\nHost: cart\r\n${close}`, // the same, past an escaped slash
+    `GET /admin/%ff HTTP/1.1\r\nHost: cart\r\n${close}`, // escaped, and no text
+    `GET /admin/%0a HTTP/1.1\r\nHost: cart\r\n${close}`, // a line end, escaped
+    `GET / HTTP/1.1\r\nHost: \xff@admin.example\r\n${close}`, // a host that is no text
+    `GET / HTTP/1.1\r\nHost: admin.example,\xff\r\n${close}`, // the same, behind
+    `GET / HTTP/1.1\r\nHost: admin.example:\xff\r\n${close}`, // the same, as a port
+    `GET / HTTP/1.1\r\nHost: admin.example/\r\n${close}`, // a host with a slash
+    `GET / HTTP/1.1\r\nHost: admin.example \r\n${close}`, // a host with a space
+    `GET / HTTP/1.1\r\nHost: cart admin.example\r\n${close}`, // two with a space
+    `GET / HTTP/1.1\r\nHost: admin%2eexample\r\n${close}`, // a host with an escaped dot
+    `GET http://admin.example?/ HTTP/1.1\r\nHost: cart\r\n${close}`, // absolute without a path
+    `GET http:///admin HTTP/1.1\r\nHost: cart\r\n${close}`, // absolute without a host
+    `GET //admin.example/admin HTTP/1.1\r\nHost: cart\r\n${close}`, // relative to the scheme
+    `${one}X_User: evil\r\n${close}`.replace('evil', 'me'), // another name
     `${one}X-User: \t evil \t\r\n${close}`, // header with spaces
     `${one}X-USER: evil\r\n${close}`, // header in capitals
     `${one}X-User: evil\r\nConnection: close, x-user\r\n\r\n`, // header named by connection
     `${one}X-Envoy-Original-Path: /admin\r\nX-Original-URL: /admin\r\n${close}`, // path of another header
   ];
   test('HTTP/1.1', async () => {
-    await Promise.all(texts.map(raw));
+    await Promise.all(texts.map((text) => raw(text)));
     expect(backend.seen.length).toBeGreaterThan(5);
     for (const { method, path, headers } of backend.seen) {
       expect(method.toUpperCase()).not.toBe('DELETE');
@@ -124,6 +160,34 @@ describe.skipIf(!hasEnvoy)('requests with two meanings', () => {
       expect(headers.host).not.toMatch(/admin/);
       expect(headers['x-user'] ?? '').not.toMatch(/evil/);
     }
+  });
+
+  test('headers of several lines, and lines of several values', async () => {
+    const letIn = [
+      ...['X-Role: reader', 'X-Role: guest-1', 'X-Role: a-bot', 'X-Role: \xff-bot', 'X-Role: reader\r\nX-Role: guest'],
+      ...['X-Team: shop', 'X-Team: shop\r\nX-Team: nonesuch', 'X-Team: \xff'],
+    ];
+    const keptOut = [
+      ...['X-Role: root', 'X-Role: reader\r\nX-Role: root', 'X-Role: root\r\nX-Role: reader', 'X-Role: reader, root'],
+      ...[
+        'X-Role: guest\r\nX-Role: root',
+        'X-Role: root\r\nX-Role: a-bot',
+        'X-Role: reader\r\nX-Role: \xff',
+        'X-Role:',
+      ],
+      ...[
+        'X-Team: none',
+        'X-Team: shop, none',
+        'X-Team: none,shop',
+        'X-Team: shop\r\nX-Team: none',
+        'X-Team: \xff ,older',
+      ],
+    ];
+    const status = async (header: string) =>
+      (await raw(`GET / HTTP/1.1\r\nHost: cart\r\n${header}\r\n${close}`, 82)).slice(9, 12);
+    const wanted = [...letIn.map((header) => [header, '200']), ...keptOut.map((header) => [header, '403'])];
+    const answers = wanted.map(async ([header = '']) => [header, await status(header)]);
+    expect(await Promise.all(answers)).toEqual(wanted);
   });
 
   const headers2: Record<string, string | string[]>[] = [

@@ -13,7 +13,9 @@ function fitsText(matcher: envoy.StringMatcher, actual: string): boolean {
   if (matcher.contains !== undefined) return value.includes(fold(matcher.contains));
   const { regex } = matcher.safeRegex as envoy.Regex;
   const folded = regex.startsWith('(?i)');
-  return new RegExp(`^(?:${folded ? regex.slice(4) : regex})$`, folded ? 'is' : 's').test(actual);
+  return new RegExp(`^(?:${folded ? regex.slice(4) : regex.replaceAll('\\C', '.')})$`, folded ? 'is' : 's').test(
+    actual,
+  );
 }
 
 function inRange({ addressPrefix, prefixLen }: envoy.CidrRange, address: string): boolean {

@@ -71,6 +71,9 @@ const read = (path: string) => decodeURIComponent(path).replaceAll(/[/\\](?:\.?[
 /** `broad`: whatever the spelling of either is, and where it leads upwards in any case. */
 function fitsPath(pattern: string, path: string, broad: boolean): boolean {
   if (pattern === '*') return true;
+  // Two slashes may begin a host.
+  const behind = broad ? /^\/\/[^/]*(\/.*)$/.exec(path)?.[1] : undefined;
+  if (behind !== undefined && fitsPath(pattern, behind, true)) return true;
   const [p, v] = broad ? [read(pattern), read(path)] : [pattern, path];
   if (broad && /\/\.\.(?:[/;]|$)/.test(v)) return true;
   if (!pattern.includes('{')) return fitsText(p, v);
@@ -272,6 +275,8 @@ export const anyRequest: fc.Arbitrary<Request> = fc.record({
     '/a/b',
     '/a//b',
     '//a',
+    '//x/a',
+    '//x//a/b',
     '/a%2Fb',
     '/a%2fb/c',
     '/ab',

@@ -10,8 +10,9 @@ import type {
   WaypointPolicy,
 } from '../../mesh/waypoint-policy.ts';
 import type * as envoy from './envoy.ts';
+import { fitsNone, inList, type Text } from './header-texts.ts';
 import { quoted } from './regex.ts';
-import { hostSpellings, orUpwards, pathSpellings } from './spelling.ts';
+import { anyhowRead, hostSpellings, pathSpellings } from './spelling.ts';
 
 /** Where the SPIFFE identity that came with the connection is kept. */
 export const sourceKey = 'kmesh.source';
@@ -171,6 +172,41 @@ function spelt<T>(values: Values<T>, action: Action, make: (value: T, anyhow: bo
   ];
 }
 
+/** A header may come several times, and a line may hold several values: one that is to be kept out keeps out all, and all have to be let in. */
+function headerPermissions(name: string, { any, none }: Values<StringMatch>, action: Action): envoy.Permission[] {
+  const anyhow = keepsOut(action);
+  const asked = (values: readonly StringMatch[], isOut: boolean) =>
+    (isOut ? oneOfHeader : allOfHeader)(
+      name,
+      values.filter(isText),
+      values.some(({ kind }) => kind === 'presence'),
+    );
+  return [
+    ...(any.length > 0 ? [asked(any, anyhow.any)] : []),
+    ...(none.length > 0 ? [{ notRule: asked(none, anyhow.none) }] : []),
+  ];
+}
+
+const isText = (match: StringMatch): match is Text => match.kind !== 'presence';
+
+function oneOfHeader(name: string, texts: readonly Text[], isPresent: boolean): envoy.Permission {
+  if (isPresent) return { header: { name, presentMatch: true } };
+  return oneRule(texts.map((text) => lineOf(name, inList(text))));
+}
+
+/** Envoy asks for each line by itself, and for any: there is one that fits, and none that does not. */
+function allOfHeader(name: string, texts: readonly Text[], isPresent: boolean): envoy.Permission {
+  if (isPresent) return { header: { name, presentMatch: true } };
+  return allRules([
+    oneRule(texts.map((text) => ({ header: headerMatcher(name, text) }))),
+    { notRule: allRules(fitsNone(texts).map((regex) => lineOf(name, regex))) },
+  ]);
+}
+
+const lineOf = (name: string, regex: string): envoy.Permission => ({
+  header: { name, stringMatch: { safeRegex: { regex } } },
+});
+
 function operationOf({ hosts, ports, methods, paths }: HttpOperation, action: Action): envoy.Permission {
   return allRules([
     ...spelt(hosts, action, hostPermission),
@@ -212,7 +248,7 @@ function pathPermission(path: string, anyhow: boolean): envoy.Permission {
 }
 
 const pathRegex = (regex: string): envoy.Permission => ({
-  urlPath: { path: { safeRegex: { regex: orUpwards(regex) } } },
+  urlPath: { path: { safeRegex: { regex: anyhowRead(regex) } } },
 });
 
 function templatePart(part: string): string {
@@ -273,7 +309,7 @@ function conditionPermissions(condition: HttpCondition, action: Action): envoy.P
       // Envoy has the host under another name.
       if (condition.name === 'host' || condition.name === ':authority')
         return spelt(condition.values, action, hostPermission);
-      return permissionsOf(condition.values, (match) => ({ header: headerMatcher(condition.name, match) }));
+      return headerPermissions(condition.name, condition.values, action);
     case 'sni':
       return permissionsOf(condition.values, (match) => ({
         requestedServerName: nameMatcher(match),

@@ -9,8 +9,11 @@ const slashes = `${slash}(?:\\.?${slash})*`;
 /** A way upwards that is left once Envoy has resolved the others goes past an escaped slash, or has a parameter: it may lead anywhere. */
 const upwards = `.*${slash}\\.\\.(?:(?:${slash}|;).*)?`;
 
+/** To who reads a path as a reference, two slashes begin a host. */
+const host = '(?://[^/]*)?';
+
 /** A path that some server may take for one of `regex`. */
-export const orUpwards = (regex: string): string => `${regex}|${upwards}`;
+export const anyhowRead = (regex: string): string => `${host}(?:${regex})|${upwards}`;
 
 /** A part of a path. */
 export function pathSpellings(text: string): string {
@@ -22,11 +25,12 @@ export function pathSpellings(text: string): string {
 
 /**
  * A host, or its end when `isSuffix`, or its begin when `isPrefix`: with and without a user, a port, the dot of the root; alone, or as one of
- * several, since Envoy makes one list of all Host lines.
+ * several, since Envoy makes one list of all Host lines; with any character escaped.
  */
 export function hostSpellings(host: string, { isSuffix = false, isPrefix = false } = {}): string {
-  const text = `${isSuffix ? '.*' : ''}${quoted(isPrefix ? host : host.replace(/\.$/, ''))}`;
-  return `(?i)(?:.*[@,])?${text}${isPrefix ? '.*' : '\\.?(?:[:,].*)?'}`;
+  const name = [...(isPrefix ? host : host.replace(/\.$/, ''))].map(inAnyCase).join('');
+  const text = `${isSuffix ? '.*' : ''}${name}`;
+  return `(?i)(?:.*[@,])?${text}${isPrefix ? '.*' : '(?:\\.|%2e)?(?:[:,].*)?'}`;
 }
 
 function unescaped(text: string): string {
@@ -37,6 +41,14 @@ function unescaped(text: string): string {
       return run; // no UTF-8
     }
   });
+}
+
+/** The same, of a host: whichever case the escaped letter is of. */
+function inAnyCase(character: string): string {
+  const escaped = [...new Set([character.toLowerCase(), character.toUpperCase()])].map((one) =>
+    Array.from(new TextEncoder().encode(one), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+  );
+  return `(?:${[quoted(character), ...escaped].join('|')})`;
 }
 
 /** As it is, and escaped. */
