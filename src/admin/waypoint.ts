@@ -74,7 +74,8 @@ export interface WaypointRow {
 
 export interface RouteCondition {
   readonly type: string;
-  readonly status: boolean;
+  /** As Kubernetes writes it. */
+  readonly status: 'True' | 'False';
   readonly reason: string;
   readonly message: string;
 }

@@ -123,7 +123,7 @@ withEnvoy('an agent and an Envoy', () => {
         parents: [
           {
             parent: 'Service shop/one',
-            conditions: expect.arrayContaining([expect.objectContaining({ type: 'Accepted', status: true })]),
+            conditions: expect.arrayContaining([expect.objectContaining({ type: 'Accepted', status: 'True' })]),
           },
         ],
       },

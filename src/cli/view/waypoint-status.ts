@@ -83,9 +83,9 @@ function routeRows({ route, parents }: NodeStatus['routes'][number]): Cell[][] {
     const cell = (type: string): Cell => {
       const found = conditions.find((one) => one.type === type);
       if (!found) return undefined;
-      return found.status ? { text: 'True', tone: 'good' } : { text: `False: ${found.reason}`, tone: 'bad' };
+      return found.status === 'True' ? { text: 'True', tone: 'good' } : { text: `False: ${found.reason}`, tone: 'bad' };
     };
-    const partial = conditions.find(({ type, status }) => type === 'PartiallyInvalid' && status);
+    const partial = conditions.find(({ type, status }) => type === 'PartiallyInvalid' && status === 'True');
     const why = [...new Set(conditions.map(({ message }) => message))].filter((text) => text !== '').join('; ');
     if (isPolicy(route)) return [route, parent, cell('Accepted'), why || undefined];
     return [

@@ -16,7 +16,10 @@ export function* waypointItems(server: WaypointServer, model: Model | undefined)
     yield {
       kind: 'route',
       route,
-      parents: parents.map(({ parent, conditions }) => ({ parent: parentText(parent), conditions })),
+      parents: parents.map(({ parent, conditions }) => ({
+        parent: parentText(parent),
+        conditions: conditions.map(({ status, ...why }) => ({ ...why, status: status ? 'True' : 'False' })),
+      })),
     };
   }
 }

@@ -103,7 +103,7 @@ test('a folder is served, an edit is told, conditions are shown', async () => {
   const told = (await (await fetch(`http://127.0.0.1:${statusPort}/`)).json()) as Record<string, unknown[]>;
   expect(told).toMatchObject({
     waypoints: [{ waypoint: 'shop/waypoint', proxies: [{ id: 'proxy', way: 'delta' }], refused: [] }],
-    routes: [{ route: 'HTTPRoute shop/r', parents: [{ conditions: [{ type: 'Accepted', status: true }, {}] }] }],
+    routes: [{ route: 'HTTPRoute shop/r', parents: [{ conditions: [{ type: 'Accepted', status: 'True' }, {}] }] }],
   });
 });
 

@@ -59,9 +59,14 @@ const items: readonly WaypointItem[] = [
       {
         parent: 'Service shop/cart:80',
         conditions: [
-          { type: 'Accepted', status: true, reason: 'Accepted', message: '' },
-          { type: 'ResolvedRefs', status: false, reason: 'BackendNotFound', message: 'Service shop/gone is not there' },
-          { type: 'PartiallyInvalid', status: true, reason: 'UnsupportedValue', message: 'rule 2 is left out' },
+          { type: 'Accepted', status: 'True', reason: 'Accepted', message: '' },
+          {
+            type: 'ResolvedRefs',
+            status: 'False',
+            reason: 'BackendNotFound',
+            message: 'Service shop/gone is not there',
+          },
+          { type: 'PartiallyInvalid', status: 'True', reason: 'UnsupportedValue', message: 'rule 2 is left out' },
         ],
       },
     ],
@@ -72,11 +77,11 @@ const items: readonly WaypointItem[] = [
     parents: [
       {
         parent: 'Service shop/cart',
-        conditions: [{ type: 'Accepted', status: true, reason: 'Accepted', message: '' }],
+        conditions: [{ type: 'Accepted', status: 'True', reason: 'Accepted', message: '' }],
       },
       {
         parent: 'Service shop/gone',
-        conditions: [{ type: 'Accepted', status: false, reason: 'TargetNotFound', message: 'it is not there' }],
+        conditions: [{ type: 'Accepted', status: 'False', reason: 'TargetNotFound', message: 'it is not there' }],
       },
     ],
   },
