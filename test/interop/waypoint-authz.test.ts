@@ -157,4 +157,27 @@ describe.skipIf(!hasEnvoy)('policies through Envoy', () => {
     expect(await isLetIn({ ...request, host: 'Cart.example' })).toBe(true);
     expect(await isLetIn({ ...request, host: 'cart.example:80' })).toBe(false);
   });
+
+  test('values as long as they may be', async () => {
+    const long = 'ab-.'.repeat(511);
+    const header = 'request.headers[x-user]';
+    await tell([
+      { action: 'ALLOW', rules: [{ when: [{ key: header, values: ['good', long, `${long}*`, `*${long}`] }] }] },
+      {
+        action: 'DENY',
+        rules: [
+          { to: [{ operation: { hosts: ['x.y', long] } }, { operation: { paths: ['/y', `/${long}*`] } }] },
+          { when: [{ key: header, values: ['bad', long] }] },
+        ],
+      },
+    ]);
+    const status = async (user: string, ask = {}) =>
+      (await lab.request({ headers: { 'x-user': user }, ...ask })).status;
+    expect(await status('good')).toBe(200);
+    expect(await status(`${long}x`)).toBe(200);
+    expect(await status(long)).toBe(403);
+    expect(await status('good', { host: 'x.y' })).toBe(403);
+    expect(await status('good', { path: `/${long}` })).toBe(403);
+    expect(lab.log()).not.toContain('refuses what it was told');
+  });
 });
