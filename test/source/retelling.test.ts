@@ -137,7 +137,10 @@ test('whatever is lost in whatever order, who hears it has the last version of e
       const one = async (taken: boolean) => {
         const next = waiting.shift();
         if (!next) return;
-        if (!taken) return next.lose();
+        if (!taken) {
+          await next.lose();
+          return;
+        }
         if (whole) held.clear();
         whole = false;
         for (const text of next.changes) {
