@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's side of the route table: HTTP and JSON on a unix socket that only its owner may open.
-import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type ErrorCode, KmeshError, messageOf } from '../errors.ts';
 import { makeRunDir } from '../make-folder.ts';
 import { parseInput } from './input.ts';
+import { checkSocketPath, makePrivateSocket } from './private-socket.ts';
 import { type CallName, type Calls, routeAt, routes, type StreamName, type Streams, socketNames } from './routes.ts';
 import type { ErrorBody, Json } from './types.ts';
 
@@ -25,8 +26,6 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** sockaddr_un.sun_path holds 108 bytes with the final zero. */
-const longestPath = 107;
 const largestBody = 64 * 1024;
 /** Bytes gathered before they are handed to the socket. */
 const chunkSize = 64 * 1024;
@@ -43,11 +42,7 @@ export async function openAdminServer(
   socket: keyof typeof socketNames = 'agent',
 ): Promise<AdminServer> {
   const path = join(runDir, socketNames[socket]);
-  if (Buffer.byteLength(path) > longestPath) {
-    throw new KmeshError('KM_IO', `socket path "${path}" is longer than ${longestPath} bytes`, {
-      hint: 'choose a shorter --run-dir',
-    });
-  }
+  checkSocketPath(path);
   makeRunDir(runDir);
   if (await answers(path)) {
     throw new KmeshError('KM_AGENT_RUNNING', `an agent answers on "${path}" already`, {
@@ -57,7 +52,12 @@ export async function openAdminServer(
   const server = createServer((request, response) => {
     answer(handlers, request, response).catch((fault: unknown) => response.destroy(fault as Error));
   });
-  await listenPrivately(server, runDir, path);
+  try {
+    await makePrivateSocket(path, (first) => listening(server, first));
+  } catch (fault) {
+    server.close();
+    throw fault;
+  }
   return {
     path,
     async close() {
@@ -69,25 +69,11 @@ export async function openAdminServer(
   };
 }
 
-/** Bound in a directory of its own and moved into place with its mode set, so that it is never open to others. */
-async function listenPrivately(server: Server, runDir: string, path: string): Promise<void> {
-  let nest: string | undefined;
-  try {
-    nest = mkdtempSync(join(runDir, '.a'));
-    // As long as `path` itself, whose length was checked.
-    const first = join(nest, 's');
-    await new Promise<void>((done, fail) => {
-      server.once('error', fail);
-      server.listen(first, () => done());
-    });
-    chmodSync(first, 0o600);
-    renameSync(first, path);
-  } catch (cause) {
-    server.close();
-    throw new KmeshError('KM_IO', `socket "${path}" could not be made: ${messageOf(cause)}`, { cause });
-  } finally {
-    if (nest !== undefined) rmSync(nest, { recursive: true });
-  }
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((done, fail) => {
+    server.once('error', fail);
+    server.listen(path, () => done());
+  });
 }
 
 function answers(path: string): Promise<boolean> {

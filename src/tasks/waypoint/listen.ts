@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the control plane of waypoints listens, in a process of its own and in the agent.
-import { chmodSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync } from 'node:fs';
+import { makePrivateSocket } from '../../admin/private-socket.ts';
 import type { WaypointAdsStatus } from '../../admin/waypoint.ts';
 import type { WaypointAds } from '../../agent/waypoint-ads.ts';
 import { KmeshError, messageOf } from '../../errors.ts';
@@ -38,7 +38,7 @@ export async function listenFor(server: WaypointServer, options: ListenOptions):
   const text = host.includes(':') ? `[${host}]:${where.port}` : `${host}:${where.port}`;
   try {
     const address = await server.listen(text, tls?.credentials);
-    if (socket !== undefined) await listenPrivately(server, socket);
+    if (socket !== undefined) await makePrivateSocket(socket, (first) => server.listen(`unix:${first}`));
     if (!tls && !isLoopback(host)) {
       log.warn(
         { address },
@@ -70,22 +70,6 @@ function end(tls: Tls | undefined, socket: string | undefined): void {
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^(?:::ffff:)?127\./.test(host);
-}
-
-/** Made in a directory of its own and moved into place with its mode set, so that it is never open to others; one of a dead process is replaced. */
-async function listenPrivately(server: WaypointServer, path: string): Promise<void> {
-  let nest: string | undefined;
-  try {
-    nest = mkdtempSync(join(dirname(path), '.w'));
-    const first = join(nest, 's');
-    await server.listen(`unix:${first}`);
-    chmodSync(first, 0o600);
-    renameSync(first, path);
-  } catch (cause) {
-    throw new KmeshError('KM_IO', `socket "${path}" could not be made: ${messageOf(cause)}`, { cause });
-  } finally {
-    if (nest !== undefined) rmSync(nest, { recursive: true });
-  }
 }
 
 /** Changes that come at once are told at once. */
