@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Running } from '../src/demo/process.ts';
-import { bootstrapOf } from '../src/tasks/waypoint/run-bootstrap.ts';
+import { bootstrapOf, unsearched } from '../src/tasks/waypoint/run-bootstrap.ts';
 import { envoyPath, hasEnvoy } from '../test/support/l7.ts';
 import { project } from '../test/support/project.ts';
 
@@ -89,7 +89,16 @@ export function startEnvoy({ start, folder, waypoint, listen, ads, admin, listen
   };
   const path = join(folder, 'envoy.json');
   writeFileSync(path, JSON.stringify(bootstrap));
-  return watched(start, envoyPath, ['-c', path, '--disable-hot-restart', '--concurrency', '1', '-l', 'error']);
+  return watched(start, envoyPath, [
+    '-c',
+    path,
+    '--disable-hot-restart',
+    '--concurrency',
+    '1',
+    '-l',
+    'error',
+    unsearched,
+  ]);
 }
 
 interface Chain {

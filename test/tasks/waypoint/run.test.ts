@@ -29,6 +29,7 @@ test('the bootstrap says which waypoint it is, and reaches everything by unix so
     admin: { address: { pipe: { path: 'admin.sock', mode: 0o600 } } },
     dynamic_resources: { ads_config: { api_type: 'DELTA_GRPC' } },
     deferred_stat_options: { enable_deferred_creation_stats: true },
+    stats_config: { stats_matcher: { exclusion_list: { patterns: [{ prefix: 'http.waypoint.rds.' }] } } },
   });
   expect(JSON.stringify(made)).toContain('{"pipe":{"path":"ads.sock"}}');
   expect(JSON.stringify(made)).not.toContain('socket_address');
@@ -51,9 +52,11 @@ test('arguments: ours, then those that are passed on', () => {
   expect(first).toBe('--config-yaml');
   expect(JSON.parse(json ?? '')).toEqual(bootstrapOf(bootstrap));
   expect(rest.join(' ')).toBe(
-    '--disable-hot-restart --concurrency 2 -l warning --drain-strategy immediate --drain-time-s 5 --component-log-level rbac:debug',
+    '--disable-hot-restart --concurrency 2 -l warning --ignore-unknown-dynamic-fields --drain-strategy immediate --drain-time-s 5 --component-log-level rbac:debug',
   );
   expect(proxyArgs({ ...args, concurrency: 0 })).not.toContain('--concurrency');
+  const twice = proxyArgs({ ...args, more: ['--ignore-unknown-dynamic-fields'] });
+  expect(twice.filter((word) => word === '--ignore-unknown-dynamic-fields')).toHaveLength(1);
   expect(proxyArgs({ ...args, drain: 0 }).join(' ')).toContain('--drain-time-s 1');
   for (const word of ['-c', '--config-path=x', '--config-yaml', '--mode'])
     expect(() => checkArgs([word]), word).toThrow(/cannot be passed on/);
