@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Alias table (Walker 1977, built as Vose 1991): one draw in proportion to weights costs two random numbers and one comparison.
+// Alias table (Walker 1977, built as Vose 1991): one draw in proportion to weights costs one random number and one comparison.
 
 export interface AliasTable {
   /** Slot i is taken as it is when a random u32 is below threshold[i]: the probability in units of 2^-32, at most 0xffffffff. */
