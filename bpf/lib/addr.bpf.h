@@ -31,6 +31,16 @@ km_inline bool km_addr_equal(const union km_addr *a, const union km_addr *b)
 	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) | (a->w[3] ^ b->w[3]));
 }
 
+/* 127.0.0.0/8 and ::1, by which a network calls itself, and 0.0.0.0 and ::, where connect() goes to these. */
+km_inline bool km_is_itself(const union km_addr *addr)
+{
+	const __u32 last = bpf_ntohl(addr->w[3]);
+
+	if (km_addr_is4(addr))
+		return last >> 24 == 127 || !last;
+	return !(addr->w[0] | addr->w[1] | addr->w[2]) && last <= 1;
+}
+
 /* fe80::/10: everybody has some of their own on each link. */
 km_inline bool km_is_link_local(const union km_addr *addr)
 {

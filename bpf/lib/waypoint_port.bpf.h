@@ -17,16 +17,6 @@ km_inline bool km_maybe_waypoint_port(__be16 port)
 	return settings && settings->ports >> (bpf_ntohs(port) & 63) & 1;
 }
 
-/* 127.0.0.0/8 and ::1, by which a network calls itself, and 0.0.0.0 and ::, where connect() goes to these. */
-km_inline bool km_is_itself(const union km_addr *addr)
-{
-	const __u32 last = bpf_ntohl(addr->w[3]);
-
-	if (km_addr_is4(addr))
-		return last >> 24 == 127 || !last;
-	return !(addr->w[0] | addr->w[1] | addr->w[2]) && last <= 1;
-}
-
 /* One whose network is not known may be in the node's. */
 km_inline bool km_is_on_node(__u32 workload_id)
 {

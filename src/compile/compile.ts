@@ -7,7 +7,7 @@ import { addressText, type Service } from '../mesh/service.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { emptyTable, type Table } from '../mesh/table.ts';
 import type { Workload } from '../mesh/workload.ts';
-import { type Address, isV4 } from '../net/address.ts';
+import { type Address, isItself, isV4 } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import { backendsOf, sameBackend } from './backend.ts';
 import { coverOf, isRange, rangeOf } from './cover.ts';
@@ -192,7 +192,7 @@ function workloadFrontend(
   const workload = uid === undefined ? undefined : model.workloads.get(uid);
   const ref = workload && waypointOfWorkload(workload, view);
   const user = `address ${address}`;
-  if (!ref) {
+  if (!ref || isItself(address)) {
     waypoints.use(user, []);
     return [];
   }

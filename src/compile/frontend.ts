@@ -3,7 +3,7 @@
 import type { Protocol } from '../abi/structs.ts';
 import type { NodeView } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
-import { type Address, isV4 } from '../net/address.ts';
+import { type Address, isItself, isV4 } from '../net/address.ts';
 import { coversMapped } from '../net/cidr.ts';
 import { socketAddressText } from '../net/socket-address.ts';
 import { backendName, type PortEntries, portsOf } from './backend.ts';
@@ -70,6 +70,8 @@ export function frontendsOf(
   text: string,
   context: FrontendContext,
 ): readonly WantedFrontend[] {
+  // What a client calls itself is nobody's to give away.
+  if (isItself(text)) return [];
   const range = rangeOf(text);
   const { address } = range;
   const family = isV4(address) ? 4 : 6;

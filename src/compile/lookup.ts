@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a client that dials an address gets, found in wanted entries the way the programs find it in the maps.
 import type { Protocol } from '../abi/structs.ts';
-import type { Address } from '../net/address.ts';
+import { type Address, isItself } from '../net/address.ts';
 import { addressBits, maskAddress } from '../net/cidr.ts';
 import { frontendKey } from './frontend.ts';
 import type { Wanted, WantedFrontend } from './wanted.ts';
@@ -22,7 +22,7 @@ function findFrontend(
   const exact = wanted.frontends.get(frontendKey(protocol, address, undefined, port));
   if (exact) return exact;
   const all = wanted.frontends.get(frontendKey(protocol, address, undefined, 0));
-  if (all) return all;
+  if (all || isItself(address)) return all;
   for (let length = addressBits(address) - 1; length >= 0; length--) {
     const found = wanted.frontends.get(frontendKey(protocol, maskAddress(address, length), length, port));
     if (found) return found;

@@ -42,6 +42,11 @@ export function parseAddress(text: string): Address | undefined {
   return v6.isIPv4MappedAddress() ? v6.toIPv4Address().toString() : v6.toRFC5952String();
 }
 
+/** True for 127.0.0.0/8 and ::1, by which a network calls itself, and for 0.0.0.0 and ::, where connect() goes to these (bpf/lib/addr.bpf.h). */
+export function isItself(address: Address): boolean {
+  return address.startsWith('127.') || address === '::1' || address === '0.0.0.0' || address === '::';
+}
+
 /** True for the canonical text of an IPv4 address. */
 export function isV4(address: Address): boolean {
   return !address.includes(':');

@@ -263,7 +263,7 @@ describe('frontends and backends', () => {
     service({ namespace, hostname, ...fields });
   const range = (address: string, length: number) => ({ addresses: [{ network: '', address, length }] });
 
-  test.each<[string, Service[], Record<string, unknown>]>([
+  test.each<[string, Service[], object]>([
     ['one public owner', [claim('a', 'x')], { 'tcp/10.96.0.1:80': 'a/x:80/4' }],
     ['one hidden owner', [claim('a', 'x', { visibility: 'namespace' })], { 'tcp/10.96.0.1:80': { a: 'a/x:80/4' } }],
     [
@@ -283,6 +283,12 @@ describe('frontends and backends', () => {
       { 'tcp/10.96.0.1:80': 'a/x:80/4', 'tcp/10.96.0.1:443': 'b/x:443/4' },
     ],
     ['a range', [claim('a', 'x', range('10.1.2.3', 16))], { 'tcp/10.1.0.0/16:80': 'a/x:80/4' }],
+    ...['127.0.0.1', '127.9.9.9', '0.0.0.0', '::1', '::'].map((address): [string, Service[], object] => [
+      `what a client calls itself: ${address}`,
+      [claim('a', 'x', { addresses: [{ network: '', address }] })],
+      {},
+    ]),
+    ['a range of them', [claim('a', 'x', range('127.0.0.0', 8))], {}],
     ['a range of IPv6', [claim('a', 'x', range('2001:db8::1', 32))], { 'tcp/[2001:db8::/32]:80': 'a/x:80/6' }],
     ['a range of one address', [claim('a', 'x', range('10.1.2.3', 32))], { 'tcp/10.1.2.3:80': 'a/x:80/4' }],
     [

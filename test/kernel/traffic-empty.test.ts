@@ -118,6 +118,19 @@ test('IPv6 ranges', async () => {
   expect(await client.run(code)).toEqual(['a', 'a', 'b']);
 });
 
+test('a range takes in nothing by which a client calls itself', async () => {
+  const server = await mesh.serve('client', 'tcp/8081', 'udp/8081');
+  await mesh.want(
+    { name: 'all', at: ['0.0.0.0/0:8081'], endpoints: [at('a')] },
+    { name: 'all-udp', at: ['0.0.0.0/0:8081'], protocol: 'udp', endpoints: [at('a')] },
+    { name: 'all6', at: ['::/0:8081'], endpoints: [at('a', 6)] },
+  );
+  const own = ['127.0.0.1', '127.9.9.9', '0.0.0.0', '::1', '::', '::ffff:127.0.0.1'];
+  const code = 'out = [call(h, 8081) for h in own + ["10.97.1.1", "fd97::1"]] + [ask("127.0.0.1", 8081)["who"]]';
+  expect(await client.run(code, { own })).toEqual([...own.map(() => 'client'), 'a', 'a', 'client']);
+  await server.stop();
+});
+
 test('an address that is not in any range is left alone while ranges exist', async () => {
   await mesh.want({ name: 'wide', at: ['10.97.0.0/16:80'], endpoints: [at('a')] });
   expect(await client.run('out = call(decoy, 80)', decoy())).toBe('decoy');

@@ -2,7 +2,7 @@
 // Frontends as the programs find them: exact, then ranges, then variants by the client's namespace.
 import { backendNone, backendVariant, type Protocol, protocolNumber } from '../../abi/structs.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
-import { type Address, isV4 } from '../../net/address.ts';
+import { type Address, isItself, isV4 } from '../../net/address.ts';
 import { maskAddress } from '../../net/cidr.ts';
 
 export interface HeldFrontend {
@@ -64,7 +64,7 @@ export function findHeldFrontend(
   let value = exact.get({ addr: dialled, port, protocol: number });
   // All ports of an address that have none of their own.
   value ??= exact.get({ addr: dialled, port: 0, protocol: number });
-  if (!value) {
+  if (!value && !isItself(dialled)) {
     value = plane.map('cidr').get({ prefixlen: 32 + 128, addr: dialled, port, protocol: number });
     // The tag of a range's entry is its length in bits of the 16-byte form.
     length = value && ownLength(dialled, value.tag);

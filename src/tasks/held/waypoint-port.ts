@@ -2,7 +2,7 @@
 // Ports where waypoints read a header: whether a client is kept from one, as the programs decide it.
 import { clientFlag, portFlag, protocolNumber, settingFlag } from '../../abi/structs.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
-import { type Address, addressBytes, isV4 } from '../../net/address.ts';
+import { type Address, addressBytes, isItself } from '../../net/address.ts';
 import { socketAddressText } from '../../net/socket-address.ts';
 import type { HeldClient } from './client.ts';
 
@@ -34,10 +34,6 @@ function isOnNode(plane: DataPlane, client: HeldClient | undefined): boolean {
   const self = client && plane.map('client').get(client.workloadId);
   return self === undefined || (self.flags & clientFlag.node) !== 0;
 }
-
-/** What everybody has his own of (bpf/lib/waypoint_port.bpf.h). */
-const isItself = (address: Address): boolean =>
-  ['0.0.0.0', '::', '::1'].includes(address) || (isV4(address) && address.startsWith('127.'));
 
 function isOfLink(address: Address): boolean {
   const [first, second = 0] = addressBytes(address);

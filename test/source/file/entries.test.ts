@@ -2,7 +2,7 @@
 // ServiceEntries and WorkloadEntries: services, automatic addresses, endpoints.
 import { describe, expect, test } from 'vitest';
 import { isAutomatic } from './automatic.ts';
-import { built, lines } from './texts.ts';
+import { built, lines, read } from './texts.ts';
 
 const entry = (spec: string, meta = 'name: api, namespace: shop', more = '') => `
   apiVersion: networking.istio.io/v1
@@ -69,6 +69,14 @@ test('listed endpoints', () => {
       services: new Map([['shop/api.example.com', []]]),
     }),
   ]);
+});
+
+test('an address by which everybody calls himself has no effect', () => {
+  const addresses = '[127.0.0.1, "::1", 0.0.0.0, 127.1.0.0/16, 0.0.0.0/0, "::/64", 192.0.2.1]';
+  const { warnings } = read(entry(`hosts: [a.b]\n    resolution: STATIC\n    addresses: ${addresses}`));
+  const fields = warnings.map(({ field, reason }) => [field, reason]);
+  const reason = 'has no effect: by this address everybody calls himself';
+  expect(fields).toEqual([0, 1, 2, 3].map((i) => [`spec.addresses[${i}]`, reason]));
 });
 
 test('the same endpoint twice is one', () => {

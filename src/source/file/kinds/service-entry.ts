@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ServiceEntry: a service by its hosts, with addresses given or made, and endpoints listed, selected or resolved by name.
-import { address, addressOrRange } from '../addresses.ts';
+import { address, addressOrRange, warnOfItself } from '../addresses.ts';
 import { listOf, needed, object, oneOf, port, tableOf, text } from '../fields.ts';
 import { annotatedDistribution, annotatedOnEmpty, base, defineKind } from '../kind.ts';
 import { canonical, isHostPattern } from '../names.ts';
@@ -67,6 +67,7 @@ export const serviceEntryKind = defineKind({
     });
     const selector = spec.workloadSelector?.labels;
     checkResolution(resolution, { hosts: spec.hosts, addresses: spec.addresses ?? [], endpoints, selector }, reading);
+    warnOfItself(spec.addresses ?? [], ['spec', 'addresses'], reading);
     const given = new Map<string, string[]>();
     for (const { value, host } of raw.status?.addresses ?? []) {
       if (value === undefined || host === undefined) continue;

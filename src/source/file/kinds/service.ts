@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Service: addresses, ports, who is selected, and how its traffic is spread.
-import { address } from '../addresses.ts';
+import { address, warnOfItself } from '../addresses.ts';
 import {
   either,
   flag,
@@ -93,6 +93,11 @@ export const serviceKind = defineKind({
       const path = ['metadata', 'annotations', 'networking.istio.io/exportTo'];
       reading.warnAt(path, 'is not supported: Kubernetes services are visible to all namespaces');
     }
+    warnOfItself(
+      (spec.externalIPs ?? []).map((ip) => ({ address: ip })),
+      ['spec', 'externalIPs'],
+      reading,
+    );
     const ports = portsOf(spec.ports ?? [], reading);
     checkPorts(ports, ['spec', 'ports'], 'port', reading);
     return {
