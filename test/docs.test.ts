@@ -78,7 +78,9 @@ test('command lines are ones that the program takes', () => {
 
 test('flags are ones that a command has', () => {
   const ours = new Set(
-    [globalFlags, ...program.commands.map(flagsOf)].flatMap((flags) => Object.keys(flags).map(flagName)),
+    [globalFlags, ...program.commands.map(flagsOf)].flatMap((flags) =>
+      Object.entries(flags).flatMap(([key, { also }]) => [key, ...(also === undefined ? [] : [also])].map(flagName)),
+    ),
   );
   const others = each((text) =>
     [...text.replace(/^```.*?^```$/gms, '').matchAll(/`([^`]*)`/g)].flatMap(([, code = '']) =>
