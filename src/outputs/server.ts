@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metrics and health over HTTP.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { KmeshError, messageOf } from '../errors.ts';
 import { type ListenAddress, socketAddressText } from '../net/socket-address.ts';
 
@@ -18,6 +18,9 @@ export interface OutputServer {
   readonly address: string;
   close(): Promise<void>;
 }
+
+/** Beyond so many the oldest is ended. */
+const mostConnections = 64;
 
 const plain = 'text/plain; charset=utf-8';
 
@@ -85,8 +88,16 @@ export async function openOutputServer(listen: ListenAddress, pages: Pages, flag
   const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000 }, (request, response) => {
     void answer(request, response, pages);
   });
-  // Whoever scrapes needs few; nobody may take all descriptors of the agent.
-  server.maxConnections = 64;
+  // Who does not read on is no better than who does not ask.
+  server.setTimeout(30_000);
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    const [oldest] = open;
+    // Whoever scrapes needs few; nobody may take all descriptors of the agent, nor keep those out who ask whether it lives.
+    if (open.size > mostConnections) oldest?.destroy();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(listenFault(listen, flag, cause)));
     server.listen({ port: listen.port, ...(listen.host === undefined ? {} : { host: listen.host }) }, resolve);

@@ -94,6 +94,23 @@ describe('what it answers', () => {
     expect((await ask('/metrics')).status).toBe(200);
   });
 
+  it('who asks, however many connections others keep open without a question, or without reading answers', async () => {
+    const text = async () => 'x'.repeat(1 << 20);
+    server = await openOutputServer(at('127.0.0.1:0'), pages({ metrics: { contentType: 'text/plain', text } }));
+    const port = Number(server.address.split(':')[1]);
+    const held = await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        const socket = connect(port, '127.0.0.1');
+        socket.on('error', () => undefined);
+        await new Promise((resolve) => socket.once('connect', resolve));
+        if (i % 2 === 0) socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n');
+        return socket;
+      }),
+    );
+    for (let i = 0; i < 5; i++) expect((await ask('/healthz/live')).status).toBe(200);
+    for (const socket of held) socket.destroy();
+  });
+
   it('nothing to garbage, which it outlives; closing does not wait for those who hang on', async () => {
     server = await openOutputServer(at('127.0.0.1:0'), pages());
     const port = Number(server.address.split(':')[1]);
