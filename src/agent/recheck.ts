@@ -65,11 +65,16 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
   let restUntil = 0;
   let closed = false;
 
-  const attempt = <R>(what: object, none: R, look: () => R): R => {
+  const attempt = <R>(
+    what: object,
+    none: R,
+    look: () => R,
+    message = 'open connections could not be judged again',
+  ): R => {
     try {
       return look();
     } catch (fault) {
-      log.warn({ ...what, ...faultFacts(fault) }, 'open connections could not be judged again');
+      log.warn({ ...what, ...faultFacts(fault) }, message);
       return none;
     }
   };
@@ -96,7 +101,8 @@ export function openRecheck<T>(options: RecheckOptions<T>): Recheck {
     status.destroyed += gone.length;
     status.lastAt = now();
     status.lastMilliseconds = performance.now() - begun;
-    if (gone.length > 0) options.destroyed(gone);
+    if (gone.length > 0)
+      attempt({}, undefined, () => options.destroyed(gone), 'connections that were ended could not be told of');
   };
 
   const begin = async (): Promise<void> => {

@@ -12,6 +12,7 @@ let looks: number;
 let looked: bigint[];
 let gone: string[];
 let fails: bigint | undefined;
+let tellingFails: boolean;
 /** What a walk costs, and what all of them did, beside the time that is made to pass. */
 let costMs: number;
 let spent: number;
@@ -25,6 +26,7 @@ beforeEach(() => {
   looked = [];
   gone = [];
   fails = undefined;
+  tellingFails = false;
   costMs = 0;
   spent = 0;
   const passed = performance.now.bind(performance);
@@ -50,7 +52,10 @@ function open(delays: Partial<RecheckDelays> = {}): void {
       spent += costMs;
       return netns === 2n ? ['connection'] : [];
     },
-    destroyed: (all) => void gone.push(...all),
+    destroyed(all) {
+      if (tellingFails) throw new Error('the disk is full');
+      gone.push(...all);
+    },
     log: openLog(output, 'warn', {}),
     now: () => 7,
     delays,
@@ -158,4 +163,17 @@ test('nothing happens once it is closed', async () => {
   recheck.changed();
   await pass(1000);
   expect(looks).toBe(0);
+});
+
+test('what cannot be told of what was ended is said, and the next round comes', async () => {
+  denied = [2n];
+  tellingFails = true;
+  recheck.changed();
+  await pass(10);
+  expect(output.text()).toContain('the disk is full');
+  tellingFails = false;
+  recheck.changed();
+  await pass(50);
+  expect(gone).toEqual(['connection']);
+  expect(recheck.status()).toMatchObject({ rounds: 2, destroyed: 2 });
 });
