@@ -9,10 +9,11 @@ import type { AuthzRefusal } from '../compile/authz/image.ts';
 import type { OnMiss } from '../compile/image.ts';
 import type { LimitedMap, MapFill } from '../compile/limited-maps.ts';
 import type { Refusal } from '../compile/plan.ts';
-import type { Wanted } from '../compile/wanted.ts';
+import type { Wanted, WantedBackend } from '../compile/wanted.ts';
 import type { KmeshError } from '../errors.ts';
 import type { DataPlane } from '../kernel/dataplane.ts';
 import type { Change, Model, NodeView } from '../mesh/model.ts';
+import type { Table } from '../mesh/table.ts';
 import type { Address } from '../net/address.ts';
 import type { Difference } from './drift.ts';
 import type { Fills } from './fill-watch.ts';
@@ -86,13 +87,18 @@ export interface ReconcilerStatus {
   readonly udpHooks: boolean | undefined;
 }
 
+/** What is wanted; its backends as a table, which tells what changed since another. */
+export interface WantedNow extends Wanted {
+  readonly backends: Table<WantedBackend>;
+}
+
 export interface Reconciler {
   readonly model: Model;
   readonly view: NodeView;
   /** What is judged with, of pods that are. */
   readonly authz: AuthzIndex;
   /** All that is wanted in the kernel now. */
-  wanted(): Wanted;
+  wanted(): WantedNow;
   /**
    * Applies changes. A long list goes in parts, and shorter ones that come meanwhile go in between; a later change takes the place of one
    * of the same name that still waits. Resolves when all were carried out or gave way. Nothing is written before the first replaceAll.

@@ -293,7 +293,7 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     get authz() {
       return authz;
     },
-    wanted: () => wantedOf(index),
+    wanted: () => ({ ...wantedOf(index), backends: index.backends }),
     submit: enlist,
     replaceAll(changes) {
       replacement = changes;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waypoints that nothing can go through, and who is behind them: told when that begins and ends, and kept for whoever asks.
 import type { Remark } from '../admin/types.ts';
-import type { Wanted } from '../compile/wanted.ts';
+import type { WantedBackend } from '../compile/wanted.ts';
 import { waypointOfWorkload, workloadsBackend } from '../compile/waypoint.ts';
 import { defaultWaypointSettings, type GatewayAddress, type Otherwise } from '../mesh/gateway.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { waypointsOf } from '../mesh/service.ts';
+import { emptyTable, type Table } from '../mesh/table.ts';
 import type { Log } from './log.ts';
+import type { WantedNow } from './reconciler-api.ts';
 
 export interface UnusableWaypoint {
   /** "Gateway shop/waypoint", or what a control plane calls it. */
@@ -64,7 +66,40 @@ interface State {
   readonly view: NodeView;
 }
 
-export function unusableWaypoints({ model, view }: State, { backends }: Wanted): UnusableWaypoint[] {
+/** Names of a waypoint's backend -> names of the backends that lead to it. */
+type Leading = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Who leads where, from one state of all backends to the next: a mesh has one for each port, and between two looks few change. */
+export function followingWaypoints(): (backends: Table<WantedBackend>) => Leading {
+  let seen = emptyTable<WantedBackend>();
+  const leadsTo = new Map<string, string>();
+  const leading = new Map<string, Set<string>>();
+  return (backends) => {
+    for (const name of backends.changedSince(seen)) {
+      const was = leadsTo.get(name);
+      const now = backends.get(name)?.via?.backend;
+      if (was === now) continue;
+      if (was !== undefined) {
+        const others = leading.get(was);
+        others?.delete(name);
+        if (others?.size === 0) leading.delete(was);
+      }
+      if (now === undefined) leadsTo.delete(name);
+      else {
+        leadsTo.set(name, now);
+        leading.set(now, (leading.get(now) ?? new Set()).add(name));
+      }
+    }
+    seen = backends;
+    return leading;
+  };
+}
+
+export function unusableWaypoints(
+  { model, view }: State,
+  { backends }: Pick<WantedNow, 'backends'>,
+  leading: Leading = followingWaypoints()(backends),
+): UnusableWaypoint[] {
   const out = new Map<
     string,
     Pick<UnusableWaypoint, 'waypoint' | 'reason' | 'instead'> & { services: Set<string>; workloads: Set<string> }
@@ -81,15 +116,19 @@ export function unusableWaypoints({ model, view }: State, { backends }: Wanted):
     return made;
   };
   let behind: ReturnType<typeof workloadsBehind> | undefined;
-  for (const { via, service: key } of backends.values()) {
+  for (const [waypoint, names] of leading) {
+    if (backends.get(waypoint)?.endpoints.length !== 0) continue;
     // One for each port and family.
-    if (!via || backends.get(via.backend)?.endpoints.length !== 0) continue;
-    const service = model.services.get(key);
-    if (service) of(waypointsOf(service), via.unready).services.add(key);
-    behind ??= service ? undefined : workloadsBehind(model, view);
-    for (const { at, uids } of (!service && behind?.get(key)?.values()) || []) {
-      const { workloads } = of([at], via.unready);
-      for (const uid of uids) workloads.add(uid);
+    for (const name of names) {
+      const { via, service: key } = backends.get(name) as WantedBackend;
+      if (!via) continue;
+      const service = model.services.get(key);
+      if (service) of(waypointsOf(service), via.unready).services.add(key);
+      behind ??= service ? undefined : workloadsBehind(model, view);
+      for (const { at, uids } of (!service && behind?.get(key)?.values()) || []) {
+        const { workloads } = of([at], via.unready);
+        for (const uid of uids) workloads.add(uid);
+      }
     }
   }
   return [...out.values()].map((one) => ({
@@ -120,11 +159,12 @@ export function waypointRemark(one: UnusableWaypoint): Remark {
 }
 
 export function watchWaypoints(
-  state: State & { wanted(): Wanted },
+  state: State & { wanted(): WantedNow },
   log: Log,
   gatherMs = defaultGatherMs,
 ): WaypointWatch {
-  let of: Wanted['backends'] | undefined;
+  const following = followingWaypoints();
+  let of: WantedNow['backends'] | undefined;
   let found: readonly UnusableWaypoint[] = [];
   let told = new Map<string, UnusableWaypoint>();
   let timer: NodeJS.Timeout | undefined;
@@ -132,7 +172,7 @@ export function watchWaypoints(
     const wanted = state.wanted();
     if (wanted.backends !== of) {
       of = wanted.backends;
-      found = unusableWaypoints(state, wanted);
+      found = unusableWaypoints(state, wanted, following(wanted.backends));
     }
     return found;
   };

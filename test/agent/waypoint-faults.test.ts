@@ -2,8 +2,13 @@
 // Waypoints that nothing can go through: who is behind them, and that it is told once.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openLog } from '../../src/agent/log.ts';
-import { unusableWaypoints, watchWaypoints, waypointRemark } from '../../src/agent/waypoint-faults.ts';
-import { compileAll } from '../../src/compile/compile.ts';
+import {
+  followingWaypoints,
+  unusableWaypoints,
+  watchWaypoints,
+  waypointRemark,
+} from '../../src/agent/waypoint-faults.ts';
+import { type CompileIndex, compileTouched, emptyIndex, wantedOf } from '../../src/compile/compile.ts';
 import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import type { Model } from '../../src/mesh/model.ts';
 import { model, service, view, workload } from '../mesh/make.ts';
@@ -18,7 +23,9 @@ const missing: GatewayAddress = {
 const way = service({ name: 'way', namespace: 'infra', hostname: 'way.infra', addresses: [] });
 const inWay = { services: new Map([['infra/way.infra', []]]) };
 const proxy = workload('p', { addresses: ['10.0.9.1'], ...inWay });
-const found = (m: Model) => unusableWaypoints({ model: m, view }, compileAll(m, view));
+const compiled = (m: Model, before = emptyIndex) => compileTouched(before, m, view, 'everything').index;
+const wantedNow = (index: CompileIndex) => ({ ...wantedOf(index), backends: index.backends });
+const found = (m: Model) => unusableWaypoints({ model: m, view }, compiled(m));
 
 test('those behind each, and what becomes of their connections', () => {
   const both = [service({ waypoint: byHost }), way];
@@ -58,7 +65,7 @@ afterEach(() => void vi.useRealTimers());
 test('told once when it begins, and when it ends', () => {
   const without = model([service({ waypoint: byHost }), way], [workload('w')]);
   const whole = model([service({ waypoint: byHost }), way], [workload('w'), proxy]);
-  let now = { model: without, wanted: compileAll(without, view) };
+  let now = { model: without, wanted: wantedNow(compiled(without)) };
   const state = {
     get model() {
       return now.model;
@@ -75,7 +82,7 @@ test('told once when it begins, and when it ends', () => {
   const watch = watchWaypoints(state, log, 10);
   const events = () => [...text.matchAll(/"event":"(\w+)"/g)].map(([, event]) => event);
   const look = (next: Model) => {
-    now = { model: next, wanted: compileAll(next, view) };
+    now = { model: next, wanted: wantedNow(compiled(next)) };
     watch.look();
     vi.advanceTimersByTime(10);
   };
@@ -88,4 +95,29 @@ test('told once when it begins, and when it ends', () => {
   expect(events()).toEqual(['waypoint_unusable', 'waypoint_unusable_over']);
   expect(watch.unusable()).toEqual([]);
   watch.close();
+});
+
+test('who leads to a waypoint is followed from change to change', () => {
+  const following = followingWaypoints();
+  let index = emptyIndex;
+  const look = (m: Model): string[] => {
+    index = compiled(m, index);
+    const state = { model: m, view };
+    const now = unusableWaypoints(state, index, following(index.backends));
+    // The same as from the beginning.
+    expect(now).toEqual(unusableWaypoints(state, index));
+    return now.flatMap(({ services, workloads }) => [...services, ...workloads]);
+  };
+  const other = { ...byHost, destination: { ...byHost.destination, hostname: 'other.infra' }, gateway: 'infra/other' };
+  const cart = service({ waypoint: byHost });
+  const direct = service({ name: 'shop', hostname: 'shop.shop', addresses: [{ network: '', address: '10.96.0.7' }] });
+  const shop = service({ ...direct, waypoint: byHost });
+  const pod = workload('w');
+  expect(look(model([cart, way], [pod, proxy]))).toEqual([]);
+  expect(look(model([cart, way], [pod]))).toEqual(['shop/cart.shop']);
+  expect(look(model([cart, way, shop], [pod]))).toEqual(['shop/cart.shop', 'shop/shop.shop']);
+  expect(look(model([cart, way, direct], [pod]))).toEqual(['shop/cart.shop']);
+  expect(look(model([service({ waypoint: other as GatewayAddress }), way], [pod, proxy]))).toEqual(['shop/cart.shop']);
+  expect(look(model([cart, way], [pod, proxy]))).toEqual([]);
+  expect(look(model([way], [pod]))).toEqual([]);
 });
