@@ -2,7 +2,7 @@
 // Specs to commander, and a command line to the command it names: the one file that knows commander.
 import { type CommanderError, Option, Command as Parser } from 'commander';
 import { KmeshError } from '../errors.ts';
-import { argTerm, flagsOf, flagTerm, PROGRAM, paramText } from './describe.ts';
+import { argTerm, flagsOf, flagTerm, paramText, programName } from './describe.ts';
 import { globalFlags } from './global.ts';
 import { flagName, type Params } from './param.ts';
 import type { Command, Program, Words } from './spec.ts';
@@ -93,11 +93,11 @@ interface Tree {
 
 /** Verbs and flags are made only where `words` could mean them: hundreds that nobody asks for cost start time. */
 function buildTree(program: Program, words: readonly string[], text: string[], width: number): Tree {
-  const root = plainParser(new Parser(PROGRAM), [], text, width);
+  const root = plainParser(new Parser(programName), [], text, width);
   const tree: Tree = { root };
   root.description(program.summary).version(program.version, '--version', 'print the version');
   addFlags(root, globalFlags);
-  root.addHelpText('after', `\nRun "${PROGRAM} COMMAND --help" for the flags and examples of one command.`);
+  root.addHelpText('after', `\nRun "${programName} COMMAND --help" for the flags and examples of one command.`);
   const topics = new Map<string, Parser>();
   const topic = (name: string, group: string): Parser => {
     const parser = topics.get(name) ?? plainParser(root.command(name), [name], text, width).helpGroup(`${group}:`);
@@ -146,7 +146,7 @@ function usageFault(program: Program, misuse: Misuse, command: Command | undefin
   const [first = ''] = fault.message.replace(/^error: /, '').split('\n');
   const named = /'([^']*)'/.exec(first)?.[1] ?? '';
   const meant = guess(program, misuse, named);
-  const help = `see "${[PROGRAM, ...at, '--help'].join(' ')}"`;
+  const help = `see "${[programName, ...at, '--help'].join(' ')}"`;
   const runsCommand = Object.values(command?.args ?? {}).some(({ complete }) => complete === 'command');
   const see =
     runsCommand && fault.code === 'commander.unknownOption' ? `put -- before the command to run; ${help}` : help;
@@ -164,7 +164,7 @@ function misplaced({ command, words }: NonNullable<Tree['chosen']>, argv: readon
   const given = words[key] ?? [];
   if (given.length <= behind) return undefined;
   return new KmeshError('KM_USAGE', `unexpected argument "${given[0]}"`, {
-    hint: `put -- before what is passed on; see "${[PROGRAM, ...command.path, '--help'].join(' ')}"`,
+    hint: `put -- before what is passed on; see "${[programName, ...command.path, '--help'].join(' ')}"`,
   });
 }
 

@@ -4,7 +4,7 @@ import { dryRunFlag } from './global.ts';
 import { flagName, type Param, type Params } from './param.ts';
 import type { Command } from './spec.ts';
 
-export const PROGRAM = 'kmeshctl';
+export const programName = 'kmeshctl';
 
 /** The flags of a command in the order help shows them, --dry-run among them. */
 export const flagsOf = (command: Command): Params =>
@@ -40,5 +40,5 @@ export function paramText(param: Param<unknown>): string {
 /** "kmeshctl dump maps [flags] [MAP…]" */
 export function usageLine(command: Command): string {
   const args = Object.values(command.args).map(argTerm);
-  return [PROGRAM, ...command.path, '[flags]', ...args].join(' ');
+  return [programName, ...command.path, '[flags]', ...args].join(' ');
 }

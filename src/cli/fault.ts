@@ -3,9 +3,9 @@
 import { KmeshError, messageOf } from '../errors.ts';
 import type { Paint } from './paint.ts';
 
-export const DONE = 0;
-const FAILED = 1;
-const USAGE = 2;
+export const exitDone = 0;
+const exitFailed = 1;
+const exitUsage = 2;
 
 /** Anything thrown as the one error class: what is not ours is a bug. */
 export function asKmeshError(fault: unknown): KmeshError {
@@ -18,7 +18,7 @@ export function asKmeshError(fault: unknown): KmeshError {
 
 /** 2 for usage, 1 for the rest. */
 export function exitCodeOf(fault: unknown): number {
-  return fault instanceof KmeshError && fault.code === 'KM_USAGE' ? USAGE : FAILED;
+  return fault instanceof KmeshError && fault.code === 'KM_USAGE' ? exitUsage : exitFailed;
 }
 
 /** The chain of causes, outermost first, without the failure itself; stops at a loop. */

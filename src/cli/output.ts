@@ -34,14 +34,14 @@ export function render(command: Command, result: unknown, format: string, colour
 }
 
 /** Characters that are handed on at once: a system call for each row would cost more than the row. */
-const PIECE = 65_536;
+const pieceSize = 65_536;
 
 /** Writes every piece and waits for a slow reader. A reader that went away ends it early without a fault (`… | head`). */
 export async function writeAll(out: Writable, pieces: AsyncIterable<string>): Promise<void> {
   let held = '';
   for await (const piece of pieces) {
     held += piece;
-    if (held.length < PIECE) continue;
+    if (held.length < pieceSize) continue;
     if (!(await write(out, held))) return;
     held = '';
   }

@@ -3,8 +3,8 @@
 import type { Env } from '../env.ts';
 import { KmeshError } from '../errors.ts';
 import { type Parsed, parseCommandLine } from './command.ts';
-import { commandName, flagsOf, PROGRAM } from './describe.ts';
-import { asKmeshError, DONE, exitCodeOf, faultJson, faultText } from './fault.ts';
+import { commandName, flagsOf, programName } from './describe.ts';
+import { asKmeshError, exitCodeOf, exitDone, faultJson, faultText } from './fault.ts';
 import { type GlobalInput, globalFlags } from './global.ts';
 import { formats, render, writeAll } from './output.ts';
 import { painter } from './paint.ts';
@@ -61,7 +61,7 @@ function checkFormat(command: Command, format: string): void {
 
 function checkRoot(command: Command, env: Env): void {
   if (command.needsRoot !== true || env.isRoot()) return;
-  throw new KmeshError('KM_NOT_ROOT', `"${PROGRAM} ${commandName(command)}" touches the kernel and needs root`, {
+  throw new KmeshError('KM_NOT_ROOT', `"${programName} ${commandName(command)}" touches the kernel and needs root`, {
     hint: 'run it as root, for example with sudo',
   });
 }
@@ -98,7 +98,7 @@ async function runCommand(
   }
   const failure = command.failure?.(result);
   if (failure !== undefined) throw failure;
-  return command.exitCode?.(result) ?? DONE;
+  return command.exitCode?.(result) ?? exitDone;
 }
 
 /** Runs what `argv` (without node and script) asks for and gives the exit code: 0 done, 1 failed, 2 usage, or the command's own. */
@@ -111,7 +111,7 @@ export async function runCommandLine(
   const parsed = parseCommandLine(program, argv, Math.min(env.stdout.columns ?? 100, 120));
   if (parsed.kind === 'text') {
     await writeAll(env.stdout, one(parsed.text));
-    return DONE;
+    return exitDone;
   }
   try {
     const globals = readInput(globalFlags, wordsOf(globalFlags, parsed.globals, env), showFlag) as GlobalInput;

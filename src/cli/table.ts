@@ -4,9 +4,9 @@ import { type Paint, painter } from './paint.ts';
 import type { Block, Blocks, Cell, Tone } from './spec.ts';
 
 /** Rows that are looked at for the widths of the columns; a large map is printed as it comes and never held whole. */
-const PAGE = 200;
+const rowsAPage = 200;
 /** Characters of later rows that are printed at once. */
-const PIECE = 65_536;
+const pieceSize = 65_536;
 
 const bare = {
   top: '',
@@ -97,15 +97,15 @@ async function* drawBlock(block: Block, paint: Paint): AsyncGenerator<string> {
   let seen = 0;
   for await (const row of block.rows) {
     seen += 1;
-    if (seen < PAGE) first.push(row);
-    else if (seen === PAGE) yield await firstPage([...first, row], widths, paint);
+    if (seen < rowsAPage) first.push(row);
+    else if (seen === rowsAPage) yield await firstPage([...first, row], widths, paint);
     else later += plainRow(row, widths, paint);
-    if (later.length >= PIECE) {
+    if (later.length >= pieceSize) {
       yield later;
       later = '';
     }
   }
   if (seen === 0) yield `${paint(block.none ?? 'none', 'dim')}\n`;
-  else if (seen < PAGE) yield await firstPage(first, widths, paint);
+  else if (seen < rowsAPage) yield await firstPage(first, widths, paint);
   else if (later !== '') yield later;
 }

@@ -5,7 +5,7 @@ import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import type { Answer, Order, Tally, Target } from './protocol.ts';
 
-const TIMEOUT_MS = 3000;
+const timeoutMs = 3000;
 
 class CallError extends Error {}
 
@@ -17,7 +17,7 @@ const failed = (error: unknown): string => {
 /** One request on a connection of its own. */
 function callHttp({ host, port, path = '/', headers = {} }: Target): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { host, port, path, headers, agent: false, timeout: TIMEOUT_MS } as const;
+    const options = { host, port, path, headers, agent: false, timeout: timeoutMs } as const;
     const call = request(options, (response) => {
       const { statusCode } = response;
       let text = '';
@@ -38,7 +38,7 @@ function callHttp({ host, port, path = '/', headers = {} }: Target): Promise<str
 function callUdp(target: Target): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(target.host.includes(':') ? 'udp6' : 'udp4');
-    const timer = setTimeout(() => end(new CallError('timeout')), TIMEOUT_MS);
+    const timer = setTimeout(() => end(new CallError('timeout')), timeoutMs);
     const end = (error: Error | null, name = '') => {
       clearTimeout(timer);
       socket.close();

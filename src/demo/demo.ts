@@ -19,13 +19,13 @@ import {
   after,
   before,
   client,
-  HTTP_PORT,
-  NAMESPACE,
+  httpPort,
   type ShopState,
   shopCalls,
+  shopNamespace,
   shopPods,
   shopYaml,
-  UDP_PORT,
+  udpPort,
 } from './shop.ts';
 import {
   flagsOf,
@@ -58,7 +58,7 @@ export interface DemoResult {
 }
 
 /** Calls to each address. */
-const CALLS = 400;
+const callsAStep = 400;
 
 /** Starts a server in every pod but the client's, and waits until all of them listen. */
 async function startServers(stage: Stage): Promise<void> {
@@ -68,7 +68,7 @@ async function startServers(stage: Stage): Promise<void> {
     .map((pod) => {
       const path = join(stage.logs, `${pod.name}.log`);
       const log = openSync(path, 'w');
-      const args = [script, pod.name, String(HTTP_PORT), String(UDP_PORT)];
+      const args = [script, pod.name, String(httpPort), String(udpPort)];
       const running = pod.start(process.execPath, args, { log });
       closeSync(log);
       return { pod, path, running };
@@ -109,7 +109,7 @@ async function makePods(stage: Stage): Promise<void> {
 
 async function enrolPods(env: Env, stage: Stage): Promise<void> {
   for (const pod of stage.lab.pods.values()) {
-    const workload = `${NAMESPACE}/${pod.name}`;
+    const workload = `${shopNamespace}/${pod.name}`;
     const { cgroup, netns } = pod;
     await enrollCgroup(env, { place: stage.place, cgroup, netns, workload, authz: 'off', dryRun: false });
   }
@@ -136,13 +136,13 @@ async function play(env: Env, progress: Progress, stage: Stage): Promise<Omit<De
 
   const caller = startClient(lab.pods.get(client)!, process.execPath, installedFile('dist/demo-client.js'));
   const callEach = async (state: ShopState, title: string) => {
-    const results = await step(title, () => callAll(caller, shopCalls(state), CALLS));
+    const results = await step(title, () => callAll(caller, shopCalls(state), callsAStep));
     printCalls(progress, results);
     refuseFaults(results);
     return results;
   };
   heading('frontend calls service addresses');
-  const calls = await callEach(before, `${CALLS} calls to each of ${shopCalls(before).length} addresses`);
+  const calls = await callEach(before, `${callsAStep} calls to each of ${shopCalls(before).length} addresses`);
 
   heading('An edit, while calls go on');
   progress.line('  cart-1 weighs 1 instead of 3, cart-2 weighs 3 instead of 1; catalog-2 is not ready any more\n');
@@ -156,7 +156,7 @@ async function play(env: Env, progress: Progress, stage: Stage): Promise<Omit<De
     say(`in effect after ${result.milliseconds} ms, ${result.calls} calls, none lost`);
     return result;
   });
-  const callsAfterEdit = await callEach(after, `${CALLS} calls to each address again`);
+  const callsAfterEdit = await callEach(after, `${callsAStep} calls to each address again`);
 
   const waypoint = await playOrLeaveOut(env, progress, stage, { client: caller, envoy });
   await caller.stop();

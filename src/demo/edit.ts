@@ -27,15 +27,15 @@ export interface Edit {
 }
 
 /** Calls of the old kind are made for so long before the edit, and of the new kind after it took effect. */
-const BEFORE_MS = 400;
-const AFTER_MS = 600;
+const beforeMs = 400;
+const afterMs = 600;
 /** An edit is in effect in well under a second, also on a busy machine; more than this is a fault. */
-const LIMIT_MS = 2000;
-const AGENT_MS = 10_000;
+const limitMs = 2000;
+const agentMs = 10_000;
 
 /** Waits until the agent says that it wrote something after `since`. */
 export async function written(place: Place, since: number): Promise<void> {
-  for (let waited = 0; waited < AGENT_MS; waited += 10) {
+  for (let waited = 0; waited < agentMs; waited += 10) {
     const { lastApply } = await adminClient(place.runDir).status({});
     if (lastApply && lastApply.at >= since) return;
     await pause(10);
@@ -54,7 +54,7 @@ function faultsOf(calls: readonly ShopCall[], tallies: readonly Tally[], latenes
         faults.push(`"${name}" answered at ${where}, but does not belong there`);
     }
   }
-  if (lateness > LIMIT_MS) faults.push(`a drained pod answered ${lateness} ms after the edit`);
+  if (lateness > limitMs) faults.push(`a drained pod answered ${lateness} ms after the edit`);
   return faults;
 }
 
@@ -66,11 +66,11 @@ function faultsOf(calls: readonly ShopCall[], tallies: readonly Tally[], latenes
 export async function editUnderLoad(env: Env, client: Client, edit: Edit): Promise<EditResult> {
   const targets = edit.calls.map((call) => call.target);
   await client.order({ kind: 'begin', targets, limit: 1_000_000 });
-  await pause(BEFORE_MS);
+  await pause(beforeMs);
   const at = env.now();
   edit.make();
   await edit.applied(at);
-  await pause(AFTER_MS);
+  await pause(afterMs);
   const tallies = await client.order({ kind: 'end' });
   const last = tallies.flatMap((tally) => edit.drained.map((name) => tally.last[name] ?? 0));
   const milliseconds = Math.max(0, Math.round(Math.max(...last) - at));

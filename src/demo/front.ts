@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The demo's front: a service behind a waypoint, whose requests go by path, header and weight to the shop's other services.
 import type { Target } from './protocol.ts';
-import { after, NAMESPACE, newCatalog, podAt, type ShopCall } from './shop.ts';
+import { after, newCatalog, podAt, type ShopCall, shopNamespace } from './shop.ts';
 
 /** The network that the waypoint runs in. */
 export const waypoint = podAt('waypoint', 40);
-export const WAYPOINT = 'waypoint';
+export const waypointName = 'waypoint';
 
 /** What a release changes: weights of the catalog's versions. */
 export interface FrontState {
@@ -41,7 +41,7 @@ const versionYaml = (version: string): string => `apiVersion: v1
 kind: Service
 metadata:
   name: catalog-${version}
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
 spec:
   clusterIP: None
   selector:
@@ -51,11 +51,11 @@ spec:
     - {name: http, port: 8080, targetPort: http, protocol: TCP}
 `;
 
-const GATEWAY = `apiVersion: gateway.networking.k8s.io/v1
+const gatewayYaml = `apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata:
-  name: ${WAYPOINT}
-  namespace: ${NAMESPACE}
+  name: ${waypointName}
+  namespace: ${shopNamespace}
 spec:
   gatewayClassName: kmesh-waypoint
   addresses:
@@ -65,13 +65,13 @@ spec:
     - {name: mesh, port: 15088, protocol: istio.io/PROXY}
 `;
 
-const FRONT = `apiVersion: v1
+const frontPodYaml = `apiVersion: v1
 kind: Service
 metadata:
   name: front
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
   labels:
-    istio.io/use-waypoint: ${WAYPOINT}
+    istio.io/use-waypoint: ${waypointName}
 spec:
   selector:
     app: catalog
@@ -91,7 +91,7 @@ const routeYaml = ({ v1, v2 }: FrontState): string => `apiVersion: gateway.netwo
 kind: HTTPRoute
 metadata:
   name: front
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
 spec:
   parentRefs:
     - {group: "", kind: Service, name: front}
@@ -109,11 +109,11 @@ spec:
         - {name: catalog-v2, port: 8080, weight: ${v2}}
 `;
 
-const POLICY = `apiVersion: security.istio.io/v1
+const policyYaml = `apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata:
   name: no-admin
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
 spec:
   targetRefs:
     - {group: "", kind: Service, name: front}
@@ -127,7 +127,7 @@ spec:
 /** What is added to the folder: file name -> YAML. */
 export function frontYaml(state: FrontState): ReadonlyMap<string, string> {
   return new Map([
-    ['front.yaml', [GATEWAY, versionYaml('v1'), versionYaml('v2'), POLICY, FRONT].join('---\n')],
+    ['front.yaml', [gatewayYaml, versionYaml('v1'), versionYaml('v2'), policyYaml, frontPodYaml].join('---\n')],
     ['front-route.yaml', routeYaml(state)],
   ]);
 }

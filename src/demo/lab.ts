@@ -42,7 +42,7 @@ export interface Lab {
  * The shell that joins a cgroup, then a namespace, then becomes the command: a socket's cgroup is fixed when it is made,
  * so the process must be in place before the command runs.
  */
-const ENTER = 'echo 0 > "$1/cgroup.procs" && netns=$2 && shift 2 && exec nsenter --net="$netns" -- "$@"';
+const enterScript = 'echo 0 > "$1/cgroup.procs" && netns=$2 && shift 2 && exec nsenter --net="$netns" -- "$@"';
 
 function podOf(lab: string, cgroupRoot: string, name: string, addresses: PodAddresses): Pod {
   const netns = netnsPath(lab, name);
@@ -56,7 +56,7 @@ function podOf(lab: string, cgroupRoot: string, name: string, addresses: PodAddr
     start(command, args, options = {}) {
       const { log } = options;
       const stdio = log === undefined ? ('pipe' as const) : (['ignore', log, log] as const);
-      const child = spawn('sh', ['-c', ENTER, 'sh', options.cgroup ?? cgroup, netns, command, ...args], {
+      const child = spawn('sh', ['-c', enterScript, 'sh', options.cgroup ?? cgroup, netns, command, ...args], {
         stdio: typeof stdio === 'string' ? stdio : [...stdio],
         detached: true,
       });

@@ -3,7 +3,7 @@
 import { installedFile } from './built.ts';
 import { afterRelease, frontCalls, waypoint } from './front.ts';
 import type { Progress } from './progress.ts';
-import { before, client, NAMESPACE, shopCalls } from './shop.ts';
+import { before, client, shopCalls, shopNamespace } from './shop.ts';
 import type { Stage } from './stage.ts';
 
 /** Prints commands that work as they stand. */
@@ -12,7 +12,7 @@ export function printLookAround(progress: Progress, stage: Stage): void {
   const { paint, line, heading } = progress;
   const flags = `--bpffs ${place.bpffs} --cgroup-root ${place.cgroupRoot} --run-dir ${place.runDir}`;
   const program = `${process.execPath} ${installedFile('bin/kmeshctl.js')}`;
-  const from = `${NAMESPACE}/${client}`;
+  const from = `${shopNamespace}/${client}`;
   const [cart] = shopCalls(before);
   const to = `${cart?.target.host}:${cart?.target.port}`;
   const commands: (readonly [string, string])[] = [

@@ -5,8 +5,8 @@ import { readdir } from 'node:fs/promises';
 import type { Address } from '../net/address.ts';
 import { runCommand } from './process.ts';
 
-const NETNS_DIR = '/run/netns';
-const SWITCH = 'switch';
+const netnsFolder = '/run/netns';
+const switchName = 'switch';
 
 export interface PodAddresses {
   readonly address4?: Address;
@@ -14,15 +14,15 @@ export interface PodAddresses {
 }
 
 /** Path of a pod's (or the switch's) namespace. */
-export const netnsPath = (lab: string, pod: string): string => `${NETNS_DIR}/${lab}-${pod}`;
+export const netnsPath = (lab: string, pod: string): string => `${netnsFolder}/${lab}-${pod}`;
 
 const ip = (args: readonly string[], lines: readonly string[]) =>
   runCommand('KM_NETNS', 'ip', [...args, '-batch', '-'], `${lines.join('\n')}\n`);
 
 /** Makes the namespace that joins the pods. @throws KmeshError KM_NETNS */
 export async function makeSwitch(lab: string): Promise<void> {
-  await ip([], [`netns add ${lab}-${SWITCH}`]);
-  await ip(['-n', `${lab}-${SWITCH}`], ['link add br0 type bridge mcast_snooping 0', 'link set br0 up']);
+  await ip([], [`netns add ${lab}-${switchName}`]);
+  await ip(['-n', `${lab}-${switchName}`], ['link add br0 type bridge mcast_snooping 0', 'link set br0 up']);
 }
 
 /**
@@ -34,7 +34,7 @@ export async function makePodNetwork(lab: string, pod: string, port: number, add
   const netns = `${lab}-${pod}`;
   await ip([], [`netns add ${netns}`]);
   await ip(
-    ['-n', `${lab}-${SWITCH}`],
+    ['-n', `${lab}-${switchName}`],
     [`link add port${port} type veth peer name eth0 netns ${netns}`, `link set port${port} master br0 up`],
   );
   const lines = ['link set lo up', 'link set eth0 addrgenmode none', 'link set eth0 up'];
@@ -60,7 +60,7 @@ export async function removeNetwork(lab: string, pod = ''): Promise<void> {
 /** Names of the namespaces that have one. */
 export async function namespaces(): Promise<string[]> {
   try {
-    return await readdir(NETNS_DIR);
+    return await readdir(netnsFolder);
   } catch {
     return [];
   }

@@ -14,7 +14,7 @@ export interface Progress {
   table(head: readonly string[], rows: readonly (readonly string[])[], right?: readonly number[]): void;
 }
 
-const BORDERS = {
+const borders = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
   ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
   ...{ left: '  ', 'left-mid': '', mid: '', 'mid-mid': '' },
@@ -58,7 +58,7 @@ export function openProgress(env: Env): Progress {
     table(head, rows, right = []) {
       const table = new CliTable({
         head: head.map((h) => paint.dim(h)),
-        chars: BORDERS,
+        chars: borders,
         style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
         colAligns: head.map((_, i) => (right.includes(i) ? 'right' : 'left')),
       });

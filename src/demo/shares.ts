@@ -42,4 +42,4 @@ export function judgeShares(
 }
 
 /** One sample in 370 of a right share lies further off by chance. */
-export const SIGMAS = 3;
+export const mostSigmas = 3;

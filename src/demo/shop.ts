@@ -3,9 +3,9 @@
 import type { Address } from '../net/address.ts';
 import type { Target } from './protocol.ts';
 
-export const NAMESPACE = 'shop';
-export const HTTP_PORT = 8080;
-export const UDP_PORT = 5300;
+export const shopNamespace = 'shop';
+export const httpPort = 8080;
+export const udpPort = 5300;
 
 export interface ShopPod {
   readonly name: string;
@@ -81,7 +81,7 @@ function podYaml(name: string, app: string, ready: boolean): string {
 kind: Pod
 metadata:
   name: ${name}
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
   labels:
     app: ${app}
     version: ${versionOf(name)}
@@ -92,8 +92,8 @@ spec:
     - name: main
       image: demo
       ports:
-        - {name: http, containerPort: ${HTTP_PORT}, protocol: TCP}
-        - {name: price, containerPort: ${UDP_PORT}, protocol: UDP}
+        - {name: http, containerPort: ${httpPort}, protocol: TCP}
+        - {name: price, containerPort: ${udpPort}, protocol: UDP}
 status:
   phase: Running
   podIP: ${address4}
@@ -112,7 +112,7 @@ function serviceYaml(name: string, n: number, port: string): string {
 kind: Service
 metadata:
   name: ${name}
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
 spec:
   selector:
     app: catalog
@@ -136,7 +136,7 @@ apiVersion: networking.istio.io/v1
 kind: WorkloadEntry
 metadata:
   name: ${name}
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
   labels:
     app: cart
 spec:
@@ -147,7 +147,7 @@ spec:
 kind: ServiceEntry
 metadata:
   name: cart
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
 spec:
   hosts:
     - cart.shop.internal
@@ -160,7 +160,7 @@ spec:
     - number: 80
       name: http
       protocol: HTTP
-      targetPort: ${HTTP_PORT}
+      targetPort: ${httpPort}
   workloadSelector:
     labels:
       app: cart
@@ -168,13 +168,13 @@ ${carts.map(entry).join('')}`;
 }
 
 /** The catalog takes turns. */
-const RULES = `apiVersion: networking.istio.io/v1
+const rulesYaml = `apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata:
   name: catalog
-  namespace: ${NAMESPACE}
+  namespace: ${shopNamespace}
 spec:
-  host: catalog.${NAMESPACE}.svc.cluster.local
+  host: catalog.${shopNamespace}.svc.cluster.local
   trafficPolicy:
     loadBalancer:
       simple: ROUND_ROBIN
@@ -184,7 +184,7 @@ spec:
 export function shopYaml(state: ShopState): ReadonlyMap<string, string> {
   const pods = catalogs.map((name) => podYaml(name, 'catalog', !state.drained.includes(name)));
   return new Map([
-    ['namespace.yaml', `apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${NAMESPACE}\n`],
+    ['namespace.yaml', `apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ${shopNamespace}\n`],
     ['frontend.yaml', podYaml(client, 'frontend', true)],
     ['cart.yaml', cartYaml(state.cart)],
     ['catalog-pods.yaml', pods.join('---\n')],
@@ -193,7 +193,7 @@ export function shopYaml(state: ShopState): ReadonlyMap<string, string> {
       [
         serviceYaml('catalog', 20, '{name: http, port: 80, targetPort: http, protocol: TCP}'),
         serviceYaml('prices', 30, '{name: price, port: 53, targetPort: price, protocol: UDP}'),
-        RULES,
+        rulesYaml,
       ].join('---\n'),
     ],
   ]);

@@ -13,7 +13,7 @@ import { resolveCgroupRoot } from '../tasks/cgroup-path.ts';
 import { isAlive, type Lab, openLab, removeLab } from './lab.ts';
 import { type Running, runCommand } from './process.ts';
 
-const PREFIX = 'kmesh-demo';
+const namePrefix = 'kmesh-demo';
 
 export interface Stage {
   readonly name: string;
@@ -59,7 +59,7 @@ export async function openStage(place: Place, pid: number): Promise<Stage> {
   };
 }
 
-export const nameOf = (pid: number): string => `${PREFIX}-${pid}`;
+export const nameOf = (pid: number): string => `${namePrefix}-${pid}`;
 
 /** Stops who holds the lock in a folder, if anybody does. SIGKILL when it takes longer than five seconds. */
 async function stopHolder(runDir: string, name: LockName): Promise<void> {
@@ -107,7 +107,7 @@ export async function removeStage(place: Place, name: string): Promise<void> {
 
 /** Names of stages whose process is gone: kept ones, and those of a demo that was killed. A stage has its folder as long as anything of it is left. */
 export function leftoverStages(place: Place): string[] {
-  const pattern = new RegExp(`^${PREFIX}-(\\d+)$`);
+  const pattern = new RegExp(`^${namePrefix}-(\\d+)$`);
   return readDirectory(dirname(place.runDir)).filter((entry) => {
     const match = pattern.exec(entry);
     return match !== null && !isAlive(Number(match[1]));
@@ -147,7 +147,7 @@ export function notStarted(what: string, logPath: string): KmeshError {
   return new KmeshError('KM_DEMO', `${what}${telling ? `: ${telling.trim().slice(0, 200)}` : ''}`, { detail });
 }
 
-const READY_MS = 30_000;
+const readyMs = 30_000;
 
 /** True once `condition` holds; false when the process ended before, or half a minute passed. */
 export async function until(running: Running, condition: () => boolean | Promise<boolean>): Promise<boolean> {
@@ -155,7 +155,7 @@ export async function until(running: Running, condition: () => boolean | Promise
   void running.ended.then(() => {
     ended = true;
   });
-  for (let waited = 0; waited < READY_MS && !ended; waited += 20) {
+  for (let waited = 0; waited < readyMs && !ended; waited += 20) {
     if (await condition()) return true;
     await pause(20);
   }

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { KmeshError } from '../errors.ts';
 import type { Pod } from './lab.ts';
 import type { Answer, Order, Tally, Target } from './protocol.ts';
-import { type Judgement, judgeShares, SIGMAS } from './shares.ts';
+import { type Judgement, judgeShares, mostSigmas } from './shares.ts';
 import type { ShopCall } from './shop.ts';
 
 type Distribute<T> = T extends unknown ? Omit<T, 'id'> : never;
@@ -83,7 +83,7 @@ function faultsOf(tally: Tally, judged: Judgement, anyShare: boolean): string[] 
   for (const share of judged.shares) {
     if (share.expected === 0 && share.count > 0)
       faults.push(`"${share.name}" answered ${share.count} times, but gets no calls`);
-    else if (!anyShare && share.sigmas > SIGMAS && share.expected < 1) {
+    else if (!anyShare && share.sigmas > mostSigmas && share.expected < 1) {
       const part = (x: number) => `${(100 * x).toFixed(1)} %`;
       const got = `${part(share.count / judged.total)} of ${judged.total} calls`;
       faults.push(

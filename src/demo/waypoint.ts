@@ -16,13 +16,13 @@ import {
   frontCalls,
   frontYaml,
   oldCatalog,
-  WAYPOINT,
   waypoint,
+  waypointName,
 } from './front.ts';
 import { follow } from './process.ts';
 import type { Progress } from './progress.ts';
 import { printCalls } from './report.ts';
-import { NAMESPACE, newCatalog } from './shop.ts';
+import { newCatalog, shopNamespace } from './shop.ts';
 import { flagsOf, notStarted, type Stage, until, writeConfig } from './stage.ts';
 import { type CallResult, type Client, callAll, refuseFaults } from './traffic.ts';
 
@@ -36,10 +36,10 @@ export interface WaypointResult {
 }
 
 /** Calls of each kind. */
-const CALLS = 200;
+const callsAStep = 200;
 /** So many calls in a row that only the new version answers: the release is in effect. */
-const IN_A_ROW = 20;
-const RELEASE_MS = 10_000;
+const inARow = 20;
+const releaseMs = 10_000;
 
 /** In PATH, else as scripts/fetch-envoy.sh fetched it. */
 export async function findEnvoy(env: Env): Promise<Envoy> {
@@ -67,7 +67,19 @@ function fetched(name: string): string | undefined {
 async function startWaypoint(stage: Stage, netns: string, envoy: string): Promise<void> {
   const path = join(stage.logs, 'waypoint.log');
   const log = openSync(path, 'w');
-  const run = ['waypoint', 'run', WAYPOINT, '-n', NAMESPACE, '--netns', netns, '--proxy', envoy, '--drain', '1s'];
+  const run = [
+    'waypoint',
+    'run',
+    waypointName,
+    '-n',
+    shopNamespace,
+    '--netns',
+    netns,
+    '--proxy',
+    envoy,
+    '--drain',
+    '1s',
+  ];
   const child = spawn(process.execPath, [installedFile('bin/kmeshctl.js'), ...run, ...flagsOf(stage.place)], {
     stdio: ['ignore', log, log],
     detached: true,
@@ -83,9 +95,9 @@ async function startWaypoint(stage: Stage, netns: string, envoy: string): Promis
 async function released(client: Client): Promise<void> {
   const [first] = frontCalls(afterRelease);
   const target = first?.target ?? { protocol: 'http', host: '', port: 0 };
-  for (let waited = 0; waited < RELEASE_MS; waited += 20) {
-    const [tally] = await client.order({ kind: 'calls', target, calls: IN_A_ROW, parallel: 1 });
-    if (tally?.answers[newCatalog] === IN_A_ROW) return;
+  for (let waited = 0; waited < releaseMs; waited += 20) {
+    const [tally] = await client.order({ kind: 'calls', target, calls: inARow, parallel: 1 });
+    if (tally?.answers[newCatalog] === inARow) return;
     await pause(20);
   }
   throw new KmeshError('KM_DEMO', 'the release did not take effect within ten seconds');
@@ -101,7 +113,7 @@ export async function playWaypoint(
   const { step, heading } = progress;
   const { place, lab, config } = stage;
   const callEach = async (state: FrontState, title: string) => {
-    const results = await step(title, () => callAll(client, frontCalls(state), CALLS));
+    const results = await step(title, () => callAll(client, frontCalls(state), callsAStep));
     printCalls(progress, results);
     refuseFaults(results);
     return results;
@@ -113,7 +125,7 @@ export async function playWaypoint(
     const { netns } = await lab.addPod(name, { address4, address6 });
     await startWaypoint(stage, netns, envoy);
   });
-  const calls = await callEach(beforeRelease, `${CALLS} calls of each kind`);
+  const calls = await callEach(beforeRelease, `${callsAStep} calls of each kind`);
   const release = await step('released: version v2 takes every call, edited while calls go on', async (say) => {
     const result = await editUnderLoad(env, client, {
       calls: frontCalls(beforeRelease),
@@ -124,7 +136,7 @@ export async function playWaypoint(
     say(`in effect after ${result.milliseconds} ms, ${result.calls} calls, none lost`);
     return result;
   });
-  const callsAfterRelease = await callEach(afterRelease, `${CALLS} calls of each kind again`);
+  const callsAfterRelease = await callEach(afterRelease, `${callsAStep} calls of each kind again`);
   return { calls, release, callsAfterRelease };
 }
 

@@ -3,7 +3,7 @@
 import type { Kind, KubeObject } from './object.ts';
 
 /** The name under which fields that these commands write are owned. */
-export const FIELD_MANAGER = 'kmeshctl';
+export const ownFieldManager = 'kmeshctl';
 
 export interface Writing {
   /** The server does everything but store it. */

@@ -8,7 +8,7 @@ import type { Env } from '../env.ts';
 import { fileFault, KmeshError } from '../errors.ts';
 import type { ClusterFlags } from './cluster.ts';
 
-const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+const tokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
 /** Files of KUBECONFIG that do not exist are left out, as kubectl does; the one of the flag must exist. */
 function configFiles(env: Env, { kubeconfig }: ClusterFlags): readonly string[] {
@@ -22,7 +22,7 @@ export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<Kub
   const library = await import('@kubernetes/client-node');
   const files = configFiles(env, flags);
   const config = new library.KubeConfig();
-  const inPod = files.length === 0 && (env.getenv('KUBERNETES_SERVICE_HOST') ?? '') !== '' && existsSync(TOKEN);
+  const inPod = files.length === 0 && (env.getenv('KUBERNETES_SERVICE_HOST') ?? '') !== '' && existsSync(tokenFile);
   if (inPod) config.loadFromCluster();
   else if (files.length === 0) {
     throw new KmeshError('KM_KUBE', 'no cluster to talk to: there is no kubeconfig', {

@@ -4,15 +4,15 @@
 import type { KubeConfig, RequestContext } from '@kubernetes/client-node';
 import type { Env } from '../env.ts';
 import { KmeshError, messageOf } from '../errors.ts';
-import { type Cluster, type ClusterFlags, FIELD_MANAGER } from './cluster.ts';
+import { type Cluster, type ClusterFlags, ownFieldManager } from './cluster.ts';
 import { type Answer, faultOf, isMissing, silence } from './fault.ts';
 import { readKubeconfig } from './kubeconfig.ts';
 import type { Kind, KubeObject } from './object.ts';
 
 /** A server that takes a request and says nothing is given up after this. */
-const REQUEST_SECONDS = 15;
+const requestSeconds = 15;
 /** Objects of a list that are asked for at once. */
-const PAGE = 500;
+const pageSize = 500;
 
 interface Request {
   readonly method: 'GET' | 'PATCH' | 'DELETE';
@@ -24,7 +24,7 @@ interface Request {
 
 type Send = (request: Request) => Promise<Answer>;
 
-export async function openCluster(env: Env, flags: ClusterFlags, seconds = REQUEST_SECONDS): Promise<Cluster> {
+export async function openCluster(env: Env, flags: ClusterFlags, seconds = requestSeconds): Promise<Cluster> {
   const config = await readKubeconfig(env, flags);
   return clusterOver(await sender(config, seconds), contextNamespace(config));
 }
@@ -108,7 +108,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
       let more: string | undefined;
       do {
         const query = {
-          limit: String(PAGE),
+          limit: String(pageSize),
           ...(labels === undefined ? {} : { labelSelector: labels }),
           ...(more === undefined ? {} : { continue: more }),
         };
@@ -125,7 +125,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
     },
     async apply(kind, object, { dryRun, force }) {
       const { path, shown } = target(kind, object);
-      const query = { fieldManager: FIELD_MANAGER, force: String(force), ...dry(dryRun) };
+      const query = { fieldManager: ownFieldManager, force: String(force), ...dry(dryRun) };
       const type = 'application/apply-patch+yaml';
       const answer = await send({ method: 'PATCH', path, query, type, body: object });
       if (!ok(answer)) throw faultOf(answer, kind, shown);
@@ -133,7 +133,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
     },
     async applyStatus(kind, object) {
       const { path, shown } = target(kind, object);
-      const query = { fieldManager: FIELD_MANAGER, force: 'true' };
+      const query = { fieldManager: ownFieldManager, force: 'true' };
       const type = 'application/apply-patch+yaml';
       const answer = await send({ method: 'PATCH', path: `${path}/status`, query, type, body: object });
       if (!ok(answer)) throw faultOf(answer, kind, `status of ${shown}`);
@@ -145,7 +145,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
       const answer = await send({
         method: 'PATCH',
         path,
-        query: { fieldManager: FIELD_MANAGER, ...dry(dryRun) },
+        query: { fieldManager: ownFieldManager, ...dry(dryRun) },
         type: 'application/merge-patch+json',
         body: { metadata: { resourceVersion, labels } },
       });

@@ -2,7 +2,7 @@
 // Who gets a connection, by policy: shares within three sigma, exact turns, open connections, sources, affinity.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { addressHash, cgroupHash } from '../../src/abi/hash.ts';
-import { SIGMAS } from '../../src/demo/shares.ts';
+import { mostSigmas } from '../../src/demo/shares.ts';
 import type { BalancerPolicy } from '../../src/mesh/service.ts';
 import { type Mesh, openMesh } from '../support/mesh.ts';
 import type { Python } from '../support/python.ts';
@@ -53,7 +53,7 @@ test.each(
   await mesh.want(...service(weights));
   const judged = await measureShares((n) => client().run(code, { n }), 600, weights);
   expect(judged.strangers).toEqual([]);
-  expect(judged.worst).toBeLessThanOrEqual(SIGMAS);
+  expect(judged.worst).toBeLessThanOrEqual(mostSigmas);
 });
 
 test.each([

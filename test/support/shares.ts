@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shares of random choices, measured so that chance alone does not fail a test.
-import { type Judgement, judgeShares, SIGMAS } from '../../src/demo/shares.ts';
+import { type Judgement, judgeShares, mostSigmas } from '../../src/demo/shares.ts';
 
 /**
  * Takes a sample and judges it. A share that is off is measured once more, four times as long, so that chance alone
@@ -14,6 +14,6 @@ export async function measureShares(
   weights: Readonly<Record<string, number>>,
 ): Promise<Judgement> {
   const first = judgeShares(await sample(n), weights);
-  if (first.strangers.length > 0 || first.worst <= SIGMAS || first.worst === Number.POSITIVE_INFINITY) return first;
+  if (first.strangers.length > 0 || first.worst <= mostSigmas || first.worst === Number.POSITIVE_INFINITY) return first;
   return judgeShares(await sample(4 * n), weights);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The completion script of bash. Needs nothing but bash itself.
-import { PROGRAM } from '../describe.ts';
+import { programName } from '../describe.ts';
 import type { Program } from '../spec.ts';
 import { everywhere, type FlagWord, spots, type Value, valueFlagNames } from './words.ts';
 
@@ -33,8 +33,8 @@ export function bashScript(program: Program): string {
     if (below.length > 0) return [`'${path}:0') words='${below.map(({ name }) => name).join(' ')}' ;;`];
     return args.map(({ value, repeatable }, index) => `'${path}:'${repeatable ? '*' : index}) ${offer(value)} ;;`);
   });
-  return `# bash completion for ${PROGRAM}: generated from its list of commands, do not edit.
-_${PROGRAM}() {
+  return `# bash completion for ${programName}: generated from its list of commands, do not edit.
+_${programName}() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}
   local path='' count=0 after='' words='' kind='' word i
   # --flag=value comes as three words.
@@ -96,6 +96,6 @@ ${indent(argLines)}
   esac
   return 0
 }
-complete -F _${PROGRAM} ${PROGRAM}
+complete -F _${programName} ${programName}
 `;
 }

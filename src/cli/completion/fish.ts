@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The completion script of fish.
-import { PROGRAM } from '../describe.ts';
+import { programName } from '../describe.ts';
 import type { Program } from '../spec.ts';
 import { everywhere, type FlagWord, type Spot, spots, type Value, valueFlagNames } from './words.ts';
 
@@ -13,7 +13,8 @@ function offered(value: Value): string {
   return value.kind === 'command' ? `-f -a '(__fish_complete_command)'` : '-f';
 }
 
-const line = (...parts: readonly string[]): string => ['complete', '-c', PROGRAM, ...parts].filter(Boolean).join(' ');
+const line = (...parts: readonly string[]): string =>
+  ['complete', '-c', programName, ...parts].filter(Boolean).join(' ');
 
 function flagLine(at: string, { names, summary, value }: FlagWord): string {
   const words = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
@@ -21,7 +22,7 @@ function flagLine(at: string, { names, summary, value }: FlagWord): string {
 }
 
 function spotLines({ path, below, flags, args }: Spot): string[] {
-  const at = `-n ${quote(`__${PROGRAM}_at "${path}"`)}`;
+  const at = `-n ${quote(`__${programName}_at "${path}"`)}`;
   return [
     ...below.map(({ name, summary }) => line(at, `-a ${name}`, `-d ${quote(summary)}`)),
     ...flags.map((flag) => flagLine(at, flag)),
@@ -32,10 +33,10 @@ function spotLines({ path, below, flags, args }: Spot): string[] {
 export function fishScript(program: Program): string {
   const all = spots(program);
   const paths = all.flatMap(({ path, below }) => below.map(({ name }) => quote(`${path}:${name}`)));
-  return `# fish completion for ${PROGRAM}: generated from its list of commands, do not edit.
+  return `# fish completion for ${programName}: generated from its list of commands, do not edit.
 
 # True when the command named so far is exactly this one.
-function __${PROGRAM}_at
+function __${programName}_at
     set -l path ''
     set -l skip no
     for word in (commandline -opc)[2..-1]

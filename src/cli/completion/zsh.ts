@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The completion script of zsh: a function for each place in the tree of commands.
-import { PROGRAM } from '../describe.ts';
+import { programName } from '../describe.ts';
 import type { Program } from '../spec.ts';
 import { everywhere, type FlagWord, type Spot, spots, type Value } from './words.ts';
 
@@ -24,7 +24,7 @@ function flagSpec({ names, summary, value, repeatable }: FlagWord): string {
   return `'(${names.join(' ')})'{${names.map((name) => (name.startsWith('--') ? name + equals : name)).join(',')}}${quote(tail)}`;
 }
 
-const functionName = (path: string): string => `_${[PROGRAM, ...path.split(' ').filter(Boolean)].join('_')}`;
+const functionName = (path: string): string => `_${[programName, ...path.split(' ').filter(Boolean)].join('_')}`;
 
 function argSpec({ value, name, repeatable }: Spot['args'][number], index: number): string {
   if (value.kind === 'command') return quote(`*::${plain(name)}:${action(value)}`);
@@ -58,15 +58,15 @@ ${below.map(({ name }) => `        ${name}) ${functionName(`${path} ${name}`)} ;
 }
 
 export function zshScript(program: Program): string {
-  return `#compdef ${PROGRAM}
-# zsh completion for ${PROGRAM}: generated from its list of commands, do not edit.
+  return `#compdef ${programName}
+# zsh completion for ${programName}: generated from its list of commands, do not edit.
 
 ${spots(program).map(spotFunction).join('\n')}
 # Autoloaded from $fpath this file is the function; sourced, it defines it.
-if [[ \${funcstack[1]} == _${PROGRAM} ]]; then
-  _${PROGRAM} "$@"
+if [[ \${funcstack[1]} == _${programName} ]]; then
+  _${programName} "$@"
 else
-  compdef _${PROGRAM} ${PROGRAM}
+  compdef _${programName} ${programName}
 fi
 `;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { bashScript } from '../completion/bash.ts';
 import { fishScript } from '../completion/fish.ts';
 import { zshScript } from '../completion/zsh.ts';
-import { PROGRAM } from '../describe.ts';
+import { programName } from '../describe.ts';
 import type { Program } from '../spec.ts';
 import { manPages } from './man.ts';
 import { docs, readme } from './markdown.ts';
@@ -16,9 +16,9 @@ const folders = ['completions', 'man', 'docs/cli'];
 /** Path -> text; undefined: must not exist. */
 export function wantedFiles(root: string, program: Program): ReadonlyMap<string, string | undefined> {
   const wanted = new Map<string, string | undefined>([
-    [`completions/${PROGRAM}.bash`, bashScript(program)],
-    [`completions/${PROGRAM}.zsh`, zshScript(program)],
-    [`completions/${PROGRAM}.fish`, fishScript(program)],
+    [`completions/${programName}.bash`, bashScript(program)],
+    [`completions/${programName}.zsh`, zshScript(program)],
+    [`completions/${programName}.fish`, fishScript(program)],
     ...manPages(program),
     ...docs(program),
     ['README.md', readme(program, read(join(root, 'README.md')) ?? '')],

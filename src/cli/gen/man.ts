@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Man pages: kmeshctl.1 and one for each command.
 import { errorCodes } from '../../errors.ts';
-import { argTerm, flagsOf, flagTerm, PROGRAM, paramText } from '../describe.ts';
+import { argTerm, flagsOf, flagTerm, paramText, programName } from '../describe.ts';
 import { globalFlags } from '../global.ts';
 import type { Params } from '../param.ts';
 import type { Command, Program } from '../spec.ts';
@@ -15,7 +15,7 @@ const roff = (text: string): string =>
     .replace(/^([.'])/gm, '\\&$1');
 
 const head = (page: string, program: Program): string =>
-  `.\\" Generated from the list of commands: do not edit.\n.TH ${roff(page.toUpperCase())} 1 "" "${PROGRAM} ${program.version}" "${PROGRAM}"`;
+  `.\\" Generated from the list of commands: do not edit.\n.TH ${roff(page.toUpperCase())} 1 "" "${programName} ${program.version}" "${programName}"`;
 
 const tagged = (term: string, text: string): string => `.TP\n.B ${roff(term)}\n${roff(text)}`;
 
@@ -25,14 +25,16 @@ const paramLines = (params: Params, term: typeof flagTerm): string[] =>
 const section = (title: string, lines: readonly string[]): string[] =>
   lines.length === 0 ? [] : [`.SH ${title}`, ...lines];
 
-const pageOf = (command: Command): string => [PROGRAM, ...command.path].join('-');
+const pageOf = (command: Command): string => [programName, ...command.path].join('-');
 
 const seeAlso = (pages: readonly string[]): string[] =>
   section('SEE ALSO', [pages.map((page) => `.BR ${roff(page)} (1)`).join(' ,\n')]);
 
 function exitStatus(command: Command): string[] {
   if (command.failureCode !== undefined) {
-    return [tagged(String(command.failureCode), `${PROGRAM} itself failed, or the command line does not make sense`)];
+    return [
+      tagged(String(command.failureCode), `${programName} itself failed, or the command line does not make sense`),
+    ];
   }
   return [tagged('0', 'done'), tagged('1', 'failed'), tagged('2', 'the command line does not make sense')];
 }
@@ -42,7 +44,7 @@ function commandPage(command: Command, program: Program): string {
   return `${[
     head(pageOf(command), program),
     ...section('NAME', [`${roff(pageOf(command))} \\- ${roff(command.summary)}`]),
-    ...section('SYNOPSIS', [`.B ${roff([PROGRAM, ...command.path].join(' '))}\n.RI [ flags ]${args.join('')}`]),
+    ...section('SYNOPSIS', [`.B ${roff([programName, ...command.path].join(' '))}\n.RI [ flags ]${args.join('')}`]),
     ...section('DESCRIPTION', [roff(command.description)]),
     ...section(
       'ARGUMENTS',
@@ -50,7 +52,7 @@ function commandPage(command: Command, program: Program): string {
     ),
     ...section('OPTIONS', [
       ...paramLines(flagsOf(command), flagTerm),
-      `${Object.keys(flagsOf(command)).length > 0 ? '.PP\n' : ''}Flags that every command takes are in\n.BR ${PROGRAM} (1).`,
+      `${Object.keys(flagsOf(command)).length > 0 ? '.PP\n' : ''}Flags that every command takes are in\n.BR ${programName} (1).`,
     ]),
     ...section('EXAMPLES', [
       command.examples
@@ -58,7 +60,7 @@ function commandPage(command: Command, program: Program): string {
         .join('\n.PP\n'),
     ]),
     ...section('EXIT STATUS', exitStatus(command)),
-    ...seeAlso([PROGRAM]),
+    ...seeAlso([programName]),
   ].join('\n')}\n`;
 }
 
@@ -74,9 +76,9 @@ function mainPage(program: Program): string {
     param.env === undefined ? [] : [tagged(param.env, `read when ${flagTerm(key, param).split(' ')[0]} is not given`)],
   );
   return `${[
-    head(PROGRAM, program),
-    ...section('NAME', [`${PROGRAM} \\- ${roff(program.summary.replace(/\.$/, ''))}`]),
-    ...section('SYNOPSIS', [`.B ${PROGRAM}\n.I command\n.RI [ flags ]\n.RI [ arguments ]`]),
+    head(programName, program),
+    ...section('NAME', [`${programName} \\- ${roff(program.summary.replace(/\.$/, ''))}`]),
+    ...section('SYNOPSIS', [`.B ${programName}\n.I command\n.RI [ flags ]\n.RI [ arguments ]`]),
     ...section('COMMANDS', list),
     ...section('OPTIONS', [
       ...paramLines(globalFlags, flagTerm),
@@ -100,7 +102,7 @@ function mainPage(program: Program): string {
 /** Path below the project -> text. */
 export function manPages(program: Program): ReadonlyMap<string, string> {
   return new Map([
-    [`man/${PROGRAM}.1`, mainPage(program)],
+    [`man/${programName}.1`, mainPage(program)],
     ...program.commands.map((command) => [`man/${pageOf(command)}.1`, commandPage(command, program)] as const),
   ]);
 }

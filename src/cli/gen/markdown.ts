@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // docs/cli/*.md, docs/errors.md and the table of commands in README.md.
 import { errorCodes } from '../../errors.ts';
-import { argTerm, commandName, flagsOf, flagTerm, PROGRAM, paramText, usageLine } from '../describe.ts';
+import { argTerm, commandName, flagsOf, flagTerm, paramText, programName, usageLine } from '../describe.ts';
 import { globalFlags } from '../global.ts';
 import type { Params } from '../param.ts';
 import type { Command, Program } from '../spec.ts';
@@ -31,7 +31,7 @@ function commandPage(command: Command): string {
   ];
   return [
     note,
-    `# ${PROGRAM} ${commandName(command)}`,
+    `# ${programName} ${commandName(command)}`,
     '',
     `${command.summary[0]?.toUpperCase()}${command.summary.slice(1)}.`,
     '',
@@ -68,7 +68,7 @@ function overview(program: Program): string {
   const groups = [...new Set(program.commands.map(({ group }) => group))];
   return [
     note,
-    `# Commands of ${PROGRAM}`,
+    `# Commands of ${programName}`,
     '',
     ...groups.flatMap((group) => [
       `## ${group}`,

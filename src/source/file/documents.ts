@@ -5,7 +5,7 @@ import { readPlain } from './plain.ts';
 import { readYaml, type YamlDocument } from './yaml-node.ts';
 
 /** Where documents may begin: "---" or "..." at the start of a line can stand nowhere else in YAML. */
-const MARKER = /^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm;
+const marker = /^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm;
 
 /** The documents of a file in order. Empty ones are left out; those that cannot be read come with faults. */
 export function* documentsOf(text: string): Generator<YamlDocument> {
@@ -24,7 +24,7 @@ export function pieces(text: string): [number, number][] {
   const out: [number, number][] = [];
   const directives = /^%/m.test(text);
   let from = 0;
-  for (const match of text.matchAll(MARKER)) {
+  for (const match of text.matchAll(marker)) {
     const at = match.index;
     if (directives && match[0] === '---' && onlyDirectives(text, from, at)) continue;
     if (at > from) out.push([from, at]);

@@ -14,21 +14,21 @@ export const rootNamespace = 'istio-system';
 export const onEmptyAnnotation = 'kmesh.net/on-empty';
 export const distributionAnnotation = 'networking.istio.io/traffic-distribution';
 
-const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
-const HOST_LABEL = /^[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?$/i;
+const labelPattern = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const hostLabelPattern = /^[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?$/i;
 
 /** A lowercase DNS name, as Kubernetes names are (RFC 1123 subdomain). */
 export function isName(text: string): boolean {
-  return text.length <= 253 && text.split('.').every((part) => LABEL.test(part));
+  return text.length <= 253 && text.split('.').every((part) => labelPattern.test(part));
 }
 
 /** One lowercase DNS label, as namespaces and services are. */
 export function isLabel(text: string): boolean {
-  return LABEL.test(text);
+  return labelPattern.test(text);
 }
 
 export function isHost(text: string): boolean {
-  return text.length <= 253 && text.split('.').every((part) => HOST_LABEL.test(part));
+  return text.length <= 253 && text.split('.').every((part) => hostLabelPattern.test(part));
 }
 
 /** A host name, "*" or "*.example.com". */

@@ -55,14 +55,14 @@ export function nearest(root: Node, path: Path): Node {
   return node;
 }
 
-const PLAIN_KEY = /^[A-Za-z0-9_$-]+$/;
+const plainKey = /^[A-Za-z0-9_$-]+$/;
 
 /** "spec.ports[0].name"; keys that hold dots or slashes as ["a.b/c"]. */
 export function renderPath(path: Path): string {
   let out = '';
   for (const step of path) {
     if (typeof step === 'number') out += `[${step}]`;
-    else if (!PLAIN_KEY.test(step)) out += `[${JSON.stringify(step)}]`;
+    else if (!plainKey.test(step)) out += `[${JSON.stringify(step)}]`;
     else out += out === '' ? step : `.${step}`;
   }
   return out;

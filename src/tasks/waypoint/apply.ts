@@ -37,7 +37,7 @@ export interface ApplyResult {
 
 /** Whose waypoint a namespace uses, as "name" or "namespace/name". */
 function usedBy({ metadata }: KubeObject): string | undefined {
-  const { [words.USE_WAYPOINT]: name, [words.USE_WAYPOINT_NAMESPACE]: elsewhere = metadata.name } =
+  const { [words.useWaypointLabel]: name, [words.useWaypointNamespaceLabel]: elsewhere = metadata.name } =
     metadata.labels ?? {};
   if (name === undefined || name === '') return undefined;
   return elsewhere === metadata.name ? name : `${elsewhere}/${name}`;
@@ -88,14 +88,14 @@ async function enrol(cluster: Cluster, home: KubeObject, name: string, dryRun: b
   if (usedBy(home) === name) return;
   // A label for another namespace would send this one there, whatever the name.
   const elsewhere =
-    words.USE_WAYPOINT_NAMESPACE in (home.metadata.labels ?? {}) ? { [words.USE_WAYPOINT_NAMESPACE]: null } : {};
-  await cluster.label(namespaces, home, { [words.USE_WAYPOINT]: name, ...elsewhere }, { dryRun });
+    words.useWaypointNamespaceLabel in (home.metadata.labels ?? {}) ? { [words.useWaypointNamespaceLabel]: null } : {};
+  await cluster.label(namespaces, home, { [words.useWaypointLabel]: name, ...elsewhere }, { dryRun });
 }
 
 /** Without the class nobody will ever look at the Gateway. Who may not read classes is told nothing. */
 async function classWarnings(cluster: Cluster, name: string): Promise<string[]> {
   // Its Gateways are configured by kmeshctl itself, with the class or without.
-  if (name === words.OWN_CLASS) return [];
+  if (name === words.ownClass) return [];
   try {
     if ((await cluster.get(gatewayClasses, name)) !== undefined) return [];
   } catch {
@@ -108,16 +108,16 @@ const enrolledModes: ReadonlySet<string> = new Set(['ambient', 'kmesh']);
 
 function homeWarnings(home: KubeObject, gateway: KubeObject, ready: boolean): string[] {
   const { name, labels = {} } = home.metadata;
-  const mode = labels[words.DATAPLANE_MODE]?.toLowerCase();
+  const mode = labels[words.dataplaneModeLabel]?.toLowerCase();
   const inMesh = mode !== undefined && enrolledModes.has(mode);
   const { trafficType } = readWaypoint(gateway);
   return [
     ...(inMesh
       ? []
       : [
-          `namespace ${name} is not labelled as in the mesh: "kubectl label namespace ${name} ${words.DATAPLANE_MODE}=ambient"`,
+          `namespace ${name} is not labelled as in the mesh: "kubectl label namespace ${name} ${words.dataplaneModeLabel}=ambient"`,
         ]),
-    ...(trafficType === 'none' ? [`the waypoint is for no traffic (${words.WAYPOINT_FOR}: none)`] : []),
+    ...(trafficType === 'none' ? [`the waypoint is for no traffic (${words.waypointForLabel}: none)`] : []),
     ...(ready
       ? []
       : ['the waypoint is not programmed yet: until it is, its services may be refused; --wait enrols after that']),

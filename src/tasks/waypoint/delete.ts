@@ -81,7 +81,8 @@ async function matching(
 async function usersOf(cluster: Cluster, namespace: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const users = new Map<string, string[]>();
   const note = (what: string, { metadata }: KubeObject): void => {
-    const { [words.USE_WAYPOINT]: name, [words.USE_WAYPOINT_NAMESPACE]: elsewhere = namespace } = metadata.labels ?? {};
+    const { [words.useWaypointLabel]: name, [words.useWaypointNamespaceLabel]: elsewhere = namespace } =
+      metadata.labels ?? {};
     if (name !== undefined && elsewhere === namespace) users.set(name, [...(users.get(name) ?? []), what]);
   };
   const quietly = async (look: () => Promise<void>): Promise<void> => {
@@ -96,7 +97,7 @@ async function usersOf(cluster: Cluster, namespace: string): Promise<ReadonlyMap
     if (home !== undefined) note(`namespace ${namespace}`, home);
   });
   await quietly(async () => {
-    for (const service of await cluster.list(services, { namespace, labels: words.USE_WAYPOINT })) {
+    for (const service of await cluster.list(services, { namespace, labels: words.useWaypointLabel })) {
       note(`service ${namespace}/${service.metadata.name}`, service);
     }
   });

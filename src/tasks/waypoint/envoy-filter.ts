@@ -6,7 +6,7 @@
 import type { KubeObject } from '../../kube/object.ts';
 
 /** TLV in which the client's SPIFFE id is sent, as ztunnel does. */
-const IDENTITY_TLV = 0xd0;
+const identityTlv = 0xd0;
 
 const type = (name: string): string => `type.googleapis.com/envoy.${name}`;
 
@@ -54,7 +54,7 @@ function listener(family: keyof typeof wildcards, port: number): Readonly<Record
         name: 'envoy.filters.listener.proxy_protocol',
         typed_config: {
           '@type': type('extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'),
-          rules: [{ tlv_type: IDENTITY_TLV, on_tlv_present: { key: 'peer_principal' } }],
+          rules: [{ tlv_type: identityTlv, on_tlv_present: { key: 'peer_principal' } }],
         },
       },
     ],

@@ -56,14 +56,14 @@ const listenerProtocols: Readonly<Record<WaypointHeader, string>> = {
 };
 
 function listenerOf(kind: string, { header, port }: WaypointBinding): Record<string, unknown> {
-  if (kind !== words.OWN_CLASS) return { name: 'mesh', port: words.HBONE_PORT, protocol: 'HBONE' };
+  if (kind !== words.ownClass) return { name: 'mesh', port: words.hbonePort, protocol: 'HBONE' };
   // A listener has a port, even where each connection keeps the one that was dialled.
   return { name: 'mesh', port: port === 0 ? proxyPort : port, protocol: listenerProtocols[header] };
 }
 
 /** Istio knows PROXY and NONE, and passes them on; Kmesh's header only those who read the Gateway itself know. */
 const bindingAnnotation = (binding: WaypointBinding): Record<string, string> => ({
-  [binding.header === 'kmesh' ? words.OWN_BINDING : words.INBOUND_BINDING]: bindingText(binding),
+  [binding.header === 'kmesh' ? words.ownBindingAnnotation : words.inboundBindingAnnotation]: bindingText(binding),
 });
 
 const unlessEmpty = <K extends string>(key: K, entries: Readonly<Record<string, string>>) =>
@@ -82,14 +82,14 @@ export function makeGateway(options: GatewayOptions, namespace: string | undefin
   checkName(name);
   const binding = bindingOf(options);
   const addresses = (options.address ?? []).map(addressOf);
-  const said = options.protocol !== undefined || options.class === words.OWN_CLASS;
+  const said = options.protocol !== undefined || options.class === words.ownClass;
   const labels = {
-    ...(options.for === undefined ? {} : { [words.WAYPOINT_FOR]: options.for }),
-    ...(revision === undefined ? {} : { [words.REVISION]: revision }),
+    ...(options.for === undefined ? {} : { [words.waypointForLabel]: options.for }),
+    ...(revision === undefined ? {} : { [words.revisionLabel]: revision }),
   };
   const annotations = {
     ...(said ? bindingAnnotation(binding) : {}),
-    ...(image === undefined ? {} : { [words.PROXY_IMAGE]: image }),
+    ...(image === undefined ? {} : { [words.proxyImageAnnotation]: image }),
   };
   return {
     apiVersion: 'gateway.networking.k8s.io/v1',

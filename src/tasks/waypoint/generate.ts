@@ -4,7 +4,7 @@ import { KmeshError } from '../../errors.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { makeEnvoyFilter } from './envoy-filter.ts';
 import { bindingOf, checkName, type GatewayOptions, makeGateway } from './gateway.ts';
-import { OWN_CLASS } from './words.ts';
+import { ownClass } from './words.ts';
 
 export interface GenerateOptions extends GatewayOptions {
   readonly namespace?: string;
@@ -16,8 +16,8 @@ export function generateWaypoint(options: GenerateOptions): KubeObject {
   if (!envoyfilter) return makeGateway(options, namespace);
   checkName(name);
   const { header, port } = bindingOf(options);
-  if (options.class === OWN_CLASS) {
-    throw new KmeshError('KM_USAGE', `--envoyfilter is for waypoints of istiod, not for --class ${OWN_CLASS}`, {
+  if (options.class === ownClass) {
+    throw new KmeshError('KM_USAGE', `--envoyfilter is for waypoints of istiod, not for --class ${ownClass}`, {
       hint: 'a waypoint of that class takes the PROXY protocol as it is: "kmeshctl waypoint run"',
     });
   }

@@ -33,12 +33,12 @@ export const classOf = ({ spec }: KubeObject): string => textOf(spec?.gatewayCla
 /** Of a class for waypoints, or said to be one. A Gateway for traffic from outside is none. */
 export function isWaypoint({ metadata, spec }: KubeObject): boolean {
   const { labels = {}, annotations = {} } = metadata;
-  const known: readonly unknown[] = [words.WAYPOINT_CLASS, words.OWN_CLASS];
+  const known: readonly unknown[] = [words.istioClass, words.ownClass];
   return (
     known.includes(spec?.gatewayClassName) ||
-    words.WAYPOINT_FOR in labels ||
-    words.INBOUND_BINDING in annotations ||
-    words.OWN_BINDING in annotations
+    words.waypointForLabel in labels ||
+    words.inboundBindingAnnotation in annotations ||
+    words.ownBindingAnnotation in annotations
   );
 }
 
@@ -48,13 +48,13 @@ export const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace
 export function readWaypoint(gateway: KubeObject, classes: ReadonlyMap<string, KubeObject> = new Map()): Waypoint {
   const { metadata, status = {} } = gateway;
   const labels = metadata.labels ?? {};
-  const ofClass = classes.get(classOf(gateway))?.metadata.labels?.[words.WAYPOINT_FOR];
+  const ofClass = classes.get(classOf(gateway))?.metadata.labels?.[words.waypointForLabel];
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
     class: classOf(gateway),
-    revision: labels[words.REVISION] ?? 'default',
-    trafficType: labels[words.WAYPOINT_FOR] ?? ofClass ?? 'service',
+    revision: labels[words.revisionLabel] ?? 'default',
+    trafficType: labels[words.waypointForLabel] ?? ofClass ?? 'service',
     addresses: listOf(status.addresses).map(({ value }) => textOf(value)),
     conditions: listOf(status.conditions).map((condition) => ({
       type: textOf(condition.type),

@@ -7,7 +7,7 @@ import { KmeshError } from '../../errors.ts';
 import type { Cluster } from '../../kube/cluster.ts';
 import { gateways, type KubeObject } from '../../kube/object.ts';
 import { classOf, readWaypoint } from './read-gateway.ts';
-import { OWN_CLASS } from './words.ts';
+import { ownClass } from './words.ts';
 
 export interface Reporter {
   /** From now on it is programmed, at these addresses. Said again whenever the Gateway, or somebody else's word, changes. */
@@ -23,8 +23,8 @@ export interface Reported {
   readonly everyMs?: number;
 }
 
-const EVERY_MS = 5000;
-const LAST_MS = 3000;
+const usualEveryMs = 5000;
+const lastMs = 3000;
 
 interface State {
   readonly programmed: boolean;
@@ -35,17 +35,17 @@ interface State {
 export async function openReporter(
   env: Env,
   cluster: Cluster,
-  { namespace, name, everyMs = EVERY_MS }: Reported,
+  { namespace, name, everyMs = usualEveryMs }: Reported,
   log: Log,
 ): Promise<Reporter> {
   const shown = `${namespace}/${name}`;
   const gateway = await cluster.get(gateways, name, namespace);
   if (gateway === undefined) throw new KmeshError('KM_NOT_FOUND', `the cluster has no Gateway ${shown}`);
-  if (classOf(gateway) !== OWN_CLASS) {
+  if (classOf(gateway) !== ownClass) {
     throw new KmeshError(
       'KM_CONFIG',
       `Gateway ${shown} is of class "${classOf(gateway)}": its own controller says its status`,
-      { hint: `without --kubeconfig and --context nothing is said; class ${OWN_CLASS} is for what kmeshctl runs` },
+      { hint: `without --kubeconfig and --context nothing is said; class ${ownClass} is for what kmeshctl runs` },
     );
   }
   let state: State | undefined;
@@ -73,7 +73,7 @@ export async function openReporter(
     if (!state) return;
     let limit: NodeJS.Timeout | undefined;
     const patience = new Promise<void>((done) => {
-      limit = setTimeout(done, LAST_MS);
+      limit = setTimeout(done, lastMs);
     });
     const said = say({ programmed: false, addresses: [] }).catch((error) =>
       log.warn({ reason: (error as Error).message }, 'the status of the Gateway could not be said'),

@@ -16,9 +16,9 @@ export interface Waiting {
   readonly everyMs?: number;
 }
 
-const EVERY_MS = 500;
+const usualEveryMs = 500;
 /** An unchanged state is told again after this. */
-const AGAIN_MS = 10_000;
+const againMs = 10_000;
 
 export interface Name {
   readonly namespace: string;
@@ -27,13 +27,13 @@ export interface Name {
 
 /** The state of one, told when it changes. */
 async function waitForOne(
-  { env, cluster, timeoutMs, everyMs = EVERY_MS }: Waiting,
+  { env, cluster, timeoutMs, everyMs = usualEveryMs }: Waiting,
   { namespace, name }: Name,
 ): Promise<Waypoint> {
   const started = performance.now();
   let told = { text: '', at: 0 };
   const tell = (text: string, passed: number): void => {
-    if (text === told.text && passed - told.at < AGAIN_MS) return;
+    if (text === told.text && passed - told.at < againMs) return;
     told = { text, at: passed };
     const clock = `${Math.floor(passed / 1000)} of ${timeoutMs / 1000} s`;
     env.stderr.write(`waypoint ${namespace}/${name}: ${clock}: ${text}\n`);
