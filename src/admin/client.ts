@@ -32,9 +32,9 @@ export interface ClientOptions {
  */
 export function adminClient(runDir: string, options: ClientOptions = {}): AdminClient {
   const path = join(runDir, socketNames[options.socket ?? 'agent']);
-  const patience = (name: RouteName) => options.timeoutMs ?? routes[name].seconds * 1000;
+  const patienceMs = (name: RouteName) => options.timeoutMs ?? routes[name].seconds * 1000;
   const call = async (name: RouteName, input: object): Promise<unknown> => {
-    const response = await ask(path, patience(name), name, input);
+    const response = await ask(path, patienceMs(name), name, input);
     const text = await bodyOf(response, path);
     const status = response.statusCode ?? 0;
     // 503 of /ready carries the same answer as 200
@@ -42,7 +42,7 @@ export function adminClient(runDir: string, options: ClientOptions = {}): AdminC
     return parse(text, path);
   };
   async function* stream(name: RouteName, input: object): AsyncGenerator<unknown, void, undefined> {
-    const response = await ask(path, patience(name), name, input);
+    const response = await ask(path, patienceMs(name), name, input);
     if (response.statusCode !== 200) throw errorOf(await bodyOf(response, path), response.statusCode ?? 0, path);
     for await (const text of linesOf(response, path)) {
       const line = parse(text, path) as { item?: unknown; end?: number; error?: ErrorBody };
@@ -60,7 +60,7 @@ export function adminClient(runDir: string, options: ClientOptions = {}): AdminC
   return Object.fromEntries(made) as AdminClient;
 }
 
-function ask(socketPath: string, timeout: number, name: RouteName, input: object): Promise<IncomingMessage> {
+function ask(socketPath: string, timeoutMs: number, name: RouteName, input: object): Promise<IncomingMessage> {
   const route = routes[name];
   const given = Object.entries(input).filter(([, value]) => value !== undefined);
   const query =
@@ -75,7 +75,7 @@ function ask(socketPath: string, timeout: number, name: RouteName, input: object
       headers: { host: 'agent', connection: 'close' },
       agent: false,
     });
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeout} ms`)), timeout);
+    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
     request.once('response', (response) => {
       clearTimeout(timer);
       done(response);

@@ -26,7 +26,7 @@ export interface ServiceManagerOptions {
   readonly monotonic: () => bigint;
   readonly pid: number;
   /** Milliseconds from opened() to started() by itself. */
-  readonly patience?: number;
+  readonly patienceMs?: number;
   /** Told of the first message that could not be sent. */
   readonly onFault: (fault: unknown) => void;
 }
@@ -77,7 +77,7 @@ export function serviceManager(options: ServiceManagerOptions): ServiceManager {
       waiting ??= setTimeout(() => {
         waited?.();
         started();
-      }, options.patience ?? usualPatienceMs).unref();
+      }, options.patienceMs ?? usualPatienceMs).unref();
     },
     started,
     status(text) {

@@ -29,8 +29,8 @@ interface Options {
   readonly onAnswer: (hostname: string, addresses: readonly Address[] | undefined, fault: string | undefined) => void;
 }
 
-const minTtl = 5;
-const maxTtl = 300;
+const minSeconds = 5;
+const maxSeconds = 300;
 /** Names asked for at the same time. */
 export const maxAsking = 16;
 
@@ -66,12 +66,12 @@ export function openResolution({ resolver, timers, onAnswer }: Options): Resolut
       const answer = await resolver(hostname, abort.signal);
       if (answer.addresses.length === 0) throw new Error('it has no address');
       name.failures = 0;
-      seconds = Math.min(Math.max(answer.ttl, minTtl), maxTtl);
+      seconds = Math.min(Math.max(answer.ttl, minSeconds), maxSeconds);
       const stay = answer.unanswered && name.addresses.filter((a) => isV4(a) === (answer.unanswered === 4));
       next = { addresses: steady([...answer.addresses, ...(stay ?? [])]), fault: undefined };
     } catch (error) {
       // What was known stays: a name server that is away must not take the endpoints with it.
-      seconds = Math.min(minTtl * 2 ** name.failures, maxTtl);
+      seconds = Math.min(minSeconds * 2 ** name.failures, maxSeconds);
       name.failures++;
       next = { addresses: name.addresses, fault: messageOf(error) };
     }

@@ -5,8 +5,8 @@ import { Resolver as Dns, lookup } from 'node:dns/promises';
 import { parseAddress } from '../net/address.ts';
 import type { Answer, Resolver } from './resolve.ts';
 
-/** Names that only the machine knows (its hosts file) have no time to live: asked again after this many seconds. */
-const lookupTtl = 30;
+/** Names that only the machine knows (its hosts file) have no time to live: asked again after this. */
+const lookupSeconds = 30;
 
 /**
  * A resolver over node:dns. What one family's query cannot say is missing from the answer; it fails when neither says anything.
@@ -19,7 +19,7 @@ export function systemResolver(servers?: readonly string[]): Resolver {
     const turn = previous.then(() => lookup(hostname, { all: true }));
     previous = turn.catch(() => undefined);
     const found = await turn;
-    return { addresses: found.flatMap(({ address }) => parseAddress(address) ?? []), ttl: lookupTtl };
+    return { addresses: found.flatMap(({ address }) => parseAddress(address) ?? []), ttl: lookupSeconds };
   };
   return async (hostname, signal) => {
     const dns = new Dns({ timeout: 2000, tries: 2 });

@@ -48,9 +48,9 @@ while True: print(s.recv(4096).decode().replace('\\n', '|'), flush=True)`;
   };
 }
 
-function manager(env: Record<string, string>, faults: unknown[] = [], patience = 60_000) {
+function manager(env: Record<string, string>, faults: unknown[] = [], patienceMs = 60_000) {
   return serviceManager({
-    patience,
+    patienceMs,
     getenv: (name) => env[name],
     open: openNotify,
     monotonic: () => 7_000_999n,

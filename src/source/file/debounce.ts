@@ -11,11 +11,11 @@ export interface Debounce {
 interface Options {
   readonly timers: Timers;
   /** Milliseconds from the first touch after which it is called all the same. */
-  readonly patience: number;
+  readonly patienceMs: number;
   readonly run: () => void;
 }
 
-export function openDebounce({ timers, patience, run }: Options): Debounce {
+export function openDebounce({ timers, patienceMs, run }: Options): Debounce {
   let cancelQuiet: (() => void) | undefined;
   let cancelPatience: (() => void) | undefined;
   let longest = 0;
@@ -35,7 +35,7 @@ export function openDebounce({ timers, patience, run }: Options): Debounce {
       longest = Math.max(longest, quiet);
       cancelQuiet?.();
       cancelQuiet = timers.after(longest, fire);
-      cancelPatience ??= timers.after(patience, fire);
+      cancelPatience ??= timers.after(patienceMs, fire);
     },
     close: cancel,
   };

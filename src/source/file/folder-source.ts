@@ -179,7 +179,7 @@ export function openFolderSource(options: FolderSourceOptions): FolderSource {
 
   const edit = openDebounce({
     timers,
-    patience: patienceMs,
+    patienceMs,
     // What fails is in the log.
     run: () => void run(false).catch(() => {}),
   });

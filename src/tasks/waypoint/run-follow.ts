@@ -38,13 +38,13 @@ export interface Followed {
   readonly listen?: ListenAddress;
   readonly log: Log;
   /** Milliseconds that a control plane may take to be ready. */
-  readonly timeout: number;
+  readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
 /** @throws KmeshError when it can be run nowhere. */
 export async function follow(options: Followed): Promise<Following> {
-  const { control, key, network, listen, log, timeout, signal } = options;
+  const { control, key, network, listen, log, timeoutMs, signal } = options;
   const look = async (given?: Known): Promise<Wanted> => {
     const known = given ?? (await control.known(key));
     requireUsable(key, known, listen);
@@ -53,7 +53,7 @@ export async function follow(options: Followed): Promise<Following> {
     return { where, reachable: reachableAt(where.host, known.gateway, own) };
   };
   const first = async (): Promise<Known> => {
-    const deadline = performance.now() + timeout;
+    const deadline = performance.now() + timeoutMs;
     for (let told = false; ; told = true) {
       const known = await control.known(key);
       const { gateway, unready } = known;

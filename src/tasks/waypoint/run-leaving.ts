@@ -8,8 +8,8 @@ import type { ProxyProcess } from './run-proxy.ts';
 export const endMs = 2000;
 
 /** Lets requests finish for so many milliseconds, then ends it. */
-export async function ended(proxy: ProxyProcess, drain: number): Promise<void> {
-  if (drain > 0) await Promise.race([drained(proxy, drain), proxy.ended]);
+export async function ended(proxy: ProxyProcess, drainMs: number): Promise<void> {
+  if (drainMs > 0) await Promise.race([drained(proxy, drainMs), proxy.ended]);
   proxy.kill('SIGTERM');
   await Promise.race([proxy.ended, pause(endMs)]);
   proxy.kill('SIGKILL');
@@ -26,12 +26,12 @@ export interface Leaving {
   close(): Promise<void>;
 }
 
-export function openLeaving(drain: number): Leaving {
+export function openLeaving(drainMs: number): Leaving {
   const waiting: ProxyProcess[] = [];
   const going = new Set<Promise<void>>();
   const release = (): void => {
     for (const proxy of waiting.splice(0)) {
-      const over = ended(proxy, drain).then(() => void going.delete(over));
+      const over = ended(proxy, drainMs).then(() => void going.delete(over));
       going.add(over);
     }
   };

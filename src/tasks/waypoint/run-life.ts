@@ -45,14 +45,17 @@ export type Listening = { readonly at: string } | { readonly fault: KmeshError }
 
 export interface Waiting {
   /** Milliseconds. */
-  readonly patience: number;
+  readonly patienceMs: number;
   readonly control: Control;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
 
 /** Resolves once it listens, or it is known that it will not; never after it has ended. */
-export async function listening(proxy: ProxyProcess, { patience, control, log, signal }: Waiting): Promise<Listening> {
+export async function listening(
+  proxy: ProxyProcess,
+  { patienceMs, control, log, signal }: Waiting,
+): Promise<Listening> {
   const begun = performance.now();
   let told = begun;
   let over = false;
@@ -68,8 +71,8 @@ export async function listening(proxy: ProxyProcess, { patience, control, log, s
     }
     const why = refused ?? control.fault() ?? 'the control plane has told it of no listener';
     const passed = performance.now() - begun;
-    if (passed >= patience) {
-      const text = `Envoy does not listen after ${Math.round(patience / 1000)} s: ${why}`;
+    if (passed >= patienceMs) {
+      const text = `Envoy does not listen after ${Math.round(patienceMs / 1000)} s: ${why}`;
       return { fault: new KmeshError('KM_TIMEOUT', text) };
     }
     if (performance.now() - told > againMs) {

@@ -63,9 +63,9 @@ export interface Ready {
   readonly restarts: number;
 }
 
-/** Backoff of restarts, in milliseconds; one that ran for longer than the last of it begins anew. */
-const firstPause = 100;
-const longestPause = 10_000;
+/** Backoff of restarts; one that ran for longer than the last of it begins anew. */
+const firstPauseMs = 100;
+const longestPauseMs = 10_000;
 
 /** Resolves once env.signal is aborted and nothing is left, or (asked so) when the proxy has ended. */
 export async function runWaypoint(env: Env, options: RunOptions): Promise<{ readonly exitCode: number }> {
@@ -95,7 +95,8 @@ export async function runWaypoint(env: Env, options: RunOptions): Promise<{ read
   let following: Following | undefined;
   try {
     const network = netns === undefined ? ownNetns : netnsPath(netns);
-    following = await follow({ ...options, control, key, network, log, signal: env.signal });
+    const { listen, timeout: timeoutMs } = options;
+    following = await follow({ ...(listen && { listen }), control, key, network, log, timeoutMs, signal: env.signal });
     room = await openRoom(env, { ...options, namespace, netns: network, user, log });
     const ads = join(room.near, adsSocket);
     await control.open(ads);
@@ -137,11 +138,11 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
   const { key, log, room, control, program, node, following } = running;
   const stopped = aborted(env.signal);
   const leaving = openLeaving(options.drain);
-  const end = async (proxy: ProxyProcess, drain: number): Promise<{ readonly exitCode: number }> => {
-    await Promise.all([ended(proxy, drain), leaving.close()]);
+  const end = async (proxy: ProxyProcess, drainMs: number): Promise<{ readonly exitCode: number }> => {
+    await Promise.all([ended(proxy, drainMs), leaving.close()]);
     return { exitCode: 0 };
   };
-  let wait = firstPause;
+  let wait = firstPauseMs;
   for (let restarts = 0; ; restarts++) {
     const begun = performance.now();
     rmSync(join(room.near, adminSocket), { force: true });
@@ -153,9 +154,9 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
       lowPort: where.port > 0 && where.port < 1024,
       log: env.stderr,
     });
-    const patience = restarts === 0 ? options.timeout : Number.POSITIVE_INFINITY;
+    const patienceMs = restarts === 0 ? options.timeout : Number.POSITIVE_INFINITY;
     const state = await Promise.race([
-      listening(proxy, { patience, control, log, signal: env.signal }),
+      listening(proxy, { patienceMs, control, log, signal: env.signal }),
       proxy.ended.then(() => 'ended' as const),
       following.moved(where),
       stopped,
@@ -193,10 +194,10 @@ async function supervise(env: Env, options: RunOptions, running: Running): Promi
     }
     const { code, text } = await proxy.ended;
     if (options.noRestart) return { exitCode: code };
-    if (performance.now() - begun > longestPause) wait = firstPause;
+    if (performance.now() - begun > longestPauseMs) wait = firstPauseMs;
     log.error({ ended: text, said: proxy.complaint(), pause: wait }, 'the proxy has ended, and is started again');
     if ((await Promise.race([pause(wait), stopped])) === 'stopped') return end(proxy, 0);
-    wait = Math.min(longestPause, wait * 2);
+    wait = Math.min(longestPauseMs, wait * 2);
   }
 }
 

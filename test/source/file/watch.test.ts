@@ -35,7 +35,7 @@ test('only what was moved into place is whole', async () => {
 test('of several touches the longest counts until it ran', () => {
   const timers = openHandTimers();
   let runs = 0;
-  const debounce = openDebounce({ timers, patience: 300, run: () => void runs++ });
+  const debounce = openDebounce({ timers, patienceMs: 300, run: () => void runs++ });
   debounce.touch(20);
   timers.run(19);
   expect(runs).toBe(0);
