@@ -65,6 +65,7 @@ export const any: Message<envoy.Any> = anyOf<envoy.Any>({
     rules: list(inner(1, message({ tlvType: whole(1), onTlvPresent: inner(2, message({ key: text(2) })) }))),
   }),
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': empty,
+  'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': empty,
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager':
     message<envoy.HttpConnectionManager>({
       codecType: whole(1),

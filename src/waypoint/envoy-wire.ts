@@ -51,6 +51,7 @@ export const listener = message<envoy.Listener>({
           message<envoy.FilterChain['filterChainMatch']>({
             prefixRanges: list(inner(3, cidrRange)),
             destinationPort: wrappedWhole(8),
+            applicationProtocols: list(text(10)),
             serverNames: list(text(11)),
           }),
         ),

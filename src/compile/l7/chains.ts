@@ -18,6 +18,7 @@ export const sessionFilter = 'envoy.filters.http.stateful_session';
 const type = {
   proxy: 'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol',
   tls: 'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector',
+  guess: 'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector',
   http: 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
   tcp: 'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
   state: 'envoy.extensions.filters.network.set_filter_state.v3.Config',
@@ -73,8 +74,17 @@ function matchOf({ ranges, port }: Dialled, serverNames: readonly string[]): env
   };
 }
 
-/** `host`: who is asked for by requests of HTTP/1.0 that do not say it; absent: these are refused. */
-export function httpChain(at: Dialled, name: string, host?: string): envoy.FilterChain {
+/** As Envoy calls what it has recognized. */
+const recognized = ['http/1.0', 'http/1.1', 'h2c'];
+
+export interface HttpRead {
+  /** Who is asked for by requests of HTTP/1.0 that do not say it; absent: these are refused. */
+  readonly host?: string;
+  /** Only what is recognized as HTTP; the rest is for another chain. */
+  readonly isGuessed?: boolean;
+}
+
+export function httpChain(at: Dialled, name: string, { host, isGuessed = false }: HttpRead = {}): envoy.FilterChain {
   const value: envoy.HttpConnectionManager = {
     codecType: 0,
     statPrefix: httpStats,
@@ -94,8 +104,8 @@ export function httpChain(at: Dialled, name: string, host?: string): envoy.Filte
     httpProtocolOptions: { acceptHttp10: true, ...(host !== undefined && { defaultHostForHttp10: host }) },
   };
   return {
-    name: `${name}@${at.name}`,
-    filterChainMatch: matchOf(at, []),
+    name: `${name}@${at.name}${isGuessed ? '#http' : ''}`,
+    filterChainMatch: { ...matchOf(at, []), ...(isGuessed && { applicationProtocols: recognized }) },
     filters: [keepSource, { name: 'http', typedConfig: { type: type.http, value } }],
   };
 }
@@ -130,24 +140,37 @@ const nobody = streamChain({ name: 'nowhere', ranges: [{ address: '0.0.0.0' }] }
 /** Last of a chain: ends every connection. */
 export const closingFilter = nobody.filters.at(-1) as envoy.NetworkFilter;
 
-/** `tlsPorts`: those where the server name counts. Elsewhere nothing waits for what the client says first. */
+/** Ports where what the client says first counts. Elsewhere nothing waits for it. */
+export interface HeardPorts {
+  /** For its server name. */
+  readonly tls: readonly number[];
+  /** For whether it is HTTP. */
+  readonly guessed: readonly number[];
+}
+
+/** Undefined: there are no such ports. */
+function inspector(name: 'tls' | 'http', ports: readonly number[]): envoy.ListenerFilter | undefined {
+  const rules = ports.map((port) => ({ destinationPortRange: { start: port, end: port + 1 } }));
+  const [only] = rules;
+  if (!only) return undefined;
+  return {
+    name: `envoy.filters.listener.${name}_inspector`,
+    typedConfig: { type: name === 'tls' ? type.tls : type.guess, value: {} },
+    // A set of rules has two at least.
+    filterDisabled: { notMatch: rules.length === 1 ? only : { orMatch: { rules } } },
+  };
+}
+
 export function listenerOf(
   listen: { readonly address: string; readonly port: number },
   chains: readonly envoy.FilterChain[],
-  tlsPorts: readonly number[],
+  heard: HeardPorts,
 ): envoy.Listener {
   const proxy: envoy.ListenerFilter = {
     name: proxyFilter,
     typedConfig: { type: type.proxy, value: { rules: [{ tlvType: identityTlv, onTlvPresent: { key: 'source' } }] } },
   };
-  const ports = tlsPorts.map((port) => ({ destinationPortRange: { start: port, end: port + 1 } }));
-  const [only] = ports;
-  const tls: envoy.ListenerFilter = {
-    name: 'envoy.filters.listener.tls_inspector',
-    typedConfig: { type: type.tls, value: {} },
-    // A set of rules has two at least.
-    ...(only && { filterDisabled: { notMatch: ports.length === 1 ? only : { orMatch: { rules: ports } } } }),
-  };
+  const inspectors = [inspector('tls', heard.tls), inspector('http', heard.guessed)].filter((one) => one !== undefined);
   return {
     name: 'waypoint',
     statPrefix: 'waypoint',
@@ -158,10 +181,10 @@ export function listenerOf(
         ...(listen.address === '::' && { ipv4Compat: true }),
       },
     },
-    listenerFilters: only ? [proxy, tls] : [proxy],
+    listenerFilters: [proxy, ...inspectors],
     filterChains: chains.length > 0 ? chains : [nobody],
     trafficDirection: 1,
     // A server that speaks first behind a port of the same number waits so long for nothing.
-    ...(only && { listenerFiltersTimeout: 5000, continueOnListenerFiltersTimeout: true }),
+    ...(inspectors.length > 0 && { listenerFiltersTimeout: 5000, continueOnListenerFiltersTimeout: true }),
   };
 }

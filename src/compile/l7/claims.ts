@@ -17,11 +17,16 @@ export function openClaims(): (chains: readonly envoy.FilterChain[]) => readonly
   const seen = new Set<string>();
   return (chains) =>
     chains.flatMap((chain) => {
-      const { prefixRanges = [], destinationPort = '', serverNames = [] } = chain.filterChainMatch;
+      const {
+        prefixRanges = [],
+        destinationPort = '',
+        serverNames = [],
+        applicationProtocols = [],
+      } = chain.filterChainMatch;
       const free = prefixRanges.filter(({ addressPrefix, prefixLen }) => {
         const place = `${destinationPort} ${addressPrefix}/${prefixLen}`;
         const owner = owners.get(place);
-        const match = [place, ...serverNames].join(' ');
+        const match = [place, ...serverNames, ...applicationProtocols].join(' ');
         if ((owner !== undefined && owner !== chains) || seen.has(match)) return false;
         owners.set(place, chains);
         seen.add(match);

@@ -162,7 +162,7 @@ class Compilation {
     if (made) this.#units.set(key, made);
     else this.#units.delete(key);
     if (!made || !old) this.#order = [];
-    return !equal(old?.chains, made?.chains) || !equal(old?.tlsPorts, made?.tlsPorts);
+    return (['chains', 'tlsPorts', 'guessedPorts'] as const).some((part) => !equal(old?.[part], made?.[part]));
   }
 
   #nameClusters(key: string, model: Model, named: Set<string>): void {
@@ -260,15 +260,12 @@ class Compilation {
     if (this.#order.length === 0) this.#order = inOrder(this.#units.keys(), namespace);
     const unclaimed = openClaims();
     const units = this.#order.map((key) => this.#units.get(key) as Unit);
-    const tlsPorts = new Set(units.flatMap((unit) => unit.tlsPorts));
+    const heard = (of: 'tlsPorts' | 'guessedPorts') =>
+      [...new Set(units.flatMap((unit) => unit[of]))].sort((a, b) => a - b);
     const services = units.flatMap((unit) => unclaimed(unit.chains));
     const ports = new Set(services.flatMap(({ filterChainMatch: { destinationPort: port } }) => port ?? []));
     const chains = [...services, ...unclaimed(this.#own.chains(ports))];
-    return listenerOf(
-      listen,
-      chains,
-      [...tlsPorts].sort((a, b) => a - b),
-    );
+    return listenerOf(listen, chains, { tls: heard('tlsPorts'), guessed: heard('guessedPorts') });
   }
 }
 

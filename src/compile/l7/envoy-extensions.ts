@@ -5,6 +5,7 @@
 export interface AnyTypes {
   'envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol': ProxyProtocol;
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': Empty;
+  'envoy.extensions.filters.listener.http_inspector.v3.HttpInspector': Empty;
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager': HttpConnectionManager;
   'envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy': TcpProxy;
   'envoy.extensions.filters.network.set_filter_state.v3.Config': SetFilterState;

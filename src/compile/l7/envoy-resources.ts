@@ -53,6 +53,7 @@ export interface FilterChain {
   readonly filterChainMatch: {
     readonly prefixRanges: readonly CidrRange[];
     readonly destinationPort?: number;
+    readonly applicationProtocols?: readonly string[];
     readonly serverNames?: readonly string[];
   };
   readonly filters: readonly NetworkFilter[];

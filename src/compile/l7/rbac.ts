@@ -69,6 +69,22 @@ export const asksServerName = ({ rules }: WaypointPolicy): boolean =>
 
 const noValues: Values<never> = { any: [], none: [] };
 const isGiven = ({ any, none }: Values<unknown>): boolean => any.length + none.length > 0;
+const isOfRequest = ({ hosts, methods, paths }: HttpOperation): boolean => [hosts, methods, paths].some(isGiven);
+
+/** Of requests to `port`; what asks for a token only is no wiser where it reads them. */
+export function asksHttp({ rules }: WaypointPolicy, port: number): boolean {
+  const isAt = ({ any, none }: Values<number>) => (any.length === 0 || any.includes(port)) && !none.includes(port);
+  return rules.some(({ from, to, when }) => {
+    const there = to.filter(({ ports }) => isAt(ports));
+    if (to.length > 0 && there.length === 0) return false;
+    const isSource = (source: Partial<HttpSource>) => source.remoteIps !== undefined && isGiven(source.remoteIps);
+    return (
+      there.some(isOfRequest) ||
+      from.some(isSource) ||
+      when.some((one) => one.kind === 'header' || (one.kind === 'source' && isSource(one.source)))
+    );
+  });
+}
 
 type Action = WaypointPolicy['action'];
 
@@ -88,9 +104,8 @@ function inSight(given: HttpPolicyRule, action: Action, sight: Sight): HttpPolic
   const rule = sight.http ? given : { ...given, when: given.when.map((one) => named(one, action)) };
   const isHidden = ({ kind }: HttpCondition) =>
     (!sight.http && (kind === 'header' || kind === 'token')) || (!sight.serverName && kind === 'sni');
-  const inOperation = (op: HttpOperation) => isGiven(op.hosts) || isGiven(op.methods) || isGiven(op.paths);
   const inSource = (source: HttpSource) => isGiven(source.requestPrincipals) || isGiven(source.remoteIps);
-  const isBlind = !sight.http && (rule.to.some(inOperation) || rule.from.some(inSource));
+  const isBlind = !sight.http && (rule.to.some(isOfRequest) || rule.from.some(inSource));
   if (!isBlind && !rule.when.some(isHidden)) return rule;
   if (action === 'allow') return undefined;
   const when = rule.when.filter((one) => !isHidden(one));

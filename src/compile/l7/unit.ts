@@ -6,7 +6,7 @@ import type { Attachments } from './attach.ts';
 import { type Dialled, httpChain, streamChain } from './chains.ts';
 import type * as envoy from './envoy.ts';
 import { always, envoyRoutes, type RequestRoute, ranked, rankOf } from './http.ts';
-import { asksServerName, rbacOf, sourceKey } from './rbac.ts';
+import { asksHttp, asksServerName, rbacOf, sourceKey } from './rbac.ts';
 import { fieldsOf } from './rbac-places.ts';
 import { usualRetries, withRetries } from './retries.ts';
 import { isSticky, noCluster, portName, speechOf } from './services.ts';
@@ -16,6 +16,8 @@ export interface Unit {
   readonly chains: readonly envoy.FilterChain[];
   /** Where the server name counts. */
   readonly tlsPorts: readonly number[];
+  /** Where what is recognized as HTTP is read as such, and the rest is passed through. */
+  readonly guessedPorts: readonly number[];
   /** Names of its route configurations. */
   readonly routes: readonly string[];
   /** Names of clusters. */
@@ -29,11 +31,11 @@ export function unitOf(
   policies: readonly WaypointPolicy[],
   network: string,
 ): Unit {
-  const unit: Draft = { chains: [], tlsPorts: [], routes: [], uses: new Set() };
-  for (const port of portsOf(service, attachments)) {
+  const unit: Draft = { chains: [], tlsPorts: [], guessedPorts: [], routes: [], uses: new Set() };
+  for (const port of portsOf(service, attachments, policies)) {
     const dialled = dialledAt(service, port.port, network);
-    if (port.isHttp) addHttp(unit, port, dialled, service.hostname);
-    else addStream(unit, port, dialled, policies);
+    if (port.http !== 'no') addHttp(unit, port, dialled, service.hostname);
+    if (port.http !== 'yes') addStream(unit, port, dialled, policies);
   }
   return unit;
 }
@@ -44,13 +46,14 @@ export function routesOf(
   attachments: Attachments,
   policies: readonly WaypointPolicy[],
 ): envoy.RouteConfiguration[] {
-  const ports = portsOf(service, attachments).filter(({ isHttp }) => isHttp);
+  const ports = portsOf(service, attachments, policies).filter(({ http }) => http !== 'no');
   return ports.map((port) => routeConfiguration(port, isSticky(service), policies));
 }
 
 interface Draft extends Unit {
   readonly chains: envoy.FilterChain[];
   readonly tlsPorts: number[];
+  readonly guessedPorts: number[];
   readonly routes: string[];
   readonly uses: Set<string>;
 }
@@ -59,18 +62,21 @@ interface Port {
   readonly name: string;
   readonly port: ServicePort;
   readonly routed: PortRoutes | undefined;
-  /** Read as HTTP. */
-  readonly isHttp: boolean;
+  /** Read as HTTP: all of it, or what is recognized. */
+  readonly http: 'yes' | 'guessed' | 'no';
 }
 
-function portsOf(service: Service, attachments: Attachments): Port[] {
+function portsOf(service: Service, attachments: Attachments, policies: readonly WaypointPolicy[]): Port[] {
   return service.ports
     .filter(({ protocol }) => protocol !== 'udp')
     .map((port) => {
       const name = portName(service, port.port);
       const routed = attachments.ports.get(name);
       const speech = speechOf(port);
-      return { name, port, routed, isHttp: routed ? isHttp(routed.kind) : speech === 'http' || speech === 'http2' };
+      const isRead = routed ? isHttp(routed.kind) : speech === 'http' || speech === 'http2';
+      // Nobody says, and somebody asks.
+      const isGuessed = !routed && speech === 'open' && policies.some((policy) => asksHttp(policy, port.port));
+      return { name, port, routed, http: isRead ? 'yes' : isGuessed ? 'guessed' : 'no' };
     });
 }
 
@@ -90,13 +96,16 @@ function dialledAt(service: Service, { port }: ServicePort, network: string): re
 
 function addHttp(unit: Draft, port: Port, dialled: readonly Dialled[], host: string): void {
   const { name } = port;
+  const isGuessed = port.http === 'guessed';
+  if (isGuessed) unit.guessedPorts.push(port.port.port);
   const producers = producersOf(port);
   for (const { targets } of [...producers, ...consumersOf(port).flatMap(([, list]) => list)]) {
     for (const target of targets.values()) if (typeof target === 'string') unit.uses.add(target);
   }
   if (producers.length === 0) unit.uses.add(name);
   unit.routes.push(name);
-  for (const at of dialled) unit.chains.push(httpChain(at, name, host.startsWith('*') ? undefined : host));
+  const read = { isGuessed, ...(!host.startsWith('*') && { host }) };
+  for (const at of dialled) unit.chains.push(httpChain(at, name, read));
 }
 
 /** `sticky`: endpoints are chosen by hash. */
