@@ -292,7 +292,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   yield;
   const setting = planSetting(draft, delta, refused, totals);
   const stray = everything ? image.stray : [];
-  draft.ops.strayOut.push(...stray);
+  draft.ops.strayOut.push(...notWritten(draft, stray));
   const udpLeft = yield* udpEndpointsLeft(draft);
   const { frees } = totals;
   const ops = yield* operationsOf([...stages.map((stage) => draft.ops[stage]), frees ? [{ kind: 'grace' }] : []]);
@@ -305,6 +305,14 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
     changes: () => changesOf(draft, setting !== image.setting, stray),
     commit: () => commitPlan(draft, { setting, adopted, stray }),
   };
+}
+
+/** Strays but for those that are written anew: they are explained now, and go last. */
+function notWritten({ ops }: PlanDraft, stray: readonly DeleteOperation[]): readonly DeleteOperation[] {
+  if (stray.length === 0) return stray;
+  const written = new Set<string>();
+  for (const step of [...ops.told, ...ops.client]) if (step.kind === 'put') written.add(`${step.map} ${step.key}`);
+  return stray.filter(({ map, key }) => typeof key !== 'number' || !written.has(`${map} ${key}`));
 }
 
 /** Everything that `image` holds and `wanted` does not, as not wanted; and all of `wanted`. */
