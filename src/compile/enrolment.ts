@@ -69,7 +69,7 @@ export function levelBetween(before: LevelEntry, after: LevelEntry): LevelEntry 
   };
 }
 
-const text = new TextDecoder();
+const text = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The record's name: UTF-8 up to the first zero byte. */
 export function enrolmentName(bytes: Uint8Array): string {

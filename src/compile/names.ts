@@ -8,7 +8,8 @@ type NamePart = ValueOfMap<'name'>;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: any ASCII character is one byte of UTF-8
 const ascii = /^[\x00-\x7f]*$/;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** Nothing of a name is a mark that may be left out. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Writes a name whose characters are one byte each; false when they are not. An encoder takes ten times as long for so few. */
 function writeAscii(name: string, out: Uint8Array): boolean {

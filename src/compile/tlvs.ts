@@ -10,7 +10,7 @@ const namespaceType = 0xe0;
 const hostnameType = 0xe1;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The parts that are not empty; nothing when they are longer than `most` together. */
 function tlvs(parts: readonly (readonly [type: number, text: string])[], most: number): Uint8Array {

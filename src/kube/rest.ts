@@ -66,6 +66,14 @@ async function authenticate(config: KubeConfig, context: RequestContext): Promis
   }
 }
 
+interface Page extends KubeObject {
+  readonly items?: KubeObject[] | null;
+  readonly metadata: KubeObject['metadata'] & { readonly continue?: string };
+}
+
+const isPage = ({ items }: Page): boolean =>
+  Array.isArray(items) ? items.every((item) => isObject(item) && isObject(item.metadata)) : !items;
+
 /** Proxies and unknown paths answer plain text. */
 function parsed(text: string): unknown {
   try {
@@ -76,6 +84,19 @@ function parsed(text: string): unknown {
 }
 
 const ok = ({ code }: Answer): boolean => code >= 200 && code < 300;
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+/** What a success says is there. A proxy in between may answer anything. */
+function objectIn({ body }: Answer, what: string): KubeObject {
+  if (isObject(body) && 'metadata' in body && isObject(body.metadata)) return body as KubeObject;
+  throw strange(what);
+}
+
+const strange = (what: string): KmeshError =>
+  new KmeshError('KM_KUBE', `${what}: the answer is none of the Kubernetes API`, {
+    hint: 'is this the right server? --context chooses another',
+  });
 
 const pathOf = ({ apiVersion, plural }: Kind, namespace: string | undefined, name?: string): string =>
   [
@@ -101,7 +122,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
       const answer = await send({ method: 'GET', path: pathOf(kind, within, name) });
       if (isMissing(answer, name)) return undefined;
       if (!ok(answer)) throw faultOf(answer, kind, shownAs(kind, name, within));
-      return answer.body as KubeObject;
+      return objectIn(answer, shownAs(kind, name, within));
     },
     async list(kind, { namespace: within, labels }) {
       const items: KubeObject[] = [];
@@ -114,12 +135,12 @@ function clusterOver(send: Send, namespace: string): Cluster {
         };
         const answer = await send({ method: 'GET', path: pathOf(kind, within), query });
         if (!ok(answer)) throw faultOf(answer, kind, `list of ${kind.plural}`);
-        const page = answer.body as {
-          readonly items?: KubeObject[];
-          readonly metadata?: { readonly continue?: string };
-        };
+        const page = objectIn(answer, `list of ${kind.plural}`) as Page;
+        const next = page.metadata.continue || undefined;
+        // Who names the page that was just asked for would have it asked for without end.
+        if (!isPage(page) || (next !== undefined && next === more)) throw strange(`list of ${kind.plural}`);
         items.push(...(page.items ?? []));
-        more = page.metadata?.continue || undefined;
+        more = next;
       } while (more !== undefined);
       return items;
     },
@@ -129,7 +150,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
       const type = 'application/apply-patch+yaml';
       const answer = await send({ method: 'PATCH', path, query, type, body: object });
       if (!ok(answer)) throw faultOf(answer, kind, shown);
-      return answer.body as KubeObject;
+      return objectIn(answer, shown);
     },
     async applyStatus(kind, object) {
       const { path, shown } = target(kind, object);
@@ -137,7 +158,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
       const type = 'application/apply-patch+yaml';
       const answer = await send({ method: 'PATCH', path: `${path}/status`, query, type, body: object });
       if (!ok(answer)) throw faultOf(answer, kind, `status of ${shown}`);
-      return answer.body as KubeObject;
+      return objectIn(answer, `status of ${shown}`);
     },
     async label(kind, object, labels, { dryRun }) {
       const { path, shown } = target(kind, object);
@@ -150,7 +171,7 @@ function clusterOver(send: Send, namespace: string): Cluster {
         body: { metadata: { resourceVersion, labels } },
       });
       if (!ok(answer)) throw faultOf(answer, kind, shown);
-      return answer.body as KubeObject;
+      return objectIn(answer, shown);
     },
     async remove(kind, object, { dryRun }) {
       const { path, shown } = target(kind, object);

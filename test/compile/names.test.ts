@@ -14,6 +14,8 @@ describe('names', () => {
     ['ü'.repeat(31), 62, 2],
     [`${'x'.repeat(59)}ü`, 61, 2],
     ['😀'.repeat(45), 180, 3],
+    ['\ufeffx', 4, 1],
+    ['a\0b', 3, 1],
   ])('%j takes %i bytes and %i parts', (name, bytes, count) => {
     const parts = nameParts(name);
     expect(parts.map((p) => p.length)).toEqual([bytes, ...Array(count - 1).fill(0)]);

@@ -217,6 +217,36 @@ describe('what fails', () => {
     );
   });
 
+  test('a success that is none', async () => {
+    for (const body of [
+      null,
+      'text',
+      [],
+      {},
+      { metadata: null },
+      { metadata: {}, items: 'none' },
+      { metadata: {}, items: [null] },
+    ]) {
+      answer = (_request, _body, response) => json(response, 200, body);
+      const cluster = await openHere();
+      const { code, message } = await fault(cluster.list(gateways, {}));
+      expect([body, code, message]).toEqual([
+        body,
+        'KM_KUBE',
+        'list of gateways: the answer is none of the Kubernetes API',
+      ]);
+    }
+    answer = (_request, _body, response) => json(response, 200, '<html>');
+    expect((await fault((await openHere()).get(namespaces, 'shop'))).message).toContain('none of the Kubernetes API');
+    let asked = 0;
+    answer = (_request, _body, response) => {
+      asked++;
+      json(response, 200, { metadata: { continue: 'again' }, items: [] });
+    };
+    expect((await fault((await openHere()).list(gateways, {}))).message).toContain('none of the Kubernetes API');
+    expect(asked).toBe(2);
+  });
+
   test('credentials that cannot be had', async () => {
     const file = kubeconfig('exec', ['one']);
     const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: join(folder, 'no-such-program') };
