@@ -155,7 +155,8 @@ class Reader {
       if (this.#times() !== undefined) throw new Invalid();
       return undefined;
     }
-    const size = this.#set();
+    // Any byte.
+    const size = this.#take(/\\C/y) ? sizes.character : this.#set();
     if (size !== undefined) return { size, repeats: 1 };
     this.#character();
     return { size: sizes.character, repeats: 1 };

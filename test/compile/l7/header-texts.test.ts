@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fitsNone, inList, type Text } from '../../../src/compile/l7/header-texts.ts';
+import { programSize } from '../../../src/compile/l7/re2.ts';
 
 const matches = (regex: string, line: string) => new RegExp(`^(?:${regex.replaceAll('\\C', '[^]')})$`, 'u').test(line);
 const texts = (characters: string) => fc.string({ unit: fc.constantFrom(...characters), maxLength: 4 });
@@ -36,4 +37,15 @@ test('values that are too long are told apart as far as it goes', () => {
   expect(matches(regex, value)).toBe(false);
   expect(matches(regex, `${'a'.repeat(100)}b`)).toBe(true);
   expect(matches(regex, 'a')).toBe(true);
+});
+
+test('a short value is an expression that every Envoy takes as it is', () => {
+  for (const kind of ['exact', 'prefix', 'suffix'] as const) {
+    expect(programSize(inList({ kind, value: 'word' }))).toBeLessThan(80);
+    expect(
+      fitsNone([{ kind, value: 'a' }])
+        .map(programSize)
+        .every((size) => size < 80),
+    ).toBe(true);
+  }
 });
