@@ -63,13 +63,14 @@ export async function listening(
     over = true;
   });
   while (!over && !signal.aborted) {
-    const { at, refused } = await look(proxy);
+    const { at, refused, isBound } = await look(proxy);
     if (at !== undefined) return { at };
     if (refused !== undefined && /cannot bind/i.test(refused)) {
       const hint = 'end what listens there, or choose another address with --listen, or network with --netns';
       return { fault: new KmeshError('KM_LISTEN', `Envoy cannot listen: ${refused}`, { hint }) };
     }
-    const why = refused ?? control.fault() ?? 'the control plane has told it of no listener';
+    const missing = isBound ? 'its listener waits for what it needs' : 'the control plane has told it of no listener';
+    const why = refused ?? control.fault() ?? missing;
     const passed = performance.now() - begun;
     if (passed >= patienceMs) {
       const text = `Envoy does not listen after ${Math.round(patienceMs / 1000)} s: ${why}`;
@@ -84,16 +85,30 @@ export async function listening(
   return new Promise(() => {});
 }
 
-/** An admin interface that does not answer is not there yet. */
-async function look(proxy: ProxyProcess): Promise<{ readonly at?: string; readonly refused?: string }> {
+interface Look {
+  readonly at?: string;
+  readonly refused?: string;
+  /** It has its listener, and refuses connections yet. */
+  readonly isBound?: boolean;
+}
+
+/** An admin interface that does not answer is not there yet. An Envoy that starts lists a listener before it listens, which it does once it is live. */
+async function look(proxy: ProxyProcess): Promise<Look> {
   try {
     const at = listenerAddress(await proxy.admin('/listeners?format=json'));
-    if (at !== undefined) return { at };
+    if (at !== undefined) return (await isLive(proxy)) ? { at } : { isBound: true };
     const refused = listenerFault(await proxy.admin('/config_dump?resource=dynamic_listeners'));
     return refused === undefined ? {} : { refused };
   } catch {
     return {};
   }
+}
+
+function isLive(proxy: ProxyProcess): Promise<boolean> {
+  return proxy.admin('/ready').then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Open connections of clients, from Envoy's counters as text. */
