@@ -33,7 +33,8 @@ export function gather(ledger: Ledger, model: Model, aStep: number): Gathering {
   const services = new Set<string>();
   const policies = new Set<string>();
   const addresses = new Set<string>();
-  const left: Named[] = [];
+  /** Services whose members are not looked at yet. */
+  const left: string[] = [];
 
   const take = (name: Named): Change | undefined => {
     const taken = ledger.take(name);
@@ -47,7 +48,7 @@ export function gather(ledger: Ledger, model: Model, aStep: number): Gathering {
   const touch = (key: string): void => {
     if (services.has(key)) return;
     services.add(key);
-    left.push({ kind: 'service', key });
+    left.push(key);
   };
   const workload = (uid: string): void => {
     const change = take({ kind: 'workload', key: uid });
@@ -71,42 +72,61 @@ export function gather(ledger: Ledger, model: Model, aStep: number): Gathering {
     }
   };
 
-  function* close(): Steps<void> {
-    let seen = 0;
-    for (let next = left.pop(); next; next = left.pop()) {
-      const change = take(next);
-      if (change) claims(model.services.get(next.key));
-      if (change?.kind === 'put-service') claims(change.service);
-      const members = model.members.get(next.key) ?? [];
-      part.work += members.length;
-      for (const uid of ledger.count('workload') > 0 ? members : []) {
-        workload(uid);
-        if (++seen % aStep === 0) yield;
-      }
-      for (const put of ledger.joining(next.key)) {
-        if (put) workload(keyOf(put));
-        if (++seen % aStep === 0) yield;
-      }
-    }
-  }
-  function* add({ kind, key }: Named): Steps<void> {
+  /** Takes a service; uids of its members. */
+  const members = (key: string): readonly string[] => {
+    const change = take({ kind: 'service', key });
+    if (change) claims(model.services.get(key));
+    if (change?.kind === 'put-service') claims(change.service);
+    const uids = model.members.get(key) ?? [];
+    part.work += uids.length;
+    return uids;
+  };
+  const closing = (): Steps<void> => close(ledger, left, { members, workload }, aStep);
+  const add = ({ kind, key }: Named): Steps<void> => {
     if (kind === 'workload') workload(key);
     else if (kind === 'service') touch(key);
     else take({ kind, key });
-    yield* close();
-  }
+    return closing();
+  };
 
   return {
     part,
     services,
     policies,
     add,
-    *again() {
+    again() {
       addresses.clear();
-      for (const change of part.changes.slice()) yield* add({ kind: kindOf(change), key: keyOf(change) });
-      for (const key of services) left.push({ kind: 'service', key });
-      for (const key of policies) take({ kind: 'policy', key });
-      yield* close();
+      return repeat(part.changes.slice(), add, () => {
+        for (const key of services) left.push(key);
+        for (const key of policies) take({ kind: 'policy', key });
+        return closing();
+      });
     },
   };
+}
+
+/** Takes all that belongs to the services in `left`, and to those that come to it meanwhile. */
+function* close(
+  ledger: Ledger,
+  left: string[],
+  take: { members(service: string): readonly string[]; workload(uid: string): void },
+  aStep: number,
+): Steps<void> {
+  let seen = 0;
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    const members = take.members(next);
+    for (const uid of ledger.count('workload') > 0 ? members : []) {
+      take.workload(uid);
+      if (++seen % aStep === 0) yield;
+    }
+    for (const put of ledger.joining(next)) {
+      if (put) take.workload(keyOf(put));
+      if (++seen % aStep === 0) yield;
+    }
+  }
+}
+
+function* repeat(changes: readonly Change[], add: (name: Named) => Steps<void>, then: () => Steps<void>): Steps<void> {
+  for (const change of changes) yield* add({ kind: kindOf(change), key: keyOf(change) });
+  yield* then();
 }

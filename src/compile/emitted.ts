@@ -9,8 +9,10 @@ export interface Emitted<T> {
   replace(source: string, entries: readonly T[], list?: number): boolean;
   has(name: string): boolean;
   readonly delta: ReadonlyMap<string, T | undefined>;
-  close(): Steps<{ readonly entries: Table<T>; readonly of: readonly Table<readonly string[]>[] }>;
+  close(): Closing<T>;
 }
+
+type Closing<T> = Steps<{ readonly entries: Table<T>; readonly of: readonly Table<readonly string[]>[] }>;
 
 const none: readonly string[] = [];
 
@@ -57,10 +59,12 @@ export function emit<T>(
       else if (renamed) of.set(source, names);
       return renamed;
     },
-    *close() {
-      const of: Table<readonly string[]>[] = [];
-      for (const list of lists) of.push(yield* list.close());
-      return { entries: yield* entries.close(), of };
-    },
+    close: () => closing(entries, lists),
   };
+}
+
+function* closing<T>(entries: TableEditor<T>, lists: readonly TableEditor<readonly string[]>[]): Closing<T> {
+  const of: Table<readonly string[]>[] = [];
+  for (const list of lists) of.push(yield* list.close());
+  return { entries: yield* entries.close(), of };
 }

@@ -84,6 +84,20 @@ function idBits() {
   };
 }
 
+type Named = readonly [name: string, id: number];
+
+function* claimedIn(claimed: readonly string[], ids: ReadonlyMap<string, number>): Generator<Named> {
+  for (const name of claimed) yield [name, ids.get(name) as number];
+}
+
+function* eachInSteps(named: Iterable<Named>, bind: (name: string, id: number) => void): Steps<void> {
+  let seen = 0;
+  for (const [name, id] of named) {
+    bind(name, id);
+    if (++seen % namesAStep === 0) yield;
+  }
+}
+
 /** A table without names; ids stay below `limit`. */
 export function idTable(kind: NameKind, limit: number): IdTable {
   let byName = new WideMap<number>();
@@ -164,11 +178,7 @@ export function idTable(kind: NameKind, limit: number): IdTable {
     draft() {
       const own = new WideMap<number>();
       const claimed: string[] = [];
-      const fresh = {
-        *[Symbol.iterator](): Iterator<[name: string, id: number]> {
-          for (const name of claimed) yield [name, own.get(name) as number];
-        },
-      };
+      const fresh = { [Symbol.iterator]: () => claimedIn(claimed, own) };
       let next = lowest;
       return {
         idOf: (name) => byName.get(name) ?? own.get(name),
@@ -193,18 +203,16 @@ export function idTable(kind: NameKind, limit: number): IdTable {
             own.delete(name);
           }
         },
-        *commit() {
+        commit() {
           // The first plan names everything there is: what it made is the table.
           const first = byName.size === 0;
           if (first) byName = own;
-          let seen = 0;
           // In the order of ids: lists with gaps would be slow ones.
-          for (const [name, id] of fresh) {
+          return eachInSteps(fresh, (name, id) => {
             if (!first) byName.set(name, id);
             byId[id] = name;
             take(id);
-            if (++seen % namesAStep === 0) yield;
-          }
+          });
         },
       };
     },

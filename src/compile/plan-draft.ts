@@ -201,12 +201,15 @@ export function draftPlan(image: Image): PlanDraft {
         entries,
       });
     },
-    *commit() {
-      for (const kind of nameKinds) yield* ids[kind].commit();
-      yield* ranges.endpoint.commit();
-      yield* ranges.maglev.commit();
-      image.counts.name += taken[position.name] as number;
-      image.generation = generation;
-    },
+    commit: () =>
+      committing([...nameKinds.map((kind) => ids[kind]), ranges.endpoint, ranges.maglev], () => {
+        image.counts.name += taken[position.name] as number;
+        image.generation = generation;
+      }),
   };
+}
+
+function* committing(drafts: readonly { commit(): Steps<void> }[], then: () => void): Steps<void> {
+  for (const draft of drafts) yield* draft.commit();
+  then();
 }

@@ -100,14 +100,16 @@ export function* operationsOf(stages: readonly (readonly Step[])[]): Steps<Opera
   }
   return {
     length,
-    *[Symbol.iterator]() {
-      for (const steps of stages) {
-        for (const step of steps) {
-          if (step.kind === 'names') yield* unfoldNames(step);
-          else if (step.kind === 'range' || step.kind === 'table') yield* unfold(step);
-          else yield step;
-        }
-      }
-    },
+    [Symbol.iterator]: () => unfoldAll(stages),
   };
+}
+
+function* unfoldAll(stages: readonly (readonly Step[])[]): Generator<Operation> {
+  for (const steps of stages) {
+    for (const step of steps) {
+      if (step.kind === 'names') yield* unfoldNames(step);
+      else if (step.kind === 'range' || step.kind === 'table') yield* unfold(step);
+      else yield step;
+    }
+  }
 }

@@ -146,16 +146,19 @@ function draftOf(base: FreeBlocks): RangeDraft {
     },
     largestFree: () => Math.max(own.largest, largestUntouched()),
     totalFree: () => base.total - movedSlots + own.total,
-    *commit() {
-      let seen = 0;
-      for (const start of moved) {
-        base.remove(start);
-        if (++seen % blocksAStep === 0) yield;
-      }
-      for (const [start, length] of own.blocks()) {
-        base.add(start, length);
-        if (++seen % blocksAStep === 0) yield;
-      }
-    },
+    commit: () => exchanging(base, moved, own),
   };
+}
+
+/** Puts the blocks of `own` in the place of those that begin at `moved`. */
+function* exchanging(base: FreeBlocks, moved: ReadonlySet<number>, own: FreeBlocks): Steps<void> {
+  let seen = 0;
+  for (const start of moved) {
+    base.remove(start);
+    if (++seen % blocksAStep === 0) yield;
+  }
+  for (const [start, length] of own.blocks()) {
+    base.add(start, length);
+    if (++seen % blocksAStep === 0) yield;
+  }
 }

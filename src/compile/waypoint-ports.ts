@@ -11,7 +11,7 @@ import {
 import type { NodeView } from '../mesh/model.ts';
 import type { Service } from '../mesh/service.ts';
 import type { Steps } from '../mesh/steps.ts';
-import { emptyTable, type Table } from '../mesh/table.ts';
+import { emptyTable, type Table, type TableEditor } from '../mesh/table.ts';
 import type { Workload } from '../mesh/workload.ts';
 import type { Address } from '../net/address.ts';
 import { socketAddressText } from '../net/socket-address.ts';
@@ -162,7 +162,7 @@ export const noPorts: PortIndex = { ports: emptyTable(), of: emptyTable(), claim
 export interface PortEditor {
   /** What `source` claims now. */
   claim(source: string, ports: readonly WantedPort[]): void;
-  close(): Steps<{ readonly index: PortIndex; readonly delta: ReadonlyMap<string, WantedPort | undefined> }>;
+  close(): Steps<{ readonly index: PortIndex; readonly delta: Delta }>;
 }
 
 export function editPorts(before: PortIndex): PortEditor {
@@ -199,7 +199,7 @@ export function editPorts(before: PortIndex): PortEditor {
       if (now.length > 0) of.set(source, now);
       else of.delete(source);
     },
-    *close() {
+    close() {
       const delta = new Map<string, WantedPort | undefined>();
       for (const key of changed) {
         const was = before.ports.get(key);
@@ -209,10 +209,18 @@ export function editPorts(before: PortIndex): PortEditor {
         if (is) ports.set(key, is);
         else ports.delete(key);
       }
-      return {
-        index: { ports: yield* ports.close(), of: yield* of.close(), claims: yield* claims.close() },
-        delta,
-      };
+      return closing(ports, of, claims, delta);
     },
   };
+}
+
+type Delta = ReadonlyMap<string, WantedPort | undefined>;
+
+function* closing(
+  ports: TableEditor<WantedPort>,
+  of: TableEditor<readonly WantedPort[]>,
+  claims: TableEditor<readonly string[]>,
+  delta: Delta,
+): Steps<{ readonly index: PortIndex; readonly delta: Delta }> {
+  return { index: { ports: yield* ports.close(), of: yield* of.close(), claims: yield* claims.close() }, delta };
 }

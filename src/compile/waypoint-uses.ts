@@ -81,20 +81,6 @@ export function editWaypoints(
     else into.set(key, next);
   };
 
-  const collect = function* (): Generator<string> {
-    if (touched === 'everything') {
-      for (const name of before.uses.keys()) yield name;
-      return;
-    }
-    for (const key of touched.services) yield* before.followers.get(`service ${key}`) ?? none;
-    for (const address of touched.addresses) yield* before.followers.get(`address ${address}`) ?? none;
-    if (before.followers.size === 0) return;
-    for (const uid of touched.workloads) {
-      yield* before.followers.get(`workload ${uid}`) ?? none;
-      for (const address of addressesOf(uid)) yield* before.followers.get(`address ${address}`) ?? none;
-    }
-  };
-
   return {
     moved,
     use(user, backends) {
@@ -131,20 +117,43 @@ export function editWaypoints(
     },
     workloadsAt: (address) => workloads.get(address) ?? none,
     stale() {
-      const all = new Set(collect());
+      const all = new Set(following(before, touched, addressesOf));
       for (const name of changed) all.add(name);
       return all;
     },
     useOf: (name) => uses.get(name),
-    *close() {
-      return {
-        usedBy: yield* usedBy.close(),
-        uses: yield* uses.close(),
-        sources: yield* sources.close(),
-        followers: yield* followers.close(),
-        addresses: yield* addresses.close(),
-        workloads: yield* workloads.close(),
-      };
-    },
+    close: () => closing({ usedBy, uses, sources, followers, addresses, workloads }),
+  };
+}
+
+/** Names of backends that follow from something that was touched. */
+function* following(
+  { uses, followers }: WaypointIndex,
+  touched: Touched | 'everything',
+  addressesOf: (uid: string) => readonly Address[],
+): Generator<string> {
+  if (touched === 'everything') {
+    yield* uses.keys();
+    return;
+  }
+  if (followers.size === 0) return;
+  for (const key of touched.services) yield* followers.get(`service ${key}`) ?? none;
+  for (const address of touched.addresses) yield* followers.get(`address ${address}`) ?? none;
+  for (const uid of touched.workloads) {
+    yield* followers.get(`workload ${uid}`) ?? none;
+    for (const address of addressesOf(uid)) yield* followers.get(`address ${address}`) ?? none;
+  }
+}
+
+type Edited = { readonly [K in keyof WaypointIndex]: Pick<ReturnType<WaypointIndex[K]['edit']>, 'close'> };
+
+function* closing(edited: Edited): Steps<WaypointIndex> {
+  return {
+    usedBy: yield* edited.usedBy.close(),
+    uses: yield* edited.uses.close(),
+    sources: yield* edited.sources.close(),
+    followers: yield* edited.followers.close(),
+    addresses: yield* edited.addresses.close(),
+    workloads: yield* edited.workloads.close(),
   };
 }

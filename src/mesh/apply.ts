@@ -62,18 +62,20 @@ function editBags(table: Table<Bag>): BagEditor {
       if (bag.list.length >= largeBag || bag.gone) bag.gone = (bag.gone ?? new Set()).add(value);
       else bag.list.splice(bag.list.indexOf(value), 1);
     },
-    *close() {
-      const next = table.edit();
-      let seen = 0;
-      for (const [key, { list, gone }] of edited) {
-        const left = gone?.size ? list.filter((value) => !gone.has(value)) : list;
-        if (left.length === 0) next.delete(key);
-        else next.set(key, left);
-        if (++seen % itemsAStep === 0) yield;
-      }
-      return yield* next.close();
-    },
+    close: () => closeBags(table, edited),
   };
+}
+
+function* closeBags(table: Table<Bag>, edited: ReadonlyMap<string, OpenBag>): Steps<Table<Bag>> {
+  const next = table.edit();
+  let seen = 0;
+  for (const [key, { list, gone }] of edited) {
+    const left = gone?.size ? list.filter((value) => !gone.has(value)) : list;
+    if (left.length === 0) next.delete(key);
+    else next.set(key, left);
+    if (++seen % itemsAStep === 0) yield;
+  }
+  return yield* next.close();
 }
 
 export interface Applied {
