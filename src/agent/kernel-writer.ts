@@ -212,6 +212,14 @@ export function openWriter(options: WriterOptions): KernelWriter {
     if (!complete) throw new KmeshError('KM_BUSY', 'stopped before everything was written');
   };
 
+  /** The plan itself does not wait: dozens of them would grow old meanwhile. */
+  const settleLater = (done: Done): void => {
+    waiting.add(() => {
+      settled.push(done);
+      alone(afterGrace);
+    });
+  };
+
   const carryOut = async (on: Image, plan: Plan): Promise<void> => {
     if (plan.udpFrontends > 0 || needsHooks(on)) setHooks(true);
     await carry(plan.ops);
@@ -219,12 +227,8 @@ export function openWriter(options: WriterOptions): KernelWriter {
     image = on;
     stale = false;
     refused = plan.refused;
-    if (plan.frees) {
-      waiting.add(() => {
-        settled.push({ on, left, udpEndpointsLeft: plan.udpEndpointsLeft });
-        alone(afterGrace);
-      });
-    } else {
+    if (plan.frees) settleLater({ on, left, udpEndpointsLeft: plan.udpEndpointsLeft });
+    else {
       if (!needsHooks(on)) setHooks(false);
       sweep();
     }
@@ -255,12 +259,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
     await carry(plan.ops);
     const authz = await inTurns(plan.commit());
     stale = false;
-    if (plan.frees) {
-      waiting.add(() => {
-        settled.push({ on, authz, udpEndpointsLeft: false });
-        alone(afterGrace);
-      });
-    }
+    if (plan.frees) settleLater({ on, authz, udpEndpointsLeft: false });
     watch.look(fillOf(on), [...refused, ...plan.refused]);
   };
 
