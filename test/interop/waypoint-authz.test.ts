@@ -156,6 +156,11 @@ describe.skipIf(!hasEnvoy)('policies through Envoy', () => {
     await tell([{ action: 'ALLOW', rules: [{ to: [{ operation: { hosts: ['cart.example'] } }] }] }]);
     expect(await isLetIn({ ...request, host: 'Cart.example' })).toBe(true);
     expect(await isLetIn({ ...request, host: 'cart.example:80' })).toBe(false);
+    await tell([{ action: 'ALLOW', rules: [{ to: [{ operation: { hosts: ['*.example', '*:8080', 'cart*'] } }] }] }]);
+    const letIn = ['a.example', 'A.b.Example', 'x:8080', '[::1]:8080', 'cart', 'cart.x:80'];
+    for (const host of letIn) expect([host, await isLetIn({ ...request, host })]).toEqual([host, true]);
+    const keptOut = ['x:.example', 'x:1.example', 'x,a.example', 'x:80,y:8080', 'cart,x', 'cart@x', 'cart:80@x'];
+    for (const host of keptOut) expect([host, await isLetIn({ ...request, host })]).toEqual([host, false]);
   });
 
   test('values as long as they may be', async () => {

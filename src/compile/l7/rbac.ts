@@ -12,7 +12,7 @@ import type {
 import type * as envoy from './envoy.ts';
 import { fitsNone, inList, type Text } from './header-texts.ts';
 import { quoted } from './regex.ts';
-import { anyhowRead, hostSpellings, pathSpellings } from './spelling.ts';
+import { anyhowRead, hostBeside, hostSpellings, pathSpellings } from './spelling.ts';
 
 /** Where the SPIFFE identity that came with the connection is kept. */
 export const sourceKey = 'kmesh.source';
@@ -234,6 +234,8 @@ function operationOf({ hosts, ports, methods, paths }: HttpOperation, action: Ac
 /** `anyhow`: in all its spellings. */
 function hostPermission(host: StringMatch, anyhow: boolean): envoy.Permission {
   const isNamed = host.kind !== 'presence' && !/:\d*$/.test(host.value);
+  if (!anyhow && (host.kind === 'prefix' || host.kind === 'suffix'))
+    return lineOf(':authority', hostBeside(host.value, host.kind === 'prefix'));
   if (!anyhow || !isNamed) return { header: headerMatcher(':authority', host, true) };
   const regex = hostSpellings(host.value, { isSuffix: host.kind === 'suffix', isPrefix: host.kind === 'prefix' });
   return { header: { name: ':authority', stringMatch: { safeRegex: { regex } } } };

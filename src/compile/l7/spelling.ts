@@ -33,6 +33,12 @@ export function hostSpellings(host: string, { isSuffix = false, isPrefix = false
   return `(?i)(?:.*[@,])?${text}${isPrefix ? '.*' : '(?:\\.|%2e)?(?:[:,].*)?'}`;
 }
 
+/** A host that is let in by its begin or its end: what is beside that is of the same host, not another one with a user, a port, or in a list. */
+export function hostBeside(value: string, isPrefix: boolean): string {
+  const text = quoted(value);
+  return isPrefix ? `(?i)${text}[^,@]*` : `(?i)(?:\\[[^\\],@]*\\]|[^,:@]*)${text}`;
+}
+
 function unescaped(text: string): string {
   return text.replaceAll(/(?:%[0-9a-f]{2})+/gi, (run) => {
     try {
