@@ -153,6 +153,14 @@ describe.skipIf(!hasEnvoy)('policies through Envoy', () => {
       expect([host, await isLetIn({ ...request, host })]).toEqual([host, false]);
     }
     expect(await isLetIn({ ...request, host: 'xadmin.example' })).toBe(true);
+    await tell([
+      { action: 'DENY', rules: [{ to: [{ operation: { hosts: ['admin.example:8443', 'x:*', '*.y:1'] } }] }] },
+    ]);
+    const ports = ['ADMIN.example:8443', 'admin.example.:8443', 'me@admin.example:8443', 'a,admin.example:8443,b'];
+    for (const host of [...ports, 'x:1', 'x.:80', 'me@x:', 'a.y:1', 'a.y.:1'])
+      expect([host, await isLetIn({ ...request, host })]).toEqual([host, false]);
+    for (const host of ['admin.example', 'admin.example:84', 'admin.example:84430', 'x', 'xy:1', 'a.y:10'])
+      expect([host, await isLetIn({ ...request, host })]).toEqual([host, true]);
     await tell([{ action: 'ALLOW', rules: [{ to: [{ operation: { hosts: ['cart.example'] } }] }] }]);
     expect(await isLetIn({ ...request, host: 'Cart.example' })).toBe(true);
     expect(await isLetIn({ ...request, host: 'cart.example:80' })).toBe(false);

@@ -233,10 +233,9 @@ function operationOf({ hosts, ports, methods, paths }: HttpOperation, action: Ac
 
 /** `anyhow`: in all its spellings. */
 function hostPermission(host: StringMatch, anyhow: boolean): envoy.Permission {
-  const isNamed = host.kind !== 'presence' && !/:\d*$/.test(host.value);
   if (!anyhow && (host.kind === 'prefix' || host.kind === 'suffix'))
     return lineOf(':authority', hostBeside(host.value, host.kind === 'prefix'));
-  if (!anyhow || !isNamed) return { header: headerMatcher(':authority', host, true) };
+  if (!anyhow || host.kind === 'presence') return { header: headerMatcher(':authority', host, true) };
   const regex = hostSpellings(host.value, { isSuffix: host.kind === 'suffix', isPrefix: host.kind === 'prefix' });
   return { header: { name: ':authority', stringMatch: { safeRegex: { regex } } } };
 }

@@ -24,13 +24,15 @@ export function pathSpellings(text: string): string {
 }
 
 /**
- * A host, or its end when `isSuffix`, or its begin when `isPrefix`: with and without a user, a port, the dot of the root; alone, or as one of
+ * A host, or its end when `isSuffix`, or its begin when `isPrefix`: with and without a user, a port (when it has none), the dot of the root; alone, or as one of
  * several, since Envoy makes one list of all Host lines; with any character escaped.
  */
 export function hostSpellings(host: string, { isSuffix = false, isPrefix = false } = {}): string {
-  const name = [...(isPrefix ? host : host.replace(/\.$/, ''))].map(inAnyCase).join('');
-  const text = `${isSuffix ? '.*' : ''}${name}`;
-  return `(?i)(?:.*[@,])?${text}${isPrefix ? '.*' : '(?:\\.|%2e)?(?:[:,].*)?'}`;
+  const [, name = '', port = ''] = /^(.*?)(:\d*)?$/s.exec(host) ?? [];
+  const isCut = isPrefix && port === '';
+  const text = [...(isCut ? name : name.replace(/\.$/, ''))].map(inAnyCase).join('');
+  const end = isCut ? '.*' : `(?:\\.|%2e)?${port === '' ? '(?:[:,].*)?' : `${port}${isPrefix ? '.*' : '(?:,.*)?'}`}`;
+  return `(?i)(?:.*[@,])?${isSuffix ? '.*' : ''}${text}${end}`;
 }
 
 /** A host that is let in by its begin or its end: what is beside that is of the same host, not another one with a user, a port, or in a list. */
