@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RouteCondition } from '../../../src/admin/waypoint.ts';
 import { withEnvoy } from '../envoy.ts';
 import {
   type Behaviour,
@@ -53,8 +54,7 @@ export function tableContract(name: string, behaviours: readonly Behaviour[], op
   });
 }
 
-const conditionText = ({ type, status, reason }: { type: string; status: boolean; reason: string }): string =>
-  [type, status ? 'True' : 'False', reason].join(' ');
+const conditionText = ({ type, status, reason }: RouteCondition): string => [type, status, reason].join(' ');
 
 function wantedConditions(behaviour: Behaviour): Record<string, readonly string[]> {
   const parts = routesOf(behaviour)

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { RouteCondition } from '../../../src/admin/waypoint.ts';
 import type { Running } from '../../../src/demo/process.ts';
 import { makeCertificates } from '../certificates.ts';
 import { bootstrap, envoyPath } from '../l7.ts';
@@ -41,12 +42,6 @@ export interface Reply {
   readonly error?: string;
 }
 
-interface Condition {
-  readonly type: string;
-  readonly status: boolean;
-  readonly reason: string;
-}
-
 export interface World {
   ask(from: ClientName, ask: Ask): Promise<readonly Reply[]>;
   /** Address of a service or a pod. */
@@ -56,7 +51,7 @@ export interface World {
   /** Pods that saw a request of that id, once for each time. */
   seen(id: string): readonly PodName[];
   /** Route key -> conditions at each parent. */
-  conditions(): Promise<ReadonlyMap<string, readonly Condition[]>>;
+  conditions(): Promise<ReadonlyMap<string, readonly RouteCondition[]>>;
   close(): Promise<void>;
 }
 
@@ -148,7 +143,7 @@ async function open(
     async conditions() {
       const [answer] = await local(status, '/');
       const { routes } = (answer as Reply).body as {
-        routes: { route: string; parents: { conditions: readonly Condition[] }[] }[];
+        routes: { route: string; parents: { conditions: readonly RouteCondition[] }[] }[];
       };
       return new Map(routes.map(({ route, parents }) => [route, parents.flatMap(({ conditions }) => conditions)]));
     },
