@@ -119,18 +119,20 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
       );
     }
   };
+  /** Of the model that there is: what is being made is made to its end before there is another one. */
+  const attached = (): Attachments => {
+    attachments ??= attach(model as Model);
+    return attachments;
+  };
   const refresh = (waypoint: Waypoint): void =>
     guarded(waypoint.place.name, () => {
-      if (!model) return;
-      attachments ??= attach(model);
-      finish(waypoint.refreshing(model, attachments));
+      if (model) finish(waypoint.refreshing(model, attached));
     });
   /** The first time a proxy asks for it: who gets clusters takes a while to digest them, and the rest is made meanwhile. */
   const make = (waypoint: Waypoint): void =>
     guarded(waypoint.place.name, () => {
       if (!model) return;
-      attachments ??= attach(model);
-      making.set(waypoint, waypoint.refreshing(model, attachments));
+      making.set(waypoint, waypoint.refreshing(model, attached));
       goOn(waypoint);
     });
   const { sliceMs = usualSliceMs } = limits;
@@ -240,8 +242,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
 
   const routes = (): ReadonlyMap<string, readonly ParentStatus[]> => {
     if (!model) return new Map();
-    attachments ??= attach(model);
-    return new Map([...attachments.status, ...policyStatuses(model, attachments)]);
+    return new Map([...attached().status, ...policyStatuses(model, attached())]);
   };
 
   const turnAway =

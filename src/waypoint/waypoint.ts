@@ -77,7 +77,7 @@ export interface Waypoint {
    * Takes up another model. The first time proxies are told of each sort as soon as it is made, and digest it while the next one is: later all of it
    * at the end. Throws what is a fault of ours; what was told before stays. To be run to its end before it is called again.
    */
-  refreshing(model: Model, attachments: Attachments): Steps<void>;
+  refreshing(model: Model, attach: () => Attachments): Steps<void>;
   join(client: Omit<Client, 'session'>, send: (response: Response) => void): Client;
   leave(client: Client): void;
   status(): WaypointStatus;
@@ -118,7 +118,7 @@ export function openWaypoint(
     get resources() {
       return typeNames.reduce((sum, type) => sum + snapshot[type].size, 0);
     },
-    *refreshing(model, attachments) {
+    *refreshing(model, attach) {
       const where = at ? { address: at.host ?? '::', port: at.port } : {};
       const scope = waypointScope(model, { namespace, name: gateway }, where);
       const tell = () => {
@@ -126,7 +126,7 @@ export function openWaypoint(
       };
       try {
         let next: Snapshot = snapshot;
-        for (const part of compiler.compiling(model, attachments, scope)) {
+        for (const part of compiler.compiling(model, attach, scope)) {
           if (part) next = { ...next, [part.type]: yield* encode(part.type, part.table) };
           if (part && !made) {
             snapshot = next;

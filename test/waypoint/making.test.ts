@@ -83,6 +83,41 @@ test('clusters are told before the rest is made', async () => {
   expect(it.got.map(({ type, names: told }) => `${type} ${told.length}`)).toEqual([`clusters ${services}`]);
 });
 
+test('a cluster that routes lead past goes again, and where they lead instead comes', async () => {
+  const { server, stream } = await open();
+  const route = `---
+apiVersion: v1
+kind: Service
+metadata: {name: away, namespace: shop}
+spec: {clusterIP: 10.96.1.1, ports: [{name: http, port: 80}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: past, namespace: shop}
+spec: {parentRefs: [{group: "", kind: Service, name: s0}], rules: [{backendRefs: [{name: away, port: 80}]}]}
+`;
+  server.update(modelOfYaml(yaml(services) + route));
+  const it = stream();
+  const away = 'shop/away.shop.svc.cluster.local|80';
+  const led = [away, ...names.filter((name) => name !== clusterOf(0))].sort();
+  it.ask('clusters');
+  it.ask('endpoints', { names: [away] });
+  const has = () => {
+    const all = new Set<string>();
+    for (const { type, names: told, removed } of it.got) {
+      if (type !== 'clusters') continue;
+      for (const name of told) all.add(name);
+      for (const name of removed) all.delete(name);
+    }
+    return [...all].sort();
+  };
+  await it.until(() => server.status()[0]?.resources.routes === services);
+  await it.until(() => has().includes(away) && !has().includes(clusterOf(0)));
+  expect(has()).toEqual(led);
+  expect(it.last('endpoints').names).toEqual([away]);
+  expect(server.status()[0]?.resources).toMatchObject({ clusters: services, endpoints: services, routes: services });
+});
+
 test('a model that comes meanwhile is told after the one before it', async () => {
   const { server, stream } = await open();
   server.update(modelOfYaml(yaml(services)));

@@ -34,8 +34,8 @@ export type Part = {
 export type PartSteps = Generator<Part | undefined, void, undefined>;
 
 export interface WaypointCompiler {
-  /** Of one waypoint, whose name never changes; `attachments`: those of `model`, which stay as they are until the end. */
-  compiling(model: Model, attachments: Attachments, scope: WaypointScope): PartSteps;
+  /** Of one waypoint, whose name never changes; `attach` gives those of `model`, which stay as they are until the end. Clusters may come twice at first. */
+  compiling(model: Model, attach: () => Attachments, scope: WaypointScope): PartSteps;
   /** The same without a pause. */
   compile(model: Model, attachments: Attachments, scope: WaypointScope): Resources;
 }
@@ -43,9 +43,9 @@ export interface WaypointCompiler {
 export function openWaypointCompiler(view: NodeView): WaypointCompiler {
   const compilation = new Compilation(view);
   return {
-    compiling: (model, attachments, scope) => compilation.update(model, attachments, scope),
+    compiling: (model, attach, scope) => compilation.update(model, attach, scope),
     compile(model, attachments, scope) {
-      for (const _ of compilation.update(model, attachments, scope));
+      for (const _ of compilation.update(model, () => attachments, scope));
       return compilation.resources;
     },
   };
@@ -78,6 +78,8 @@ class Compilation {
   #order: readonly string[] = [];
   /** Cluster name -> units that use it. */
   readonly #users = new Map<string, number>();
+  /** Names of clusters that are there until it is known who uses them. */
+  #guessed: ReadonlySet<string> = none;
   readonly #own = openOwnAddresses();
   /** What is made so far. */
   resources: Resources = {
@@ -91,11 +93,13 @@ class Compilation {
     this.#view = view;
   }
 
-  *update(model: Model, attachments: Attachments, scope: WaypointScope): PartSteps {
-    const state = { model, attachments, scope };
+  *update(model: Model, attach: () => Attachments, scope: WaypointScope): PartSteps {
+    const had = this.resources.clusters;
+    if (this.#before === undefined) yield yield* this.#guess(model, scope);
+    const state = { model, attachments: attach(), scope };
     const reach = this.#reach(state);
     /** Names of clusters that are looked at again, and of route configurations that may be gone. */
-    const named = new Set<string>();
+    const named = new Set(this.#guessed);
     const left = new Set<string>();
     let isListenerNew = reach.all || this.#before === undefined;
     let seen = 0;
@@ -103,15 +107,31 @@ class Compilation {
       if (this.#remake(key, state, named, left)) isListenerNew = true;
       if (++seen % aStep === 0) yield;
     }
+    this.#guessed = none;
     for (const key of [...reach.clusters, ...reach.endpoints]) this.#nameClusters(key, model, named);
     const before = this.#before?.model ?? emptyModel;
     if (this.#own.update(model, before, scope, policiesOf(state, undefined), reach.all)) isListenerNew = true;
-    const had = this.resources.clusters;
     yield yield* this.#clusters(named, model, reach);
     yield yield* this.#endpoints(named, model, reach, had);
     yield this.#listeners(scope, isListenerNew);
     yield yield* this.#routes(state, reach, left);
     this.#before = state;
+  }
+
+  /**
+   * Clusters of all ports that are served: what most routes lead to. A proxy takes its time with clusters, before it asks for anything else, and who
+   * starts with us waits for nothing but the first of them.
+   */
+  *#guess(model: Model, scope: WaypointScope): Steps<Part> {
+    const guessed = new Set<string>();
+    let seen = 0;
+    for (const service of model.services.values()) {
+      if (++seen % aStep === 0) yield;
+      if (!isServed(service, scope)) continue;
+      for (const { port } of service.ports) guessed.add(portName(service, port));
+    }
+    this.#guessed = guessed;
+    return yield* this.#clusters(guessed, model, nowhere);
   }
 
   #reach(state: State): Reach {
@@ -143,9 +163,9 @@ class Compilation {
     const service = state.model.services.get(key);
     const old = this.#units.get(key);
     const { scope } = state;
-    const isServed = service !== undefined && service.addresses.length > 0 && scope.isServed && scope.serves(service);
-    if (!isServed && !old) return false;
-    const made = isServed
+    const served = service !== undefined && isServed(service, scope);
+    if (!served && !old) return false;
+    const made = served
       ? unitOf(service, state.attachments, policiesOf(state, service), this.#view.network)
       : undefined;
     for (const name of made?.uses ?? []) {
@@ -174,9 +194,9 @@ class Compilation {
     }
   }
 
-  /** The port that `name` means while anybody uses it. */
+  /** The port that `name` means while anybody uses it, or may. */
   #portOf(name: string, model: Model): { readonly service: Service; readonly port: ServicePort } | undefined {
-    if (!this.#users.has(name)) return undefined;
+    if (!this.#users.has(name) && !this.#guessed.has(name)) return undefined;
     const { service: key, port: number } = parsePortName(name);
     const service = model.services.get(key);
     const port = service?.ports.find((p) => p.port === number && p.protocol !== 'udp');
@@ -275,6 +295,10 @@ function put<V>(table: TableEditor<V>, name: string, value: V): void {
 }
 
 const none: ReadonlySet<string> = new Set();
+const nowhere: Reach = { units: none, clusters: none, endpoints: none, all: false };
+
+const isServed = (service: Service, scope: WaypointScope): boolean =>
+  service.addresses.length > 0 && scope.isServed && scope.serves(service);
 
 const ownTargets = ({ namespace, name, className }: WaypointScope): string[] => [
   `GatewayClass ${className}`,
