@@ -52,15 +52,17 @@ export function editBags(before: Bags): BagsEditor {
         open.set(key, now.size === 1 ? only : now);
       } else if (now === name) open.set(key, undefined);
     },
-    *close() {
-      const next = before.edit();
-      let seen = 0;
-      for (const [key, now] of open) {
-        if (now === undefined) next.delete(key);
-        else next.set(key, typeof now === 'string' ? now : [...now]);
-        if (++seen % keysAStep === 0) yield;
-      }
-      return yield* next.close();
-    },
+    close: () => closing(before, open),
   };
+}
+
+function* closing(before: Bags, open: ReadonlyMap<string, string | Set<string> | undefined>): Steps<Bags> {
+  const next = before.edit();
+  let seen = 0;
+  for (const [key, now] of open) {
+    if (now === undefined) next.delete(key);
+    else next.set(key, typeof now === 'string' ? now : [...now]);
+    if (++seen % keysAStep === 0) yield;
+  }
+  return yield* next.close();
 }

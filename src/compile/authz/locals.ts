@@ -5,7 +5,7 @@ import type { NodeView } from '../../mesh/model.ts';
 import type { Steps } from '../../mesh/steps.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
-import { type Bags, editBags, inBag, noBags } from './bags.ts';
+import { type Bags, type BagsEditor, editBags, inBag, noBags } from './bags.ts';
 import type { EnforcedPod, Enforcement } from './enforcement.ts';
 
 export interface Locals {
@@ -47,10 +47,15 @@ export function editLocals(before: Locals, { node }: NodeView): LocalsEditor {
         for (const address of is.addresses) addresses.add(address, is.uid);
       }
     },
-    *close() {
-      return changed ? { names: yield* names.close(), addresses: yield* addresses.close() } : before;
-    },
+    close: () => closing(before, changed ? { names, addresses } : undefined),
   };
+}
+
+function* closing(
+  before: Locals,
+  changed: { readonly names: BagsEditor; readonly addresses: BagsEditor } | undefined,
+): Steps<Locals> {
+  return changed ? { names: yield* changed.names.close(), addresses: yield* changed.addresses.close() } : before;
 }
 
 /** A judged pod, and the workload that it is; undefined while that is not known. */

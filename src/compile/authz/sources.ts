@@ -6,7 +6,7 @@ import type { Steps } from '../../mesh/steps.ts';
 import { emptyTable, type Table } from '../../mesh/table.ts';
 import type { Workload } from '../../mesh/workload.ts';
 import type { Address } from '../../net/address.ts';
-import { type Bags, editBags, inBag, noBags } from './bags.ts';
+import { type Bags, type BagsEditor, editBags, inBag, noBags } from './bags.ts';
 import type { PolicySet } from './set.ts';
 
 /** Stands for a principal: an address of this node, which is exempt. No principal is called so. */
@@ -84,66 +84,72 @@ export function editSources(
       for (const address of addressesOf(was)) owners.remove(address, was?.uid as string);
       for (const address of addressesOf(is)) owners.add(address, is?.uid as string);
     },
-    *close() {
-      const principals = before.principals.edit();
-      const addresses = new Set<Address>();
-      /** What becomes of identities: one value for all addresses of each. */
-      const moved = new Map<string, { principal: string; identity: Identity; addresses: number }>();
-      const known = (principal: string, identity?: Identity) => {
-        const held = moved.get(principal);
-        if (held) return held;
-        const was = before.identities.get(principal);
-        const now = was ? { ...was } : identity && { principal, identity, addresses: 0 };
-        if (now) moved.set(principal, now);
-        return now;
-      };
-      const settle = (address: Address): void => {
-        const owner = ownerAt(address);
-        const identity = asked && owner ? identityOf(owner) : undefined;
-        const now = identity ? principalOf(identity) : !owner && hosts.has(address) ? exempt : undefined;
-        const was = before.principals.get(address);
-        if (now === was) return;
-        addresses.add(address);
-        if (now === undefined) principals.delete(address);
-        else {
-          const of = identity && known(now, identity);
-          if (of) of.addresses++;
-          principals.set(address, of?.principal ?? now);
-        }
-        const had = was === undefined || was === exempt ? undefined : known(was);
-        if (had) had.addresses--;
-      };
-      let seen = 0;
-      for (const address of owners.touched()) {
-        settle(address);
-        if (++seen % addressesAStep === 0) yield;
-      }
-      if (before.principals.size === 0)
-        for (const address of hosts) if (owners.of(address) === undefined) settle(address);
-      const identities = before.identities.edit();
-      const namespaces = editBags(before.namespaces);
-      const cameOrLeft = new Set<string>();
-      for (const [principal, now] of moved) {
-        const held = before.identities.has(principal);
-        if (now.addresses > 0) identities.set(principal, now);
-        else identities.delete(principal);
-        if (held === now.addresses > 0) continue;
-        cameOrLeft.add(principal);
-        if (held) namespaces.remove(now.identity.namespace, principal);
-        else namespaces.add(now.identity.namespace, principal);
-        if (++seen % addressesAStep === 0) yield;
-      }
-      const sources: Sources = {
-        asked,
-        hosts,
-        owners: yield* owners.close(),
-        principals: yield* principals.close(),
-        identities: yield* identities.close(),
-        namespaces: yield* namespaces.close(),
-      };
-      return { sources, delta: { addresses, identities: cameOrLeft } };
-    },
+    close: () => closing(before, owners, ownerAt),
   };
+}
+
+function* closing(
+  before: Sources,
+  owners: BagsEditor,
+  ownerAt: (address: Address) => Workload | undefined,
+): ReturnType<SourcesEditor['close']> {
+  const { asked, hosts } = before;
+  const principals = before.principals.edit();
+  const addresses = new Set<Address>();
+  /** What becomes of identities: one value for all addresses of each. */
+  const moved = new Map<string, { principal: string; identity: Identity; addresses: number }>();
+  const known = (principal: string, identity?: Identity) => {
+    const held = moved.get(principal);
+    if (held) return held;
+    const was = before.identities.get(principal);
+    const now = was ? { ...was } : identity && { principal, identity, addresses: 0 };
+    if (now) moved.set(principal, now);
+    return now;
+  };
+  const settle = (address: Address): void => {
+    const owner = ownerAt(address);
+    const identity = asked && owner ? identityOf(owner) : undefined;
+    const now = identity ? principalOf(identity) : !owner && hosts.has(address) ? exempt : undefined;
+    const was = before.principals.get(address);
+    if (now === was) return;
+    addresses.add(address);
+    if (now === undefined) principals.delete(address);
+    else {
+      const of = identity && known(now, identity);
+      if (of) of.addresses++;
+      principals.set(address, of?.principal ?? now);
+    }
+    const had = was === undefined || was === exempt ? undefined : known(was);
+    if (had) had.addresses--;
+  };
+  let seen = 0;
+  for (const address of owners.touched()) {
+    settle(address);
+    if (++seen % addressesAStep === 0) yield;
+  }
+  if (before.principals.size === 0) for (const address of hosts) if (owners.of(address) === undefined) settle(address);
+  const identities = before.identities.edit();
+  const namespaces = editBags(before.namespaces);
+  const cameOrLeft = new Set<string>();
+  for (const [principal, now] of moved) {
+    const held = before.identities.has(principal);
+    if (now.addresses > 0) identities.set(principal, now);
+    else identities.delete(principal);
+    if (held === now.addresses > 0) continue;
+    cameOrLeft.add(principal);
+    if (held) namespaces.remove(now.identity.namespace, principal);
+    else namespaces.add(now.identity.namespace, principal);
+    if (++seen % addressesAStep === 0) yield;
+  }
+  const sources: Sources = {
+    asked,
+    hosts,
+    owners: yield* owners.close(),
+    principals: yield* principals.close(),
+    identities: yield* identities.close(),
+    namespaces: yield* namespaces.close(),
+  };
+  return { sources, delta: { addresses, identities: cameOrLeft } };
 }
 
 /** The identity of a source address; undefined: it has none, or it is exempt. */
