@@ -74,6 +74,9 @@ export const messageOf = (thrown: unknown): string => (thrown instanceof Error ?
 /** The same with where it was thrown, for the log: of what only a bug throws. */
 export const stackOf = (thrown: unknown): string => (thrown instanceof Error && thrown.stack) || messageOf(thrown);
 
+/** What is named as a file is something else; its message stands behind the name. */
+export class NotAFile extends Error {}
+
 /** Why a file cannot be read, to stand behind its name. */
 export function fileFault(thrown: unknown): string {
   const known: Readonly<Record<string, string>> = {
@@ -83,6 +86,7 @@ export function fileFault(thrown: unknown): string {
     ENOTDIR: 'leads through something that is no folder',
     ELOOP: 'is a link that leads to itself',
   };
+  if (thrown instanceof NotAFile) return thrown.message;
   const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '';
   return known[code] ?? `cannot be read: ${messageOf(thrown)}`;
 }

@@ -27,7 +27,7 @@ const allowed: Readonly<Record<string, { readonly values: readonly string[]; rea
 };
 /** Open to all. */
 const open = new Set(['errors.ts', 'net']);
-/** Files of src itself that the rims may import too: env is what they get, version is a constant, and all make folders. */
+/** Files of src itself that the rims may import too: env is what they get, version is a constant, and all make folders and read files. */
 const rims = new Set(['source', 'kernel', 'kube', 'waypoint', 'outputs', 'admin', 'agent', 'tasks', 'demo', 'cli']);
 /** No input or output, no clock, no process: nothing of node. */
 const pure = new Set(['net', 'abi', 'mesh', 'compile']);
@@ -68,7 +68,7 @@ function refused({ from, to, inside, typeOnly }: Import): boolean {
   const target = folderOf(to);
   if (target === own || open.has(target)) return false;
   if (own.endsWith('.ts')) return to !== '../package.json';
-  if (['env.ts', 'version.ts', 'make-folder.ts'].includes(target)) return !rims.has(own);
+  if (['env.ts', 'version.ts', 'make-folder.ts', 'plain-file.ts'].includes(target)) return !rims.has(own);
   const rule = allowed[own];
   return !(rule?.values.includes(target) || (typeOnly && rule?.types?.includes(target)));
 }

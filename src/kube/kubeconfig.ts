@@ -2,10 +2,11 @@
 // Which cluster: the files that kubectl would read, or the service account of the pod that this runs in.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Env } from '../env.ts';
 import { fileFault, KmeshError } from '../errors.ts';
+import { readFileOrPipe, requirePlainFile } from '../plain-file.ts';
 import type { ClusterFlags } from './cluster.ts';
 
 const tokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -29,19 +30,35 @@ export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<Kub
       hint: 'give --kubeconfig FILE or set KUBECONFIG; "kmeshctl waypoint generate" needs no cluster',
     });
   }
-  files.forEach((file, index) => {
+  for (const [index, file] of files.entries()) {
     const one = index === 0 ? config : new library.KubeConfig();
     try {
-      one.loadFromFile(file);
+      one.loadFromString((await readFileOrPipe(file, env.signal)).toString());
+      one.makePathsAbsolute(dirname(file));
     } catch (error) {
       // The library takes the members of what it has read without a look: a file may be empty, or hold something else.
       const why = error instanceof TypeError ? 'is no kubeconfig' : fileFault(error);
       throw new KmeshError('KM_KUBE', `kubeconfig "${file}" ${why}`, { cause: error });
     }
     if (one !== config) mergeInto(config, one);
-  });
+  }
   chooseContext(config, flags.context);
   return config;
+}
+
+/** Files that the context names, which the library reads for each request, however long that takes. @throws KmeshError */
+export function requireNamedFiles(config: KubeConfig): void {
+  const user = config.getCurrentUser();
+  for (const file of [config.getCurrentCluster()?.caFile, user?.certFile, user?.keyFile]) {
+    if (!file) continue;
+    try {
+      requirePlainFile(file);
+    } catch (error) {
+      throw new KmeshError('KM_KUBE', `file "${file}", which the kubeconfig names, ${fileFault(error)}`, {
+        cause: error,
+      });
+    }
+  }
 }
 
 /** As kubectl does: what the first file says of a name counts, and the first current context. (The library refuses doubles.) */

@@ -6,7 +6,7 @@ import type { Env } from '../env.ts';
 import { KmeshError, messageOf } from '../errors.ts';
 import { type Cluster, type ClusterFlags, ownFieldManager } from './cluster.ts';
 import { type Answer, faultOf, isMissing, silence } from './fault.ts';
-import { readKubeconfig } from './kubeconfig.ts';
+import { readKubeconfig, requireNamedFiles } from './kubeconfig.ts';
 import type { Kind, KubeObject } from './object.ts';
 
 /** A server that takes a request and says nothing is given up after this. */
@@ -59,6 +59,7 @@ async function sender(config: KubeConfig, seconds: number): Promise<Send> {
 
 /** Programs and files that a kubeconfig names may fail. */
 async function authenticate(config: KubeConfig, context: RequestContext): Promise<void> {
+  requireNamedFiles(config);
   try {
     await config.applySecurityAuthentication(context);
   } catch (error) {

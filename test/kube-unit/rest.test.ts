@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which cluster is meant, what is asked of it, and what its failures become. A real API server is asked in test/interop.
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -105,6 +106,8 @@ describe('which cluster', () => {
       const { message } = await fault(openCluster(envWith(), { kubeconfig: join(folder, 'else') }));
       expect(message, text).toMatch(/is no kubeconfig$|names no current context$/);
     }
+    const { message } = await fault(openCluster(envWith(), { kubeconfig: folder }));
+    expect(message).toBe(`kubeconfig "${folder}" is a folder, not a file`);
     const other = await fault(openCluster(envWith(), { kubeconfig: kubeconfig('a', ['one', 'two']), context: 'x' }));
     expect({ message: other.message, hint: other.hint }).toEqual({
       message: 'the kubeconfig has no context "x"',
@@ -112,6 +115,42 @@ describe('which cluster', () => {
     });
     const unset = await fault(openCluster(envWith(), { kubeconfig: kubeconfig('b', ['one'], '') }));
     expect(unset.message).toBe('the kubeconfig names no current context');
+  });
+
+  test('a pipe that a shell hands over is read until its end; one in the file system, which may have no other end, is none', async () => {
+    const pipe = join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const { message } = await fault(openCluster(envWith(), { kubeconfig: pipe }));
+    expect(message).toBe(`kubeconfig "${pipe}" is a pipe, not a file`);
+
+    const text = readFileSync(kubeconfig('a', ['one']), 'utf8');
+    const from = openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK);
+    const to = openSync(pipe, constants.O_WRONLY);
+    writeSync(to, text.slice(0, 20));
+    const opening = namespaceOf({}, { kubeconfig: `/dev/fd/${from}` });
+    await new Promise((done) => setImmediate(done));
+    writeSync(to, text.slice(20));
+    closeSync(to);
+    expect(await opening).toBe('in-one');
+    closeSync(from);
+  });
+
+  test('a pipe as a file that the kubeconfig names is not waited for', async () => {
+    const [pipe, config] = [join(folder, 'pipe'), kubeconfig('a', ['one'])];
+    execFileSync('mkfifo', [pipe]);
+    const named = JSON.parse(readFileSync(config, 'utf8'));
+    for (const [where, field] of [
+      [named.clusters[0].cluster, 'certificate-authority'],
+      [named.users[0].user, 'client-certificate'],
+      [named.users[0].user, 'client-key'],
+    ]) {
+      where[field] = 'pipe';
+      writeFileSync(config, JSON.stringify(named));
+      delete where[field];
+      const cluster = await openCluster(envWith(), { kubeconfig: config });
+      const { message } = await fault(cluster.get(namespaces, 'x'));
+      expect(message, field).toBe(`file "${pipe}", which the kubeconfig names, is a pipe, not a file`);
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import type { BigIntStats, Dirent } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileFault } from '../../errors.ts';
+import { nameOfKind } from '../../plain-file.ts';
 
 export interface FoundFile {
   /** As complaints name it: the path given, or the path below the folder given. */
@@ -62,8 +63,7 @@ export async function scanPaths(paths: readonly string[], { pipes = false }: Opt
   };
   /** Reading these may never end, and the second time gives something else. */
   const refuse = (name: string, path: string, at: BigIntStats) => {
-    const what = at.isFIFO() ? 'a pipe' : at.isSocket() ? 'a socket' : 'a device';
-    faults.push({ name, path, gone: false, reason: `is ${what}, not a file` });
+    faults.push({ name, path, gone: false, reason: `is ${nameOfKind(at)}, not a file` });
   };
   const seen = new Set<string>();
 

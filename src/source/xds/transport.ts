@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream to the control plane over gRPC. Bytes in, bytes out; a message is read only when asked for, so that none pile up here.
 import { X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { checkServerIdentity } from 'node:tls';
 import { Channel, type ChannelOptions, connectivityState, credentials, Metadata, status } from '@grpc/grpc-js';
 import { fileFault, messageOf } from '../../errors.ts';
 import { isV4, parseAddress } from '../../net/address.ts';
+import { readPlainFile } from '../../plain-file.ts';
 import type { Timers } from '../timers.ts';
 import { pacing } from './paced-socket.ts';
 import { placeMessages } from './placed-messages.ts';
@@ -227,7 +227,7 @@ async function metadataOf({ tokenFile, headers }: XdsServer, clusterId: string):
 
 async function read(path: string, what: string): Promise<Buffer> {
   try {
-    return await readFile(path);
+    return await readPlainFile(path);
   } catch (error) {
     throw new Unusable(`${what} file "${path}" ${fileFault(error)}`);
   }

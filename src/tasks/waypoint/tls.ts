@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates of the port where proxies of waypoints are told, from files that may be replaced at any time.
-import { readFileSync } from 'node:fs';
 import type { AdsTls } from '../../admin/waypoint.ts';
-import { KmeshError, messageOf } from '../../errors.ts';
+import { fileFault, KmeshError, messageOf } from '../../errors.ts';
+import { readPlainFileAtOnce } from '../../plain-file.ts';
 import { type Certificates, TlsCredentials } from '../../waypoint/credentials.ts';
 import type { WaypointServerLog } from '../../waypoint/server-log.ts';
 import { requireTogether, type TlsFiles } from './tls-files.ts';
@@ -61,9 +61,9 @@ export function openTls(files: TlsFiles, flag: string, log: WaypointServerLog): 
 
 function read(path: string, what: 'certificate' | 'key'): Buffer {
   try {
-    return readFileSync(path);
+    return readPlainFileAtOnce(path);
   } catch (cause) {
-    throw new KmeshError('KM_IO', `${what} file "${path}" could not be read: ${(cause as Error).message}`, { cause });
+    throw new KmeshError('KM_IO', `${what} file "${path}" ${fileFault(cause)}`, { cause });
   }
 }
 

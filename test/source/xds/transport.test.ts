@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a control plane is reached: plaintext and TLS, names and addresses, token and headers, and what is said when that fails.
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -112,6 +113,18 @@ test('files that cannot be used', async () => {
   expect(await of(damaged)).toMatch(/^root certificate file ".*damaged" is damaged: /);
   expect(await outcome({ port, tokenFile: missing })).toBe(`token file "${missing}" does not exist`);
   expect(await outcome({ port, tokenFile: text })).toBe(`token file "${text}" holds no token`);
+  expect(await of(folder)).toBe(`root certificate file "${folder}" is a folder, not a file`);
+  expect(await outcome({ port, tokenFile: '/dev/zero' })).toBe('token file "/dev/zero" is a device, not a file');
+});
+
+test('a pipe in place of a file is refused: whoever opens one that nobody writes to can not even exit', async () => {
+  const { port } = await serve();
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  expect(await outcome({ port, tls: { rootFile: pipe } })).toBe(
+    `root certificate file "${pipe}" is a pipe, not a file`,
+  );
+  expect(await outcome({ port, tokenFile: pipe })).toBe(`token file "${pipe}" is a pipe, not a file`);
 });
 
 test('token and root are read again for each stream', async () => {

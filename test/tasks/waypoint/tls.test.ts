@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Certificates and addresses of the control plane of waypoints: what is refused, and what is warned of.
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,9 +52,21 @@ describe('certificates', () => {
     for (const part of [{ tlsCert }, { tlsKey }, { clientCa }, { tlsCert, clientCa }]) {
       expect(() => open(part)).toThrow(message);
     }
-    expect(() => open({ tlsCert, tlsKey: join(folder, 'gone') })).toThrow(/key file ".*gone" could not be read/);
+    expect(() => open({ tlsCert, tlsKey: join(folder, 'gone') })).toThrow(/key file ".*gone" does not exist/);
     writeFileSync(tlsKey, 'no key');
     expect(() => open({ tlsCert, tlsKey })).toThrow(/and its key cannot be used/);
+  });
+
+  test('a pipe, a folder or a device is none, also later on', () => {
+    const { tlsCert, tlsKey } = files();
+    const tls = open({ tlsCert, tlsKey });
+    rmSync(tlsCert);
+    execFileSync('mkfifo', [tlsCert]);
+    tls?.reload();
+    expect(said).toEqual(['certificates cannot be used: those of before stay']);
+    expect(() => open({ tlsCert, tlsKey })).toThrow(/certificate file ".*cert\.pem" is a pipe, not a file/);
+    expect(() => open({ tlsCert: folder, tlsKey })).toThrow(/ is a folder, not a file/);
+    expect(() => open({ tlsCert: '/dev/zero', tlsKey })).toThrow(/ is a device, not a file/);
   });
 
   test('what cannot be used later is told once, and those of before stay', () => {
