@@ -12,7 +12,7 @@ import { equal } from '../mesh/equal.ts';
 import { defaultWaypointSettings, type GatewayAddress, type GatewayDestination, placesOf } from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
-import { type Service, waypointsOf } from '../mesh/service.ts';
+import { addressText, type Service, waypointsOf } from '../mesh/service.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4, parseAddress } from '../net/address.ts';
 import { socketAddressText } from '../net/socket-address.ts';
@@ -44,7 +44,7 @@ export function explainByModel(
   const goals = (all: readonly Pick<Candidate, 'address' | 'port'>[]) =>
     protocol === 'tcp' ? portNotes(state, all) : [];
   if (!backend) {
-    const notes = found ? notSeen(model, address, namespace) : unknown(model, address);
+    const notes = found ? notSeen(model, address, namespace) : unknown(state, address);
     const kept = goals([query]);
     const left = `${protocol}/${socketAddressText(address, port)} is left alone`;
     return {
@@ -201,19 +201,26 @@ function notSeen(model: Model, address: string, namespace: string): string[] {
   return [`${who} cannot see the services here (${owners.join(', ')})`];
 }
 
-function unknown(model: Model, address: string): string[] {
+const networkName = (network: string): string => (network === '' ? 'no network' : `network "${network}"`);
+
+function unknown({ model, view }: State, address: string): string[] {
   const notes: string[] = [];
+  const elsewhere = (networks: readonly string[]) =>
+    `in ${networks.map(networkName).join(', ')}, but this node is on ${networkName(view.network)}`;
   for (const key of [...(model.owners.get(address) ?? [])].sort()) {
-    const ports = model.services.get(key)?.ports.map((p) => `${p.protocol}/${p.port}`) ?? [];
-    notes.push(`service "${key}" has this address, but answers only at ${ports.join(', ') || 'no port'}`);
+    const service = model.services.get(key);
+    if (!service) continue;
+    const networks = service.addresses.filter((a) => addressText(a) === address).map((a) => a.network);
+    const ports = service.ports.map((p) => `${p.protocol}/${p.port}`).join(', ') || 'no port';
+    const why = networks.includes(view.network) ? `but answers only at ${ports}` : elsewhere(networks);
+    notes.push(`service "${key}" has this address, ${why}`);
   }
   const there: string[] = [];
-  model.workloads.forEach(({ uid, hostNetwork, addresses }) => {
-    if (!hostNetwork && addresses.includes(address)) there.push(uid);
+  model.workloads.forEach(({ uid, network, hostNetwork, addresses }) => {
+    if (hostNetwork || !addresses.includes(address)) return;
+    there.push(`workload "${uid}" ${network === view.network ? 'itself' : elsewhere([network])}`);
   });
-  for (const uid of there.sort()) {
-    notes.push(`the address is that of workload "${uid}" itself`);
-  }
+  for (const who of there.sort()) notes.push(`the address is that of ${who}`);
   if (notes.length === 0) notes.push(`no service or workload has the address ${address}`);
   return notes;
 }

@@ -58,6 +58,22 @@ describe('explanation by the model', () => {
     expect(said.notes.join('\n')).toContain(note);
   });
 
+  it.each([
+    ['10.96.0.1', '', 'has this address, in network "n2", but this node is on no network'],
+    ['10.96.0.1', 'n1', 'has this address, in network "n2", but this node is on network "n1"'],
+    ['10.96.0.1', 'n2', 'answers only at tcp/81'],
+    ['10.0.0.1', '', 'that of workload "other" in network "n2", but this node is on no network'],
+    ['10.0.0.1', 'n2', 'that of workload "other" itself'],
+  ])('says that %s is of another network than "%s"', (address, network, note) => {
+    const m = model(
+      [service({ ports: [port(81)], addresses: [{ network: 'n2', address: '10.96.0.1' }] })],
+      [workload('other', { addresses: ['10.0.0.1'], network: 'n2', services: new Map() })],
+    );
+    const at = { ...view, network };
+    const query = { address, port: 80, protocol: 'tcp' } as const;
+    expect(explainByModel({ model: m, view: at, wanted: compileAll(m, at) }, query).notes[0]).toContain(note);
+  });
+
   it("takes the client's namespace from its workload", () => {
     const query = { workload: 'client', address: '10.96.0.9', port: 80, protocol: 'tcp' } as const;
     expect(explainByModel(state(shopModel), query)).toMatchObject({ namespace: 'dev', service: 'dev/own.dev' });
