@@ -176,6 +176,8 @@ test.each<[XdsFlags, Environ, string]>([
   [{ xds: 'a b:1' }, {}, `--xds "a b:1" ${address}`],
   [{ xds: 'ftp://a:1' }, {}, `--xds "ftp://a:1" ${address}`],
   [{}, { XDS_ADDRESS: 'x' }, `XDS_ADDRESS "x" ${address}`],
+  [{ xds: 'x' }, { XDS_ADDRESS: 'x' }, `XDS_ADDRESS "x" ${address}`],
+  [{ xds: 'x' }, { XDS_ADDRESS: 'a:1' }, `--xds "x" ${address}`],
   [{}, { XDS_ADDRESS: '' }, 'XDS_ADDRESS is empty and there is no --config: nothing to read'],
   [
     { xds: 'https://a:1', xdsPlaintext: true },
