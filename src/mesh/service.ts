@@ -11,6 +11,19 @@ export interface ServiceAddress {
   readonly length?: number;
 }
 
+/**
+ * Addresses times ports that a service may have: as many as a ServiceEntry of Istio's own definition can. Each is an entry of its own, so that
+ * one service of ten thousand of both would take all memory.
+ */
+const maxPlaces = 65_536;
+
+/** What is wrong with so many addresses and ports of one service; undefined: nothing. */
+export function tooManyPlaces(addresses: number, ports: number): string | undefined {
+  const places = addresses * ports;
+  if (places <= maxPlaces) return undefined;
+  return `${addresses} addresses with ${ports} ports each are ${places} places, must be at most ${maxPlaces}`;
+}
+
 export interface ServicePort {
   readonly port: number;
   /** 0: named; each workload's own mapping says. */

@@ -129,6 +129,17 @@ test('ServiceEntry', () => {
   );
 });
 
+test('more places than one service may have', () => {
+  const addresses = Array.from({ length: 257 }, (_, i) => `10.1.${i >> 8}.${i & 255}`).join(', ');
+  const ports = Array.from({ length: 256 }, (_, i) => `{number: ${i + 1}, name: p${i}}`).join(', ');
+  const meta = 'apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a}\n';
+  expect(
+    says(`${meta}spec: {hosts: [a.example], resolution: STATIC, ports: [${ports}], addresses: [${addresses}]}\n`),
+  ).toMatch(
+    /ServiceEntry default\/a: spec.addresses: 257 addresses with 256 ports each are 65792 places, must be at most 65536$/,
+  );
+});
+
 test('DestinationRule', () => {
   expect(
     says(`

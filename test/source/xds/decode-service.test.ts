@@ -217,6 +217,17 @@ test.each<[string, object, string[]]>([
   expect(checkService(fields)).toEqual({ ok: false, faults });
 });
 
+test('more places than any service of Istio has are refused: they would take all memory', () => {
+  const addresses = (count: number) =>
+    Array.from({ length: count }, (_, i) => ({ address: Buffer.from([10, 1, i >> 8, i & 255]) }));
+  const ports = (count: number) => Array.from({ length: count }, (_, i) => ({ servicePort: i + 1 }));
+  expect(checkService({ addresses: addresses(256), ports: ports(256) })).toMatchObject({ ok: true });
+  expect(checkService({ addresses: addresses(10_000), ports: ports(10_000) })).toEqual({
+    ok: false,
+    faults: ['addresses: 10000 addresses with 10000 ports each are 100000000 places, must be at most 65536'],
+  });
+});
+
 test('the name of the resource must be namespace and host name', () => {
   const service = { namespace: 'shop', hostname: 'cart.shop' };
   const faults = ['hostname: "shop/cart.shop" is not the name of the resource'];

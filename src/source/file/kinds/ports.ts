@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ports of Services and ServiceEntries: application protocol, and numbers and names that may not repeat.
+import { tooManyPlaces } from '../../../mesh/service.ts';
 import type { Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
@@ -50,6 +51,12 @@ export function saidFirst<P extends { readonly port: number; readonly protocol: 
   const missing = [...numbers].filter((n) => !ports.some(({ port, protocol }) => port === n && protocol === 'tcp'));
   if (missing.length > 0) reading.warnAt(path, `names ports that are not there: ${missing.join(', ')}`);
   return ports.map((one) => (one.protocol === 'tcp' ? { ...one, serverFirst: numbers.has(one.port) } : one));
+}
+
+/** A fault at `path` for more addresses with so many ports than one service may have. */
+export function checkPlaces(addresses: number, ports: number, path: Path, reading: Reading): void {
+  const tooMany = tooManyPlaces(addresses, ports);
+  if (tooMany !== undefined) reading.faultAt(path, tooMany);
 }
 
 /** Faults for a number (with its protocol) or a name that stands twice. */

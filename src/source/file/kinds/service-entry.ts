@@ -8,7 +8,7 @@ import type { AddressOrRange, EntryEndpoint, ServiceEntryObject } from '../objec
 import type { Reading } from '../reading.ts';
 import { waypointWish } from '../waypoint-labels.ts';
 import { endpointOf, endpointShape } from './entry-endpoint.ts';
-import { appProtocolOf, checkPorts, saidFirst } from './ports.ts';
+import { appProtocolOf, checkPlaces, checkPorts, saidFirst } from './ports.ts';
 
 const protocols = ['TCP', 'UDP', 'HTTP', 'HTTP2', 'HTTPS', 'GRPC', 'GRPC-WEB', 'TLS', 'MONGO'] as const;
 
@@ -60,6 +60,7 @@ export const serviceEntryKind = defineKind({
       appProtocol: appProtocolOf(protocol, name),
     }));
     checkPorts(ports, ['spec', 'ports'], 'number', reading);
+    checkPlaces(spec.addresses?.length ?? 0, ports.length, ['spec', 'addresses'], reading);
     const endpoints = (spec.endpoints ?? []).map((raw, i): EntryEndpoint => {
       const own = { ...meta, labels: raw.labels ?? {}, annotations: {} };
       const { waypoint } = waypointWish(own, reading, meta.namespace, ['spec', 'endpoints', i, 'labels']);

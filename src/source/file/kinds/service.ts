@@ -22,7 +22,7 @@ import { parseDistribution } from '../names.ts';
 import type { Distribution, ObjectPort, ServiceObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
 import { waypointWish } from '../waypoint-labels.ts';
-import { appProtocolOf, checkPorts, saidFirst } from './ports.ts';
+import { appProtocolOf, checkPlaces, checkPorts, saidFirst } from './ports.ts';
 
 /** What Kubernetes uses when a service with ClientIP affinity names no time. */
 const defaultAffinitySeconds = 10_800;
@@ -100,6 +100,7 @@ export const serviceKind = defineKind({
     );
     const ports = portsOf(spec.ports ?? [], reading);
     checkPorts(ports, ['spec', 'ports'], 'port', reading);
+    checkPlaces(spec.externalIPs?.length ?? 0, ports.length, ['spec', 'externalIPs'], reading);
     return {
       kind: 'Service',
       ...base(meta),

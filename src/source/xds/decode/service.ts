@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // istio.workload.Service -> a service of the model.
 import type { GatewayAddress } from '../../../mesh/gateway.ts';
-import type { LoadBalancing, Scope, Service, ServiceAddress } from '../../../mesh/service.ts';
+import {
+  type LoadBalancing,
+  type Scope,
+  type Service,
+  type ServiceAddress,
+  tooManyPlaces,
+} from '../../../mesh/service.ts';
 import { addressAt, rangeOf } from './addresses.ts';
 import type { Gateways } from './gateway.ts';
 import { type Port, readPort, servicePorts } from './ports.ts';
@@ -99,6 +105,8 @@ export function readService(reader: Reader, gateways: Gateways): Service {
   if (hostname === '') reader.fault('hostname', 'missing');
   const ipFamilies = families[family];
   if (ipFamilies === undefined) reader.fault('ip_families', `unknown value ${family}`);
+  const tooMany = tooManyPlaces(addresses.length, ports.size);
+  if (tooMany !== undefined) reader.fault('addresses', tooMany);
   reader.leave(outer, mark, '');
   return {
     name,
