@@ -140,9 +140,16 @@ function waypointNotes(
   const settings = view.waypoints ?? defaultWaypointSettings;
   if (entry && isServerFirst(entry, settings.serverFirstPorts)) {
     const what = settings.serverFirst === 'direct' ? 'past it by --server-first direct' : 'refused';
-    const silent = entry.appProtocol === '' || entry.appProtocol === 'tcp';
-    const why = entry.serverFirst ? 'as its annotation says' : silent ? 'by its name or number' : 'by appProtocol';
-    return [...notes, `the server speaks first on port ${port} (${why}): a header would never be sent, so ${what}`];
+    // What is said of the port counts wherever it is; its number only while nothing is said.
+    const why = isServerFirst({ ...entry, port: 0 }) ? 'by its name or appProtocol' : 'by its number';
+    const by = entry.serverFirst ? 'as its annotation says' : why;
+    const waits = "the waypoint would wait for the client's first bytes";
+    return [...notes, `the server speaks first on port ${port} (${by}): ${waits}, so ${what}`];
+  }
+  if (!service && isServerFirst({ ...unsaid, port, targetPort: port }, settings.serverFirstPorts)) {
+    notes.push(
+      `servers on port ${port} often speak first: such a one is not heard through a waypoint, dial its service`,
+    );
   }
   const through = via && wanted.backends.get(via.backend);
   if (!via || !through) return notes;
@@ -151,6 +158,9 @@ function waypointNotes(
   }
   return notes;
 }
+
+/** What is known of a port that is dialled at a workload's own address. */
+const unsaid = { protocol: 'tcp', name: '', appProtocol: '' } as const;
 
 function placeName(to: GatewayDestination): string {
   if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}`;

@@ -183,10 +183,18 @@ describe('waypoints', () => {
     expect(ask(model([service({ waypoint: byHost, waypointUnready: 'direct' }), way], [workload('w')]))).toEqual([
       ...['shop/cart.shop', 'w 10.0.0.1:8080', through, 'no endpoint of the waypoint is usable: past it'],
     ]);
-    const m = model([service({ waypoint: byHost, ports: [port(3306)] }), way], [workload('w'), proxy]);
-    expect(ask(m, { port: 3306 })).toEqual([
+  });
+
+  it.each([
+    ['its number', 3306, {}, 'by its number'],
+    ['a name', 80, { name: 'smtp-in' }, 'by its name or appProtocol'],
+    ['appProtocol', 80, { appProtocol: 'mysql' }, 'by its name or appProtocol'],
+    ['the annotation', 80, { serverFirst: true }, 'as its annotation says'],
+  ])('what says that the server speaks first: %s', (_by, at, more, why) => {
+    const m = model([service({ waypoint: byHost, ports: [{ ...port(at), ...more }] }), way], [workload('w'), proxy]);
+    expect(ask(m, { port: at })).toEqual([
       ...['shop/cart.shop', '', through],
-      'the server speaks first on port 3306 (by its name or number): a header would never be sent, so refused',
+      `the server speaks first on port ${at} (${why}): the waypoint would wait for the client's first bytes, so refused`,
     ]);
   });
 
@@ -195,5 +203,10 @@ describe('waypoints', () => {
     expect(explainByModel(state(m), { address: '10.0.0.1', port: 9999, protocol: 'tcp' })).toMatchObject({
       ...{ service: '', candidates: [{ workload: 'p', port: 15088 }], notes: [through] },
     });
+    // Nobody says what is behind a port of a workload's own address: it goes through all the same.
+    expect(explainByModel(state(m), { address: '10.0.0.1', port: 3306, protocol: 'tcp' }).notes).toEqual([
+      through,
+      'servers on port 3306 often speak first: such a one is not heard through a waypoint, dial its service',
+    ]);
   });
 });

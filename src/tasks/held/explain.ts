@@ -157,7 +157,7 @@ function goThrough(
   const isWaypoint = client?.waypoint || through?.endpoints.some((e) => e.workloadId === client?.workloadId);
   if (client && isWaypoint) return { notes: [`the client is a waypoint itself: past ${name}`] };
   if (refuse) {
-    const why = `the server speaks first on this port, so that ${name} would wait for its header for ever`;
+    const why = `the server speaks first on this port: ${name} would wait for the client's first bytes`;
     return { outcome: { outcome: 'refused', why }, notes: [] };
   }
   if (!through || through.endpoints.length === 0) {
