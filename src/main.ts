@@ -7,8 +7,12 @@ import { processEnv } from './env.ts';
 
 const stop = new AbortController();
 
-/** The first SIGINT or SIGTERM asks the command to end; a second SIGINT does not wait for it. */
+/**
+ * The first SIGINT or SIGTERM asks the command to end; a second SIGINT does not wait for it. SIGUSR1, at which Node opens a port to whoever
+ * wants to run something here, does nothing: the port would be in a pod's network namespace when this process is just in there.
+ */
 function listenForSignals(): void {
+  process.on('SIGUSR1', () => {});
   process.on('SIGTERM', () => stop.abort());
   process.on('SIGINT', () => {
     if (stop.signal.aborted) process.exit(130);
