@@ -6,7 +6,7 @@ import { argTerm, flagsOf, flagTerm, paramText, programName } from './describe.t
 import { globalFlags } from './global.ts';
 import { flagName, type Params } from './param.ts';
 import type { Command, Program, Words } from './spec.ts';
-import { plainWords } from './words.ts';
+import { behindName, plainWords } from './words.ts';
 
 /** What a command line asks for. */
 export type Parsed = { readonly globals: Words } & (
@@ -202,7 +202,9 @@ function flagsMeant(program: Program, words: readonly string[]): Params {
 export function parseCommandLine(program: Program, argv: readonly string[], width: number): Parsed {
   const text: string[] = [];
   const asked = argv[0] === 'help' ? helpWords(program, argv.slice(1)) : argv;
-  const words = plainWords(asked, flagsMeant(program, asked));
+  const flags = flagsMeant(program, asked);
+  const paths = program.commands.map(({ path }) => path);
+  const words = behindName(plainWords(asked, flags), flags, globalFlags, paths);
   const tree = buildTree(program, words, text, width);
   try {
     tree.root.parse(words, { from: 'user' });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flags as Go's tools take them too (-n=VALUE, --switch=true, --switch=false, another name), turned into how ours are typed.
+// Flags as Go's tools take them too (-n=VALUE, --switch=true, --switch=false, another name, before the verb), turned into how ours are typed.
 import { flagName, type Param, type Params } from './param.ts';
 
 /** Long and short names of flags, in every form they are known by. */
@@ -39,4 +39,38 @@ export function plainWords(words: readonly string[], flags: Params): readonly st
     }
   }
   return end < 0 ? out : [...out, ...words.slice(end)];
+}
+
+/**
+ * Plain `words` with the flags of a command that stand before its name put behind it: "-n shop waypoint list", "waypoint -n shop list".
+ * `everywhere`: flags that may stand there; `paths`: names of all commands.
+ */
+export function behindName(
+  words: readonly string[],
+  flags: Params,
+  everywhere: Params,
+  paths: readonly (readonly string[])[],
+): readonly string[] {
+  const names = namesOf(flags);
+  const stay = namesOf(everywhere);
+  const before: string[] = [];
+  const moved: string[] = [];
+  let left = paths;
+  for (let i = 0, depth = 0; i < words.length; i++) {
+    const word = words[i] ?? '';
+    if (word === '--') return words;
+    if (word.startsWith('-')) {
+      const [name = ''] = word.split('=', 1);
+      const flag = names.get(name);
+      const to = flag && !stay.has(name) ? moved : before;
+      to.push(word);
+      if (flag?.param.placeholder !== undefined && name === word && i + 1 < words.length) to.push(words[++i] ?? '');
+      continue;
+    }
+    before.push(word);
+    left = left.filter((path) => path[depth] === word);
+    depth++;
+    if (left.some((path) => path.length === depth)) return [...before, ...moved, ...words.slice(i + 1)];
+  }
+  return words;
 }

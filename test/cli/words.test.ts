@@ -2,7 +2,7 @@
 // Flags in the forms of Go's tools: what the parser is given for them.
 import { expect, test } from 'vitest';
 import { durationOr, text, texts, toggle } from '../../src/cli/param.ts';
-import { plainWords } from '../../src/cli/words.ts';
+import { behindName, plainWords } from '../../src/cli/words.ts';
 
 const flags = {
   wait: toggle('w', { short: 'w' }),
@@ -30,4 +30,25 @@ test.each([
   ['-w=true -- -w=true --waypoint-timeout', '--wait -- -w=true --waypoint-timeout'],
 ])('%s', (typed, plain) => {
   expect(plainWords(typed.split(' '), flags).join(' ')).toBe(plain);
+});
+
+const paths = [['load'], ['waypoint', 'list'], ['waypoint', 'run']];
+const output = { output: text('FORMAT', 'o', { short: 'o' }) };
+
+test.each([
+  ['-n shop waypoint list -A', 'waypoint list --namespace shop -A'],
+  ['waypoint -n=shop list more', 'waypoint list --namespace=shop more'],
+  ['waypoint --wait -o json -n shop list -n other', 'waypoint --output json list --wait --namespace shop -n other'],
+  ['--wait load -- --wait', 'load --wait -- --wait'],
+  ['-n list waypoint list', 'waypoint list --namespace list'],
+  ['waypoint -n', 'waypoint --namespace'],
+  ['waypoint -n list', 'waypoint --namespace list'],
+  ['-n shop -- waypoint list', '--namespace shop -- waypoint list'],
+  ['--wait waypoint other', '--wait waypoint other'],
+  ['--other -n shop load', '--other load --namespace shop'],
+  ['-o json load -n shop', '--output json load -n shop'],
+])('before the name: %s', (typed, moved) => {
+  const all = { ...flags, ...output };
+  const [head, ...rest] = behindName(plainWords(typed.split(' '), all), all, output, paths);
+  expect([head, ...rest].join(' ')).toBe(plainWords(moved.split(' '), all).join(' '));
 });
