@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A cluster over its REST API. The client library knows kubeconfigs, credentials and TLS; paths and verbs are few enough to be
 // written here, which keeps every status code and every field of an answer.
-import type { KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { KubeConfig, RequestContext, ResponseContext } from '@kubernetes/client-node';
 import type { Env } from '../env.ts';
 import { KmeshError, messageOf } from '../errors.ts';
 import { type Cluster, type ClusterFlags, ownFieldManager } from './cluster.ts';
@@ -11,6 +12,8 @@ import type { Kind, KubeObject } from './object.ts';
 
 /** A server that takes a request and says nothing is given up after this. */
 const requestSeconds = 15;
+/** Between a refusal and the next try. */
+const leastWaitMs = 100;
 /** Objects of a list that are asked for at once. */
 const pageSize = 500;
 
@@ -38,6 +41,7 @@ async function sender(config: KubeConfig, seconds: number): Promise<Send> {
   const server = (config.getCurrentCluster()?.server ?? '').replace(/\/+$/, '');
   return async ({ method, path, query = {}, body, type }) => {
     const limit = AbortSignal.timeout(seconds * 1000);
+    const started = performance.now();
     try {
       const context = new client.RequestContext(server + path, client.HttpMethod[method]);
       for (const [key, value] of Object.entries(query)) context.setQueryParam(key, value);
@@ -48,13 +52,27 @@ async function sender(config: KubeConfig, seconds: number): Promise<Send> {
       }
       context.setSignal(limit);
       await authenticate(config, context);
-      const response = await http.send(context).toPromise();
-      return { code: response.httpStatusCode, body: parsed(await response.body.text()) };
+      for (;;) {
+        const response = await http.send(context).toPromise();
+        const answer = { code: response.httpStatusCode, body: parsed(await response.body.text()) };
+        const wait = askedWait(response);
+        // No more than this request may take: then the refusal is the answer.
+        if (wait === undefined || performance.now() - started + wait > seconds * 1000) return answer;
+        await pause(wait, undefined, { signal: limit });
+      }
     } catch (error) {
       if (error instanceof KmeshError) throw error;
       throw silence(server, error, limit.aborted, seconds);
     }
   };
+}
+
+/** Milliseconds after which a server that has too much to do wants to be asked again: it has done nothing so far. */
+function askedWait({ httpStatusCode, headers }: ResponseContext): number | undefined {
+  if (httpStatusCode !== 429 && httpStatusCode !== 503) return undefined;
+  const seconds = /^\d{1,6}$/.exec(headers['retry-after'] ?? '')?.[0];
+  // None at all would be asked without end.
+  return seconds === undefined ? undefined : Math.max(Number(seconds) * 1000, leastWaitMs);
 }
 
 /** Programs and files that a kubeconfig names may fail. */

@@ -244,6 +244,29 @@ describe('what fails', () => {
     expect(isPassing(found)).toBe(passing);
   });
 
+  test.each([429, 503])(
+    '%i with a time to come back is asked again then, as long as the request may take',
+    async (code) => {
+      let asked = 0;
+      const refuse = (after: string) => {
+        asked = 0;
+        answer = (_request, _body, response) => {
+          asked++;
+          if (asked > 2) json(response, 200, { metadata: { name: 'shop' } });
+          else response.writeHead(code, { 'retry-after': after }).end('busy');
+        };
+      };
+      refuse('0');
+      expect((await (await openHere()).get(namespaces, 'shop'))?.metadata.name).toBe('shop');
+      expect(asked).toBe(3);
+      for (const after of ['3600', 'Wed, 21 Oct 2015 07:28:00 GMT']) {
+        refuse(after);
+        const found = await fault((await openHere()).get(namespaces, 'shop'));
+        expect([found.message, isPassing(found), asked]).toEqual([`namespace shop: HTTP status ${code}`, true, 1]);
+      }
+    },
+  );
+
   test('what is not there is told from a kind that is not', async () => {
     const cluster = await openHere();
     answer = (_request, _body, response) =>

@@ -17,6 +17,8 @@ export interface Waiting {
 }
 
 const usualEveryMs = 500;
+/** The last look may take this much longer than there is time. */
+const lastLookMs = 1000;
 /** An unchanged state is told again after this. */
 const againMs = 10_000;
 
@@ -39,7 +41,8 @@ async function waitForOne(
     env.stderr.write(`waypoint ${namespace}/${name}: ${clock}: ${text}\n`);
   };
   for (;;) {
-    const state = await lookAt(cluster, namespace, name);
+    const left = timeoutMs - (performance.now() - started);
+    const state = await within(lookAt(cluster, namespace, name), Math.max(left, lastLookMs));
     const passed = performance.now() - started;
     if ('waypoint' in state && programmed(state.waypoint) === 'yes') return state.waypoint;
     const why = 'waypoint' in state ? whyNot(state.waypoint) : state.fault.message;
@@ -54,6 +57,17 @@ async function waitForOne(
     }
     tell(why, passed);
     await pause(Math.min(everyMs, timeoutMs - passed), undefined, { signal: env.signal });
+  }
+}
+
+/** What `looking` gives, or that it gave nothing in time: a server that is slow does not make the wait longer. */
+async function within(looking: ReturnType<typeof lookAt>, ms: number): ReturnType<typeof lookAt> {
+  const over = new AbortController();
+  const late = pause(ms, { fault: new Error('the Kubernetes API does not answer') }, { signal: over.signal });
+  try {
+    return await Promise.race([looking, late]);
+  } finally {
+    over.abort();
   }
 }
 

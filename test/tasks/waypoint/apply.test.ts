@@ -186,6 +186,20 @@ describe('waiting', () => {
     expect(written()).toEqual(['apply gateways shop/waypoint']);
   });
 
+  test('a server that does not answer makes the wait no longer', async () => {
+    cluster.put(gateways, gateway('waypoint'));
+    const { get } = cluster;
+    let asked = 0;
+    Object.assign(cluster, {
+      get: (...what: Parameters<typeof get>) =>
+        what[0] !== gateways || ++asked === 1 ? get(...what) : new Promise(() => {}),
+    });
+    await expect(apply({ wait: true })).rejects.toMatchObject({
+      code: 'KM_TIMEOUT',
+      message: 'waypoint shop/waypoint is not programmed after 0.05 s: the Kubernetes API does not answer',
+    });
+  });
+
   test('what will not get better ends it', async () => {
     const pending = gateway('waypoint');
     cluster.put(gateways, pending);
