@@ -7,13 +7,14 @@ import { fillOf, type Image } from '../../src/compile/image.ts';
 import type { Operation } from '../../src/compile/operation.ts';
 import { planAll, planDelta } from '../../src/compile/plan.ts';
 import { imageOf } from '../../src/compile/read-image.ts';
-import type { Wanted } from '../../src/compile/wanted.ts';
+import type { Wanted, WantedBackend, WantedVia } from '../../src/compile/wanted.ts';
 import type { DataPlane } from '../../src/kernel/dataplane.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { carryOut, releaseAll, step } from '../support/carry-out.ts';
 import { normalise } from '../support/normalise.ts';
 import { deltaBetween, dialled, namespaces, nothingWanted, wantedArb } from '../support/random-wanted.ts';
 import { look, namesIn, type Seen } from '../support/simulated-reader.ts';
+import { backend, endpoint, frontend, want } from '../support/small-wanted.ts';
 
 const sizes = { endpoint: 4096, maglev: 65536, backend: 1024, robin: 1024, active: 1024 };
 
@@ -128,6 +129,37 @@ describe('plan, random', () => {
       { numRuns: 40 },
     );
   }, 60_000);
+
+  it('leads nobody past a waypoint while two services exchange their addresses', () => {
+    const way: WantedBackend = {
+      ...backend('way', [9]),
+      name: 'waypoint:ns/way/4',
+      service: 'waypoint:ns/way',
+      endpoints: [{ ...endpoint(9), header: 'proxy' }],
+    };
+    const via: WantedVia = { backend: way.name, unready: 'refuse', serverFirst: false };
+    const open = backend('b', [3, 4]);
+    const states = [{ ...open, via }, open].flatMap((b) =>
+      ['12', '21'].map((order) =>
+        want(
+          way,
+          ...[backend('a', order === '12' ? [1, 2] : [1], { via }), b],
+          frontend('tcp/10.0.0.1:80', order === '12' ? 'a' : 'b'),
+          frontend('tcp/10.0.0.2:80', order === '12' ? 'b' : 'a'),
+        ),
+      ),
+    );
+    for (const [first, second] of states.flatMap((from) => states.map((to) => [from, to] as const))) {
+      const { plane, image } = fresh(first);
+      carryOut(plane, image, planDelta(image, deltaBetween(first, second)), () => {
+        for (const address of ['10.0.0.1', '10.0.0.2']) {
+          const seen = look(plane, { address, port: 80, protocol: 'tcp', namespaceId: 0 }, namesIn(plane));
+          expect(['ns/a:80/4', 'ns/b:80/4']).toContain(seen.backend);
+          if (seen.backend === 'ns/a:80/4') expect(seen).toMatchObject({ via: way.name });
+        }
+      });
+    }
+  });
 
   it('ends with the same contents when it is killed after any operation', () => {
     fc.assert(
