@@ -55,7 +55,7 @@ export function readNodeSettings(env: Env, options: SourceOptions): NodeSettings
     return { node: nodeName, view: { network, clusterId, waypoints }, xds };
   }
   const { network, clusterId } = options;
-  return { node: options.node ?? hostname, view: { network, clusterId, waypoints }, xds };
+  return { node: options.node || hostname, view: { network, clusterId, waypoints }, xds };
 }
 
 function waypointSettings(options: SourceOptions): WaypointSettings {
