@@ -17,6 +17,6 @@ test.each<[string, Partial<SourceOptions>, string]>([
   expect(read(options).node).toBe(name);
 });
 
-test('an empty address of a control plane beside files is none', () => {
-  expect(read({ config: ['/etc/kmesh'], xds: '' }).xds).toBeUndefined();
+test('an empty address of a control plane is a fault, also beside files: nobody wants to lose it unnoticed', () => {
+  expect(() => read({ config: ['/etc/kmesh'], xds: '' })).toThrow('--xds "" must be HOST:PORT');
 });

@@ -94,9 +94,10 @@ interface Given {
 
 function addressOf(flags: XdsFlags, environ: Environ, hasConfig: boolean): Given | undefined {
   const text = environ.XDS_ADDRESS;
-  // The flag may hold what the variable says: whoever reads the fault looks there first.
-  if (flags.xds !== undefined && flags.xds !== '')
-    return { from: flags.xds === text ? 'XDS_ADDRESS' : '--xds', text: flags.xds };
+  if (flags.xds !== undefined) {
+    // The flag may hold what the variable says: whoever reads the fault looks there first.
+    return { from: flags.xds !== '' && flags.xds === text ? 'XDS_ADDRESS' : '--xds', text: flags.xds };
+  }
   if (text !== undefined && text !== '') return { from: 'XDS_ADDRESS', text };
   if (hasConfig) return undefined;
   // Set and empty: switched off.

@@ -39,8 +39,6 @@ test.each<[string, XdsFlags, Environ, boolean, string | undefined]>([
   ['files, and a control plane by variable', {}, { XDS_ADDRESS: 'a:1' }, true, 'a:1'],
   ['files, and the variable empty', {}, { XDS_ADDRESS: '' }, true, undefined],
   ['the flag before the variable', { xds: 'a:1' }, { XDS_ADDRESS: 'b:2' }, false, 'a:1'],
-  ['an empty flag says nothing: the variable', { xds: '' }, { XDS_ADDRESS: 'b:2' }, true, 'b:2'],
-  ['an empty flag says nothing: files alone', { xds: '' }, {}, true, undefined],
   ['nothing at all', {}, {}, false, 'istiod.istio-system.svc:15012'],
 ])('which control plane: %s', (_name, flags, environ, hasConfig, server) => {
   const settings = readXdsSettings(flags, environ, { hostname: 'h', hasConfig });
