@@ -82,6 +82,7 @@ function* commitIdentities({ image, arrived, left, doomed }: AuthzDraft): Steps<
   let seen = 0;
   for (const [principal, id] of arrived) {
     authz.identities.set(principal, id);
+    authz.parting.delete(principal);
     image.ids.identity.refer(id);
     if (++seen % entriesAStep === 0) yield;
   }
@@ -89,6 +90,7 @@ function* commitIdentities({ image, arrived, left, doomed }: AuthzDraft): Steps<
   for (const principal of left) {
     const id = authz.identities.get(principal) as number;
     authz.identities.delete(principal);
+    authz.parting.set(principal, id);
     gone.push([principal, id]);
     if (++seen % entriesAStep === 0) yield;
   }

@@ -99,6 +99,8 @@ export interface AuthzImage {
   readonly identities: Map<string, number>;
   /** Principals that nobody wants, and that sources still have for which there is no room to change. */
   readonly doomed: Set<string>;
+  /** Principals without sources that are wanted, which those that are leaving may still have -> id: new sets judge them, too. */
+  readonly parting: Map<string, number>;
   readonly pods: Map<Address, PodPlace>;
   readonly counts: { authz_value: number; authz_range: number };
   /** Destinations whose entry somebody else took away: planned again with the next plan. */
@@ -138,6 +140,7 @@ export function emptyAuthzImage(sizes: AuthzSizes, taken: TakenSlots = {}): Auth
     sourcesOf: new Map(),
     identities: new Map(),
     doomed: new Set(),
+    parting: new Map(),
     pods: new Map(),
     counts: { authz_value: 0, authz_range: 0 },
     lost: new Set(),

@@ -66,14 +66,15 @@ function identityValues(draft: AuthzDraft, set: PolicySet, sources: Sources): Id
   const { base } = set.identity;
   const values = new Map<number, number>();
   if (!set.identity.used) return { base, values };
+  const { parting } = draft.image.authz;
   const add = (principal: string, identity: Identity, other: number): void => {
-    const id = draft.identityId(principal);
+    const id = draft.identityId(principal) ?? parting.get(principal);
     const number = set.identityVector(identity);
     if (id !== undefined && number !== other) values.set(id, number);
   };
   const addAll = (known: Iterable<KnownIdentity>, other: number): void => {
     for (const { principal, identity } of known) add(principal, identity, other);
-    for (const principal of draft.lingering) {
+    for (const principal of [...draft.lingering, ...parting.keys()]) {
       const identity = identityFrom(principal);
       if (identity) add(principal, identity, other);
     }

@@ -78,6 +78,7 @@ export function* releasingAuthz(image: Image, left: AuthzLeft): Steps<AuthzRelea
         if (++seen % entriesAStep === 0) yield;
       }
       for (const { set, id } of values) set.identities.delete(id);
+      for (const [principal] of identities) authz.parting.delete(principal);
       authz.counts.authz_value -= values.length;
       for (const [, id] of left.identities) {
         if (image.ids.identity.drop(id)) image.ids.identity.retire(id);

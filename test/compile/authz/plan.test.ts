@@ -101,6 +101,22 @@ describe('order', () => {
   });
 });
 
+describe('a pod that went', () => {
+  test('is who it was to policies that come before its address is released, and nobody after', () => {
+    const { plane, bring, step, plan, seen, image } = node();
+    const gone = workload('gone', { namespace: 'far', addresses: ['10.0.0.9'] });
+    bring(own('a', who('far')), pod('a', '10.0.0.1'), put(gone));
+    const left = carryOutAuthz(plane, plan(step({ kind: 'remove-workload', uid: gone.uid })));
+    const later = carryOutAuthz(plane, plan(step(own('b', who('far')), pod('b', '10.0.0.2'))));
+    expect(seen('10.0.0.1', '10.0.0.9')).toBe('false deny shop/a#0');
+    expect(seen('10.0.0.2', '10.0.0.9')).toBe('false deny shop/b#0');
+    releaseLeft(plane, image(), left);
+    releaseLeft(plane, image(), later);
+    expect(seen('10.0.0.2', '10.0.0.9')).toMatch(/^true /);
+    expect(plane.map('authz_value').count()).toBe(0);
+  });
+});
+
 describe('only what differs', () => {
   test('a policy of one workload', () => {
     const { plane, bring, writes, seen, image } = node({}, ...two);
