@@ -192,10 +192,11 @@ function misnamed(program: Program, words: readonly string[], width: number): Mi
   return undefined;
 }
 
-/** Of the command that the words name, as far as they name one. */
+/** Of the command that the words name, or of all of the topic when they name no more. */
 function flagsMeant(program: Program, words: readonly string[]): Params {
-  const meant = program.commands.filter(({ path }) => path.every((word) => words.includes(word)));
-  return Object.assign({}, ...meant.map(flagsOf), globalFlags);
+  const named = program.commands.filter(({ path }) => words.includes(path[0]));
+  const meant = named.filter(({ path }) => path.every((word) => words.includes(word)));
+  return Object.assign({}, ...(meant.length > 0 ? meant : named).map(flagsOf), globalFlags);
 }
 
 /** `argv`: without node and script. `width`: of help text, in columns. */

@@ -42,7 +42,8 @@ export function plainWords(words: readonly string[], flags: Params): readonly st
 }
 
 /**
- * Plain `words` with the flags of a command that stand before its name put behind it: "-n shop waypoint list", "waypoint -n shop list".
+ * Plain `words` with the flags of a command that stand before its name put behind it: "-n shop waypoint list", "waypoint -n shop list". Where
+ * a topic is all that is named they stand behind that: "-n shop waypoint --help" asks for its help.
  * `everywhere`: flags that may stand there; `paths`: names of all commands.
  */
 export function behindName(
@@ -56,7 +57,8 @@ export function behindName(
   const before: string[] = [];
   const moved: string[] = [];
   let left = paths;
-  for (let i = 0, depth = 0; i < words.length; i++) {
+  let depth = 0;
+  for (let i = 0; i < words.length; i++) {
     const word = words[i] ?? '';
     if (word === '--') return words;
     if (word.startsWith('-')) {
@@ -72,5 +74,5 @@ export function behindName(
     depth++;
     if (left.some((path) => path.length === depth)) return [...before, ...moved, ...words.slice(i + 1)];
   }
-  return words;
+  return depth > 0 && left.length > 0 ? [...before, ...moved] : words;
 }

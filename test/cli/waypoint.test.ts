@@ -17,6 +17,12 @@ const generated = async (flags: string) => {
   return parse(stdout);
 };
 
+test('help of the topic, where flags of its commands stand before it', async () => {
+  const help = await run('--help');
+  expect(help.stdout).toContain('Usage: kmeshctl waypoint ');
+  expect(await runLine(program, ['-n', 'shop', 'waypoint', '--help'])).toEqual(help);
+});
+
 describe('generate', () => {
   test('works without a cluster, a kubeconfig or root', async () => {
     const { stdout } = await run('generate');

@@ -42,6 +42,8 @@ test.each([
   ['--wait load -- --wait', 'load --wait -- --wait'],
   ['-n list waypoint list', 'waypoint list --namespace list'],
   ['waypoint -n', 'waypoint --namespace'],
+  ['-n shop waypoint --help', 'waypoint --help --namespace shop'],
+  ['-n shop --help', '--namespace shop --help'],
   ['waypoint -n list', 'waypoint --namespace list'],
   ['-n shop -- waypoint list', '--namespace shop -- waypoint list'],
   ['--wait waypoint other', '--wait waypoint other'],
