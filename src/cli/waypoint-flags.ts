@@ -2,11 +2,11 @@
 // Flags that the waypoint commands share.
 import { choice, durationOr, text, textOr, toggle, unlessEmpty } from './param.ts';
 
-export const namespaceFlag = { namespace: text('NS', 'namespace of the waypoint', { short: 'n' }) };
+export const namespaceFlag = { namespace: unlessEmpty(text('NS', 'namespace of the waypoint', { short: 'n' })) };
 
 /** For commands that talk to a cluster. */
 export const clusterFlags = {
-  namespace: text('NS', 'namespace of the waypoint (default: that of the context)', { short: 'n' }),
+  namespace: unlessEmpty(text('NS', 'namespace of the waypoint (default: that of the context)', { short: 'n' })),
   kubeconfig: text(
     'FILE',
     'kubeconfig (default: the files of KUBECONFIG, then ~/.kube/config, then the pod it runs in)',

@@ -3,16 +3,11 @@
 import { KmeshError, messageOf } from '../errors.ts';
 import type { Kind } from './object.ts';
 
-/** What the API answers in place of an object: the members that are used. */
+/** What the API answers in place of an object: the members that are used. A proxy in between may write what it likes. */
 interface Status {
-  readonly kind?: string;
-  readonly message?: string;
-  readonly reason?: string;
-  readonly details?: {
-    readonly name?: string;
-    readonly kind?: string;
-    readonly causes?: readonly { readonly reason?: string; readonly message?: string; readonly field?: string }[];
-  };
+  readonly message: string;
+  readonly details: { readonly name: string; readonly kind: string };
+  readonly causes: readonly { readonly reason: string; readonly message: string; readonly field: string }[];
 }
 
 export interface Answer {
@@ -20,12 +15,29 @@ export interface Answer {
   readonly body: unknown;
 }
 
-const statusOf = ({ body }: Answer): Status =>
-  typeof body === 'object' && body !== null && (body as Status).kind === 'Status' ? (body as Status) : {};
+type Fields = Readonly<Record<string, unknown>>;
+
+const fieldsOf = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {});
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function statusOf({ body }: Answer): Status {
+  const said = fieldsOf(body);
+  const { message, details } = said.kind === 'Status' ? said : {};
+  const { name, kind, causes } = fieldsOf(details);
+  return {
+    message: textOf(message),
+    details: { name: textOf(name), kind: textOf(kind) },
+    causes: (Array.isArray(causes) ? causes : []).map(fieldsOf).map((cause) => ({
+      reason: textOf(cause.reason),
+      message: textOf(cause.message),
+      field: textOf(cause.field),
+    })),
+  };
+}
 
 /** The thing itself is not there; the kind is, and the namespace. */
 export const isMissing = (answer: Answer, name: string): boolean =>
-  answer.code === 404 && statusOf(answer).details?.name === name;
+  answer.code === 404 && statusOf(answer).details.name === name;
 
 /** Whether asking again later may help. */
 export const isPassing = (fault: unknown): boolean => fault instanceof KmeshError && fault.facts.passing === 1;
@@ -33,7 +45,7 @@ export const isPassing = (fault: unknown): boolean => fault instanceof KmeshErro
 /** "kubectl" -> its fields, from the causes of a conflict. */
 function owners(status: Status): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
-  for (const { reason, message = '', field = '' } of status.details?.causes ?? []) {
+  for (const { reason, message, field } of status.causes) {
     if (reason !== 'FieldManagerConflict') continue;
     const manager = /conflict with "([^"]*)"/.exec(message)?.[1] ?? message;
     found.set(manager, [...(found.get(manager) ?? []), field]);
@@ -43,7 +55,7 @@ function owners(status: Status): ReadonlyMap<string, readonly string[]> {
 
 export function faultOf(answer: Answer, kind: Kind, what: string): KmeshError {
   const status = statusOf(answer);
-  const said = status.message ?? `HTTP status ${answer.code}`;
+  const said = status.message || `HTTP status ${answer.code}`;
   if (answer.code === 409) {
     const fields = [...owners(status)].map(([manager, own]) => `"${manager}" owns ${own.join(', ')}`);
     if (fields.length > 0) {
@@ -58,8 +70,8 @@ export function faultOf(answer: Answer, kind: Kind, what: string): KmeshError {
     return new KmeshError('KM_CONFLICT', `${what} was changed by somebody else meanwhile`, { hint: 'run it again' });
   }
   if (answer.code === 404) {
-    const { kind: missing, name } = status.details ?? {};
-    if (missing === 'namespaces' && name !== undefined) {
+    const { kind: missing, name } = status.details;
+    if (missing === 'namespaces' && name !== '') {
       return new KmeshError('KM_NOT_FOUND', `there is no namespace "${name}"`, {
         hint: `kubectl create namespace ${name}`,
       });

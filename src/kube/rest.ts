@@ -33,7 +33,7 @@ export async function openCluster(env: Env, flags: ClusterFlags, seconds = reque
 }
 
 const contextNamespace = (config: KubeConfig): string =>
-  config.getContextObject(config.getCurrentContext())?.namespace ?? 'default';
+  config.getContextObject(config.getCurrentContext())?.namespace || 'default';
 
 async function sender(config: KubeConfig, seconds: number): Promise<Send> {
   const client = await import('@kubernetes/client-node');
@@ -90,8 +90,7 @@ interface Page extends KubeObject {
   readonly metadata: KubeObject['metadata'] & { readonly continue?: string };
 }
 
-const isPage = ({ items }: Page): boolean =>
-  Array.isArray(items) ? items.every((item) => isObject(item) && isObject(item.metadata)) : !items;
+const isPage = ({ items }: Page): boolean => (Array.isArray(items) ? items.every(isKubeObject) : !items);
 
 /** Proxies and unknown paths answer plain text. */
 function parsed(text: string): unknown {
@@ -106,9 +105,17 @@ const ok = ({ code }: Answer): boolean => code >= 200 && code < 300;
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
+function isKubeObject(value: unknown): value is KubeObject {
+  if (!isObject(value)) return false;
+  const { metadata, spec, status } = value as Partial<KubeObject>;
+  if (!isObject(metadata)) return false;
+  const { labels, annotations } = metadata;
+  return [labels, annotations, spec, status].every((one) => one === undefined || isObject(one));
+}
+
 /** What a success says is there. A proxy in between may answer anything. */
 function objectIn({ body }: Answer, what: string): KubeObject {
-  if (isObject(body) && 'metadata' in body && isObject(body.metadata)) return body as KubeObject;
+  if (isKubeObject(body)) return body;
   throw strange(what);
 }
 
@@ -121,10 +128,16 @@ const pathOf = ({ apiVersion, plural }: Kind, namespace: string | undefined, nam
   [
     apiVersion.includes('/') ? '/apis' : '/api',
     apiVersion,
-    ...(namespace === undefined ? [] : ['namespaces', encodeURIComponent(namespace)]),
+    ...(namespace === undefined ? [] : ['namespaces', segment(namespace)]),
     plural,
-    ...(name === undefined ? [] : [encodeURIComponent(name)]),
+    ...(name === undefined ? [] : [segment(name)]),
   ].join('/');
+
+/** Of a path: what is nothing, or leads up, would make it that of something else, as of all namespaces. */
+function segment(name: string): string {
+  if (name !== '' && name !== '.' && name !== '..') return encodeURIComponent(name);
+  throw new KmeshError('KM_USAGE', `"${name}" is no name of anything in a cluster`);
+}
 
 const shownAs = ({ singular }: Kind, name: string, namespace: string | undefined): string =>
   `${singular} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
@@ -146,22 +159,30 @@ function clusterOver(send: Send, namespace: string): Cluster {
     async list(kind, { namespace: within, labels }) {
       const items: KubeObject[] = [];
       let more: string | undefined;
-      do {
+      let whole = false;
+      for (;;) {
         const query = {
-          limit: String(pageSize),
+          ...(whole ? {} : { limit: String(pageSize) }),
           ...(labels === undefined ? {} : { labelSelector: labels }),
           ...(more === undefined ? {} : { continue: more }),
         };
         const answer = await send({ method: 'GET', path: pathOf(kind, within), query });
+        // The server has let go of the state that the first page was of: once, all anew and in one piece.
+        if (answer.code === 410 && more !== undefined && !whole) {
+          items.length = 0;
+          more = undefined;
+          whole = true;
+          continue;
+        }
         if (!ok(answer)) throw faultOf(answer, kind, `list of ${kind.plural}`);
         const page = objectIn(answer, `list of ${kind.plural}`) as Page;
         const next = page.metadata.continue || undefined;
         // Who names the page that was just asked for would have it asked for without end.
         if (!isPage(page) || (next !== undefined && next === more)) throw strange(`list of ${kind.plural}`);
-        items.push(...(page.items ?? []));
+        for (const item of page.items ?? []) items.push(item);
+        if (next === undefined) return items;
         more = next;
-      } while (more !== undefined);
-      return items;
+      }
     },
     async apply(kind, object, { dryRun, force }) {
       const { path, shown } = target(kind, object);

@@ -264,6 +264,16 @@ withKube('waypoint commands', () => {
     });
 
     test('delete: by name, by revision, all, and never what is no waypoint', async () => {
+      // As of a variable that is not set: the namespace of the context, as with kubectl, and never all of them.
+      expect((await run('delete --all --dry-run -n=', {})).stdout).toBe('No waypoints found.\n');
+      for (const up of ['..', '.']) {
+        const { code, stdout, stderr } = await run(`delete --all --dry-run -n ${up}`);
+        expect([code, stdout, stderr]).toEqual([
+          2,
+          '',
+          `error KM_USAGE: "${up}" is no name of anything in a cluster\n`,
+        ]);
+      }
       expect(await done('delete --all --dry-run')).toBe(
         `waypoint ${shop}/a would be deleted\nwaypoint ${shop}/b would be deleted\n`,
       );

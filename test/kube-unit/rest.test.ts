@@ -198,6 +198,41 @@ describe('what is asked', () => {
     const all = '/apis/gateway.networking.k8s.io/v1/gateways?limit=500&labelSelector=a%3Db';
     expect(asked).toEqual([all, `${all}&continue=next%26more`]);
   });
+
+  test('a list whose first page is too old to go on with is taken anew, whole, once', async () => {
+    const asked: string[] = [];
+    let never = false;
+    answer = ({ url: path = '' }, _body, response) => {
+      asked.push(path.slice(path.indexOf('gateways')));
+      if (path.includes('continue=')) json(response, 410, { kind: 'Status', code: 410, message: 'token too old' });
+      else {
+        const more = never || path.includes('limit=') ? { continue: 'x' } : {};
+        json(response, 200, { metadata: more, items: [gateway(`w${asked.length}`)] });
+      }
+    };
+    const cluster = await openHere();
+    expect((await cluster.list(gateways, {})).map(({ metadata }) => metadata.name)).toEqual(['w3']);
+    expect(asked).toEqual(['gateways?limit=500', 'gateways?limit=500&continue=x', 'gateways']);
+    never = true;
+    expect((await fault(cluster.list(gateways, {}))).message).toBe('list of gateways: token too old');
+  });
+
+  test('names that would lead up a path, or are none, never reach the server', async () => {
+    answer = () => {
+      throw new Error('asked');
+    };
+    const cluster = await openHere();
+    for (const name of ['', '.', '..']) {
+      const faults = [
+        await fault(cluster.list(gateways, { namespace: name })),
+        await fault(cluster.get(gateways, name, 'shop')),
+        await fault(cluster.remove(gateways, gateway('w', { namespace: name }), { dryRun: false })),
+      ];
+      for (const { code, message } of faults) {
+        expect([code, message]).toEqual(['KM_USAGE', `"${name}" is no name of anything in a cluster`]);
+      }
+    }
+  });
 });
 
 describe('what fails', () => {
@@ -242,6 +277,25 @@ describe('what fails', () => {
     expect(found.code).toBe(expected);
     expect(found.message).toContain(message);
     expect(isPassing(found)).toBe(passing);
+  });
+
+  test('statuses and objects of any shape are faults of the server, not of ours', async () => {
+    const shapes = [null, 5, 'text', [], [null], {}, { name: 5, causes: 7 }, { causes: [null, 5, { reason: {} }] }];
+    for (const code of [403, 404, 409, 410, 500]) {
+      for (const shape of shapes) {
+        for (const body of [shape, { kind: 'Status', message: shape, details: shape }]) {
+          expect((await failing(code, body)).code, JSON.stringify([code, body])).not.toBe('KM_INTERNAL');
+        }
+      }
+    }
+    const cluster = await openHere();
+    for (const shape of [null, 5, 'text']) {
+      for (const part of [{ metadata: { name: 'w', labels: shape } }, { metadata: { name: 'w' }, status: shape }]) {
+        answer = (_request, _body, response) => json(response, 200, { ...part, items: [part] });
+        expect((await fault(cluster.list(gateways, {}))).message).toContain('none of the Kubernetes API');
+        expect((await fault(cluster.get(gateways, 'w', 'shop'))).message).toContain('none of the Kubernetes API');
+      }
+    }
   });
 
   test.each([429, 503])(

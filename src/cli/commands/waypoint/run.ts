@@ -9,6 +9,7 @@ import {
   textOr,
   texts,
   toggle,
+  unlessEmpty,
   wholeOr,
 } from '../../param.ts';
 import { command } from '../../spec.ts';
@@ -40,7 +41,9 @@ export const waypointRun = command({
     args: texts('ARG', 'more arguments for Envoy, after --', { passedOn: true }),
   },
   flags: {
-    namespace: text('NS', 'namespace of the waypoint (default: default, or that of the context)', { short: 'n' }),
+    namespace: unlessEmpty(
+      text('NS', 'namespace of the waypoint (default: default, or that of the context)', { short: 'n' }),
+    ),
     proxy: text('PATH', "Envoy's program (default: envoy in PATH)", { complete: 'file' }),
     ads: listenAddress(
       'ADDRESS',
