@@ -93,3 +93,8 @@ export function fileFault(thrown: unknown): string {
 
 /** "1 file", "2 files"; `many`: the plural of what does not take an s. */
 export const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
+
+/** For a terminal: names and messages come from others, who may write what moves the cursor, or turns the order of what is read. */
+export const harmless = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '?');

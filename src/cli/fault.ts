@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A failure as the text or JSON that a person or a script gets on standard error.
-import { KmeshError, messageOf } from '../errors.ts';
+import { harmless, KmeshError, messageOf } from '../errors.ts';
 import type { Paint } from './paint.ts';
 
 export const exitDone = 0;
@@ -56,11 +56,14 @@ function verboseLines(fault: KmeshError): string[] {
 export function faultText(fault: KmeshError, verbose: boolean, paint: Paint = (text) => text): string {
   const lines = [`${paint(`error ${fault.code}:`, 'bad')} ${oneLine(fault.message)}`];
   if (fault.hint !== undefined) lines.push(`hint: ${oneLine(fault.hint)}`);
-  if (verbose) lines.push(...verboseLines(fault));
+  if (verbose)
+    for (const line of verboseLines(fault)) {
+      lines.push(...line.replaceAll('\t', '  ').split('\n').map(harmless));
+    }
   return `${lines.join('\n')}\n`;
 }
 
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, '; ');
+const oneLine = (text: string): string => harmless(text.replace(/\s*\n\s*/g, '; '));
 
 /** The same as one JSON object: {"error": {code, message, hint?, causes?, detail?}}. */
 export function faultJson(fault: KmeshError, verbose: boolean): string {

@@ -2,6 +2,13 @@
 // JSON that is made as it is printed: streams, and lists that are read as they are taken, are never held whole.
 import { toPlain } from './plain.ts';
 
+/** JSON escapes half of the control characters by itself. */
+const text = (value: unknown, indent?: number): string =>
+  JSON.stringify(value, null, indent).replace(
+    /[\u007f-\u009f]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
 type Items = Iterable<unknown> | AsyncIterable<unknown>;
 
 export const isStream = (value: unknown): value is AsyncIterable<unknown> =>
@@ -30,12 +37,12 @@ export async function* jsonPieces(value: unknown, indent: number): AsyncGenerato
     }
     yield lead === '[\n' ? '[]' : '\n]';
   } else if (fields === undefined) {
-    yield JSON.stringify(toPlain(value) ?? null, null, indent);
+    yield text(toPlain(value) ?? null, indent);
   } else {
     let lead = '{';
     for (const [key, field] of fields) {
       if (field === undefined) continue;
-      yield `${lead}${JSON.stringify(key)}: `;
+      yield `${lead}${text(key)}: `;
       yield* jsonPieces(field, 0);
       lead = ', ';
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks to text for a terminal: borderless tables, colours where wanted.
+import { harmless } from '../errors.ts';
 import { type Paint, painter } from './paint.ts';
 import type { Block, Blocks, Cell, Tone } from './spec.ts';
 
@@ -25,10 +26,6 @@ const bare = {
   'right-mid': '',
   middle: '  ',
 };
-
-/** Control characters never reach the terminal: names come from files that others wrote. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-const harmless = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 
 const cellText = (cell: Cell): string => {
   const value = typeof cell === 'object' ? cell.text : cell;

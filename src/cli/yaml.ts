@@ -4,7 +4,16 @@ import { stringify } from 'yaml';
 import { isLazy, lazyFields } from './json.ts';
 import { toPlain } from './plain.ts';
 
-const whole = (value: unknown): string => stringify(toPlain(value) ?? null, { lineWidth: 0 });
+/** Control characters that the library writes as they are; where any is, all texts are in quotes. */
+const raw = /[\u007f-\u009f]/g;
+
+function whole(value: unknown): string {
+  const plain = toPlain(value) ?? null;
+  const text = stringify(plain, { lineWidth: 0 });
+  if (text.search(raw) < 0) return text;
+  const quoted = stringify(plain, { lineWidth: 0, defaultStringType: 'QUOTE_DOUBLE' });
+  return quoted.replace(raw, (one) => `\\x${one.charCodeAt(0).toString(16)}`);
+}
 
 const indented = (text: string): string => text.replace(/^(?=.)/gm, '  ');
 

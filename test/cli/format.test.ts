@@ -3,11 +3,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { faultText } from '../../src/cli/fault.ts';
 import { jsonPieces } from '../../src/cli/json.ts';
 import { toPlain } from '../../src/cli/plain.ts';
 import type { Block } from '../../src/cli/spec.ts';
 import { drawBlocks } from '../../src/cli/table.ts';
 import { yamlPieces } from '../../src/cli/yaml.ts';
+import { KmeshError } from '../../src/errors.ts';
 
 async function joined(pieces: AsyncIterable<string>): Promise<string> {
   let text = '';
@@ -123,4 +125,23 @@ test('blocks: lines, facts, text for machines; a blank line before each title bu
 test('control characters of names that others chose never reach the terminal', async () => {
   expect(await draw({ kind: 'line', text: 'a\u001b[31mb\u0007\u009bc' })).toBe('a?[31mb??c\n');
   expect(await draw({ kind: 'table', head: ['N'], rows: [['x\u001by\nz']] })).toBe('N\nx?y?z\n');
+  expect(await draw({ kind: 'line', text: 'ab\u202ecba\u2066' })).toBe('ab?cba?\n');
+  const value = { 'a\u009b1m': ['b\u001b[2J', 'c\u0085\u007fd', 'e'], f: 'g\nh' };
+  for (const [pieces, read] of [
+    [jsonPieces(value, 2), JSON.parse],
+    [yamlPieces(value), parse],
+  ] as const) {
+    const text = await joined(pieces);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+    expect(read(text)).toEqual(value);
+  }
+});
+
+test('nor those of failures, whoever wrote what they say', () => {
+  const cause = new KmeshError('KM_KUBE', 'x\u001b[2J\ny', { detail: 'one\ntwo\u0007\n' });
+  const fault = new KmeshError('KM_TIMEOUT', 'a\u001b[31m\nb\r', { hint: 'c\u009b', cause });
+  expect(faultText(fault, true)).toBe(
+    'error KM_TIMEOUT: a?[31m; b?\nhint: c?\ncaused by KM_KUBE: x?[2J\ny\none\ntwo?\n',
+  );
 });

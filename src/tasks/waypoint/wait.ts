@@ -2,7 +2,7 @@
 // Waits until waypoints are programmed, and says meanwhile what they are waiting for.
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Env } from '../../env.ts';
-import { KmeshError } from '../../errors.ts';
+import { harmless, KmeshError } from '../../errors.ts';
 import type { Cluster } from '../../kube/cluster.ts';
 import { isPassing } from '../../kube/fault.ts';
 import { gateways } from '../../kube/object.ts';
@@ -38,7 +38,7 @@ async function waitForOne(
     if (text === told.text && passed - told.at < againMs) return;
     told = { text, at: passed };
     const clock = `${Math.floor(passed / 1000)} of ${timeoutMs / 1000} s`;
-    env.stderr.write(`waypoint ${namespace}/${name}: ${clock}: ${text}\n`);
+    env.stderr.write(`${harmless(`waypoint ${namespace}/${name}: ${clock}: ${text}`)}\n`);
   };
   for (;;) {
     const left = timeoutMs - (performance.now() - started);
