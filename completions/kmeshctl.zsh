@@ -1,9 +1,36 @@
 #compdef kmeshctl
 # zsh completion for kmeshctl: generated from its list of commands, do not edit.
 
+# Takes flags of commands out of the words before the next name: fills kept and dropped of its caller, as what is done to words lasts as
+# long as a function.
+_kmeshctl_forget_flags() {
+  local -i i=2
+  while (( i < CURRENT - dropped )); do
+    case $kept[i] in
+      (-o|--output|--bpffs|--cgroup-root|--run-dir) (( i += 2 )) ;;
+      (-o=*|--output=*|--bpffs=*|--cgroup-root=*|--run-dir=*|--no-color|-v|--verbose|-h|--help) (( i++ )) ;;
+      (--address|--ads|--authz|--authz-host-probes|--class|--client-ca|--cluster-id|--concurrency|--config|--context|--drain|--expect|--filter|--for|--from|--heal-interval|--image|--instance-ip|--kind|--kubeconfig|--limit|--listen|--log-level|--map-size|--max-endpoints|--max-frontends|--max-services|--metrics|--name|--namespace|--netns|--network|--node|--on-bad-policy|--on-miss|--pid|--pod|--protocol|--proxy|--proxy-log-level|--revision|--root|--server-first|--server-first-ports|--status|--target|--timeout|--tls-cert|--tls-key|--to|--user|--waypoint-ads|--waypoint-ads-client-ca|--waypoint-ads-tls-cert|--waypoint-ads-tls-key|--waypoint-binding|--waypoint-unready|--workload|--xds|--xds-root-cert|--xds-server-name|--xds-token|-c|-n|-r)
+        (( i + 1 < CURRENT - dropped )) || return 0
+        kept[i,i+1]=()
+        (( dropped += 2 ))
+        ;;
+      (-?*)
+        kept[i]=()
+        (( dropped++ ))
+        ;;
+      (*) return 0 ;;
+    esac
+  done
+}
+
 _kmeshctl() {
   local curcontext=$curcontext state state_descr line
   local -A opt_args
+  local -a kept=("${words[@]}")
+  local -i dropped=0
+  _kmeshctl_forget_flags
+  words=("${kept[@]}")
+  (( CURRENT -= dropped ))
   _arguments -s -S -C \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
@@ -203,6 +230,11 @@ _kmeshctl_exec() {
 _kmeshctl_authz() {
   local curcontext=$curcontext state state_descr line
   local -A opt_args
+  local -a kept=("${words[@]}")
+  local -i dropped=0
+  _kmeshctl_forget_flags
+  words=("${kept[@]}")
+  (( CURRENT -= dropped ))
   _arguments -s -S -C \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
@@ -309,6 +341,11 @@ _kmeshctl_authz_check() {
 _kmeshctl_waypoint() {
   local curcontext=$curcontext state state_descr line
   local -A opt_args
+  local -a kept=("${words[@]}")
+  local -i dropped=0
+  _kmeshctl_forget_flags
+  words=("${kept[@]}")
+  (( CURRENT -= dropped ))
   _arguments -s -S -C \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \
@@ -563,6 +600,11 @@ _kmeshctl_log() {
 _kmeshctl_dump() {
   local curcontext=$curcontext state state_descr line
   local -A opt_args
+  local -a kept=("${words[@]}")
+  local -i dropped=0
+  _kmeshctl_forget_flags
+  words=("${kept[@]}")
+  (( CURRENT -= dropped ))
   _arguments -s -S -C \
     '(-o --output)'{-o,--output=}'[how the result is printed]:value:(table json yaml)' \
     '--no-color[no colours (also\: NO_COLOR set, or output that is not a terminal)]' \

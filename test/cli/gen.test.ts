@@ -68,6 +68,19 @@ test('docs/errors.md lists every code', () => {
   expect(page.match(/(?<=^\| `)KM_[A-Z_]+/gm)).toEqual(Object.keys(errorCodes));
 });
 
+test('zsh forgets flags of commands that stand before the name, and no others', () => {
+  const forget = /_kmeshctl_forget_flags\(\) \{\n(.*?)\n\}/s.exec(zshScript(program))?.[1] ?? '';
+  const cases = [...forget.matchAll(/^ +\((-.*)\)(.*)/gm)].map(
+    ([, names = '', what]) => [names.split('|'), what] as const,
+  );
+  const [withValue = [], alone = [], early = []] = cases.map(([names]) => names);
+  expect(cases.map(([, what]) => what)).toEqual([' (( i += 2 )) ;;', ' (( i++ )) ;;', '', '']);
+  expect(withValue).toContain('--output');
+  expect(alone).toEqual(expect.arrayContaining(['--output=*', '--verbose', '-h']));
+  expect(early).toEqual(expect.arrayContaining(['-n', '--namespace', '--timeout']));
+  expect([...withValue, ...alone].filter((name) => early.includes(name))).toEqual([]);
+});
+
 test('the scripts of zsh and fish name every command and flag', () => {
   for (const script of [zshScript(program), fishScript(program)]) {
     for (const { path, summary } of program.commands) {

@@ -2,7 +2,7 @@
 // The completion script of zsh: a function for each place in the tree of commands.
 import { programName } from '../describe.ts';
 import type { Program } from '../spec.ts';
-import { everywhere, type FlagWord, type Spot, spots, type Value } from './words.ts';
+import { everywhere, type FlagWord, type Spot, spots, type Value, valueFlagNames } from './words.ts';
 
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -39,6 +39,11 @@ function spotFunction({ path, below, flags, args }: Spot): string {
   return `${functionName(path)}() {
   local curcontext=$curcontext state state_descr line
   local -A opt_args
+  local -a kept=("\${words[@]}")
+  local -i dropped=0
+  _${programName}_forget_flags
+  words=("\${kept[@]}")
+  (( CURRENT -= dropped ))
   _arguments -s -S -C${body([...specs, `'1:command:->command'`, `'*::argument:->argument'`])}
   case $state in
     command)
@@ -57,10 +62,40 @@ ${below.map(({ name }) => `        ${name}) ${functionName(`${path} ${name}`)} ;
 `;
 }
 
+/** Flags of commands may stand before the name, where `_arguments` knows none of them. */
+function forgetFlags(program: Program): string {
+  const common = everywhere.filter(({ value }) => value !== undefined).flatMap(({ names }) => names);
+  const known = everywhere.flatMap(({ names }) => names);
+  const early = valueFlagNames(program).filter((name) => !known.includes(name));
+  return `# Takes flags of commands out of the words before the next name: fills kept and dropped of its caller, as what is done to words lasts as
+# long as a function.
+_${programName}_forget_flags() {
+  local -i i=2
+  while (( i < CURRENT - dropped )); do
+    case $kept[i] in
+      (${common.join('|')}) (( i += 2 )) ;;
+      (${[...common.map((name) => `${name}=*`), ...known.filter((name) => !common.includes(name))].join('|')}) (( i++ )) ;;
+      (${early.join('|')})
+        (( i + 1 < CURRENT - dropped )) || return 0
+        kept[i,i+1]=()
+        (( dropped += 2 ))
+        ;;
+      (-?*)
+        kept[i]=()
+        (( dropped++ ))
+        ;;
+      (*) return 0 ;;
+    esac
+  done
+}
+`;
+}
+
 export function zshScript(program: Program): string {
   return `#compdef ${programName}
 # zsh completion for ${programName}: generated from its list of commands, do not edit.
 
+${forgetFlags(program)}
 ${spots(program).map(spotFunction).join('\n')}
 # Autoloaded from $fpath this file is the function; sourced, it defines it.
 if [[ \${funcstack[1]} == _${programName} ]]; then
