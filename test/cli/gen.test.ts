@@ -70,7 +70,7 @@ test('docs/errors.md lists every code', () => {
 
 test('zsh forgets flags of commands that stand before the name, and no others', () => {
   const forget = /_kmeshctl_forget_flags\(\) \{\n(.*?)\n\}/s.exec(zshScript(program))?.[1] ?? '';
-  const cases = [...forget.matchAll(/^ +\((-.*)\)(.*)/gm)].map(
+  const cases = [...forget.matchAll(/^ +\((-[^)]*)\)(.*)/gm)].map(
     ([, names = '', what]) => [names.split('|'), what] as const,
   );
   const [withValue = [], alone = [], early = []] = cases.map(([names]) => names);
