@@ -17,6 +17,7 @@ import {
   endReasons,
   isStranger,
   mostConnections,
+  mostStreams,
   openStreams,
   type Refusal,
   type Served,
@@ -36,6 +37,7 @@ export interface WaypointServerOptions extends AttachOptions {
     readonly resources?: number;
     readonly unread?: number;
     readonly connections?: number;
+    readonly names?: number;
     readonly sliceMs?: number;
   };
 }
@@ -76,6 +78,8 @@ const mostIdle = 16;
 const mostResources = 100_000;
 const fewPlaces = 16;
 const mostRemembered = 64;
+/** Bytes of names that all proxies ask for; beyond them each may have a share as small as if as many were here as there may be. */
+const mostNames = 512 << 20;
 const namePattern = /^[a-z0-9.-]{1,253}\/[a-z0-9.-]{1,253}$/;
 /** Milliseconds of making a waypoint before what is made is sent, and everything else has its turn. */
 const usualSliceMs = 5;
@@ -100,6 +104,7 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
     begin = resolve;
   });
   let streams = 0;
+  let nameBytes = 0;
   const ended = Object.fromEntries(endReasons.map((reason) => [reason, 0])) as Record<EndReason, number>;
   const before = Object.fromEntries(typeNames.map((type) => [type, { responses: 0, acks: 0, nacks: 0 }])) as Record<
     TypeName,
@@ -225,9 +230,15 @@ export function openWaypointServer(options: WaypointServerOptions): WaypointServ
           if (client.session.isTrial(rest.typeUrl, rest.nonce)) log.info(refused, 'a proxy refuses a part of it');
           else log.warn(refused, 'a proxy refuses what it was told');
         }
-        return client.session.take({ ...rest, error });
+        nameBytes -= client.session.nameBytes();
+        const fault = client.session.take({ ...rest, error });
+        nameBytes += client.session.nameBytes();
+        const { names: most = mostNames } = limits;
+        if (fault !== undefined || nameBytes <= most || client.session.nameBytes() <= most / mostStreams) return fault;
+        return isStranger(peer) ? 'all proxies together ask for too many names' : undefined;
       },
       leave() {
+        nameBytes -= client.session.nameBytes();
         for (const { type, responses, acks, nacks } of client.session.types()) {
           before[type].responses += responses;
           before[type].acks += acks;

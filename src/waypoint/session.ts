@@ -5,6 +5,7 @@ import { openNarrowing, type RefusedPart } from './narrowing.ts';
 import type { Quality } from './quality.ts';
 import { changedNames, emptySnapshot, type Snapshot } from './snapshot.ts';
 import {
+  costOfName,
   forget,
   namedIn,
   newSubscription,
@@ -12,8 +13,8 @@ import {
   renew,
   type Subscription,
   standing,
+  stateOf,
   type Told,
-  versionOf,
   wholeOf,
 } from './subscription.ts';
 import { type TypeName, typeNames, typeOf, wholeTypes } from './types.ts';
@@ -51,6 +52,8 @@ export interface Session {
   types(): TypeState[];
   /** True for an answer that asks which part of a resource is refused. */
   isTrial(typeUrl: string, nonce: string): boolean;
+  /** About as many as remembering the names takes that are asked for. */
+  nameBytes(): number;
   /** Sorts of resources asked for that there are none of here. */
   readonly unknown: ReadonlySet<string>;
 }
@@ -66,8 +69,8 @@ const mostAwaited = 16;
 const mostBytes = 1 << 20;
 /** Clusters that are gone and kept for a client. */
 const mostHeld = 1000;
-/** Characters of names that a client may ask for, and sorts of resources that are remembered as unknown. */
-const mostNames = 16 << 20;
+/** Bytes of names that a client may ask for, and sorts of resources that are remembered as unknown. */
+const mostNames = 32 << 20;
 const mostUnknown = 16;
 /** Characters of a refusal that are looked at, and kept of it. */
 const readError = 16_384;
@@ -84,10 +87,9 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
   const warming = new Set<string>();
   /** Clusters that are gone, until nothing that the client uses can name them. */
   const held = { clusters: new Map<string, Resource>(), endpoints: new Map<string, Resource>() };
-  let count = 0;
-  let awaited = 0;
+  let [count, awaited] = [0, 0];
   let awaitedBytes = 0;
-  let nameLength = 0;
+  let nameBytes = 0;
 
   const isBusy = () => awaited >= mostAwaited || awaitedBytes >= mostBytes;
   const current = (type: TypeName, name: string): Resource | undefined =>
@@ -95,11 +97,11 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
   const heldNames = (type: TypeName): Iterable<string> =>
     type === 'clusters' || type === 'endpoints' ? held[type].keys() : [];
   const want = (of: Subscription, name: string): void => {
-    if (!of.names.has(name)) nameLength += name.length;
+    if (!of.names.has(name)) nameBytes += costOfName(name);
     of.names.add(name);
   };
   const unwant = (of: Subscription, name: string): void => {
-    if (of.names.delete(name)) nameLength -= name.length;
+    if (of.names.delete(name)) nameBytes -= costOfName(name);
     if (!of.whole) forget(of, name);
   };
   const standingOf = (type: TypeName, of: Subscription, name: string) => {
@@ -268,6 +270,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       for (const [name, version] of request.held) {
         if (!of.whole && !of.names.has(name)) continue;
         const now = current(type, name);
+        nameBytes += costOfName(name);
         of.told.set(name, version);
         if (now?.version === version) quality.good(type, now);
         of.taken.set(name, now?.version === version ? now : { name, version });
@@ -352,7 +355,7 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
       if (request.nonce !== '') answer(type, of, request);
       if (way === 'world') takeWorld(type, of, request, !known);
       else takeDelta(type, of, request, !known);
-      if (nameLength > mostNames) return `more than ${mostNames} characters of names are asked for`;
+      if (nameBytes > mostNames) return 'too many names are asked for';
       goOn();
       release();
       return undefined;
@@ -388,13 +391,10 @@ export function openSession({ way, quality, send }: SessionOptions): Session {
         return parts?.isOver === false && parts.stands?.version === version;
       });
     },
+    nameBytes: () => nameBytes,
     unknown,
   };
 }
 
 const none: ReadonlySet<string> = new Set();
 const everything: ReadonlySet<TypeName> = new Set(typeNames);
-
-function stateOf({ told }: Subscription): string {
-  return versionOf([...told].filter(([, version]) => version !== nothing));
-}

@@ -36,7 +36,7 @@ const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService/';
 const methods = { delta: 'DeltaAggregatedResources', world: 'StreamAggregatedResources' } as const;
 
 /** Of all proxies together, and of one connection: an Envoy needs one. */
-const mostStreams = 1000;
+export const mostStreams = 1000;
 /** Those without a stream too: 20 kB each. */
 export const mostConnections = 2 * mostStreams;
 const mostOfConnection = 16;

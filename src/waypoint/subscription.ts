@@ -97,10 +97,17 @@ export function renew(of: Subscription, name: string, now: Resource | undefined)
 }
 
 /** The version of all that was told: equal for equal names and versions, whoever tells them. */
-export function versionOf(told: Iterable<readonly [name: string, version: string]>): string {
+function versionOf(told: Iterable<readonly [name: string, version: string]>): string {
   const lines = Array.from(told, ([name, version]) => `${name} ${version}\n`);
   return createHash('sha256').update(lines.sort().join('')).digest('hex').slice(0, 16);
 }
+
+/** Of all that was told. */
+export const stateOf = ({ told }: Subscription): string =>
+  versionOf([...told].filter(([, version]) => version !== nothing));
+
+/** What remembering it takes, roughly. */
+export const costOfName = (name: string): number => name.length + 100;
 
 /** Those whose names stand in `error` by themselves. */
 export function namedIn(error: string, resources: readonly Resource[]): Resource[] {

@@ -128,8 +128,8 @@ test('control characters of names that others chose never reach the terminal', a
   expect(await draw({ kind: 'line', text: 'ab\u202ecba\u2066' })).toBe('ab?cba?\n');
   const value = { 'a\u009b1m': ['b\u001b[2J', 'c\u0085\u007fd', 'e'], f: 'g\nh' };
   for (const [pieces, read] of [
-    [jsonPieces(value, 2), JSON.parse],
-    [yamlPieces(value), parse],
+    [jsonPieces(value, 2), (text: string) => JSON.parse(text)],
+    [yamlPieces(value), (text: string) => parse(text)],
   ] as const) {
     const text = await joined(pieces);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for

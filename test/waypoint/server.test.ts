@@ -50,11 +50,13 @@ function streamOf(client: Client) {
   return { call, got, ended };
 }
 
-const ask = (cluster: string, region = ''): Buffer => {
+const ask = (cluster: string, region = '', names: readonly string[] = []): Buffer => {
   const locality = protobuf.Writer.create().uint32(10).string(region).finish();
   const writer = protobuf.Writer.create().uint32(10).string('proxy').uint32(18).string(cluster);
   const node = writer.uint32(34).bytes(locality).finish();
-  return Buffer.from(protobuf.Writer.create().uint32(10).bytes(node).uint32(18).string(typeUrls.listeners).finish());
+  const asked = protobuf.Writer.create().uint32(10).bytes(node).uint32(18).string(typeUrls.listeners);
+  for (const name of names) asked.uint32(26).string(name);
+  return Buffer.from(asked.finish());
 };
 
 async function until(check: () => boolean): Promise<void> {
@@ -152,6 +154,19 @@ test('who says to be everywhere is turned away at some point; who is known, or c
   closing.push(() => own.close());
   expect(await inRegion('r17', () => streamOf(own))).toBe('');
   expect(server.totals().ended.too_many).toBe(1);
+});
+
+test('who asks for many names when all ask for too many is ended; who asks for few goes on', async () => {
+  const { server, stream } = await open({ names: 1_000_000 });
+  server.update(modelOfYaml(mesh));
+  const greedy = [stream(), stream()];
+  const names = Array.from({ length: 6000 }, (_, i) => `n${i}`);
+  for (const { call } of greedy) call.write(ask('shop/waypoint', '', names));
+  await until(() => server.totals().ended.greedy === 1);
+  const modest = stream();
+  modest.call.write(ask('shop/waypoint'));
+  await until(() => modest.got.length === 1);
+  expect(server.totals()).toMatchObject({ streams: 3, ended: { greedy: 1 } });
 });
 
 test('who does not read is ended when there is too much that nobody reads; who reads goes on', async () => {

@@ -206,21 +206,24 @@ describe('limits', () => {
     expect(it.session.types().map(({ awaited }) => awaited)).toEqual([0, 0]);
   });
 
-  test('names that are asked for', () => {
-    const it = openProxy('delta', {});
-    const names = Array.from({ length: 20_000 }, (_, i) => `${'n'.repeat(1000)}${i}`);
-    const { typeUrl, ...rest } = { typeUrl: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration', names };
-    const request = {
-      ...{
-        node: { id: '', cluster: '', metadata: {}, locality: { region: '', zone: '', subzone: '' } },
-        hasNode: false,
-        typeUrl,
-        ...rest,
-        unsubscribe: [],
-      },
-      ...{ held: new Map(), nonce: '', error: undefined },
-    };
-    expect(it.session.take(request)).toMatch(/characters of names/);
+  test.each([
+    ['long', (i: number) => `${'n'.repeat(4000)}${i}`, 10_000],
+    ['short', (i: number) => i.toString(36), 400_000],
+  ])('names that are asked for: %s ones', (_, nameOf, count) => {
+    const { session } = openProxy('delta', {});
+    const typeUrl = 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration';
+    const node = { id: '', cluster: '', metadata: {}, locality: { region: '', zone: '', subzone: '' } };
+    const ask = (names: string[], unsubscribe: string[]) =>
+      session.take({
+        ...{ node, hasNode: false, typeUrl, names, unsubscribe },
+        ...{ held: new Map(), nonce: '', error: undefined },
+      });
+    const all = Array.from({ length: count }, (_one, i) => nameOf(i));
+    expect(ask(all.slice(0, 5000), [])).toBeUndefined();
+    for (let i = 0; i < 20; i++) expect(ask([], all.slice(0, 5000)) ?? ask(all.slice(0, 5000), [])).toBeUndefined();
+    expect(ask(all, [])).toMatch(/too many names/);
+    ask([], all);
+    expect(session.nameBytes()).toBe(0);
   });
 });
 
