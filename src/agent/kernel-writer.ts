@@ -22,8 +22,8 @@ import { execute } from './execute.ts';
 import { type Fills, fillWatch } from './fill-watch.ts';
 import { graceQueue } from './grace.ts';
 import { idsInUse } from './in-use.ts';
-import { nothing, withRefused } from './refused.ts';
-import { givenUp, inSlices, inTurns } from './slices.ts';
+import { lacksRoom, nothing, withRefused } from './refused.ts';
+import { givenUp, inSlices, inTurns, untilStopped } from './slices.ts';
 
 export interface WriterOptions {
   readonly plane: DataPlane;
@@ -202,7 +202,7 @@ export function openWriter(options: WriterOptions): KernelWriter {
     const idle = image ? idleIn(image) : 0;
     idleSeen = Math.min(idleSeen, idle);
     if (idle - idleSeen >= manyIdle) await release(hurry);
-    if (refused.length + refusedVerdicts().length > 0) onRoom();
+    if (lacksRoom(refused) || refusedVerdicts().length > 0) onRoom();
   };
 
   /** The image is void until the caller says otherwise. */
@@ -292,15 +292,16 @@ export function openWriter(options: WriterOptions): KernelWriter {
       const have = everything || !image ? ((await read()) as Image) : image;
       // Who wrote before may have ended between the change and the sweep that follows it.
       if (everything) sweepDue ||= have.backends.size > 0;
-      let plan = await inTurns(
+      let plan = await untilStopped(
         everything ? planningAll(have, wanted) : planning(have, withRefused(delta, refused, wanted)),
+        signal,
       );
       let operations = 0;
       for (let tries = 0; ; tries++) {
         await carryOut(have, plan);
         operations += plan.ops.length;
-        if (plan.refused.length === 0 || tries > 0 || !(await makeRoom())) break;
-        plan = await inTurns(planning(have, withRefused(nothing, plan.refused, wanted)));
+        if (!lacksRoom(plan.refused) || tries > 0 || !(await makeRoom())) break;
+        plan = await untilStopped(planning(have, withRefused(nothing, plan.refused, wanted)), signal);
       }
       return operations + (await bringAuthz(have, everything, authz));
     },

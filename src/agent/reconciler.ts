@@ -14,7 +14,7 @@ import { type AuthzWork, openWriter, type Survey } from './kernel-writer.ts';
 import type { EnforcementNow, Outcome, Reconciler, ReconcilerOptions } from './reconciler-api.ts';
 import { nothing } from './refused.ts';
 import { serial } from './serial.ts';
-import { breath, inTurns, shortenSlices, sliceIsOver } from './slices.ts';
+import { breath, inTurns, shortenSlices, sliceIsOver, untilStopped } from './slices.ts';
 import { openWaiting } from './waiting.ts';
 import type { Ticket } from './waiting-ledger.ts';
 import type { Part } from './waiting-part.ts';
@@ -138,20 +138,20 @@ export function openReconciler(options: ReconcilerOptions): Reconciler {
     let part: Part = { changes: [], tickets: new Map(), work: 0 };
     try {
       let next = model;
-      if (all) next = await inTurns(modelOf(all));
+      if (all) next = await untilStopped(modelOf(all), signal);
       else part = await inTurns(waiting.take(model, lane, pace.work));
       shortInARow = lane === 'urgent' ? shortInARow + 1 : 0;
-      const applied = part.changes.length > 0 ? await inTurns(applying(next, part.changes)) : undefined;
+      const applied = part.changes.length > 0 ? await untilStopped(applying(next, part.changes), signal) : undefined;
       next = applied?.model ?? next;
       const touched = all || anew ? 'everything' : applied?.touched;
       const begun = started || all !== undefined;
-      const compiled = begun && touched ? await inTurns(compiling(index, next, at, touched)) : undefined;
+      const compiled = begun && touched ? await untilStopped(compiling(index, next, at, touched), signal) : undefined;
       const judging = {
         ...{ model: next, view: at, enforcement: now.enforcement, options: authzOptions },
         kernelAsks: writer.asks,
       };
       const verdicts = begun
-        ? await inTurns(compilingAuthz(authz, judging, touched ?? untouched))
+        ? await untilStopped(compilingAuthz(authz, judging, touched ?? untouched), signal)
         : { index: authz, delta: nothingAuthz };
       model = next;
       index = compiled?.index ?? index;

@@ -5,6 +5,11 @@ import type { Wanted, WantedDelta } from '../compile/wanted.ts';
 
 export const nothing: WantedDelta = { backends: new Map(), frontends: new Map(), clients: new Map(), ports: new Map() };
 
+/** Whether anything of it would be planned if there were more room. */
+export function lacksRoom(refused: readonly Refusal[]): boolean {
+  return refused.some(({ shortage }) => shortage !== undefined);
+}
+
 function add<T>(
   delta: ReadonlyMap<string, T | undefined>,
   names: readonly string[],

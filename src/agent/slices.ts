@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Long work in steps, with the event loop let in between.
+import { KmeshError } from '../errors.ts';
 import type { Steps } from '../mesh/steps.ts';
 
 /** Milliseconds of work in one turn of the event loop: everything else waits that long at most. */
@@ -48,6 +49,13 @@ export async function inSlices<T>(steps: Steps<T>, stop: () => boolean = () => f
     await breath();
     if (stop()) return givenUp;
   }
+}
+
+/** The same, given up after a pause once `signal` is aborted. KM_BUSY then. */
+export async function untilStopped<T>(steps: Steps<T>, signal: AbortSignal): Promise<T> {
+  const result = await inSlices(steps, () => signal.aborted);
+  if (result === givenUp) throw new KmeshError('KM_BUSY', 'stopped before everything was written');
+  return result;
 }
 
 /** The same, and never given up. */

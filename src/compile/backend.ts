@@ -3,6 +3,7 @@
 import type { Protocol } from '../abi/structs.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import type { Service, ServicePort } from '../mesh/service.ts';
+import type { Steps } from '../mesh/steps.ts';
 import type { Workload } from '../mesh/workload.ts';
 import { isV4 } from '../net/address.ts';
 import { type Eligible, eligibleFor, mapsByProtocol, type Out, type Report } from './eligible.ts';
@@ -14,6 +15,28 @@ import { viaOf, waypointOf } from './waypoint.ts';
 /** Name of a backend: "namespace/hostname:port/4", with "/udp" for one that is UDP's alone. */
 export function backendName(key: string, port: number, family: Family, udp = false): string {
   return `${key}:${port}/${family}${udp ? '/udp' : ''}`;
+}
+
+/** Name of what stands for all backends of a service that is refused: no port is called so. */
+export function refusedName(key: string): string {
+  return `${key}:*`;
+}
+
+/** Endpoints of all backends of a service together: a service of ten thousand ports and a thousand workloads would take all memory. */
+const mostEndpoints = 524_288;
+
+function refusedBackend(key: string, service: Service, ports: number, workloads: number): WantedBackend {
+  const sizes = `${ports} ports with ${workloads} workloads`;
+  return {
+    name: refusedName(key),
+    service: key,
+    policy: service.balancer.policy,
+    affinitySeconds: 0,
+    passthrough: false,
+    emptyDirect: false,
+    endpoints: [],
+    refused: `${sizes} come to more than ${mostEndpoints} endpoints, which is the most that a service may have`,
+  };
 }
 
 /** What a service serves on one port number: at most one entry a protocol, one that names the protocol before one for any. */
@@ -81,6 +104,7 @@ export function sameBackend(a: WantedBackend, b: WantedBackend): boolean {
     a.affinitySeconds === b.affinitySeconds &&
     a.passthrough === b.passthrough &&
     a.emptyDirect === b.emptyDirect &&
+    a.refused === b.refused &&
     sameVia(a.via, b.via) &&
     sameEndpoints(a.endpoints, b.endpoints)
   );
@@ -93,8 +117,14 @@ function alike(eligible: readonly Eligible[], family: Family): boolean {
   );
 }
 
-/** All backends of a service; none for one that is unknown, headless or on other networks only. Endpoints are sorted by uid. */
-export function backendsOf(reader: ModelReader, view: NodeView, key: string): readonly WantedBackend[] {
+/** Workloads looked at for a port, or endpoints made, between two pauses. */
+const workAStep = 256;
+
+/**
+ * All backends of a service; none for one that is unknown, headless or on other networks only; one that says so for one that would have too many
+ * endpoints. Endpoints are sorted by uid.
+ */
+export function* backendsOf(reader: ModelReader, view: NodeView, key: string): Steps<readonly WantedBackend[]> {
   const service = reader.service(key);
   if (!service) return [];
   const families = familiesOf(service, view);
@@ -114,8 +144,17 @@ export function backendsOf(reader: ModelReader, view: NodeView, key: string): re
       ...(via && { via }),
       endpoints,
     });
-  const byProtocol = mapsByProtocol(key, workloads);
-  for (const [number, { tcp, udp }] of portsOf(service)) {
+  const byProtocol = yield* mapsByProtocol(key, workloads);
+  const ports = portsOf(service);
+  let made = 0;
+  let work = 0;
+  for (const [number, { tcp, udp }] of ports) {
+    if (made > mostEndpoints) return [refusedBackend(key, service, ports.size, workloads.length)];
+    if (work >= workAStep) {
+      work = 0;
+      yield;
+    }
+    work += workloads.length + 1;
     const forTcp = tcp && eligibleFor(service, workloads, view, tcp, 'tcp');
     const oneEntry = tcp === udp && !byProtocol;
     const forUdp = oneEntry ? forTcp : udp && eligibleFor(service, workloads, view, udp, 'udp');
@@ -126,15 +165,17 @@ export function backendsOf(reader: ModelReader, view: NodeView, key: string): re
         // One that UDP shares has it too: UDP takes no notice.
         const via = waypoint && viaOf(waypoint, family, view, service.waypointUnready, tcp);
         add(backendName(key, number, family), tcpEndpoints, via);
+        made += tcpEndpoints.length;
       }
       if (!forUdp || (shared && alike(forUdp, family))) continue;
       const udpEndpoints = endpointsOf(service, forUdp, view, family, 'udp');
       if (!tcpEndpoints || !sameEndpoints(tcpEndpoints, udpEndpoints)) {
         add(backendName(key, number, family, true), udpEndpoints);
+        made += udpEndpoints.length;
       }
     }
   }
-  return backends;
+  return made > mostEndpoints ? [refusedBackend(key, service, ports.size, workloads.length)] : backends;
 }
 
 /** What one workload of a service gets of its connections, or why nothing. */

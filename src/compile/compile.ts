@@ -252,10 +252,10 @@ export function* compiling(
     if (++seen % quickItemsAStep === 0) yield;
   }
   for (const key of work.services) {
-    const now = backendsOf(reader, view, key);
+    const now = yield* backendsOf(reader, view, key);
     const service = reader.service(key);
     waypoints.use(`${ofService}${key}`, [...usedBy(service, key, now), ...portsUsedBy(service)]);
-    const renamed = backends.replace(key, now);
+    const renamed = yield* backends.replace(key, now);
     // UDP parting from TCP gives a service another backend: its frontends must name it.
     if (renamed) for (const a of service?.addresses ?? []) add(addressText(a));
     if (++seen % aStep === 0) yield;
@@ -269,7 +269,7 @@ export function* compiling(
       hasBackend: backends.has,
     };
     for (const text of yield* withCovered(addresses, index)) {
-      frontends.replace(text, frontendsOf(reader, view, text, context));
+      yield* frontends.replace(text, yield* frontendsOf(reader, view, text, context));
       if (++seen % aStep === 0) yield;
     }
   }
@@ -300,7 +300,7 @@ export function* compiling(
     waypoints.use(`${ofGateway}${key}`, portsUsedByGateway(model.gateways.get(key)));
   }
   for (const address of waypoints.moved) {
-    frontends.replace(address, workloadFrontend(waypoints, model, view, address), workloadLists);
+    yield* frontends.replace(address, workloadFrontend(waypoints, model, view, address), workloadLists);
     if (++seen % aStep === 0) yield;
   }
   const stale = waypoints.stale();
@@ -319,7 +319,7 @@ export function* compiling(
     }
     if (!use || use.workloads !== undefined) {
       waypoints.follow(name, []);
-      backends.replace(
+      yield* backends.replace(
         name,
         use?.workloads ? [workloadsBackend(use.ref, use.family, use.workloads)] : [],
         workloadLists,
@@ -328,7 +328,7 @@ export function* compiling(
     }
     const { backend, sources } = waypointBackend(use.ref, use.family, context);
     waypoints.follow(name, sources);
-    backends.replace(name, [backend], workloadLists);
+    yield* backends.replace(name, [backend], workloadLists);
   }
 
   const b = yield* backends.close();

@@ -3,7 +3,8 @@
 import type { Protocol } from '../abi/structs.ts';
 import type { NodeView } from '../mesh/model.ts';
 import { type Service, type ServicePort, serviceKey } from '../mesh/service.ts';
-import type { Workload } from '../mesh/workload.ts';
+import type { Steps } from '../mesh/steps.ts';
+import type { PortMapping, Workload } from '../mesh/workload.ts';
 import { type Address, isV4 } from '../net/address.ts';
 
 export type OutCode =
@@ -37,7 +38,11 @@ export interface Eligible {
 
 /** Port that `workload` serves `port` of the service at: its own mapping, else the service's target port; 0 is none. */
 export function targetPort(workload: Workload, key: string, port: ServicePort, protocol: Protocol): number {
-  for (const m of workload.services.get(key) ?? []) {
+  return mappedPort(workload.services.get(key), port, protocol);
+}
+
+function mappedPort(mappings: readonly PortMapping[] | undefined, port: ServicePort, protocol: Protocol): number {
+  for (const m of mappings ?? []) {
     if (m.servicePort === port.port && (m.protocol === undefined || m.protocol === protocol) && m.targetPort !== 0) {
       return m.targetPort;
     }
@@ -45,9 +50,24 @@ export function targetPort(workload: Workload, key: string, port: ServicePort, p
   return port.targetPort;
 }
 
+/** Mappings and workloads looked at between two pauses. */
+const looksAStep = 1024;
+
 /** True when some workload maps ports of the service for one protocol alone, so that TCP and UDP may go to different ones. */
-export function mapsByProtocol(key: string, workloads: readonly Workload[]): boolean {
-  return workloads.some((w) => w.services.get(key)?.some((m) => m.protocol !== undefined));
+export function* mapsByProtocol(key: string, workloads: readonly Workload[]): Steps<boolean> {
+  let last: readonly PortMapping[] | undefined;
+  let looks = 0;
+  for (const { services } of workloads) {
+    const mappings = services.get(key);
+    // Those of a service share one list, as a rule.
+    if (mappings !== last && mappings?.some((m) => m.protocol !== undefined)) return true;
+    looks += mappings === last ? 1 : (mappings?.length ?? 0) + 1;
+    last = mappings;
+    if (looks < looksAStep) continue;
+    looks = 0;
+    yield;
+  }
+  return false;
 }
 
 function accepts(service: Service, address: Address): boolean {
@@ -84,13 +104,20 @@ export function eligibleFor(
 ): readonly Eligible[] {
   const key = serviceKey(service);
   const found: Eligible[] = [];
+  let mappings: readonly PortMapping[] | undefined;
+  let target = mappedPort(mappings, port, protocol);
   for (const workload of workloads) {
     const why = fault(workload, service, view);
     if (why !== 'fit') {
       report?.(workload, why);
       continue;
     }
-    const target = targetPort(workload, key, port, protocol);
+    const own = workload.services.get(key);
+    // Those of a service share one list, as a rule, and it may be long.
+    if (own !== mappings) {
+      mappings = own;
+      target = mappedPort(own, port, protocol);
+    }
     if (target === 0) {
       report?.(workload, { code: 'port', reason: `no port of its own for ${protocol} port ${port.port}` });
       continue;

@@ -3,10 +3,11 @@
 import type { Protocol } from '../abi/structs.ts';
 import type { NodeView } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { type Address, isItself, isV4 } from '../net/address.ts';
 import { coversMapped } from '../net/cidr.ts';
 import { socketAddressText } from '../net/socket-address.ts';
-import { backendName, type PortEntries, portsOf } from './backend.ts';
+import { backendName, type PortEntries, portsOf, refusedName } from './backend.ts';
 import { type Cover, isRange, rangeOf } from './cover.ts';
 import { type Claim, rankClaims } from './rank.ts';
 import type { ModelReader } from './reader.ts';
@@ -30,12 +31,21 @@ function claims(service: Service, text: string, view: NodeView): boolean {
   return service.addresses.some((a) => a.network === view.network && addressText(a) === text);
 }
 
-/** Services that claim exactly this text on this node's network. */
-function ownersOf(reader: ModelReader, view: NodeView, text: string, length: number): readonly Owner[] {
+/** Whether a backend exists. */
+type HasBackend = (name: string) => boolean;
+
+/** Services that claim exactly this text on this node's network, but for refused ones. */
+function ownersOf(
+  reader: ModelReader,
+  view: NodeView,
+  text: string,
+  length: number,
+  hasBackend: HasBackend,
+): readonly Owner[] {
   const found: Owner[] = [];
   for (const key of reader.owners(text)) {
     const service = reader.service(key);
-    if (!service || !claims(service, text, view)) continue;
+    if (!service || !claims(service, text, view) || hasBackend(refusedName(key))) continue;
     found.push({
       key,
       namespace: service.namespace,
@@ -56,31 +66,34 @@ export interface FrontendContext {
   readonly cover: Cover;
   /** Ranges of IPv6 addresses that take in the v4-mapped ones. */
   readonly mapped: () => readonly string[];
-  /** Names of the backends that exist. */
-  readonly hasBackend: (name: string) => boolean;
+  readonly hasBackend: HasBackend;
 }
+
+/** Ports between two pauses. */
+const portsAStep = 64;
 
 /**
  * All frontends of an address text. Services are ranked port by port: where the best owner of an address does not serve a port, the
  * next one that does answers there.
  */
-export function frontendsOf(
+export function* frontendsOf(
   reader: ModelReader,
   view: NodeView,
   text: string,
   context: FrontendContext,
-): readonly WantedFrontend[] {
+): Steps<readonly WantedFrontend[]> {
   // What a client calls itself is nobody's to give away.
   if (isItself(text)) return [];
   const range = rangeOf(text);
   const { address } = range;
   const family = isV4(address) ? 4 : 6;
-  const owners = ownersOf(reader, view, text, range.length);
-  const around = context.cover(range).flatMap((t) => ownersOf(reader, view, t, rangeOf(t).length));
+  const { hasBackend } = context;
+  const owners = ownersOf(reader, view, text, range.length, hasBackend);
+  const around = context.cover(range).flatMap((t) => ownersOf(reader, view, t, rangeOf(t).length, hasBackend));
   const length = isRange(text) ? range.length : undefined;
   const backendFor = (claim: Claim, port: number, protocol: Protocol): string => {
     const own = protocol === 'udp' ? backendName(claim.key, port, family, true) : '';
-    return own && context.hasBackend(own) ? own : backendName(claim.key, port, family);
+    return own && hasBackend(own) ? own : backendName(claim.key, port, family);
   };
   const answer = (port: number, protocol: Protocol): string | ReadonlyMap<string, string> => {
     const [only] = owners;
@@ -91,7 +104,9 @@ export function frontendsOf(
     return rankClaims(levels, (claim) => backendFor(claim, port, protocol));
   };
   const found: WantedFrontend[] = [];
+  let seen = 0;
   for (const [port, entries] of merge(owners)) {
+    if (++seen % portsAStep === 0) yield;
     for (const protocol of protocols) {
       if (!entries[protocol]) continue;
       const key = frontendKey(protocol, address, length, port);
@@ -103,7 +118,7 @@ export function frontendsOf(
       );
     }
   }
-  if (text === allV4) found.push(...shadows(reader, view, context.mapped(), owners));
+  if (text === allV4) for (const one of shadows(reader, view, context, owners)) found.push(one);
   return found;
 }
 
@@ -125,12 +140,12 @@ function merge(owners: readonly Owner[]): ReadonlyMap<number, PortEntries> {
 function shadows(
   reader: ModelReader,
   view: NodeView,
-  ranges: readonly string[],
+  { mapped, hasBackend }: FrontendContext,
   owners: readonly Owner[],
 ): readonly WantedFrontend[] {
   const own = merge(owners);
   const found: WantedFrontend[] = [];
-  for (const [port, entries] of merge(ranges.flatMap((text) => ownersOf(reader, view, text, 0)))) {
+  for (const [port, entries] of merge(mapped().flatMap((text) => ownersOf(reader, view, text, 0, hasBackend)))) {
     for (const protocol of protocols) {
       if (!entries[protocol] || own.get(port)?.[protocol]) continue;
       const key = frontendKey(protocol, '0.0.0.0', 0, port);

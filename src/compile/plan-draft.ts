@@ -50,6 +50,8 @@ export interface Shortage {
   /** Entries, ids, or slots in a row. */
   readonly needed: number;
   readonly free: number;
+  /** Not in a row: of several ranges. */
+  readonly apart?: boolean;
 }
 
 export interface PlanDraft {
@@ -66,6 +68,8 @@ export interface PlanDraft {
   claim(kind: NameKind, name: string): number;
   /** Start of `length` free slots in a row; some number when there are none. */
   allocate(map: 'endpoint' | 'maglev', length: number): number;
+  /** Slots that are free, wherever. */
+  freeSlots(map: 'endpoint' | 'maglev'): number;
   /** Says that one more entry will be in `map`. */
   count(map: CountedMap): void;
   /** The next generation. */
@@ -163,6 +167,7 @@ export function draftPlan(image: Image): PlanDraft {
       noRange ??= { map, needed: length, free: ranges[map].largestFree() };
       return 1;
     },
+    freeSlots: (map) => ranges[map].totalFree(),
     count(map) {
       more(needed, map);
     },

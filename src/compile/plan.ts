@@ -66,12 +66,18 @@ export interface Plan {
 
 /** A step of the work that planning does between two pauses: endpoints and entries. */
 const workAStep = 64;
+/** The same inside of a service: few have as much. */
+const mostAStep = 256;
 
 /** Why the unit cannot be planned whatever room there is. */
-function contradiction(image: Image, delta: WantedDelta, unit: Unit): string | undefined {
+function* contradiction(image: Image, delta: WantedDelta, unit: Unit): Steps<string | undefined> {
+  const refused = unit.backends.find(({ wanted }) => wanted?.refused !== undefined);
+  if (refused) return refused.wanted?.refused;
+  let seen = 0;
   const stays = (name: string): boolean =>
     delta.backends.has(name) ? delta.backends.get(name) !== undefined : image.backends.has(name);
   for (const { key, next } of unit.frontends) {
+    if (++seen % workAStep === 0) yield;
     if (!next) continue;
     for (const name of backendsBehind(next))
       if (!stays(name)) return `frontend ${key} leads to backend ${name}, which is not wanted`;
@@ -100,7 +106,17 @@ function leadsAway(unit: Unit): boolean {
   });
 }
 
-function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | undefined {
+/** What the ranges of several backends lack all together: they are not even laid out then. */
+function lackingSlots(draft: PlanDraft, { backends }: Unit): Shortage | undefined {
+  if (backends.length < 2) return undefined;
+  let needed = 0;
+  for (const { wanted } of backends) if (wanted) needed += wanted.endpoints.length + 1 + (wanted.via ? 1 : 0);
+  if (needed === 0) return undefined;
+  const free = draft.freeSlots('endpoint');
+  return needed > free ? { map: 'endpoint', needed, free, apart: true } : undefined;
+}
+
+function* planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Steps<Refusal | undefined> {
   const refusal = (shortage: Shortage | undefined, reason: string): Refusal => ({
     services: unit.services.toSorted(),
     workload: '',
@@ -109,16 +125,27 @@ function planUnit(draft: PlanDraft, delta: WantedDelta, unit: Unit): Refusal | u
     backends: unit.backends.map((b) => b.name),
     frontends: unit.frontends.map((f) => f.key),
   });
-  const wrong = contradiction(draft.image, delta, unit) ?? missingWaypoint(draft, delta, unit);
+  const wrong = (yield* contradiction(draft.image, delta, unit)) ?? missingWaypoint(draft, delta, unit);
   if (wrong) return refusal(undefined, wrong);
+  const lacking = lackingSlots(draft, unit);
+  if (lacking) return refusal(lacking, shortageText(lacking));
   draft.begin();
   const idsOf = claimingWorkloads(draft);
+  let work = 0;
   for (const { name, have, wanted } of unit.backends) {
+    work += (wanted?.endpoints.length ?? 0) + 2;
+    if (work >= mostAStep) {
+      work = 0;
+      yield;
+    }
     if (wanted) planBackend(draft, wanted, have, idsOf);
     else if (have) planBackendOut(draft, name, have);
   }
   planTold(draft, unit);
-  for (const { key, have, next } of unit.frontends) planFrontend(draft, key, have, next);
+  for (const { key, have, next } of unit.frontends) {
+    if (++work % workAStep === 0) yield;
+    planFrontend(draft, key, have, next);
+  }
   if (leadsAway(unit) && draft.ops.beforeBackendOut.length === 0) draft.ops.beforeBackendOut.push({ kind: 'grace' });
   const short = draft.end();
   return short && refusal(short, shortageText(short));
@@ -137,8 +164,9 @@ function keptWaypoint(unit: Unit, used: readonly string[]): Refusal {
 }
 
 /** "map "endpoint" has no room: 101 slots in a row needed, 57 free" */
-function shortageText({ map, needed, free }: Shortage): string {
-  const [one, many] = map === 'endpoint' || map === 'maglev' ? ['slot', 'slots in a row'] : ['entry', 'entries'];
+function shortageText({ map, needed, free, apart }: Shortage): string {
+  const slots = apart ? 'slots' : 'slots in a row';
+  const [one, many] = map === 'endpoint' || map === 'maglev' ? ['slot', slots] : ['entry', 'entries'];
   const what = needed === 1 ? one : many;
   return `map "${map}" has no room: ${needed} ${what} needed, ${free} free`;
 }
@@ -268,7 +296,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   let work = 0;
   const { first, units: others, last } = yield* orderUnits(units);
   for (const unit of [...first, ...others]) {
-    const refusal = planUnit(draft, delta, unit);
+    const refusal = yield* planUnit(draft, delta, unit);
     if (refusal) refused.push(refusal);
     for (const { wanted } of unit.backends) work += wanted?.endpoints.length ?? 0;
     work += 2 * unit.backends.length + unit.frontends.length;
@@ -279,7 +307,7 @@ export function* planning(image: Image, delta: WantedDelta, everything = false):
   for (const unit of last) {
     const used = stillUsed(draft, unit);
     if (used.length > 0) refused.push(keptWaypoint(unit, used));
-    else planUnit(draft, delta, unit);
+    else yield* planUnit(draft, delta, unit);
     // A program may have read what went through it just before.
     if (draft.ops.beforeBackendOut.length === 0) draft.ops.beforeBackendOut.push({ kind: 'grace' });
   }

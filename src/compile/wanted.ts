@@ -42,6 +42,8 @@ export interface WantedBackend {
   readonly via?: WantedVia;
   /** In any order; no two alike in {workload, address, port}. */
   readonly endpoints: readonly WantedEndpoint[];
+  /** Stands for all backends of a service that cannot be had, whatever room there is, and why: what the kernel holds of it stays. */
+  readonly refused?: string;
 }
 
 /** Key text of a frontend: "tcp/10.0.0.1:80", "udp/[2001:db8::1]:53", a range "tcp/10.1.0.0/16:80"; with port 0: every port that has none of its own. */
