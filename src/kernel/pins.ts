@@ -86,7 +86,14 @@ export function refuseHiding(folder: string): void {
 
 /** Mounts a bpffs at `folder`, which is made when missing. Nothing is done when one is there. */
 export function mountBpffs(folder: string): void {
-  tried('making the folder', folder, () => makeFolders(folder));
+  try {
+    makeFolders(folder);
+  } catch (cause) {
+    throw new KmeshError('KM_MOUNT', `a bpffs cannot be mounted at "${folder}": making it failed: ${reason(cause)}`, {
+      hint: 'give a --bpffs whose parent can be made, or is a folder, such as /sys/fs/bpf/kmesh',
+      cause,
+    });
+  }
   if (statfsSync(folder).type === bpffsMagic) return;
   if (libc().mount('bpf', folder, 'bpf', 0, null) < 0) {
     throw new KmeshError('KM_MOUNT', `mounting a bpffs at "${folder}" failed: ${libc().errno()}`);

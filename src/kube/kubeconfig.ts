@@ -37,7 +37,8 @@ export async function readKubeconfig(env: Env, flags: ClusterFlags): Promise<Kub
       one.makePathsAbsolute(dirname(file));
     } catch (error) {
       // The library takes the members of what it has read without a look: a file may be empty, or hold something else.
-      const why = error instanceof TypeError ? 'is no kubeconfig' : fileFault(error);
+      // What it says of YAML goes on with lines of the file.
+      const [why] = error instanceof TypeError ? ['is no kubeconfig'] : fileFault(error).split('\n', 1);
       throw new KmeshError('KM_KUBE', `kubeconfig "${file}" ${why}`, { cause: error });
     }
     if (one !== config) mergeInto(config, one);

@@ -9,7 +9,7 @@ import type { KmeshError } from '../../src/errors.ts';
 import { cgroupId } from '../../src/kernel/cgroup.ts';
 import { load, planLoad, recoverLoad, unload } from '../../src/kernel/load.ts';
 import { isLoaded, loadedVersion, openPinned, type PinnedDataPlane } from '../../src/kernel/pinned.ts';
-import { movePin, onBpffs, pinFolders } from '../../src/kernel/pins.ts';
+import { mountBpffs, movePin, onBpffs, pinFolders } from '../../src/kernel/pins.ts';
 import { enableStats } from '../../src/kernel/programs.ts';
 import { defaultSizes } from '../../src/kernel/sizes.ts';
 import { openSite, type Site } from '../support/site.ts';
@@ -147,6 +147,11 @@ describe('a load that fails leaves nothing', () => {
     expect(error).toMatchObject({ code: 'KM_MOUNT', hint: 'mount one: mount -t bpf bpf /tmp/km-nowhere' });
     expect(existsSync('/tmp/km-nowhere')).toBe(false);
     expect(onBpffs(join(site.mount, 'a', 'b'))).toBe(true);
+    expect(fault(() => mountBpffs('/proc/km-nowhere'))).toMatchObject({
+      code: 'KM_MOUNT',
+      message: 'a bpffs cannot be mounted at "/proc/km-nowhere": making it failed: ENOENT',
+      hint: expect.stringContaining('/sys/fs/bpf/kmesh'),
+    });
     const empty = join(plain, '..', 'empty');
     mkdirSync(empty, { recursive: true });
     expect(fault(() => load({ ...site.options, objects: empty }))).toMatchObject({ code: 'KM_LOAD' });

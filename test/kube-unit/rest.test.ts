@@ -97,9 +97,9 @@ describe('which cluster', () => {
     expect(none.hint).toContain('--kubeconfig FILE');
     const gone = await fault(openCluster(envWith(), { kubeconfig: join(folder, 'gone') }));
     expect(gone.message).toBe(`kubeconfig "${join(folder, 'gone')}" does not exist`);
-    writeFileSync(join(folder, 'bad'), '{');
-    expect((await fault(openCluster(envWith(), { kubeconfig: join(folder, 'bad') }))).message).toContain(
-      'cannot be read',
+    writeFileSync(join(folder, 'bad'), '{\n');
+    expect((await fault(openCluster(envWith(), { kubeconfig: join(folder, 'bad') }))).message).toMatch(
+      /^kubeconfig "[^"]+" cannot be read: unexpected end of the stream .*\(2:1\)$/,
     );
     for (const text of ['', 'null', '[]', 'text']) {
       writeFileSync(join(folder, 'else'), text);
