@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services that are reached through waypoints.
 import type { WantedEndpoint } from '../../src/compile/wanted.ts';
+import { libbpf } from '../../src/kernel/libbpf.ts';
+import type { PinnedDataPlane } from '../../src/kernel/pinned.ts';
 import type { ServiceSpec } from './wanted.ts';
 
 export interface Via {
@@ -33,4 +35,12 @@ export function through(specs: readonly ServiceSpec[], ...vias: readonly Via[]):
     if (!into) return spec;
     return { ...spec, name: wayName(spec.name), endpoints: wanting(spec.endpoints, into.header) };
   });
+}
+
+/** How many connections to waypoints are there whose header has not arrived. */
+export function waiting(plane: PinnedDataPlane): number {
+  const key = Buffer.alloc(8);
+  let count = 0;
+  while (libbpf().bpf_map_get_next_key(plane.fd('waypoint_sock'), count === 0 ? null : key, key) === 0) count++;
+  return count;
 }
