@@ -11,8 +11,8 @@ import { Workloads } from './workload.ts';
 const addressFields: FieldNames = { 1: 'workload', 2: 'service' };
 
 export class Addresses {
-  private readonly gateways = new Gateways();
-  private readonly workloads = new Workloads(this.gateways);
+  readonly #gateways = new Gateways();
+  readonly #workloads = new Workloads(this.#gateways);
 
   /** Reads the message; what it returns counts only without faults. `name`: of the resource, which must be that of what is in it. */
   read(reader: Reader, name: string): Change | undefined {
@@ -20,8 +20,8 @@ export class Addresses {
     while (reader.more()) {
       const tag = reader.tag();
       // Of both, the last one counts.
-      if (tag === ((1 << 3) | 2)) change = { kind: 'put-workload', workload: this.workloads.read(reader, name) };
-      else if (tag === ((2 << 3) | 2)) change = { kind: 'put-service', service: readService(reader, this.gateways) };
+      if (tag === ((1 << 3) | 2)) change = { kind: 'put-workload', workload: this.#workloads.read(reader, name) };
+      else if (tag === ((2 << 3) | 2)) change = { kind: 'put-service', service: readService(reader, this.#gateways) };
       else reader.other(tag, addressFields);
     }
     if (change === undefined) {

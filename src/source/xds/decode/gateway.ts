@@ -11,19 +11,19 @@ const hostnameFields: FieldNames = { 1: 'namespace', 2: 'hostname' };
 const addressFields: FieldNames = { 1: 'network', 2: 'address', 3: 'length' };
 
 export class Gateways {
-  private readonly known = new Shared<GatewayAddress>();
+  readonly #known = new Shared<GatewayAddress>();
 
   /** Reads the message that comes next; undefined when there is anything wrong with it. */
   read(reader: Reader, field: string, index = -1): GatewayAddress | undefined {
     const mark = reader.mark;
     const outer = reader.enter();
     const { bytes, pos, end } = reader;
-    let gateway = this.known.find(bytes, pos, end);
+    let gateway = this.#known.find(bytes, pos, end);
     if (gateway !== undefined) reader.pos = end;
     else {
       gateway = readGateway(reader);
       // Reading it has looked for nothing in this table since.
-      if (gateway !== undefined && reader.sound(mark)) this.known.keep(bytes, pos, end, gateway);
+      if (gateway !== undefined && reader.sound(mark)) this.#known.keep(bytes, pos, end, gateway);
     }
     reader.leave(outer, mark, field, index);
     return reader.mark === mark ? gateway : undefined;

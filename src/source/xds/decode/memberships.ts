@@ -17,18 +17,18 @@ const maxEntries = 64;
 
 /** Maps of services by what they say: a server writes the entries of one in any order. */
 export class Memberships {
-  private readonly known = new Map<string, Services>();
+  readonly #known = new Map<string, Services>();
 
   /** The map that says the same, if there is one. */
   share(entries: ReadonlyMap<string, readonly PortMapping[]>): Services {
     const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
     if (sorted.length > maxEntries) return new Map(sorted);
     const sense = JSON.stringify(sorted);
-    const known = this.known.get(sense);
+    const known = this.#known.get(sense);
     if (known !== undefined) return known;
     const services: Services = new Map(sorted);
-    if (this.known.size >= maxMaps) this.known.clear();
-    this.known.set(sense, services);
+    if (this.#known.size >= maxMaps) this.#known.clear();
+    this.#known.set(sense, services);
     return services;
   }
 }

@@ -18,44 +18,44 @@ export class Reader {
   pos = 0;
   end = 0;
   /** Why the rest of the message that is being read cannot be; '' while it can. */
-  private bad = '';
-  private high = false;
-  private dropped = 0;
-  private faults: { field: string; readonly reason: string }[] = [];
-  private readonly strings = new Shared<string>();
+  #bad = '';
+  #high = false;
+  #dropped = 0;
+  #faults: { field: string; readonly reason: string }[] = [];
+  readonly #strings = new Shared<string>();
 
   open(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.pos = start;
     this.end = end;
-    this.bad = '';
-    this.dropped = 0;
-    if (this.faults.length > 0) this.faults = [];
+    this.#bad = '';
+    this.#dropped = 0;
+    if (this.#faults.length > 0) this.#faults = [];
   }
 
   /** Lets go of the bytes. @returns every fault of the message, if any. */
   close(): readonly string[] {
     this.settle();
     this.bytes = nothing;
-    if (this.faults.length === 0) return noFaults;
-    const texts = this.faults.map(({ field, reason }) => (field === '' ? reason : `${field}: ${reason}`));
-    if (this.dropped > 0) texts.push(`and ${this.dropped} more faults`);
+    if (this.#faults.length === 0) return noFaults;
+    const texts = this.#faults.map(({ field, reason }) => (field === '' ? reason : `${field}: ${reason}`));
+    if (this.#dropped > 0) texts.push(`and ${this.#dropped} more faults`);
     return texts;
   }
 
   /** Faults so far. */
   get mark(): number {
-    return this.faults.length;
+    return this.#faults.length;
   }
 
   /** True when nothing was wrong since `mark`, so that what was read may be kept for the next that has the same bytes. */
   sound(mark: number): boolean {
-    return this.faults.length === mark && this.bad === '';
+    return this.#faults.length === mark && this.#bad === '';
   }
 
   fault(field: string, reason: string): void {
-    if (this.faults.length < maxFaults) this.faults.push({ field, reason });
-    else this.dropped++;
+    if (this.#faults.length < maxFaults) this.#faults.push({ field, reason });
+    else this.#dropped++;
   }
 
   more(): boolean {
@@ -65,21 +65,21 @@ export class Reader {
   /** Begins the message that comes next. @returns what `leave` needs. */
   enter(): number {
     const outer = this.end;
-    const length = this.length();
-    if (this.bad === '') this.end = this.pos + length;
+    const length = this.#length();
+    if (this.#bad === '') this.end = this.pos + length;
     return outer;
   }
 
   /** Bytes made no sense, so the message ended there; true until that is told. */
   get broken(): boolean {
-    return this.bad !== '';
+    return this.#bad !== '';
   }
 
   /** Tells that bytes made no sense as a fault of the message that is being read. */
   settle(): void {
-    if (this.bad === '') return;
-    this.fault('', this.bad);
-    this.bad = '';
+    if (this.#bad === '') return;
+    this.fault('', this.#bad);
+    this.#bad = '';
   }
 
   /** Ends the message begun by `enter`. Faults since `mark` get its name in front. */
@@ -87,57 +87,57 @@ export class Reader {
     this.settle();
     this.pos = this.end;
     this.end = outer;
-    if (this.faults.length === mark) return;
+    if (this.#faults.length === mark) return;
     const path = index < 0 ? field : `${field}[${index}]`;
     if (path === '') return;
-    for (const fault of this.faults.slice(mark)) fault.field = fault.field === '' ? path : `${path}.${fault.field}`;
+    for (const fault of this.#faults.slice(mark)) fault.field = fault.field === '' ? path : `${path}.${fault.field}`;
   }
 
   /** Field number and wire type of what comes next; 0 when there is nothing more. */
   tag(): number {
-    const tag = this.varint() >>> 0;
-    if (this.high || (tag >>> 3 === 0 && this.bad === '')) this.fail('field number 0 or too large');
-    return this.bad === '' ? tag : 0;
+    const tag = this.#varint() >>> 0;
+    if (this.#high || (tag >>> 3 === 0 && this.#bad === '')) this.#fail('field number 0 or too large');
+    return this.#bad === '' ? tag : 0;
   }
 
   uint32(): number {
-    return this.varint() >>> 0;
+    return this.#varint() >>> 0;
   }
 
   int32(): number {
-    return this.varint();
+    return this.#varint();
   }
 
   bool(): boolean {
-    return this.varint() !== 0 || this.high;
+    return this.#varint() !== 0 || this.#high;
   }
 
   /** Text that repeats from resource to resource, or is `guess`. */
   text(field: string, guess = ''): string {
-    const length = this.length();
+    const length = this.#length();
     if (length === 0) return '';
     const start = this.pos;
     this.pos += length;
-    if (length === guess.length && this.is(guess, start)) return guess;
-    const known = this.strings.find(this.bytes, start, this.pos);
+    if (length === guess.length && this.#is(guess, start)) return guess;
+    const known = this.#strings.find(this.bytes, start, this.pos);
     if (known !== undefined) return known;
-    const text = this.fresh(field, start);
-    if (text !== '') this.strings.keep(this.bytes, start, this.pos, text);
+    const text = this.#fresh(field, start);
+    if (text !== '') this.#strings.keep(this.bytes, start, this.pos, text);
     return text;
   }
 
   /** Text that is like no other, but for `guess`. */
   ownText(field: string, guess = ''): string {
-    const length = this.length();
+    const length = this.#length();
     if (length === 0) return '';
     const start = this.pos;
     this.pos += length;
-    return length === guess.length && this.is(guess, start) ? guess : this.fresh(field, start);
+    return length === guess.length && this.#is(guess, start) ? guess : this.#fresh(field, start);
   }
 
   /** Passes over bytes with a length, whose start is `pos` less what is returned. */
   span(): number {
-    const length = this.length();
+    const length = this.#length();
     this.pos += length;
     return length;
   }
@@ -151,35 +151,35 @@ export class Reader {
 
   skip(tag: number): void {
     let groups = 0;
-    for (let next = tag; this.bad === ''; next = this.tag()) {
+    for (let next = tag; this.#bad === ''; next = this.tag()) {
       switch (next & 7) {
         case 0:
-          this.varint();
+          this.#varint();
           break;
         case 1:
-          this.pass(8);
+          this.#pass(8);
           break;
         case 2:
           this.span();
           break;
         case 3:
-          if (++groups > maxGroups) this.fail('groups too deep');
+          if (++groups > maxGroups) this.#fail('groups too deep');
           break;
         case 4:
-          if (--groups < 0) this.fail('end of a group that was not begun');
+          if (--groups < 0) this.#fail('end of a group that was not begun');
           break;
         case 5:
-          this.pass(4);
+          this.#pass(4);
           break;
         default:
-          this.fail(`wire type ${next & 7}`);
+          this.#fail(`wire type ${next & 7}`);
       }
       if (groups === 0) return;
     }
   }
 
   /** True when the bytes from `start` on are those of `text`, all of it ASCII. */
-  private is(text: string, start: number): boolean {
+  #is(text: string, start: number): boolean {
     const { bytes } = this;
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
@@ -189,7 +189,7 @@ export class Reader {
   }
 
   /** Text of what lies between `start` and `pos`. */
-  private fresh(field: string, start: number): string {
+  #fresh(field: string, start: number): string {
     const { bytes, pos } = this;
     for (let i = start; i < pos; i++) {
       if ((bytes[i] as number) < 128) continue;
@@ -200,41 +200,41 @@ export class Reader {
     return bytes.toString('latin1', start, pos);
   }
 
-  private fail(reason: string): number {
-    if (this.bad === '') this.bad = reason;
+  #fail(reason: string): number {
+    if (this.#bad === '') this.#bad = reason;
     this.pos = this.end;
     return 0;
   }
 
-  private pass(length: number): void {
-    if (length > this.end - this.pos) this.fail('cut short');
+  #pass(length: number): void {
+    if (length > this.end - this.pos) this.#fail('cut short');
     else this.pos += length;
   }
 
   /** Length of what comes next, which is there. */
-  private length(): number {
-    const length = this.varint() >>> 0;
-    if (this.high || length > this.end - this.pos) return this.fail('cut short');
+  #length(): number {
+    const length = this.#varint() >>> 0;
+    if (this.#high || length > this.end - this.pos) return this.#fail('cut short');
     return length;
   }
 
   /** Low 32 bits; `high` says whether there are more. */
-  private varint(): number {
+  #varint(): number {
     const { bytes, end } = this;
     let pos = this.pos;
     let byte = pos < end ? (bytes[pos++] as number) : 0x100;
-    this.high = false;
+    this.#high = false;
     if (byte < 0x80) {
       this.pos = pos;
       return byte;
     }
     let low = byte & 0x7f;
     for (let shift = 7; byte >= 0x80; shift += 7) {
-      if (pos >= end) return this.fail('cut short');
-      if (shift > 63) return this.fail('number of more than 10 bytes');
+      if (pos >= end) return this.#fail('cut short');
+      if (shift > 63) return this.#fail('number of more than 10 bytes');
       byte = bytes[pos++] as number;
       if (shift < 32) low |= (byte & 0x7f) << shift;
-      if (shift > 28 ? (byte & 0x7f) !== 0 : shift === 28 && (byte & 0x7f) > 15) this.high = true;
+      if (shift > 28 ? (byte & 0x7f) !== 0 : shift === 28 && (byte & 0x7f) > 15) this.#high = true;
     }
     this.pos = pos;
     return low;

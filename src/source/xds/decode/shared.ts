@@ -17,26 +17,26 @@ const byHand = 64;
 const stride = 4;
 
 export class Shared<T> {
-  private slots = new Int32Array(firstSlots * stride);
-  private bytes = Buffer.alloc(firstSlots);
-  private used = 0;
-  private values: T[] = [];
+  #slots = new Int32Array(firstSlots * stride);
+  #bytes = Buffer.alloc(firstSlots);
+  #used = 0;
+  #values: T[] = [];
   /** Of the bytes that were last looked for. */
-  private hash = 0;
+  #hash = 0;
 
   find(bytes: Uint8Array, start: number, end: number): T | undefined {
     const length = end - start;
     if (length === 0 || length > longest) return undefined;
     const hash = hashOf(bytes, start, end);
-    this.hash = hash;
-    const { slots } = this;
+    this.#hash = hash;
+    const slots = this.#slots;
     const mask = slots.length / stride - 1;
     for (let slot = hash & mask, probe = 0; probe < probes; probe++, slot = (slot + 1) & mask) {
       const at = slot * stride;
       const size = slots[at + 2];
       if (size === 0) return undefined;
-      if (slots[at] === hash && size === length && this.holds(slots[at + 1] as number, bytes, start, length)) {
-        return this.values[slots[at + 3] as number];
+      if (slots[at] === hash && size === length && this.#holds(slots[at + 1] as number, bytes, start, length)) {
+        return this.#values[slots[at + 3] as number];
       }
     }
     return undefined;
@@ -46,29 +46,29 @@ export class Shared<T> {
   keep(bytes: Uint8Array, start: number, end: number, value: T): void {
     const length = end - start;
     if (length === 0 || length > longest) return;
-    if (this.values.length * 2 * stride >= this.slots.length) this.grow();
-    if (this.used + length > mostBytes) this.clear();
-    if (this.used + length > this.bytes.length) {
-      const more = Buffer.alloc(Math.max(this.bytes.length * 2, this.used + length));
-      more.set(this.bytes);
-      this.bytes = more;
+    if (this.#values.length * 2 * stride >= this.#slots.length) this.#grow();
+    if (this.#used + length > mostBytes) this.#clear();
+    if (this.#used + length > this.#bytes.length) {
+      const more = Buffer.alloc(Math.max(this.#bytes.length * 2, this.#used + length));
+      more.set(this.#bytes);
+      this.#bytes = more;
     }
-    if (!this.put(this.hash, this.used, length, this.values.length)) return;
-    this.bytes.set(bytes.subarray(start, end), this.used);
-    this.used += length;
-    this.values.push(value);
+    if (!this.#put(this.#hash, this.#used, length, this.#values.length)) return;
+    this.#bytes.set(bytes.subarray(start, end), this.#used);
+    this.#used += length;
+    this.#values.push(value);
   }
 
-  private holds(at: number, bytes: Uint8Array, start: number, length: number): boolean {
-    const held = this.bytes;
+  #holds(at: number, bytes: Uint8Array, start: number, length: number): boolean {
+    const held = this.#bytes;
     if (length > byHand) return held.compare(bytes, start, start + length, at, at + length) === 0;
     for (let i = 0; i < length; i++) if (held[at + i] !== bytes[start + i]) return false;
     return true;
   }
 
   /** False when there is no free slot near. */
-  private put(hash: number, at: number, length: number, value: number): boolean {
-    const { slots } = this;
+  #put(hash: number, at: number, length: number, value: number): boolean {
+    const slots = this.#slots;
     const mask = slots.length / stride - 1;
     for (let slot = hash & mask, probe = 0; probe < probes; probe++, slot = (slot + 1) & mask) {
       if (slots[slot * stride + 2] !== 0) continue;
@@ -78,24 +78,24 @@ export class Shared<T> {
     return false;
   }
 
-  private grow(): void {
-    const old = this.slots;
+  #grow(): void {
+    const old = this.#slots;
     if (old.length >= mostSlots * stride) {
-      this.clear();
+      this.#clear();
       return;
     }
-    this.slots = new Int32Array(old.length * 2);
+    this.#slots = new Int32Array(old.length * 2);
     for (let at = 0; at < old.length; at += stride) {
       const length = old[at + 2] as number;
-      if (length > 0) this.put(old[at] as number, old[at + 1] as number, length, old[at + 3] as number);
+      if (length > 0) this.#put(old[at] as number, old[at + 1] as number, length, old[at + 3] as number);
     }
   }
 
-  private clear(): void {
-    this.slots = new Int32Array(firstSlots * stride);
-    this.bytes = Buffer.alloc(firstSlots);
-    this.used = 0;
-    this.values = [];
+  #clear(): void {
+    this.#slots = new Int32Array(firstSlots * stride);
+    this.#bytes = Buffer.alloc(firstSlots);
+    this.#used = 0;
+    this.#values = [];
   }
 }
 

@@ -21,16 +21,16 @@ const maxSpans = 1000;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class Workloads {
-  private readonly localities = new Shared<Locality>();
-  private readonly templates = new Shared<Template>();
-  private readonly memberships = new Memberships();
-  private readonly gateways: Gateways;
-  private readonly key = Buffer.alloc(keySize);
+  readonly #localities = new Shared<Locality>();
+  readonly #templates = new Shared<Template>();
+  readonly #memberships = new Memberships();
+  readonly #gateways: Gateways;
+  readonly #key = Buffer.alloc(keySize);
   /** Where the parts of the message are that belong to the template. */
-  private spans: number[] = [];
+  #spans: number[] = [];
 
   constructor(gateways: Gateways) {
-    this.gateways = gateways;
+    this.#gateways = gateways;
   }
 
   /** Reads the message that comes next. `expected`: what its uid should be. What it returns counts only without faults. */
@@ -43,8 +43,8 @@ export class Workloads {
     let workloadName = '';
     let addresses = noAddresses;
     let locality = noLocality;
-    if (this.spans.length > maxSpans) this.spans = [];
-    const { spans } = this;
+    if (this.#spans.length > maxSpans) this.#spans = [];
+    const spans = this.#spans;
     let count = 0;
     while (reader.more()) {
       const at = reader.pos;
@@ -72,7 +72,7 @@ export class Workloads {
           uid = reader.ownText('uid', expected);
           break;
         case (24 << 3) | 2:
-          locality = this.readLocality(reader);
+          locality = this.#readLocality(reader);
           break;
         default:
           reader.skip(tag);
@@ -86,7 +86,7 @@ export class Workloads {
       }
     }
     reader.settle();
-    const template = this.templateOf(reader, count);
+    const template = this.#templateOf(reader, count);
     if (uid === '') reader.fault('uid', 'missing');
     reader.leave(outer, mark, '');
     // One literal, so that engines keep one hidden class for nearly all workloads; spreads would make each its own.
@@ -121,19 +121,20 @@ export class Workloads {
   }
 
   /** The template that has these bytes, from before or read now. */
-  private templateOf(reader: Reader, count: number): Template {
-    const length = this.gather(reader.bytes, count);
-    const known = length < 0 ? undefined : this.templates.find(this.key, 0, length);
+  #templateOf(reader: Reader, count: number): Template {
+    const length = this.#gather(reader.bytes, count);
+    const known = length < 0 ? undefined : this.#templates.find(this.#key, 0, length);
     if (known !== undefined) return known;
     const mark = reader.mark;
-    const template = readTemplate(reader, this.spans, count, this.gateways, this.memberships);
-    if (length >= 0 && reader.sound(mark)) this.templates.keep(this.key, 0, length, template);
+    const template = readTemplate(reader, this.#spans, count, this.#gateways, this.#memberships);
+    if (length >= 0 && reader.sound(mark)) this.#templates.keep(this.#key, 0, length, template);
     return template;
   }
 
   /** Puts the parts one after the other into `key`. @returns their length, or -1 when there is no room. */
-  private gather(bytes: Uint8Array, count: number): number {
-    const { key, spans } = this;
+  #gather(bytes: Uint8Array, count: number): number {
+    const key = this.#key;
+    const spans = this.#spans;
     let length = 0;
     for (let span = 0; span < count; span += 2) {
       const from = spans[span] as number;
@@ -145,15 +146,15 @@ export class Workloads {
     return length;
   }
 
-  private readLocality(reader: Reader): Locality {
+  #readLocality(reader: Reader): Locality {
     const mark = reader.mark;
     const outer = reader.enter();
     const { bytes, pos, end } = reader;
-    let locality = this.localities.find(bytes, pos, end);
+    let locality = this.#localities.find(bytes, pos, end);
     if (locality !== undefined) reader.pos = end;
     else {
       locality = readLocality(reader);
-      if (reader.sound(mark)) this.localities.keep(bytes, pos, end, locality);
+      if (reader.sound(mark)) this.#localities.keep(bytes, pos, end, locality);
     }
     reader.leave(outer, mark, 'locality');
     return locality;
