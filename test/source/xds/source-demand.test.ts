@@ -1,25 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source on demand, against a control plane that keeps a list of names as istiod does.
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { patienceMs } from '../../../src/source/xds/intake.ts';
-import { openAdsServer } from '../../support/ads-server.ts';
-import { type AdsStore, openAdsStore } from '../../support/ads-store.ts';
 import { podResource, policyResource, serviceResource } from '../../support/xds-messages.ts';
 import { openHandTimers } from '../file/hand-timers.ts';
-import { type Listening, openListening, until } from './listening.ts';
+import { listen, serve, serveStore } from './lasting.ts';
+import { until } from './listening.ts';
 
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
 /** `wanted` is so from the beginning. */
-async function start(options: Partial<Parameters<typeof openListening>[0]> = {}, wanted: readonly string[] = []) {
-  const store: AdsStore = await openAdsStore();
-  open.push(store);
+async function start(options: Partial<Parameters<typeof listen>[0]> = {}, wanted: readonly string[] = []) {
+  const store = await serveStore();
   store.change({ put: [a, b, cart, policyResource('deny')] });
-  const listening: Listening = openListening({ port: store.port, flags: { xdsOnDemand: true }, ...options });
+  const listening = listen({ port: store.port, flags: { xdsOnDemand: true }, ...options });
   listening.source.want(wanted);
-  open.push(listening);
   return { store, listening, source: listening.source };
 }
 const a = podResource('a', '10.0.0.1');
@@ -114,14 +107,12 @@ test('the first news hold what was wanted from the beginning', async () => {
 test('but do not wait for ever for a name that is not answered', async () => {
   const timers = openHandTimers();
   // A control plane that answers a first request by nothing.
-  const server = await openAdsServer({
+  const server = await serve({
     onRequest(stream, request) {
       if (request.responseNonce === '') stream.send({ typeUrl: request.typeUrl, nonce: 'n' });
     },
   });
-  open.push(server);
-  const listening = openListening({ port: server.port, flags: { xdsOnDemand: true }, timers });
-  open.push(listening);
+  const listening = listen({ port: server.port, flags: { xdsOnDemand: true }, timers });
   listening.source.want(['x']);
   await until(() => listening.source.status().types.every(({ complete }) => complete));
   expect(listening.news).toEqual([]);

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source against control planes that do what none should: nothing crashes or hangs it, and what was held stays.
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { realTimers } from '../../../src/source/timers.ts';
 import { patienceMs } from '../../../src/source/xds/intake.ts';
 import { connectMs, leavingMs, maxMessageBytes } from '../../../src/source/xds/transport.ts';
 import { typeUrls } from '../../../src/source/xds/types.ts';
-import {
-  type AdsServer,
-  type AdsServerOptions,
-  type AdsStream,
-  openAdsServer,
-  prefixOf,
-} from '../../support/ads-server.ts';
+import { type AdsServerOptions, type AdsStream, prefixOf } from '../../support/ads-server.ts';
 import {
   type AdsResponse,
   encodeResponse,
@@ -19,22 +13,8 @@ import {
   podResource,
   serviceResource,
 } from '../../support/xds-messages.ts';
-import { type Listening, openListening, until } from './listening.ts';
-
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-async function serve(options: AdsServerOptions): Promise<AdsServer> {
-  const server = await openAdsServer(options);
-  open.push(server);
-  return server;
-}
-function listen(options: Parameters<typeof openListening>[0]): Listening {
-  const listening = openListening(options);
-  open.push(listening);
-  return listening;
-}
+import { listen, serve } from './lasting.ts';
+import { until } from './listening.ts';
 
 const pod = (name: string, ip: string) => `workload ${podResource(name, ip).name}`;
 const podA = pod('a', '10.0.0.1');

@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source when what it tells is not taken up, and against control planes that say in pieces what they have: nothing is acknowledged that is
 // not in effect, and nothing is taken away that is there.
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { settleAfter } from '../../../src/source/xds/intake.ts';
 import { typeUrls } from '../../../src/source/xds/types.ts';
-import { type AdsServerOptions, openAdsServer } from '../../support/ads-server.ts';
-import { type AdsStore, openAdsStore } from '../../support/ads-store.ts';
+import type { AdsServerOptions } from '../../support/ads-server.ts';
 import { garbageOf, podResource, policyResource, serviceResource } from '../../support/xds-messages.ts';
 import { openHandTimers } from '../file/hand-timers.ts';
-import { type Listening, openListening, until } from './listening.ts';
-
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-async function serve(): Promise<AdsStore> {
-  const store = await openAdsStore();
-  open.push(store);
-  return store;
-}
-function listen(options: Parameters<typeof openListening>[0]): Listening {
-  const listening = openListening(options);
-  open.push(listening);
-  return listening;
-}
+import { listen, serve, serveStore } from './lasting.ts';
+import { type Listening, until } from './listening.ts';
 
 const a = podResource('a', '10.0.0.1');
 const b = podResource('b', '10.0.0.2');
@@ -52,7 +37,7 @@ function taker() {
 }
 
 test('what is not taken up is not acknowledged: it comes again with another stream', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, cart] });
   const { there, refuse, tell } = taker();
   const listening = listen({ port: store.port, tell });
@@ -73,7 +58,7 @@ test('what is not taken up is not acknowledged: it comes again with another stre
 });
 
 test('what was taken back while news got lost goes once the server has said everything', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, b, cart] });
   const timers = openHandTimers();
   const { there, refuse, tell } = taker();
@@ -92,7 +77,7 @@ test('what was taken back while news got lost goes once the server has said ever
 });
 
 test('a first state that is not taken up is told again, whole', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, cart, policyResource('deny')] });
   const { there, refuse, tell } = taker();
   refuse(3);
@@ -106,7 +91,7 @@ test('a first state that is not taken up is told again, whole', async () => {
 });
 
 test('news that are never taken up are asked for at longer and longer intervals', async () => {
-  const store = await serve();
+  const store = await serveStore();
   const pauses: number[] = [];
   listen({
     port: store.port,
@@ -130,7 +115,7 @@ const many = Array.from({ length: 50_000 }, (_, i) => podResource(`${'x'.repeat(
 /** Says on its first stream in one response all of these, on later ones what was not said to be held, in two. */
 async function inPieces(onFirst: AdsServerOptions['onStream']) {
   let streams = 0;
-  const server = await openAdsServer({
+  const server = await serve({
     onStream: (stream) => {
       streams++;
       onFirst?.(stream);
@@ -144,7 +129,6 @@ async function inPieces(onFirst: AdsServerOptions['onStream']) {
       stream.send({ typeUrl, nonce: 'c', resources: fresh.slice(10) });
     },
   });
-  open.push(server);
   return server;
 }
 
@@ -169,7 +153,7 @@ test('more than one request can name: what comes in a second response was there 
 });
 
 test('a control plane that never falls silent: at some time it has said everything', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, garbageOf('authorization', 'shop/p')] });
   const timers = openHandTimers();
   let time = 0;
@@ -190,7 +174,7 @@ test('a control plane that never falls silent: at some time it has said everythi
 });
 
 test('a policy that cannot be read closes its namespace, and is refused by name', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, garbageOf('authorization', 'shop/p')] });
   const listening = listen({ port: store.port });
   await until(() => store.answers.length === 2);
@@ -212,7 +196,7 @@ test('a policy that cannot be read closes its namespace, and is refused by name'
 });
 
 test('a name that is none closes everything, and is taken back all the same', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, garbageOf('authorization', 'nameless')] });
   const listening = listen({ port: store.port });
   await until(() => listening.state().includes('policy /nameless'));
@@ -224,7 +208,7 @@ test('a name that is none closes everything, and is taken back all the same', as
 });
 
 test('a server that sends what is refused again and again does not fill the log', async () => {
-  const server = await openAdsServer({
+  const server = await serve({
     onStream(stream) {
       stream.send({ typeUrl: typeUrls.address, nonce: 'n' });
       stream.send({ typeUrl: typeUrls.authorization, nonce: 'p' });
@@ -235,7 +219,6 @@ test('a server that sends what is refused again and again does not fill the log'
       }
     },
   });
-  open.push(server);
   const began = performance.now();
   const listening = listen({ port: server.port });
   await until(() => server.streams[0]?.requests.length === 500);
@@ -245,7 +228,7 @@ test('a server that sends what is refused again and again does not fill the log'
 });
 
 test('one type is never answered while the other changes: no more is kept than there is', async () => {
-  const server = await openAdsServer({
+  const server = await serve({
     onStream(stream) {
       stream.send({ typeUrl: typeUrls.address, nonce: 'n', resources: [a, cart] });
       for (let i = 0; i < 300; i++) {
@@ -256,7 +239,6 @@ test('one type is never answered while the other changes: no more is kept than t
       }
     },
   });
-  open.push(server);
   const listening = listen({ port: server.port });
   await until(() => listening.source.status().types[0]?.responses === 301);
   expect(listening.news).toEqual([]);

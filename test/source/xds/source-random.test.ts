@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source, whatever changes, whichever way streams end and whatever is not taken up: in the end there is what the control plane has.
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Change } from '../../../src/mesh/model.ts';
 import { policyKey } from '../../../src/mesh/policy.ts';
 import { serviceKey } from '../../../src/mesh/service.ts';
 import { realTimers, type Timers } from '../../../src/source/timers.ts';
 import { settleAfter } from '../../../src/source/xds/intake.ts';
-import { type AdsStore, openAdsStore } from '../../support/ads-store.ts';
+import type { AdsStore } from '../../support/ads-store.ts';
 import {
   type AdsResource,
   garbageOf,
@@ -14,12 +14,8 @@ import {
   policyResource,
   serviceResource,
 } from '../../support/xds-messages.ts';
-import { openListening, until } from './listening.ts';
-
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
+import { listen, serveStore } from './lasting.ts';
+import { until } from './listening.ts';
 
 /** mulberry32: the same seed gives the same run, as far as the network lets it. */
 function openRandom(seed: number) {
@@ -85,13 +81,12 @@ function wantedOf(store: AdsStore, good: ReadonlyMap<string, string>) {
 
 test.each([1, 2, 3, 4])('run %i', async (seed) => {
   const random = openRandom(seed);
-  const store = await openAdsStore();
-  open.push(store);
+  const store = await serveStore();
   /** Of those that are good: what they say. */
   const good = new Map<string, string>();
   const there = new Map<string, string>();
   let failures = 0;
-  const listening = openListening({
+  const listening = listen({
     port: store.port,
     timers: quick,
     async tell({ changes }) {
@@ -105,7 +100,6 @@ test.each([1, 2, 3, 4])('run %i', async (seed) => {
       if (fails) throw new Error('not taken up');
     },
   });
-  open.push(listening);
   // A first state that is not taken up is told again whole, in place of what there was: a part of it would stay here.
   await until(() => listening.news.length > 0);
 

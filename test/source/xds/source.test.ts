@@ -1,25 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The source against a control plane that behaves as istiod does.
-import { afterEach, expect, test } from 'vitest';
-import { type AdsStore, openAdsStore } from '../../support/ads-store.ts';
+import { expect, test } from 'vitest';
 import { garbageOf, podResource, policyResource, resourceOf, serviceResource } from '../../support/xds-messages.ts';
 import { openHandTimers } from '../file/hand-timers.ts';
-import { type Listening, openListening, until } from './listening.ts';
-
-const open: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const thing of open.splice(0).reverse()) await thing.close();
-});
-async function serve(options: Parameters<typeof openAdsStore>[0] = {}): Promise<AdsStore> {
-  const store = await openAdsStore(options);
-  open.push(store);
-  return store;
-}
-function listen(options: Parameters<typeof openListening>[0]): Listening {
-  const listening = openListening(options);
-  open.push(listening);
-  return listening;
-}
+import { listen, serveStore } from './lasting.ts';
+import { type Listening, until } from './listening.ts';
 
 const a = podResource('a', '10.0.0.1');
 const b = podResource('b', '10.0.0.2');
@@ -29,7 +14,7 @@ const service = (name: string) => `service shop/${name}.shop.svc.cluster.local`;
 const statusOf = ({ source }: Listening) => source.status();
 
 test('first everything of both types, then what differs', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, cart, policyResource('deny')] });
   const listening = listen({ port: store.port });
   await until(() => listening.news.length === 1);
@@ -45,7 +30,7 @@ test('first everything of both types, then what differs', async () => {
 });
 
 test('a node with nothing to know is told so', async () => {
-  const store = await serve();
+  const store = await serveStore();
   const listening = listen({ port: store.port });
   await until(() => listening.news.length === 1);
   expect(listening.news[0]?.changes).toEqual([]);
@@ -53,7 +38,7 @@ test('a node with nothing to know is told so', async () => {
 });
 
 test('what a stream begins with', async () => {
-  const store = await serve();
+  const store = await serveStore();
   listen({ port: store.port, flags: { pod: 'istio-system/kmesh-x', instanceIp: '10.0.0.9', node: 'node-a' } });
   await until(() => store.server.streams[0]?.requests.length === 4);
   const [first] = store.server.streams[0]?.requests ?? [];
@@ -69,7 +54,7 @@ test('what a stream begins with', async () => {
 });
 
 test('an ACK goes out only when what it acknowledges is applied', async () => {
-  const store = await serve();
+  const store = await serveStore();
   const gates: (() => void)[] = [];
   const listening = listen({ port: store.port, tell: () => new Promise((resolve) => gates.push(resolve)) });
   await until(() => gates.length === 1);
@@ -90,18 +75,17 @@ test('an ACK goes out only when what it acknowledges is applied', async () => {
 });
 
 test('what changes while the control plane is away is made good when it is back', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, cart, policyResource('deny')] });
   const timers = openHandTimers();
   const listening = listen({ port: store.port, timers, random: () => 0.5 });
   await until(() => listening.news.length === 1);
   await store.close();
-  open.splice(open.indexOf(store), 1);
   await until(() => !statusOf(listening).connected && timers.pending > 0);
   expect(statusOf(listening).lastFault).not.toBe('');
   expect(listening.state().length).toBe(3);
 
-  const back = await serve({ port: store.port });
+  const back = await serveStore({ port: store.port });
   back.change({ put: [a, b] });
   await until(() => {
     timers.run(15_000);
@@ -114,7 +98,7 @@ test('what changes while the control plane is away is made good when it is back'
 });
 
 test('what is refused is named to the server and in the status, and asked for again', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a, cart] });
   const listening = listen({ port: store.port });
   await until(() => store.answers.length === 2);
@@ -136,7 +120,7 @@ test('what is refused is named to the server and in the status, and asked for ag
 });
 
 test('reload asks for what differs, and is done when that is applied', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [a] });
   const listening = listen({ port: store.port });
   await until(() => listening.news.length === 1);
@@ -156,7 +140,7 @@ test('a reload that comes to nothing says so', async () => {
 });
 
 test('closing ends everything, whatever it is at', async () => {
-  const store = await serve();
+  const store = await serveStore();
   const timers = openHandTimers();
   const listening = listen({ port: store.port, timers, tell: () => new Promise(() => {}) });
   await until(() => listening.news.length === 1);
@@ -171,7 +155,7 @@ test('closing ends everything, whatever it is at', async () => {
 });
 
 test('host names of workloads are resolved beside all else', async () => {
-  const store = await serve();
+  const store = await serveStore();
   const more = { addresses: [], hostname: 'db.example' };
   store.change({ put: [podResource('db', '10.0.0.9', more)] });
   const answers = [{ addresses: ['192.0.2.7'], ttl: 5 }];
@@ -188,7 +172,7 @@ test('host names of workloads are resolved beside all else', async () => {
 });
 
 test('a name that cannot be resolved is a warning', async () => {
-  const store = await serve();
+  const store = await serveStore();
   store.change({ put: [podResource('db', '10.0.0.9', { addresses: [], hostname: 'db.example' })] });
   const listening = listen({ port: store.port, resolver: () => Promise.reject(new Error('nobody answers')) });
   await until(() => listening.news.at(-1)?.report.warnings.length === 1);
@@ -198,7 +182,7 @@ test('a name that cannot be resolved is a warning', async () => {
 });
 
 test('fields and values that nobody knows yet', async () => {
-  const store = await serve();
+  const store = await serveStore();
   const known = resourceOf('address', a.name, { workload: { uid: a.name, name: 'a', namespace: 'shop' } });
   const value = Buffer.concat([known.resource.value, Buffer.from([0xfa, 0x7f, 3, 1, 2, 3])]);
   store.change({ put: [{ ...known, resource: { ...known.resource, value } }] });
