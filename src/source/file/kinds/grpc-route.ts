@@ -6,16 +6,14 @@ import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { GrpcRouteObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
-import { filtersOf, grpcFilters } from './http-filters.ts';
+import { backendsOf, filtersOf, grpcFilters } from './http-filters.ts';
 import { headerMatches, namedMatches } from './http-route.ts';
 import {
-  backendOf,
   gatewayGroup,
   nonEmpty,
   noteHostnames,
   parentRefs,
   parentsOf,
-  requirePort,
   ruleNames,
   weightedFields,
 } from './route-fields.ts';
@@ -68,11 +66,7 @@ export const grpcRouteKind = defineKind({
 });
 
 function ruleOf(raw: Raw<typeof rule>, name: string, meta: Meta, path: Path, reading: Reading): GrpcRule {
-  const backends = (raw.backendRefs ?? []).map((one, i) => {
-    const at = [...path, 'backendRefs', i];
-    requirePort(one, at, reading);
-    return backendOf(one, meta, filtersOf(one.filters, meta, [...at, 'filters'], reading));
-  });
+  const backends = backendsOf(raw.backendRefs, meta, path, reading);
   return {
     name,
     matches: (raw.matches?.length ? raw.matches : [{}]).map((one, i) => matchOf(one, [...path, 'matches', i], reading)),

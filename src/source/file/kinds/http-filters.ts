@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Filters of HTTPRoutes and GRPCRoutes: their fields, and which may stand together.
-import type { HttpFilter, PathChange, RedirectStatus } from '../../../mesh/route.ts';
+import type { BackendRef, HttpFilter, PathChange, RedirectStatus } from '../../../mesh/route.ts';
 import {
   type Field,
   listOf,
@@ -19,7 +19,16 @@ import { isHost } from '../names.ts';
 import type { Path } from '../node.ts';
 import type { Reading } from '../reading.ts';
 import { cors, corsOf } from './cors.ts';
-import { headersOf, mirrorOf, printable, requireOnly, sharedFilters } from './route-fields.ts';
+import {
+  backendOf,
+  headersOf,
+  mirrorOf,
+  printable,
+  type RawBackend,
+  requireOnly,
+  requirePort,
+  sharedFilters,
+} from './route-fields.ts';
 
 const hostname = text({ is: 'a host name', test: isHost });
 const pathChange = object(
@@ -153,3 +162,16 @@ export function filtersOf(
     return filterOf(one, meta, at, reading);
   });
 }
+
+/** Of a rule at `path`. */
+export const backendsOf = (
+  raw: readonly (RawBackend & { readonly filters?: readonly RawFilter[] | undefined })[] | undefined,
+  meta: Meta,
+  path: Path,
+  reading: Reading,
+): BackendRef[] =>
+  (raw ?? []).map((one, i) => {
+    const at = [...path, 'backendRefs', i];
+    requirePort(one, at, reading);
+    return backendOf(one, meta, filtersOf(one.filters, meta, [...at, 'filters'], reading));
+  });

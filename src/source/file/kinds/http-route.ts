@@ -6,9 +6,8 @@ import { base, defineKind, type Meta } from '../kind.ts';
 import type { Path } from '../node.ts';
 import type { HttpRouteObject } from '../objects.ts';
 import type { Reading } from '../reading.ts';
-import { filtersOf, httpFilters } from './http-filters.ts';
+import { backendsOf, filtersOf, httpFilters } from './http-filters.ts';
 import {
-  backendOf,
   duration,
   gatewayGroup,
   headerName,
@@ -16,7 +15,6 @@ import {
   noteHostnames,
   parentRefs,
   parentsOf,
-  requirePort,
   ruleNames,
   weightedFields,
 } from './route-fields.ts';
@@ -84,11 +82,7 @@ function ruleOf(raw: Partial<Raw<typeof rule>>, name: string, meta: Meta, path: 
   const matches = (raw.matches?.length ? raw.matches : [{}]).map((one, i) =>
     matchOf(one, [...path, 'matches', i], reading),
   );
-  const backends = (raw.backendRefs ?? []).map((one, i) => {
-    const at = [...path, 'backendRefs', i];
-    requirePort(one, at, reading);
-    return backendOf(one, meta, filtersOf(one.filters, meta, [...at, 'filters'], reading));
-  });
+  const backends = backendsOf(raw.backendRefs, meta, path, reading);
   if (backends.length > 0 && filters.some(({ kind }) => kind === 'redirect')) {
     reading.faultAt([...path, 'backendRefs'], 'cannot stand beside a RequestRedirect');
   }

@@ -22,7 +22,7 @@ export const backendRef = object(backendFields, strict);
 /** Of a backend that gets a share of what comes. */
 export const weightedFields = { ...backendFields, weight: whole(0, 1_000_000) };
 
-interface RawBackend extends Raw<typeof backendRef> {
+export interface RawBackend extends Raw<typeof backendRef> {
   readonly weight?: number | undefined;
 }
 
