@@ -8,6 +8,7 @@ import { cluster, listener, loadAssignment, routeConfiguration } from './envoy-w
 import type { Resource } from './messages.ts';
 import type { TypeName } from './types.ts';
 import { bytesOf, type Message } from './wire.ts';
+import { Writer } from './writer.ts';
 
 export type Snapshot = Readonly<Record<TypeName, ReadonlyMap<string, Resource>>>;
 type Tables = Readonly<Record<TypeName, Table<Resource>>>;
@@ -35,8 +36,14 @@ export function policyVersion(type: TypeName, value: object): string {
   return policies ? `.${hashOf(JSON.stringify(policies))}` : '';
 }
 
-export function encoded(type: TypeName, name: string, value: object, end = policyVersion(type, value)): Resource {
-  const bytes = bytesOf(encoders[type] as Message<unknown>, value);
+export function encoded(
+  type: TypeName,
+  name: string,
+  value: object,
+  end = policyVersion(type, value),
+  writer?: Writer,
+): Resource {
+  const bytes = bytesOf(encoders[type] as Message<unknown>, value, writer);
   return { name, version: hashOf(bytes) + end, bytes, value };
 }
 
@@ -49,6 +56,7 @@ export type Encoder = (type: TypeName, now: Table<object>) => Steps<Table<Resour
 export function openEncoder(): Encoder {
   const before: Partial<Record<TypeName, Table<object>>> = {};
   let made = nothing;
+  const writer = new Writer();
   return function* (type, now) {
     const old = before[type];
     const edit = made[type].edit();
@@ -56,7 +64,7 @@ export function openEncoder(): Encoder {
     for (const name of old ? now.changedSince(old) : now.keys()) {
       const value = now.get(name);
       if (value === undefined) edit.delete(name);
-      else if (value !== old?.get(name)) edit.set(name, encoded(type, name, value));
+      else if (value !== old?.get(name)) edit.set(name, encoded(type, name, value, undefined, writer));
       if (++seen % aStep === 0) yield;
     }
     const table = finish(edit.close());

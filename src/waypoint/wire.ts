@@ -62,7 +62,7 @@ export function remembered<T extends object>(number: number, body: Message<T>): 
   const known = new WeakMap<T, Uint8Array>();
   return {
     write: (writer, value) => {
-      const bytes = known.get(value) ?? bytesOf(body, value);
+      const bytes = known.get(value) ?? bytesOf(body, value, writer);
       known.set(value, bytes);
       writer.varint(tag(number, delimited));
       writer.bytes(bytes);
@@ -131,9 +131,7 @@ export const anyOf =
     nested(writer, 2, types[value.type as A['type']] as Message<unknown>, value.value);
   };
 
-/** One for all, as nobody else writes before a message is done. */
-const writer = new Writer();
-
-export function bytesOf<T>(body: Message<T>, value: T): Buffer {
+/** Who encodes many messages hands over a `writer` for all of them: each has a buffer of its own. */
+export function bytesOf<T>(body: Message<T>, value: T, writer = new Writer()): Buffer {
   return writer.take(() => body(writer, value));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes the wire format of protobuf, one message inside the other, into one buffer that all share: thousands of resources are written at once.
+// Writes the wire format of protobuf, one message inside the other, into one buffer that serves for all of them: thousands of resources are written
+// at once.
 
 const startBytes = 64 * 1024;
 /** A buffer that grew beyond this is not kept. */
