@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What to try in a demo that was left up.
-import { installedFile } from './built.ts';
+import { installedFile } from '../tasks/installed-file.ts';
 import { afterRelease, frontCalls, waypoint } from './front.ts';
 import type { Progress } from './progress.ts';
 import { before, client, shopCalls, shopNamespace } from './shop.ts';

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Env, Place } from '../env.ts';
 import { KmeshError } from '../errors.ts';
+import { installedFile } from '../tasks/installed-file.ts';
 import { findProxy } from '../tasks/waypoint/run-proxy.ts';
-import { installedFile } from './built.ts';
 import { type EditResult, editUnderLoad, written } from './edit.ts';
 import {
   afterRelease,

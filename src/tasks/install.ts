@@ -12,7 +12,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { installedFile } from '../demo/built.ts';
 import type { Env, Place } from '../env.ts';
 import { KmeshError, messageOf } from '../errors.ts';
 import { loadedVersion } from '../kernel/pinned.ts';
@@ -20,6 +19,7 @@ import { makeFolder } from '../make-folder.ts';
 import { version } from '../version.ts';
 import { readNodeSettings, type SourceOptions } from './agent-sources.ts';
 import type { ChangeResult, Step } from './change.ts';
+import { installedFile } from './installed-file.ts';
 import { isActive, systemctl, systemdRuns, unitFolder, wantsFolder } from './service/systemd.ts';
 import { agentUnit, loadUnit, unitTexts } from './service/units.ts';
 import { type AdsFlags, checkAds } from './waypoint/ads-flags.ts';

@@ -7,13 +7,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { adminClient } from '../../src/admin/client.ts';
 import { lockHolder } from '../../src/agent/lock.ts';
-import { installedFile } from '../../src/demo/built.ts';
 import { type DemoResult, runDemo } from '../../src/demo/demo.ts';
 import { isAlive } from '../../src/demo/lab.ts';
 import { runCommand } from '../../src/demo/process.ts';
 import { leftoverStages, removeStage } from '../../src/demo/stage.ts';
 import { type Env, type Place, processEnv } from '../../src/env.ts';
 import { cgroupMount } from '../../src/kernel/cgroup.ts';
+import { installedFile } from '../../src/tasks/installed-file.ts';
 import { envoyMissing } from '../support/envoy.ts';
 import { sink } from '../support/sink.ts';
 

@@ -16,7 +16,7 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { program } from '../../src/cli/program.ts';
-import { installedFile } from '../../src/demo/built.ts';
+import { installedFile } from '../../src/tasks/installed-file.ts';
 import { commandLine, quoteArgument, quotePath } from '../../src/tasks/service/quote.ts';
 import { placeOf, unitTexts } from '../../src/tasks/service/units.ts';
 import { runLine } from '../cli/program.ts';
