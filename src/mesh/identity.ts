@@ -20,6 +20,15 @@ export function identityOf(workload: Workload): Identity {
   };
 }
 
+/**
+ * Whether a trust domain or service account can be one. With a slash an identity could read as, or end like, somebody else's, whose policies may
+ * name it by its end; and headers have room for so much.
+ */
+export const isIdentityPart = (text: string, most = 253): boolean => text.length <= most && /^[!-.0-~]*$/.test(text);
+
+/** Namespaces are labels. */
+export const isIdentityNamespace = (text: string): boolean => isIdentityPart(text, 63);
+
 /** The SPIFFE identity without "spiffe://": "cluster.local/ns/shop/sa/cart". Different identities have different ones. */
 export function principalOf({ trustDomain, namespace, serviceAccount }: Identity): string {
   return `${trustDomain}/ns/${namespace}/sa/${serviceAccount}`;

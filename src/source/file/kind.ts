@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a kind's reader is made of, and the metadata that every kind has.
+import { isIdentityPart } from '../../mesh/identity.ts';
 import {
   type Field,
   flag,
@@ -21,6 +22,8 @@ import type { Distribution, Labels, MeshObject } from './objects.ts';
 import type { Reading } from './reading.ts';
 
 export const labels: Field<Labels> = tableOf(text());
+
+export const serviceAccount = text({ is: 'a name without slashes', test: (name) => isIdentityPart(name) });
 
 const metadata = object({
   name: needed(text({ is: 'a lowercase DNS name', test: isName })),

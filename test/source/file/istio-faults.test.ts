@@ -34,6 +34,11 @@ test('WorkloadEntry', () => {
   ).toMatchInlineSnapshot(
     `"a.yaml:4:17: WorkloadEntry default/a: spec.address: must be an address or a host name, not "10.0.0.999""`,
   );
+  // Its identity would end like that of the namespace "prod".
+  const account = 'spec: {address: 10.0.0.9, serviceAccount: a/ns/prod/sa/admin}';
+  expect(says(`apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: a}\n${account}\n`)).toBe(
+    'a.yaml:4:43: WorkloadEntry default/a: spec.serviceAccount: must be a name without slashes, not "a/ns/prod/sa/admin"',
+  );
 });
 
 test('ServiceEntry', () => {

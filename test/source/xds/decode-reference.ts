@@ -94,6 +94,13 @@ function workload(value: Fields, w: Wrong): unknown {
   const networkGateway = maybe(value.networkGateway);
   const locality = maybe(value.locality) ?? { region: '', zone: '', subzone: '' };
   w.must(value.uid !== '', 'uid');
+  for (const [field, text, most] of [
+    ['namespace', value.namespace, 63],
+    ['trust_domain', value.trustDomain, 253],
+    ['service_account', value.serviceAccount, 253],
+  ] as const) {
+    w.must(String(text).length <= most && /^[\x21-\x2e\x30-\x7e]*$/.test(String(text)), field);
+  }
   if (tunnel) w.must((tunnel.port as number) <= 65535, 'application_tunnel.port');
   return {
     uid: value.uid,

@@ -173,6 +173,15 @@ test.each<[string, object, string[]]>([
     ['application_tunnel.protocol: unknown value 5', 'application_tunnel.port: 65536, must be at most 65535'],
   ],
   [
+    'an identity that ends like another one',
+    { serviceAccount: 'a/ns/prod/sa/admin', trustDomain: 'x/ns/prod', namespace: 'n'.repeat(64) },
+    [
+      `namespace: "${'n'.repeat(64)}" cannot be one`,
+      'trust_domain: "x/ns/prod" cannot be one',
+      'service_account: "a/ns/prod/sa/admin" cannot be one',
+    ],
+  ],
+  [
     'services with faults',
     { services: { cart: {}, 'a/b': { ports: [{ targetPort: 1 }, { servicePort: 65536, targetPort: 70000 }] } } },
     [

@@ -4,7 +4,7 @@ import { parseLocality } from '../../../mesh/locality.ts';
 import { noLocality } from '../../../mesh/workload.ts';
 import { parseAddress } from '../../../net/address.ts';
 import { type ObjectOf, port, tableOf, text, whole } from '../fields.ts';
-import { labels } from '../kind.ts';
+import { labels, serviceAccount } from '../kind.ts';
 import { isHost } from '../names.ts';
 import type { EntryEndpoint } from '../objects.ts';
 
@@ -18,7 +18,7 @@ export const endpointShape = {
   network: text(),
   locality: text(),
   weight: whole(0, 0xffff_ffff),
-  serviceAccount: text(),
+  serviceAccount,
 };
 
 /** An endpoint of what was read; without a weight it counts 1, and 0 gets nothing. */

@@ -2,7 +2,7 @@
 // Pod: its addresses, readiness, place and ports. What it runs is of no concern here.
 import { address } from '../addresses.ts';
 import { flag, listOf, object, oneOf, port, silentFields, text } from '../fields.ts';
-import { base, defineKind, type Meta } from '../kind.ts';
+import { base, defineKind, type Meta, serviceAccount } from '../kind.ts';
 import { canonical, labelledLocality, tunnelOf } from '../names.ts';
 import type { NamedPort, PodObject } from '../objects.ts';
 import { waypointWish } from '../waypoint-labels.ts';
@@ -27,8 +27,8 @@ const containers = listOf(
 const shape = {
   spec: object({
     nodeName: text(),
-    serviceAccountName: text(),
-    serviceAccount: text(),
+    serviceAccountName: serviceAccount,
+    serviceAccount,
     hostNetwork: flag(),
     containers,
     initContainers: containers,

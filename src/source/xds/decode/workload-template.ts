@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the workloads of one deployment have in common: all fields but those that tell them apart.
 import type { GatewayAddress } from '../../../mesh/gateway.ts';
+import { isIdentityNamespace, isIdentityPart } from '../../../mesh/identity.ts';
 import type { PortMapping, Workload } from '../../../mesh/workload.ts';
 import type { Gateways } from './gateway.ts';
 import { type Memberships, readMembership } from './memberships.ts';
 import { maxPort } from './ports.ts';
+import { quote } from './quote.ts';
 import type { FieldNames, Reader } from './reader.ts';
 
 const workloadFields: FieldNames = {
@@ -145,6 +147,9 @@ export function readTemplate(
   }
   reader.pos = pos;
   reader.end = end;
+  if (!isIdentityNamespace(namespace)) reader.fault('namespace', `${quote(namespace)} cannot be one`);
+  if (!isIdentityPart(trustDomain)) reader.fault('trust_domain', `${quote(trustDomain)} cannot be one`);
+  if (!isIdentityPart(serviceAccount)) reader.fault('service_account', `${quote(serviceAccount)} cannot be one`);
   if (tunnel !== 0 && tunnel !== 1) reader.fault('tunnel_protocol', tunnelFault(tunnel));
   if (status !== 0 && status !== 1) reader.fault('status', `unknown value ${status}`);
   if (mode !== 0 && mode !== 1) reader.fault('network_mode', `unknown value ${mode}`);
