@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // (want, have) -> ordered operations, and what they make of the image.
 import { abiVersion, settingFlag } from '../abi/structs.ts';
-import { finish, type Steps } from '../mesh/steps.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { commitPlan, type Outcome } from './commit.ts';
 import { sameClient } from './compile.ts';
 import { backendsBehind, type Image, type Leftovers, type OnMiss } from './image.ts';
@@ -372,14 +372,4 @@ function* deltaOf(image: Image, wanted: Wanted): Steps<WantedDelta> {
 /** The plan for all that is wanted, in steps: whatever else the kernel holds goes. Does not change `image`. */
 export function* planningAll(image: Image, wanted: Wanted): Steps<Plan> {
   return yield* planning(image, yield* deltaOf(image, wanted), true);
-}
-
-/** The plan for a part of what is wanted; what `delta` does not name stays as it is. Does not change `image`. */
-export function planDelta(image: Image, delta: WantedDelta): Plan {
-  return finish(planning(image, delta));
-}
-
-/** planningAll() at once. */
-export function planAll(image: Image, wanted: Wanted): Plan {
-  return finish(planningAll(image, wanted));
 }

@@ -2,7 +2,7 @@
 // The image from the pinned maps: what an earlier agent left, also one that was killed half-way.
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
 import { clientFlag, type NameKind, nameKind, portFlag, protocolNumber } from '../abi/structs.ts';
-import { finish, type Steps } from '../mesh/steps.ts';
+import type { Steps } from '../mesh/steps.ts';
 import { socketAddressText } from '../net/socket-address.ts';
 import { readAuthz } from './authz/read-image.ts';
 import {
@@ -248,9 +248,4 @@ export function* readImage(pins: Pins, generation?: number): Steps<Image> {
     }
   }
   return image;
-}
-
-/** The picture of `pins`, read at once. */
-export function imageOf(pins: Pins): Image {
-  return finish(readImage(pins));
 }

@@ -3,12 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import { nameKind } from '../../src/abi/structs.ts';
 import { fillOf } from '../../src/compile/image.ts';
-import { planAll } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import type { Wanted } from '../../src/compile/wanted.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import { carryOut, releaseAll } from '../support/carry-out.ts';
 import { normalise } from '../support/normalise.ts';
+import { imageOf, planAll } from '../support/plans.ts';
 import { backend, client, frontend, want } from '../support/small-wanted.ts';
 
 const wanted = want(

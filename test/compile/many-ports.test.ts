@@ -6,7 +6,6 @@ import { untilStopped } from '../../src/agent/slices.ts';
 import { type CompileIndex, compileTouched, compiling, emptyIndex } from '../../src/compile/compile.ts';
 import type { Image } from '../../src/compile/image.ts';
 import { type Plan, planning } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import type { WantedDelta } from '../../src/compile/wanted.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { apply, emptyModel } from '../../src/mesh/apply.ts';
@@ -15,6 +14,7 @@ import type { Steps } from '../../src/mesh/steps.ts';
 import type { Workload } from '../../src/mesh/workload.ts';
 import { carryOut } from '../support/carry-out.ts';
 import { normalise } from '../support/normalise.ts';
+import { imageOf } from '../support/plans.ts';
 
 const view: NodeView = {
   ...{ node: 'other', network: '', clusterId: 'Kubernetes' },

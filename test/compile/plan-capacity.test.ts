@@ -3,13 +3,13 @@
 import { describe, expect, it } from 'vitest';
 import type { MapName } from '../../src/abi/maps.ts';
 import { maglevSize } from '../../src/compile/maglev.ts';
-import { type Plan, planAll, planDelta } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
+import type { Plan } from '../../src/compile/plan.ts';
 import type { Wanted } from '../../src/compile/wanted.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { carryOut, releaseAll } from '../support/carry-out.ts';
 import { normalise } from '../support/normalise.ts';
+import { imageOf, planAll, planDelta } from '../support/plans.ts';
 import { deltaBetween } from '../support/random-wanted.ts';
 import { backend, client, type Entry, frontend, want } from '../support/small-wanted.ts';
 

@@ -2,13 +2,12 @@
 // An hour in which 100 pods a second are replaced: every second's changes are planned and carried out together.
 import { describe, expect, it } from 'vitest';
 import { fillOf, type Leftovers, settle } from '../../src/compile/image.ts';
-import { planAll, planDelta } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import type { WantedBackend } from '../../src/compile/wanted.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { finish } from '../../src/mesh/steps.ts';
 import { carryOut, releaseAll, step } from '../support/carry-out.ts';
 import { normalise } from '../support/normalise.ts';
+import { imageOf, planAll, planDelta } from '../support/plans.ts';
 import { backend, frontend, want } from '../support/small-wanted.ts';
 
 const seconds = 3600;

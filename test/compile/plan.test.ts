@@ -2,12 +2,12 @@
 // Plans: what is written in which order, and what is left alone.
 import { describe, expect, it } from 'vitest';
 import { backendVariant, settingFlag } from '../../src/abi/structs.ts';
-import { type Plan, planAll, planDelta } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
+import type { Plan } from '../../src/compile/plan.ts';
 import type { Wanted } from '../../src/compile/wanted.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { carryOut, releaseAll } from '../support/carry-out.ts';
 import { normalise } from '../support/normalise.ts';
+import { imageOf, planAll, planDelta } from '../support/plans.ts';
 import { deltaBetween, nothingWanted } from '../support/random-wanted.ts';
 import { backend, client, type Entry, endpoint, frontend, want } from '../support/small-wanted.ts';
 

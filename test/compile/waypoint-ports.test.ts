@@ -3,8 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import { settingFlag } from '../../src/abi/structs.ts';
 import { compileAll, compileTouched, emptyIndex } from '../../src/compile/compile.ts';
-import { planAll, planDelta } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import { apply } from '../../src/mesh/apply.ts';
 import { defaultWaypointSettings, type Gateway, type GatewayAddress } from '../../src/mesh/gateway.ts';
@@ -13,6 +11,7 @@ import type { Service } from '../../src/mesh/service.ts';
 import type { Workload } from '../../src/mesh/workload.ts';
 import { model, port, service, view, workload } from '../mesh/make.ts';
 import { carryOut } from '../support/carry-out.ts';
+import { imageOf, planAll, planDelta } from '../support/plans.ts';
 import { deltaBetween } from '../support/random-wanted.ts';
 import { backend, frontend, want, waypointPort } from '../support/small-wanted.ts';
 

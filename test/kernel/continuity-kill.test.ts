@@ -4,7 +4,6 @@ import { setImmediate as immediate, setTimeout as pause } from 'node:timers/prom
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { lockHolder, withLock } from '../../src/agent/lock.ts';
 import { fillOf } from '../../src/compile/image.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import { linkInfo } from '../../src/kernel/info.ts';
 import { openPinnedMap, pinnedMapNames } from '../../src/kernel/pinned-map.ts';
 import { pinFolders, pinNames, withPin } from '../../src/kernel/pins.ts';
@@ -12,6 +11,7 @@ import { type BulkState, bulkYaml, entryYaml } from '../support/bulk.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import { type AgentProcess, type Node, openNode } from '../support/node.ts';
 import { normalise } from '../support/normalise.ts';
+import { imageOf } from '../support/plans.ts';
 
 const SERVICES = 2000;
 const ROUNDS = { least: 5, most: 10 };

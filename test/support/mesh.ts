@@ -8,7 +8,6 @@ import { execute } from '../../src/agent/execute.ts';
 import type { Enrolment } from '../../src/compile/enrolment.ts';
 import { emptyImage, type Image, type Leftovers, settle } from '../../src/compile/image.ts';
 import { sizesOf } from '../../src/compile/pins.ts';
-import { planAll } from '../../src/compile/plan.ts';
 import type { WantedClient, WantedPort } from '../../src/compile/wanted.ts';
 import { type Lab, openLab, type Pod, type StartOptions } from '../../src/demo/lab.ts';
 import { cgroupId, cgroupLevel, cgroupMount } from '../../src/kernel/cgroup.ts';
@@ -17,6 +16,7 @@ import type { MapSizes } from '../../src/kernel/sizes.ts';
 import { finish } from '../../src/mesh/steps.ts';
 import { openInstance } from './instance.ts';
 import { labName, removeLeftovers } from './leftovers.ts';
+import { planAll } from './plans.ts';
 import { type Python, startPython, startServer } from './python.ts';
 import { backendOf, clientOf, frontendsOf, portOf, type ServiceSpec, uidOf } from './wanted.ts';
 

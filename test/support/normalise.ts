@@ -3,7 +3,7 @@
 import { settingFlag } from '../../src/abi/structs.ts';
 import { type BackendImage, type Image, nameKinds } from '../../src/compile/image.ts';
 import type { Pins } from '../../src/compile/pins.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
+import { imageOf } from './plans.ts';
 
 /** An endpoint as "workload address:port threshold>alias", a table as endpoints in order of its indexes. */
 export interface NormalBackend {

@@ -4,10 +4,10 @@ import { type MeshSize, meshChanges, meshService, meshServiceKey, meshWorkload }
 import { openReconciler } from '../../src/agent/reconciler.ts';
 import type { Reconciler, ReconcilerOptions } from '../../src/agent/reconciler-api.ts';
 import { fillOf } from '../../src/compile/image.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import { type MemoryDataPlane, openMemory } from '../../src/kernel/memory.ts';
 import type { MapSizes } from '../../src/kernel/sizes.ts';
 import type { Change, NodeView } from '../../src/mesh/model.ts';
+import { imageOf } from './plans.ts';
 
 export const view: NodeView = {
   node: 'node-0',

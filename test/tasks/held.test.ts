@@ -5,8 +5,6 @@ import { addressHash, cgroupHash } from '../../src/abi/hash.ts';
 import { portFlag, settingFlag } from '../../src/abi/structs.ts';
 import { execute } from '../../src/agent/execute.ts';
 import { compileAll } from '../../src/compile/compile.ts';
-import { planAll } from '../../src/compile/plan.ts';
-import { imageOf } from '../../src/compile/read-image.ts';
 import { openMemory } from '../../src/kernel/memory.ts';
 import type { GatewayAddress } from '../../src/mesh/gateway.ts';
 import type { Model } from '../../src/mesh/model.ts';
@@ -21,6 +19,7 @@ import { serviceRows, workloadRows } from '../../src/tasks/held/rows.ts';
 import { unusableBefore } from '../../src/tasks/held/unusable.ts';
 import { showHosts } from '../../src/tasks/show-held.ts';
 import { model, port, service, shop, view, workload } from '../mesh/make.ts';
+import { imageOf, planAll } from '../support/plans.ts';
 
 const named = (name: string, address: string, fields: Partial<Service> = {}): Service =>
   service({ name, hostname: `${name}.shop`, addresses: [{ network: '', address }], ...fields });

@@ -3,7 +3,6 @@
 import { expect, test } from 'vitest';
 import { everythingAuthz } from '../../../src/compile/authz/compile.ts';
 import { planningAuthz } from '../../../src/compile/authz/plan.ts';
-import { imageOf } from '../../../src/compile/read-image.ts';
 import { openMemory } from '../../../src/kernel/memory.ts';
 import { identityFrom, principalOf } from '../../../src/mesh/identity.ts';
 import type { Change } from '../../../src/mesh/model.ts';
@@ -11,6 +10,7 @@ import { emptyMatch, type Match, type Policy } from '../../../src/mesh/policy.ts
 import { finish } from '../../../src/mesh/steps.ts';
 import { workload } from '../../mesh/make.ts';
 import { carryOutAuthz, releaseLeft } from '../../support/authz-carry-out.ts';
+import { imageOf } from '../../support/plans.ts';
 import { heldVerdict } from './kernel-verdicts.ts';
 import { local, make, open, put, rule } from './opened.ts';
 

@@ -6,13 +6,13 @@ import { everythingAuthz } from '../../../src/compile/authz/compile.ts';
 import { planningAuthz } from '../../../src/compile/authz/plan.ts';
 import type { Image } from '../../../src/compile/image.ts';
 import { authzMaps } from '../../../src/compile/limited-maps.ts';
-import { imageOf } from '../../../src/compile/read-image.ts';
 import type { MapHandle } from '../../../src/kernel/dataplane.ts';
 import { openMemory } from '../../../src/kernel/memory.ts';
 import type { MapSizes } from '../../../src/kernel/sizes.ts';
 import { finish } from '../../../src/mesh/steps.ts';
 import { carryOutAuthz, releaseLeft, stepAuthz } from '../../support/authz-carry-out.ts';
 import { releaseAll } from '../../support/carry-out.ts';
+import { imageOf } from '../../support/plans.ts';
 import { heldVerdicts, wantedVerdicts, whoIs } from './kernel-verdicts.ts';
 import { fresh, hosts, run, steps, told, used } from './plan-run.ts';
 

@@ -7,13 +7,13 @@ import { type AuthzDelta, type AuthzIndex, everythingAuthz } from '../../../src/
 import type { AuthzDestination } from '../../../src/compile/authz/lists.ts';
 import { planningAuthz } from '../../../src/compile/authz/plan.ts';
 import { fillOf, type Image } from '../../../src/compile/image.ts';
-import { imageOf } from '../../../src/compile/read-image.ts';
 import type { DataPlane } from '../../../src/kernel/dataplane.ts';
 import { openMemory } from '../../../src/kernel/memory.ts';
 import type { MapSizes } from '../../../src/kernel/sizes.ts';
 import type { Change } from '../../../src/mesh/model.ts';
 import { finish } from '../../../src/mesh/steps.ts';
 import { carryOutAuthz, releaseLeft } from '../../support/authz-carry-out.ts';
+import { imageOf } from '../../support/plans.ts';
 import { compiledVerdict, heldVerdict, probes, type Who, whoIs } from './kernel-verdicts.ts';
 import { anyChange, everyPod, open } from './opened.ts';
 

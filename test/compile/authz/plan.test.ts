@@ -7,7 +7,6 @@ import { heldStack } from '../../../src/compile/authz/from-maps.ts';
 import { kernelAsks, notePods } from '../../../src/compile/authz/image.ts';
 import { planningAuthz } from '../../../src/compile/authz/plan.ts';
 import type { Image } from '../../../src/compile/image.ts';
-import { imageOf } from '../../../src/compile/read-image.ts';
 import { openMemory } from '../../../src/kernel/memory.ts';
 import type { MapSizes } from '../../../src/kernel/sizes.ts';
 import type { Change } from '../../../src/mesh/model.ts';
@@ -16,6 +15,7 @@ import { finish } from '../../../src/mesh/steps.ts';
 import { workload } from '../../mesh/make.ts';
 import { carryOutAuthz, releaseLeft, stepAuthz } from '../../support/authz-carry-out.ts';
 import { releaseAll } from '../../support/carry-out.ts';
+import { imageOf } from '../../support/plans.ts';
 import { heldVerdict } from './kernel-verdicts.ts';
 import { local, make, port as onePort, open, put, rule } from './opened.ts';
 
