@@ -50,8 +50,9 @@ export interface Reading {
 const longBytes = 64 * 1024;
 /** Milliseconds of a long one at a time while others may overtake. */
 export const shortSliceMs = 0.5;
-/** Resources between two pauses. */
+/** Resources, or bytes of them, between two pauses. */
 const stepSize = 32;
+const stepBytes = 32 * 1024;
 
 export function typeOf({ typeUrl }: Response): TypeName | undefined {
   if (typeUrl === typeUrls.address) return 'address';
@@ -68,9 +69,13 @@ export function openReading({ check, mayOvertake, take, inTurn }: ReadingOptions
   function* checking({ resources }: Response, type: TypeName | undefined): Generator<undefined, Checked[]> {
     const checked: Checked[] = [];
     if (type === undefined) return checked;
+    let bytes = 0;
     for (const raw of resources) {
       checked.push(check(type, raw));
-      if (checked.length % stepSize === 0) yield;
+      bytes += raw.end - raw.start;
+      if (checked.length % stepSize !== 0 && bytes < stepBytes) continue;
+      bytes = 0;
+      yield;
     }
     return checked;
   }

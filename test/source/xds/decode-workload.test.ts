@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
 import type { Workload } from '../../../src/mesh/workload.ts';
-import { check, checkWorkload } from './decode-messages.ts';
+import { openDecoder } from '../../../src/source/xds/decode/decoder.ts';
+import type { Checked } from '../../../src/source/xds/types.ts';
+import { check, checkWorkload, encode, resource } from './decode-messages.ts';
 
 const uid = 'k//Pod/shop/cart-1';
 
@@ -200,4 +202,36 @@ test('the name of the resource must be the uid', () => {
   expect(check('address', 'k//Pod/b', { workload: { uid: 'k//Pod/a' } })).toEqual({ ok: false, faults });
   expect(check('address', 'b', { workload: {} })).toEqual({ ok: false, faults: ['uid: missing'] });
   expect(check('address', '', { workload: {} })).toEqual({ ok: false, faults: ['uid: missing'] });
+});
+
+test('a long list of ports is read once for the workloads of a service one after the other, and anew where it differs', () => {
+  const decoder = openDecoder();
+  const portsOf = (target: number) =>
+    Array.from({ length: 2000 }, (_, i) => ({ servicePort: i + 1, targetPort: i === 1999 ? target : 8080 }));
+  const read = (n: number, services: object) => {
+    const own = `${uid}-${n}`;
+    return decoder.check('address', resource('address', own, encode('address', { workload: { uid: own, services } })));
+  };
+  const servicesOf = (checked: Checked) => {
+    if (!checked.ok || checked.change.kind !== 'put-workload') throw new Error('refused');
+    return checked.change.workload.services;
+  };
+  const first = servicesOf(read(1, { 'shop/cart.shop': { ports: portsOf(9000) } }));
+  expect(first.get('shop/cart.shop')?.at(-1)).toEqual({ servicePort: 2000, targetPort: 9000 });
+  expect(servicesOf(read(2, { 'shop/cart.shop': { ports: portsOf(9000) } }))).toBe(first);
+  const renamed = servicesOf(read(3, { 'shop/till.shop': { ports: portsOf(9000) } }));
+  expect([...renamed.keys()]).toEqual(['shop/till.shop']);
+  expect(renamed.get('shop/till.shop')).toBe(first.get('shop/cart.shop'));
+  const both = servicesOf(
+    read(4, { 'shop/cart.shop': { ports: portsOf(9000) }, 'shop/till.shop': { ports: portsOf(9001) } }),
+  );
+  expect([...both.keys()]).toEqual(['shop/cart.shop', 'shop/till.shop']);
+  expect([...both.values()].map((ports) => ports.at(-1)?.targetPort)).toEqual([9000, 9001]);
+
+  // What is wrong is not remembered: it is told of each that has it.
+  const wrong = { 'shop/cart.shop': { ports: portsOf(70_000) } };
+  const faults = ['services[0].ports[1999].target_port: 70000, must be at most 65535'];
+  expect(read(5, wrong)).toMatchObject({ ok: false, faults });
+  expect(read(6, wrong)).toMatchObject({ ok: false, faults });
+  expect(servicesOf(read(7, { 'shop/till.shop': { ports: portsOf(9001) } })).get('shop/till.shop')).toHaveLength(2000);
 });

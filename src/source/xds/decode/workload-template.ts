@@ -4,7 +4,7 @@ import type { GatewayAddress } from '../../../mesh/gateway.ts';
 import { isIdentityNamespace, isIdentityPart } from '../../../mesh/identity.ts';
 import type { PortMapping, Workload } from '../../../mesh/workload.ts';
 import type { Gateways } from './gateway.ts';
-import { type Memberships, readMembership } from './memberships.ts';
+import type { Memberships } from './memberships.ts';
 import { maxPort } from './ports.ts';
 import { quote } from './quote.ts';
 import type { FieldNames, Reader } from './reader.ts';
@@ -129,7 +129,7 @@ export function readTemplate(
           hostname = reader.text('hostname');
           break;
         case (22 << 3) | 2:
-          readMembership(reader, services);
+          memberships.read(reader, services);
           break;
         case (23 << 3) | 2:
           applicationTunnel = readTunnel(reader);
