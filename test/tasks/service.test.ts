@@ -148,7 +148,7 @@ describe('an image', () => {
     expect(existsSync(dropIn)).toBe(true);
     expect((await run('uninstall')).stdout).toBe('uninstalled\n');
     expect(readdirSync(units())).toEqual([]);
-    expect((await run('uninstall')).stdout).toBe('no service was installed\n');
+    expect((await runLine(program, ['uninstall', '--root', image])).stdout).toBe('no service was installed\n');
   });
 
   it('must hold what the units start', async () => {

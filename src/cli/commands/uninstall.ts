@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { requiredChoice, text, toggle } from '../param.ts';
+import { choiceOr, text, toggle } from '../param.ts';
 import { command } from '../spec.ts';
 import { viewChange } from '../view/change.ts';
 
@@ -16,7 +16,7 @@ export const uninstall = command({
   ],
   args: {},
   flags: {
-    target: requiredChoice(['node'], 'TARGET', 'where from: node is this machine'),
+    target: choiceOr('node', ['node'], 'TARGET', 'where from: node is this machine'),
     root: text('DIR', 'an image below this folder, in place of this machine', { complete: 'directory' }),
     keepPrograms: toggle('leave the programs in the kernel: they work on with what they know'),
     force: toggle('although workloads are enrolled: they are in the mesh no more'),

@@ -118,6 +118,17 @@ test('texts that Envoy would refuse, and with them every policy of the port, are
   expect(says(policy(condition))).toContain('is no attribute that is known');
 });
 
+test('hostnames are warned of where a parent is a service; those of a Gateway are not ours', () => {
+  const warned = (parent: string) =>
+    lines(
+      built(
+        `${head('HTTPRoute')}spec: {parentRefs: [{name: edge}${parent}], hostnames: [x.example.com], rules: [{backendRefs: [{name: x, port: 1}]}]}\n`,
+      ).report.warnings,
+    ).join('\n');
+  expect(warned('')).not.toContain('spec.hostnames');
+  expect(warned(', {group: "", kind: Service, name: cart}')).toContain('spec.hostnames: have no effect');
+});
+
 test('CORS and sessions', () => {
   const read = (rule: string) => (only(route(rule)) as HttpRoute).rules[0];
   expect(

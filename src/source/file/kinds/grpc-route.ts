@@ -53,13 +53,14 @@ export const grpcRouteKind = defineKind({
     ...silentFields('status'),
   },
   make({ spec }, meta, reading): GrpcRouteObject {
-    noteHostnames(spec?.hostnames, reading);
+    const parents = parentsOf(spec?.parentRefs, meta);
+    noteHostnames(spec?.hostnames, parents, reading);
     const rules = spec?.rules ?? [];
     const names = ruleNames(rules, reading);
     return {
       kind: 'GRPCRoute',
       ...base(meta),
-      parents: parentsOf(spec?.parentRefs, meta),
+      parents,
       rules: rules.map((one, i) => ruleOf(one, names[i] as string, meta, ['spec', 'rules', i], reading)),
     };
   },

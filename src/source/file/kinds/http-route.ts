@@ -64,14 +64,15 @@ export const httpRouteKind = defineKind({
     ...silentFields('status'),
   },
   make({ spec }, meta, reading): HttpRouteObject {
-    noteHostnames(spec?.hostnames, reading);
+    const parents = parentsOf(spec?.parentRefs, meta);
+    noteHostnames(spec?.hostnames, parents, reading);
     // What the API server puts in where nothing is said.
     const rules = spec?.rules ?? [{}];
     const names = ruleNames(rules, reading);
     return {
       kind: 'HTTPRoute',
       ...base(meta),
-      parents: parentsOf(spec?.parentRefs, meta),
+      parents,
       rules: rules.map((one, i) => ruleOf(one, names[i] as string, meta, ['spec', 'rules', i], reading)),
     };
   },

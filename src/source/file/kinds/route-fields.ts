@@ -139,8 +139,13 @@ export function ruleNames(rules: readonly { readonly name?: string | undefined }
 }
 
 /** Fields of `spec` that are known and mean nothing for services as parents. */
-export function noteHostnames(hostnames: readonly unknown[] | undefined, reading: Reading): void {
-  if (hostnames?.length) {
+export function noteHostnames(
+  hostnames: readonly unknown[] | undefined,
+  parents: readonly ParentRef[],
+  reading: Reading,
+): void {
+  // Of a Gateway at the edge they are somebody else's to match.
+  if (hostnames?.length && parents.some(({ kind }) => kind !== 'Gateway')) {
     reading.warnAt(
       ['spec', 'hostnames'],
       'have no effect where the parent is a Service (match the header Host instead)',
