@@ -1,35 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maps as plans leave them after random changes, copied into the kernel: the program that judges says what the model means.
-import { closeSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Lab, openLab } from '../../src/demo/lab.ts';
-import { cgroupMount } from '../../src/kernel/cgroup.ts';
 import type { DataPlane, MapHandle } from '../../src/kernel/dataplane.ts';
-import { openPin, pinFolders } from '../../src/kernel/pins.ts';
 import { addressBytes } from '../../src/net/address.ts';
 import { probes, wantedVerdicts } from '../compile/authz/kernel-verdicts.ts';
 import { hosts, run, steps } from '../compile/authz/plan-run.ts';
-import { type Instance, openInstance } from '../support/instance.ts';
+import { type AuthzProgram, openAuthzProgram } from '../support/authz-program.ts';
+import type { Instance } from '../support/instance.ts';
 import { lookupContext, runProgram } from '../support/program-run.ts';
 
-let lab: Lab;
+let judging: AuthzProgram;
 let instance: Instance;
 let program: number;
 
 beforeAll(async () => {
-  const name = `km-planned-${process.pid}`;
-  lab = await openLab(name, join(cgroupMount(), name));
-  instance = await openInstance(lab.cgroupRoot);
-  program = openPin(join(pinFolders(instance.place.bpffs).progs, 'authz')) as number;
+  judging = await openAuthzProgram(`km-planned-${process.pid}`);
+  ({ instance, program } = judging);
 });
 
-afterAll(async () => {
-  if (program !== undefined) closeSync(program);
-  await instance?.close();
-  await lab?.close();
-});
+afterAll(() => judging?.close());
 
 /** What verdicts are read from. Without pod_address, so that pods are strangers to themselves. */
 const read = [

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program that judges connections, run by the kernel on maps written from compiled policies: it says what the plain evaluator says.
-import { closeSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { addressTag } from '../../src/abi/hash.ts';
 import { reasons } from '../../src/abi/reasons.ts';
 import { denialFlag, identityHost, missState, settingFlag, stackFlag } from '../../src/abi/structs.ts';
 import { type Judgement, judge, type Stack } from '../../src/compile/authz/judge.ts';
-import { type Lab, openLab } from '../../src/demo/lab.ts';
 import { processEnv } from '../../src/env.ts';
-import { cgroupMount } from '../../src/kernel/cgroup.ts';
-import { openPin, pinFolders } from '../../src/kernel/pins.ts';
 import { principalOf } from '../../src/mesh/identity.ts';
 import { emptyMatch, type Match, type Policy } from '../../src/mesh/policy.ts';
 import { addressBytes } from '../../src/net/address.ts';
@@ -19,26 +14,21 @@ import { dumpMaps } from '../../src/tasks/dump-maps.ts';
 import { stackOf } from '../compile/authz/judged.ts';
 import { connection, policies } from '../support/authz-arbitrary.ts';
 import { numbered, type Written, writeAuthz } from '../support/authz-maps.ts';
+import { type AuthzProgram, openAuthzProgram } from '../support/authz-program.ts';
 import { type Connection, referenceVerdict } from '../support/authz-reference.ts';
-import { type Instance, openInstance } from '../support/instance.ts';
+import type { Instance } from '../support/instance.ts';
 import { type Lookup, lookupContext, runProgram } from '../support/program-run.ts';
 
-let lab: Lab;
+let judging: AuthzProgram;
 let instance: Instance;
 let program: number;
 
 beforeAll(async () => {
-  const name = `km-verdict-${process.pid}`;
-  lab = await openLab(name, join(cgroupMount(), name));
-  instance = await openInstance(lab.cgroupRoot);
-  program = openPin(join(pinFolders(instance.place.bpffs).progs, 'authz')) as number;
+  judging = await openAuthzProgram(`km-verdict-${process.pid}`);
+  ({ instance, program } = judging);
 });
 
-afterAll(async () => {
-  if (program !== undefined) closeSync(program);
-  await instance?.close();
-  await lab?.close();
-});
+afterAll(() => judging?.close());
 
 const map: Instance['plane']['map'] = (name) => instance.plane.map(name);
 
