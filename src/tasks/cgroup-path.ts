@@ -50,7 +50,7 @@ export function resolveCgroup(place: Place, choice: CgroupChoice): string {
   if (found === undefined) {
     const why = tried.some((path) => existsSync(path)) ? 'is not a cgroup2 directory' : 'does not exist';
     throw new KmeshError('KM_CGROUP', `cgroup "${choice.cgroup}" ${why}`, {
-      hint: `looked at ${[...new Set(tried)].join(' and ')}`,
+      hint: `looked at ${[...new Set(tried)].join(' and ')}; cgroups are folders below ${cgroupMount()}`,
     });
   }
   return found;

@@ -31,7 +31,7 @@ test('a cgroup root that is not there, or is something else', () => {
 test('a cgroup that is not there names the places that were looked at', () => {
   expect(thrown(() => resolveCgroup(place(''), { cgroup: 'no-such-cgroup' }))).toMatchObject({
     message: 'cgroup "no-such-cgroup" does not exist',
-    hint: `looked at ${cgroupMount()}/no-such-cgroup`,
+    hint: `looked at ${cgroupMount()}/no-such-cgroup; cgroups are folders below ${cgroupMount()}`,
   });
 });
 
