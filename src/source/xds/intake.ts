@@ -7,13 +7,15 @@ import type { Tell } from '../news.ts';
 import type { Resolver } from '../resolve.ts';
 import { inSlices } from '../slices.ts';
 import type { Timers } from '../timers.ts';
+import { openBacklog } from './backlog.ts';
 import { closingPolicy } from './closing.ts';
 import { openDecoder } from './decode/decoder.ts';
 import { writeRequest } from './decode/request.ts';
 import { openHostnames } from './hostnames.ts';
-import { nackMessage } from './nack.ts';
 import { openReading, type Read, shortSliceMs } from './reading.ts';
+import { openRefusalLog } from './refusal-log.ts';
 import { type Answer, nothing, type Session, type Taken } from './session.ts';
+import { openSettling } from './settling.ts';
 import type { Stream } from './transport.ts';
 import type { Checked, OnAnswer, RawResource, Request, TypeName, XdsLog } from './types.ts';
 
@@ -53,24 +55,8 @@ interface Looked extends Taken {
 
 /** What was wanted from the beginning delays the first news so long after the first response, at most. */
 export const patienceMs = 30_000;
-/**
- * No further response is read while these wait to be applied: small ones overtake a big one, but a server that is faster than this node does not
- * fill its memory.
- */
-const most = { responses: 2, changes: 10_000, inAll: 64 };
-/** What is not read yet counts as a change for so many bytes. */
-const bytesAChange = 256;
 /** Unknown types that are told of, on one stream. */
 const mostIgnored = 10;
-/** Resources in one entry of the log, and characters of each. */
-const shown = { refusals: 20, characters: 500 };
-/** A server that sends again what is refused must not fill the log. */
-const logEveryMs = 1000;
-/**
- * What was there before a stream and is neither told again on it nor taken back is gone once nothing came of its type for so long, and at the
- * latest so long after its first response: a server may say in several responses what it has.
- */
-export const settleAfter = { quietMs: 10_000, mostMs: 60_000 };
 
 export function openIntake(options: IntakeOptions): Intake {
   const { name, session, timers, now, log, tell, resolver, onAnswer } = options;
@@ -90,8 +76,9 @@ export function openIntake(options: IntakeOptions): Intake {
 
   let current: Stream | undefined;
   let sending: Promise<unknown> = Promise.resolve();
-  const under = { responses: 0, changes: 0 };
-  let onRoom = () => {};
+  const backlog = openBacklog();
+  const settling = openSettling(timers);
+  const warn = openRefusalLog(log);
   let cancelPatience: (() => void) | undefined;
   let told = false;
   let closed = false;
@@ -108,7 +95,6 @@ export function openIntake(options: IntakeOptions): Intake {
   };
   /** In turn, after what is being read. */
   let afterwards = inTurn;
-  const settling = new Map<TypeName, { readonly cancelQuiet: () => void; readonly cancelMost: () => void }>();
 
   const send = (requests: readonly Request[]): void => {
     const stream = current;
@@ -164,12 +150,9 @@ export function openIntake(options: IntakeOptions): Intake {
 
   /** Tells changes and waits until they are applied. */
   const apply = async (changes: readonly Change[], concerned: readonly number[]): Promise<boolean> => {
-    under.responses++;
-    under.changes += changes.length;
+    const over = backlog.changes(changes.length);
     const taken = await tellSafely(() => hostnames.pass(changes, concerned));
-    under.responses--;
-    under.changes -= changes.length;
-    onRoom();
+    over();
     return taken;
   };
 
@@ -188,37 +171,6 @@ export function openIntake(options: IntakeOptions): Intake {
       onAnswer?.(named(true), named(false));
     }
     return true;
-  };
-
-  const room = () =>
-    new Promise<void>((resolve) => {
-      const full = () =>
-        !closed &&
-        ((under.responses >= most.responses && under.changes > most.changes) || under.responses >= most.inAll);
-      onRoom = () => {
-        if (!full()) resolve();
-      };
-      onRoom();
-    });
-
-  /** When refusals were last written to the log, and those since. */
-  const unsaid = { since: Number.NEGATIVE_INFINITY, responses: 0, refused: 0 };
-  const warn = ({ type, refusals }: Taken) => {
-    if (refusals.length === 0) return;
-    const at = performance.now();
-    if (at - unsaid.since < logEveryMs) {
-      unsaid.responses++;
-      unsaid.refused += refusals.length;
-      return;
-    }
-    const first = refusals
-      .slice(0, shown.refusals)
-      .map((refusal) => nackMessage([refusal]))
-      .map((text) => (text.length > shown.characters ? `${text.slice(0, shown.characters)}…` : text));
-    const { responses, refused } = unsaid;
-    const before = responses > 0 && { before: { responses, refused } };
-    Object.assign(unsaid, { since: at, responses: 0, refused: 0 });
-    log.warn({ type, refused: refusals.length, first, ...before }, 'resources of the control plane are refused');
   };
 
   /** What was taken, with what of it is about host names. To be delivered before anything else of these names is. */
@@ -261,34 +213,17 @@ export function openIntake(options: IntakeOptions): Intake {
 
   /** What is gone is told only once it is sure that the server has said everything. */
   const settleLater = (type: TypeName): void => {
-    const before = settling.get(type);
-    before?.cancelQuiet();
     if (!session.unsettled.includes(type)) {
-      before?.cancelMost();
-      settling.delete(type);
+      settling.stop(type);
       return;
     }
-    const settle = () => {
-      stopSettling(type);
+    settling.wait(type, () => {
       const stream = current;
       afterwards(async () => {
         if (stream !== current || closed) return;
         void respond(await looked(await inSlices(session.settle(type))));
       }).catch(giveUp);
-    };
-    settling.set(type, {
-      cancelQuiet: timers.after(settleAfter.quietMs, settle),
-      cancelMost: before?.cancelMost ?? timers.after(settleAfter.mostMs, settle),
     });
-  };
-  const stopSettling = (type: TypeName): void => {
-    const timer = settling.get(type);
-    timer?.cancelQuiet();
-    timer?.cancelMost();
-    settling.delete(type);
-  };
-  const stopAllSettling = (): void => {
-    for (const type of [...settling.keys()]) stopSettling(type);
   };
 
   return {
@@ -322,7 +257,7 @@ export function openIntake(options: IntakeOptions): Intake {
           passOver(response.typeUrl);
           send(session.answer(place));
         } else {
-          warn(taken);
+          warn(type, taken.refusals);
           if (!told) cancelPatience ??= timers.after(patienceMs, stopWaiting);
           settleLater(type);
           // In the turn still, so that what comes next is told next.
@@ -343,27 +278,17 @@ export function openIntake(options: IntakeOptions): Intake {
         for (;;) {
           const bytes = await stream.next();
           if (bytes === undefined) break;
-          const changes = Math.ceil(bytes.length / bytesAChange);
-          under.responses++;
-          under.changes += changes;
-          let isOver = false;
-          const over = () => {
-            if (isOver) return;
-            isOver = true;
-            under.responses--;
-            under.changes -= changes;
-            onRoom();
-          };
+          const over = backlog.unread(bytes.length);
           reading.add({ bytes, at: now(), place: session.expect(), over }).catch((error) => {
             fault ||= messageOf(error);
             stream.cancel();
             over();
           });
-          await room();
+          await backlog.room();
         }
       } finally {
         current = undefined;
-        stopAllSettling();
+        settling.stopAll();
         // What is under way would change what the next stream begins with.
         await reading.idle();
         await turn;
@@ -376,9 +301,9 @@ export function openIntake(options: IntakeOptions): Intake {
     close() {
       closed = true;
       hostnames.close();
-      stopAllSettling();
+      settling.stopAll();
       cancelPatience?.();
-      onRoom();
+      backlog.close();
     },
   };
 

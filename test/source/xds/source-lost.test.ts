@@ -2,7 +2,7 @@
 // The source when what it tells is not taken up, and against control planes that say in pieces what they have: nothing is acknowledged that is
 // not in effect, and nothing is taken away that is there.
 import { expect, test } from 'vitest';
-import { settleAfter } from '../../../src/source/xds/intake.ts';
+import { settleAfter } from '../../../src/source/xds/settling.ts';
 import { typeUrls } from '../../../src/source/xds/types.ts';
 import type { AdsServerOptions } from '../../support/ads-server.ts';
 import { garbageOf, podResource, policyResource, serviceResource } from '../../support/xds-messages.ts';

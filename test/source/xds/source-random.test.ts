@@ -5,7 +5,7 @@ import type { Change } from '../../../src/mesh/model.ts';
 import { policyKey } from '../../../src/mesh/policy.ts';
 import { serviceKey } from '../../../src/mesh/service.ts';
 import { realTimers, type Timers } from '../../../src/source/timers.ts';
-import { settleAfter } from '../../../src/source/xds/intake.ts';
+import { settleAfter } from '../../../src/source/xds/settling.ts';
 import type { AdsStore } from '../../support/ads-store.ts';
 import {
   type AdsResource,
