@@ -15,6 +15,7 @@ struct km_abi {
 	struct km_backend backend;
 	struct km_backend_header backend_header;
 	struct km_backend_via backend_via;
+	struct km_via_ports via_ports;
 	struct km_endpoint endpoint;
 	struct km_maglev maglev;
 	struct km_sock sock;

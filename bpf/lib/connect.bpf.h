@@ -96,13 +96,14 @@ km_inline __u32 km_lead(struct bpf_sock *sk, const struct km_identity *who, cons
 	if (km_unlikely(range.header->flags & KM_BACKEND_VIA) && dialled->protocol == KM_IPPROTO_TCP) {
 		__u32 first = 0;
 
-		why = km_find_way(range.first, who, &first);
+		why = km_find_way(range.first, dialled->port, who, &first);
 		via = why == KM_REASON_WAYPOINT;
 		if (via) {
 			service_id = range.header->service_id;
 			if (!km_same_range(first, &range))
 				return KM_REASON_TORN_BACKEND;
-		} else if (why == KM_REASON_WAYPOINT_OWN || why == KM_REASON_WAYPOINT_DIRECT) {
+		} else if (why == KM_REASON_WAYPOINT_OWN || why == KM_REASON_WAYPOINT_DIRECT ||
+			   why == KM_REASON_SERVER_FIRST_DIRECT) {
 			km_count(why);
 		} else {
 			return why;

@@ -31,11 +31,36 @@ km_inline bool km_is_among(const struct km_range *range, __u32 workload_id)
 	return false;
 }
 
+/* True: the port is one of the `count` that are listed from slot `at` on. */
+km_apart bool km_is_listed(__u32 at, __u32 count, __u16 port)
+{
+	__u32 low = 0, high = count;
+	int i;
+
+	for (i = 0; i < KM_BISECT && low < high; i++) {
+		const __u32 middle = low + (high - low) / 2;
+		const __u32 slot = at + middle / KM_LISTED;
+		const struct km_via_ports *ports = bpf_map_lookup_elem(&endpoint, &slot);
+		__u16 there;
+
+		if (!ports)
+			return false;
+		there = ports->ports[middle % KM_LISTED];
+		if (there == port)
+			return true;
+		if (there < port)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 /*
- * Of a call to the backend whose range (with KM_BACKEND_VIA) begins at `own`. WAYPOINT: by way of an endpoint of the range that begins
- * at *first. WAYPOINT_OWN, WAYPOINT_DIRECT: as if there were no waypoint. Else it is refused.
+ * Of a call of `port` to the backend whose range (with KM_BACKEND_VIA) begins at `own`. WAYPOINT: by way of an endpoint of the range that
+ * begins at *first. WAYPOINT_OWN, WAYPOINT_DIRECT, SERVER_FIRST_DIRECT: as if there were no waypoint. Else it is refused.
  */
-km_apart __u32 km_find_way(__u32 own, const struct km_identity *who, __u32 *first)
+km_apart __u32 km_find_way(__u32 own, __be16 port, const struct km_identity *who, __u32 *first)
 {
 	const struct km_backend_header *header = bpf_map_lookup_elem(&endpoint, &own);
 	const struct km_backend_via *via;
@@ -59,6 +84,8 @@ km_apart __u32 km_find_way(__u32 own, const struct km_identity *who, __u32 *firs
 		return KM_REASON_WAYPOINT_OWN;
 	if (via->flags & KM_VIA_REFUSE)
 		return KM_REASON_SERVER_FIRST;
+	if (via->listed && km_is_listed(at + 1, via->listed, bpf_ntohs(port)))
+		return via->flags & KM_VIA_LISTED_DIRECT ? KM_REASON_SERVER_FIRST_DIRECT : KM_REASON_SERVER_FIRST;
 	if (!there && way.first)
 		return KM_REASON_TORN_BACKEND;
 	if (!there || !way.header->count)

@@ -47,10 +47,12 @@ struct {
 } endpoint SEC(".maps");
 
 /* Slots hold these, too: called by nobody, but it puts their layout into the BTF that the map carries for its readers. */
-void km_slots_hold(const struct km_backend_header *header, const struct km_backend_via *via)
+void km_slots_hold(const struct km_backend_header *header, const struct km_backend_via *via,
+		   const struct km_via_ports *ports)
 {
 	(void)header;
 	(void)via;
+	(void)ports;
 }
 
 struct {

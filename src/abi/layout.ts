@@ -71,6 +71,16 @@ export const addr: Field<Address | ''> = {
   },
 };
 
+/** `n` u16 in a row. */
+export const u16s = (n: number): Field<readonly number[]> => ({
+  size: 2 * n,
+  align: 2,
+  read: (v, o) => Array.from({ length: n }, (_, i) => v.getUint16(o + 2 * i, true)),
+  write: (v, o, values) => {
+    for (let i = 0; i < n; i++) v.setUint16(o + 2 * i, values[i] ?? 0, true);
+  },
+});
+
 /** `n` u32 in a row. */
 export const u32s = (n: number): Field<readonly number[]> => ({
   size: 4 * n,
@@ -100,7 +110,7 @@ export const bytes = (n: number): Field<Uint8Array> => ({
 });
 
 /** `n` bytes that are always zero. */
-export const pad = (n: 1 | 2 | 4 | 24): Field<never> & { pad: true } => ({
+export const pad = (n: 1 | 2 | 4 | 20): Field<never> & { pad: true } => ({
   size: n,
   align: Math.min(n, 4),
   pad: true,

@@ -54,6 +54,7 @@ export const reasons = [
   'waypoint_header',
   'waypoint_ended',
   'waypoint_port',
+  'server_first_direct',
 ] as const;
 
 export type Reason = (typeof reasons)[number];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One table for each struct of bpf/include/kmesh/abi.h.
-import { addr, be16, bytes, none, pad, s64, scalar, struct, u8, u16, u32, u32s, u64, u64s } from './layout.ts';
+import { addr, be16, bytes, none, pad, s64, scalar, struct, u8, u16, u16s, u32, u32s, u64, u64s } from './layout.ts';
 
 export const enrolledValue = struct('km_enrolled', { workload_id: u32, flags: u32 });
 /** Words of km_level.filter. */
@@ -34,7 +34,13 @@ export const backendHeader = struct('km_backend_header', {
   pad: pad(2),
 });
 /** At first + 1 + count of a header with backendFlag.via. */
-export const backendVia = struct('km_backend_via', { backend_id: u32, flags: u32, pad: pad(24) });
+export const backendVia = struct('km_backend_via', { backend_id: u32, flags: u32, listed: u32, pad: pad(20) });
+/** Ports in a slot of km_via_ports. */
+export const listedInSlot = 16;
+/** Behind that, as many as list its ports. */
+export const viaPorts = struct('km_via_ports', { ports: u16s(listedInSlot) });
+/** Slots of so many ports. */
+export const slotsOfListed = (ports: number): number => Math.ceil(ports / listedInSlot);
 export const endpointValue = struct('km_endpoint', {
   addr,
   port: be16,
@@ -185,7 +191,7 @@ export const policyCode = { random: 0, 'round-robin': 1, 'least-request': 2, 'so
 /** Bits of km_backend_header.flags */
 export const backendFlag = { passthrough: 1, emptyDirect: 2, via: 4 } as const;
 /** Bits of km_backend_via.flags */
-export const viaFlag = { direct: 1, refuse: 2 } as const;
+export const viaFlag = { direct: 1, refuse: 2, listedDirect: 4 } as const;
 /** Bits of km_endpoint.flags: the header that a waypoint's endpoint wants */
 export const endpointFlag = { proxy: 1, kmesh: 2 } as const;
 /** Bits of km_sock.flags */

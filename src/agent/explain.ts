@@ -4,12 +4,19 @@ import type { ExplainQuery } from '../admin/routes.ts';
 import type { Candidate, ModelExplanation } from '../admin/types.ts';
 import { candidates, portsOf } from '../compile/backend.ts';
 import { lookup } from '../compile/lookup.ts';
-import { isServerFirst } from '../compile/server-first.ts';
+import { isServerFirst, serverFirstNumbers } from '../compile/server-first.ts';
 import type { Wanted, WantedBackend } from '../compile/wanted.ts';
-import { isStandIn, refOf } from '../compile/waypoint.ts';
+import { isStandIn, refOf, waypointOfWorkload } from '../compile/waypoint.ts';
+import { knownOfPort } from '../compile/workload-frontends.ts';
 import { KmeshError } from '../errors.ts';
 import { equal } from '../mesh/equal.ts';
-import { defaultWaypointSettings, type GatewayAddress, type GatewayDestination, placesOf } from '../mesh/gateway.ts';
+import {
+  defaultWaypointSettings,
+  type GatewayAddress,
+  type GatewayDestination,
+  type Otherwise,
+  placesOf,
+} from '../mesh/gateway.ts';
 import { localityText } from '../mesh/locality.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { addressText, type Service, waypointsOf } from '../mesh/service.ts';
@@ -72,7 +79,7 @@ export function explainByModel(
     backend: backend.name,
     candidates: own,
     notes: [
-      ...waypointNotes(state, backend, service, port, protocol),
+      ...waypointNotes(state, backend, service, base),
       ...(behind ? [] : goals([query, ...own])),
       ...(service ? rules(service, view) : []),
     ],
@@ -101,8 +108,9 @@ function throughWaypoint(
 ): { readonly candidates: readonly Candidate[] } | undefined {
   const through = via && wanted.backends.get(via.backend);
   if (!via || !through) return undefined;
-  if (via.serverFirst) return { candidates: [] };
   if (through.endpoints.some((e) => e.workload === client?.uid)) return undefined;
+  if (via.serverFirst) return { candidates: [] };
+  if (via.listed?.ports.includes(dialled)) return via.listed.otherwise === 'direct' ? undefined : { candidates: [] };
   if (through.endpoints.length === 0) return via.unready === 'direct' ? undefined : { candidates: [] };
   const total = through.endpoints.reduce((sum, e) => sum + e.weight, 0);
   return {
@@ -118,8 +126,7 @@ function waypointNotes(
   { model, view, wanted, proxies }: State,
   { via, name }: WantedBackend,
   service: Service | undefined,
-  port: number,
-  protocol: 'tcp' | 'udp',
+  { address, port, protocol }: Pick<ExplainQuery, 'address' | 'port' | 'protocol'>,
 ): string[] {
   const notes: string[] = [];
   const asked = service ? waypointsOf(service) : via ? behindOf(model, name) : [];
@@ -139,17 +146,16 @@ function waypointNotes(
   const entry = service && portsOf(service).get(port)?.tcp;
   const settings = view.waypoints ?? defaultWaypointSettings;
   if (entry && isServerFirst(entry, settings.serverFirstPorts)) {
-    const what = settings.serverFirst === 'direct' ? 'past it by --server-first direct' : 'refused';
     // What is said of the port counts wherever it is; its number only while nothing is said.
     const why = isServerFirst({ ...entry, port: 0 }) ? 'by its name or appProtocol' : 'by its number';
     const by = entry.serverFirst ? 'as its annotation says' : why;
-    const waits = "the waypoint would wait for the client's first bytes";
-    return [...notes, `the server speaks first on port ${port} (${by}): ${waits}, so ${what}`];
+    return [...notes, speaksFirst(port, by, settings.serverFirst)];
   }
-  if (!service && isServerFirst({ ...unsaid, port, targetPort: port }, settings.serverFirstPorts)) {
-    notes.push(
-      `servers on port ${port} often speak first: such a one is not heard through a waypoint, dial its service`,
-    );
+  if (via?.listed) {
+    const by = behindSays({ model, view }, address, port);
+    if (via.listed.ports.includes(port))
+      return [...notes, speaksFirst(port, by || 'by its number', settings.serverFirst)];
+    if (by) notes.push(`on port ${port} the client speaks first (${by})`);
   }
   const through = via && wanted.backends.get(via.backend);
   if (!via || !through) return notes;
@@ -159,8 +165,24 @@ function waypointNotes(
   return notes;
 }
 
-/** What is known of a port that is dialled at a workload's own address. */
-const unsaid = { protocol: 'tcp', name: '', appProtocol: '' } as const;
+function speaksFirst(port: number, why: string, otherwise: Otherwise): string {
+  const what = otherwise === 'direct' ? 'past it by --server-first direct' : 'refused';
+  return `the server speaks first on port ${port} (${why}): the waypoint would wait for the client's first bytes, so ${what}`;
+}
+
+/** What services say of a port that is dialled at a workload's own address; '' nothing. */
+function behindSays({ model, view }: Pick<State, 'model' | 'view'>, address: string, port: number): string {
+  let found: Workload | undefined;
+  for (const workload of model.workloads.values()) {
+    if (!workload.addresses.includes(address) || !waypointOfWorkload(workload, view)) continue;
+    if (!found || workload.uid < found.uid) found = workload;
+  }
+  const known = found ? knownOfPort(model, view, found, port) : [];
+  const first = known.some((one) => one.first);
+  if (known.length === 0 || (!first && !serverFirstNumbers(view.waypoints?.serverFirstPorts).has(port))) return '';
+  const by = known.filter((one) => one.first === first).map((one) => `port ${one.port} of service "${one.service}"`);
+  return `by ${by.join(' and ')}, which leads there`;
+}
 
 function placeName(to: GatewayDestination): string {
   if (to.kind === 'hostname') return `${to.namespace}/${to.hostname}`;

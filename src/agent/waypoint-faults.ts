@@ -2,7 +2,7 @@
 // Waypoints that nothing can go through, and who is behind them: told when that begins and ends, and kept for whoever asks.
 import type { Remark } from '../admin/types.ts';
 import type { WantedBackend } from '../compile/wanted.ts';
-import { waypointOfWorkload, workloadsBackend } from '../compile/waypoint.ts';
+import { waypointOfWorkload, workloadsService } from '../compile/waypoint.ts';
 import { defaultWaypointSettings, type GatewayAddress, type Otherwise } from '../mesh/gateway.ts';
 import type { Model, NodeView } from '../mesh/model.ts';
 import { waypointsOf } from '../mesh/service.ts';
@@ -50,7 +50,7 @@ function workloadsBehind(
     const ref = waypointOfWorkload(workload, view);
     if (!ref) continue;
     const unready = workload.waypointUnready ?? (view.waypoints ?? defaultWaypointSettings).unready;
-    const { service } = workloadsBackend(ref, 4, unready);
+    const service = workloadsService(ref, unready);
     const at = workload.waypoint as GatewayAddress;
     const named = found.get(service) ?? new Map<string, { at: GatewayAddress; uids: string[] }>();
     found.set(service, named);

@@ -93,7 +93,17 @@ export function sameEndpoints(a: readonly WantedEndpoint[], b: readonly WantedEn
 
 export function sameVia(a: WantedVia | undefined, b: WantedVia | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return a.backend === b.backend && a.unready === b.unready && a.serverFirst === b.serverFirst;
+  return (
+    a.backend === b.backend &&
+    a.unready === b.unready &&
+    a.serverFirst === b.serverFirst &&
+    a.listed?.otherwise === b.listed?.otherwise &&
+    samePorts(a.listed?.ports ?? [], b.listed?.ports ?? [])
+  );
+}
+
+export function samePorts(a: readonly number[], b: readonly number[]): boolean {
+  return a === b || (a.length === b.length && a.every((port, i) => port === b[i]));
 }
 
 export function sameBackend(a: WantedBackend, b: WantedBackend): boolean {

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // model -> wanted entries, whole or only what a batch of changes touched. Both go through the same steps.
-import { defaultWaypointSettings } from '../mesh/gateway.ts';
 import { identityOf, principalOf } from '../mesh/identity.ts';
 import type { Model, NodeView, Touched } from '../mesh/model.ts';
 import { addressText, type Service } from '../mesh/service.ts';
 import { finish, type Steps } from '../mesh/steps.ts';
 import { emptyTable, type Table } from '../mesh/table.ts';
 import type { Workload } from '../mesh/workload.ts';
-import { type Address, isItself, isV4 } from '../net/address.ts';
+import { type Address, isV4 } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import { backendsOf, sameBackend } from './backend.ts';
 import { coverOf, isRange, rangeOf } from './cover.ts';
 import { emit } from './emitted.ts';
-import { allV4, frontendKey, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
+import { allV4, frontendsOf, sameFrontend, takesInV4 } from './frontend.ts';
 import { readerOf } from './reader.ts';
 import { clientTlvsOf } from './tlvs.ts';
 import type { Wanted, WantedBackend, WantedClient, WantedDelta, WantedFrontend } from './wanted.ts';
@@ -35,7 +34,8 @@ import {
   portsUsedBy,
   portsUsedByGateway,
 } from './waypoint-ports.ts';
-import { editWaypoints, emptyWaypoints, type Used, type WaypointEditor, type WaypointIndex } from './waypoint-uses.ts';
+import { editWaypoints, emptyWaypoints, type Used, type WaypointIndex } from './waypoint-uses.ts';
+import { editWorkloadFrontends } from './workload-frontends.ts';
 
 /** All that was emitted so far, and by whom, so that what vanishes can be named. Persistent: an older index stays valid. */
 export interface CompileIndex {
@@ -53,6 +53,8 @@ export interface CompileIndex {
   /** Address of workloads behind a waypoint -> key of its frontend. */
   readonly workloadFrontends: Table<readonly string[]>;
   readonly waypoints: WaypointIndex;
+  /** Service key -> what it said of the ports of its workloads when frontends of those were compiled. */
+  readonly portsSaid: Table<string>;
   readonly ports: PortIndex;
 }
 
@@ -67,6 +69,7 @@ export const emptyIndex: CompileIndex = {
   waypointBackends: emptyTable(),
   workloadFrontends: emptyTable(),
   waypoints: emptyWaypoints,
+  portsSaid: emptyTable(),
   ports: noPorts,
 };
 
@@ -181,32 +184,6 @@ function usedBy(service: Service | undefined, key: string, backends: readonly Wa
   return used;
 }
 
-/** The frontend that stands for all ports of an address of workloads behind a waypoint: of several the first by uid counts. */
-function workloadFrontend(
-  waypoints: WaypointEditor,
-  model: Model,
-  view: NodeView,
-  address: Address,
-): readonly WantedFrontend[] {
-  const [uid] = [...waypoints.workloadsAt(address)].sort();
-  const workload = uid === undefined ? undefined : model.workloads.get(uid);
-  const ref = workload && waypointOfWorkload(workload, view);
-  const user = `address ${address}`;
-  if (!ref || isItself(address)) {
-    waypoints.use(user, []);
-    return [];
-  }
-  const family = isV4(address) ? 4 : 6;
-  const unready = workload.waypointUnready ?? (view.waypoints ?? defaultWaypointSettings).unready;
-  const backend = workloadsBackend(ref, family, unready);
-  waypoints.use(user, [
-    { name: backend.name, ref, family, workloads: unready },
-    { name: `${ref.name}/${family}`, ref, family },
-  ]);
-  const key = frontendKey('tcp', address, undefined, 0);
-  return [{ key, protocol: 'tcp', address, port: 0, backend: backend.name }];
-}
-
 /** What compiling gives. */
 export interface Compiled {
   readonly delta: WantedDelta;
@@ -232,6 +209,7 @@ export function* compiling(
   const addressesNow = (uid: string): readonly Address[] => model.workloads.get(uid)?.addresses ?? [];
   const waypoints = editWaypoints(index.waypoints, touched, addressesNow);
   const ports = editPorts(index.ports);
+  const behind = editWorkloadFrontends(index.portsSaid, waypoints, reader, model, view);
   const claimed = index.ports.of.size > 0 || index.waypoints.usedBy.size > 0;
   const clients = index.clients.edit();
   const clientDelta = new Map<string, WantedClient | undefined>();
@@ -254,6 +232,7 @@ export function* compiling(
   for (const key of work.services) {
     const now = yield* backendsOf(reader, view, key);
     const service = reader.service(key);
+    behind.look(key);
     waypoints.use(`${ofService}${key}`, [...usedBy(service, key, now), ...portsUsedBy(service)]);
     const renamed = yield* backends.replace(key, now);
     // UDP parting from TCP gives a service another backend: its frontends must name it.
@@ -299,8 +278,9 @@ export function* compiling(
   for (const key of work.gateways) {
     waypoints.use(`${ofGateway}${key}`, portsUsedByGateway(model.gateways.get(key)));
   }
+  yield* behind.move();
   for (const address of waypoints.moved) {
-    yield* frontends.replace(address, workloadFrontend(waypoints, model, view, address), workloadLists);
+    yield* frontends.replace(address, behind.at(address), workloadLists);
     if (++seen % aStep === 0) yield;
   }
   const stale = waypoints.stale();
@@ -321,7 +301,7 @@ export function* compiling(
       waypoints.follow(name, []);
       yield* backends.replace(
         name,
-        use?.workloads ? [workloadsBackend(use.ref, use.family, use.workloads)] : [],
+        use?.workloads ? [workloadsBackend(use.ref, use.family, use.workloads, view)] : [],
         workloadLists,
       );
       continue;
@@ -343,6 +323,7 @@ export function* compiling(
       ...lists(b.of, f.of),
       ranges,
       waypoints: yield* waypoints.close(),
+      portsSaid: yield* behind.close(),
       ports: p.index,
     },
   };

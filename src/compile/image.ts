@@ -8,6 +8,8 @@ import {
   type NameKind,
   nameKind,
   type Protocol,
+  slotsOfListed,
+  type viaPorts,
 } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Address } from '../net/address.ts';
@@ -19,7 +21,8 @@ import { type RangeFill, type Ranges, rangesOf } from './ranges.ts';
 import type { WantedBackend, WantedClient, WantedPort } from './wanted.ts';
 
 export type Header = ReturnType<typeof backendHeader.decode>;
-export type ViaSlot = Pick<ReturnType<typeof backendVia.decode>, 'backend_id' | 'flags'>;
+export type ViaSlot = ReturnType<typeof backendVia.decode>;
+export type PortsSlot = ReturnType<typeof viaPorts.decode>;
 export type EndpointSlot = ValueOfMap<'endpoint'>;
 
 /** Endpoint slots of one range, made when asked for: a mesh has hundreds of thousands. */
@@ -33,6 +36,8 @@ export interface ReadRange {
   readonly indexes: ArrayLike<number>;
   /** Set when the header says that there is one. */
   readonly via: ViaSlot | undefined;
+  /** Ports that it lists. */
+  readonly listed: readonly number[];
 }
 
 export interface BackendImage {
@@ -47,8 +52,9 @@ export interface BackendImage {
   readonly serviceId: number;
   /** Ids of the endpoints' workloads in slot order: the range is one slot longer. */
   readonly workloadIds: readonly number[];
-  /** Id of the waypoint's backend that it goes through; 0: none. The range is one slot longer with one. */
+  /** Id of the waypoint's backend that it goes through; 0: none. The range is longer with one: a slot, and those of the ports that are listed. */
   readonly viaId: number;
+  readonly listed: number;
   /** What was written; undefined for what was read from the kernel and not yet compared. */
   readonly wanted: WantedBackend | undefined;
   readonly read: ReadRange | undefined;
@@ -182,7 +188,9 @@ export function emptyImage(
 
 /** Slots of the endpoint range of a backend; 0 when it has none. */
 export function slotsOf(backend: BackendImage): number {
-  return backend.first === 0 ? 0 : backend.workloadIds.length + 1 + (backend.viaId === 0 ? 0 : 1);
+  const { first, workloadIds, viaId, listed } = backend;
+  if (first === 0) return 0;
+  return workloadIds.length + 1 + (viaId === 0 ? 0 : 1 + slotsOfListed(listed));
 }
 
 /** Id of a namespace as the kernel says it: 0 stands for none and for "the others". */

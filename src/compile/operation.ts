@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ordered kernel operations: what plan returns and an executor carries out.
 import type { KeyOf, ValueOfMap } from '../abi/maps.ts';
-import type { backendHeader, backendVia } from '../abi/structs.ts';
+import type { backendHeader, backendVia, viaPorts } from '../abi/structs.ts';
 import type { AuthzMap } from './limited-maps.ts';
 
 type Header = ReturnType<typeof backendHeader.decode>;
-type Via = Pick<ReturnType<typeof backendVia.decode>, 'backend_id' | 'flags'>;
+type Via = ReturnType<typeof backendVia.decode>;
+type Ports = ReturnType<typeof viaPorts.decode>;
 
 /**
- * Maps that the agent writes; `endpoint` slots may hold a header, or what it goes through. Of `active`, `authz_hit` and `denial_limit` it clears the counts of ids
+ * Maps that the agent writes; `endpoint` slots may hold a header, or what it goes through and where not. Of `active`, `authz_hit` and `denial_limit` it clears the counts of ids
  * that are released.
  */
 export type PlannedMap =
@@ -34,7 +35,7 @@ export type PutOperation = {
     readonly kind: 'put';
     readonly map: M;
     readonly key: KeyOf<M>;
-    readonly value: M extends 'endpoint' ? ValueOfMap<M> | Header | Via : ValueOfMap<M>;
+    readonly value: M extends 'endpoint' ? ValueOfMap<M> | Header | Via | Ports : ValueOfMap<M>;
     /** For people: "backend shop/cart.shop.svc.cluster.local:80/4". */
     readonly about: string;
   };

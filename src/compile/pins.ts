@@ -2,7 +2,7 @@
 // The pinned maps as reading an image needs them.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Steps } from '../mesh/steps.ts';
-import type { Header, ViaSlot } from './image.ts';
+import type { Header, PortsSlot, ViaSlot } from './image.ts';
 import { limitedMaps, type Sizes } from './limited-maps.ts';
 
 /** What reading needs of a data plane. */
@@ -17,6 +17,8 @@ export interface Pins {
   header(slot: number): Header;
   /** The slot after the endpoints of one that goes through a waypoint. */
   via(slot: number): ViaSlot;
+  /** One of those behind it that list its ports. */
+  ports(slot: number): PortsSlot;
 }
 
 /** Entries read between two pauses. */

@@ -5,7 +5,7 @@ import type { KeyOf } from '../abi/maps.ts';
 import { backendVariant, clientFlag, protocolNumber } from '../abi/structs.ts';
 import { type BackendImage, type FrontendImage, throughVariants } from './image.ts';
 import type { PlanDraft } from './plan-draft.ts';
-import { headerOf, type IdsOf, layOut, maglevSlots, viaSlotOf } from './range-layout.ts';
+import { headerOf, type IdsOf, layOut, maglevSlots, viaSlotOf, viaSlots } from './range-layout.ts';
 import { prefixBits } from './read-frontends.ts';
 import { clientTlvsOf } from './tlvs.ts';
 import type { WantedBackend, WantedClient, WantedEndpoint, WantedFrontend } from './wanted.ts';
@@ -39,13 +39,14 @@ export function planBackend(
   const maglevFirst = places === 0 ? 0 : draft.allocate('maglev', places);
   const viaId = wanted.via ? (draft.ids.backend.idOf(wanted.via.backend) as number) : 0;
   const via = wanted.via && viaSlotOf(wanted.via, viaId);
-  const first = draft.allocate('endpoint', workloadIds.length + 1 + (via ? 1 : 0));
+  const first = draft.allocate('endpoint', workloadIds.length + 1 + viaSlots(wanted.via));
   const generation = draft.generation();
   const { maglev, endpoint } = draft.ops;
   const flip = isWaypoint(wanted.name) ? draft.ops.waypointFlip : draft.ops.flip;
   if (places > 0) maglev.push({ kind: 'table', first: maglevFirst, indexes, about });
   const header = headerOf(wanted, { id, generation, serviceId, maglevFirst, indexes: indexes.length });
-  endpoint.push({ kind: 'range', first, layout, header, via, about });
+  const listed = wanted.via?.listed?.ports ?? [];
+  endpoint.push({ kind: 'range', first, layout, header, via, listed, about });
   flip.push({ kind: 'put', map: 'backend', key: id, value: { first, generation }, about });
   draft.backends.push({
     key: wanted.name,
@@ -60,6 +61,7 @@ export function planBackend(
       serviceId,
       workloadIds,
       viaId,
+      listed: listed.length,
       wanted,
       read: undefined,
     },

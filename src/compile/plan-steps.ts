@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a plan keeps of its operations: bundles that are unfolded when they are carried out, for a mesh has hundreds of thousands.
-import { type NameKind, nameKind } from '../abi/structs.ts';
+import { listedInSlot, type NameKind, nameKind, slotsOfListed } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Header, ViaSlot } from './image.ts';
 import { nameParts } from './names.ts';
@@ -15,13 +15,14 @@ interface NamesStep {
   readonly entries: number;
 }
 
-/** The slots of a new range: endpoints, what it goes through, the header. */
+/** The slots of a new range: endpoints, what it goes through and where not, the header. */
 interface RangeStep {
   readonly kind: 'range';
   readonly first: number;
   readonly layout: RangeLayout;
   readonly header: Header;
   readonly via: ViaSlot | undefined;
+  readonly listed: readonly number[];
   readonly about: string;
 }
 
@@ -45,7 +46,7 @@ function lengthOf(step: Step): number {
     case 'names':
       return step.entries;
     case 'range':
-      return step.layout.workloadIds.length + 1 + (step.via ? 1 : 0);
+      return step.layout.workloadIds.length + 1 + (step.via ? 1 : 0) + slotsOfListed(step.listed.length);
     case 'table':
       return maglevSlots(step.indexes.length);
     default:
@@ -70,12 +71,16 @@ export function* unfoldNames({ named }: Pick<NamesStep, 'named'>): Generator<Put
 
 function* unfold(step: RangeStep | TableStep): Generator<Operation> {
   if (step.kind === 'range') {
-    const { first, layout, header, via, about } = step;
+    const { first, layout, header, via, listed, about } = step;
     for (let i = 0; i < layout.workloadIds.length; i++) {
       yield { kind: 'put', map: 'endpoint', key: first + 1 + i, value: layout.slot(i), about };
     }
     const after = first + 1 + layout.workloadIds.length;
     if (via) yield { kind: 'put', map: 'endpoint', key: after, value: via, about };
+    for (let i = 0; i < slotsOfListed(listed.length); i++) {
+      const ports = listed.slice(i * listedInSlot, (i + 1) * listedInSlot);
+      yield { kind: 'put', map: 'endpoint', key: after + 1 + i, value: { ports }, about };
+    }
     yield { kind: 'put', map: 'endpoint', key: first, value: header, about };
   } else {
     const { first, indexes, about } = step;

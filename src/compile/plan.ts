@@ -20,6 +20,7 @@ import {
   portFilter,
   stillUsed,
 } from './plan-waypoints.ts';
+import { viaSlots } from './range-layout.ts';
 import { endpointsLeft } from './read-names.ts';
 import type { Wanted, WantedDelta } from './wanted.ts';
 
@@ -110,7 +111,7 @@ function leadsAway(unit: Unit): boolean {
 function lackingSlots(draft: PlanDraft, { backends }: Unit): Shortage | undefined {
   if (backends.length < 2) return undefined;
   let needed = 0;
-  for (const { wanted } of backends) if (wanted) needed += wanted.endpoints.length + 1 + (wanted.via ? 1 : 0);
+  for (const { wanted } of backends) if (wanted) needed += wanted.endpoints.length + 1 + viaSlots(wanted.via);
   if (needed === 0) return undefined;
   const free = draft.freeSlots('endpoint');
   return needed > free ? { map: 'endpoint', needed, free, apart: true } : undefined;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A wanted backend as the slots of its range: endpoints in order, with what the policy needs beside them.
-import { backendFlag, endpointFlag, policyCode, viaFlag } from '../abi/structs.ts';
+import { backendFlag, endpointFlag, policyCode, slotsOfListed, viaFlag } from '../abi/structs.ts';
 import { addressBytes } from '../net/address.ts';
 import { aliasTable } from './alias.ts';
-import { sameVia } from './backend.ts';
+import { samePorts, sameVia } from './backend.ts';
 import { weightedCycle } from './cycle.ts';
 import type { BackendImage, Header, ReadRange, SlotAt, ViaSlot } from './image.ts';
 import { maglevTable } from './maglev.ts';
@@ -120,8 +120,16 @@ function headerFlags({ header }: WantedEndpoint): number {
 
 /** What a range goes through, as its slot says it. */
 export function viaSlotOf(via: WantedVia, backendId: number): ViaSlot {
-  const flags = (via.unready === 'direct' ? viaFlag.direct : 0) | (via.serverFirst ? viaFlag.refuse : 0);
-  return { backend_id: backendId, flags };
+  const flags =
+    (via.unready === 'direct' ? viaFlag.direct : 0) |
+    (via.serverFirst ? viaFlag.refuse : 0) |
+    (via.listed?.otherwise === 'direct' ? viaFlag.listedDirect : 0);
+  return { backend_id: backendId, flags, listed: via.listed?.ports.length ?? 0 };
+}
+
+/** Slots behind the endpoints of a range. */
+export function viaSlots(via: WantedVia | undefined): number {
+  return via ? 1 + slotsOfListed(via.listed?.ports.length ?? 0) : 0;
 }
 
 /** The header of `wanted` at a place of its own. */
@@ -224,6 +232,7 @@ export function sameAsRead(
     const id = backendId(wanted.via.backend);
     const via = id === undefined ? undefined : viaSlotOf(wanted.via, id);
     if (!via || read.via?.backend_id !== via.backend_id || read.via.flags !== via.flags) return false;
+    if (!samePorts(wanted.via.listed?.ports ?? [], read.listed)) return false;
   }
   for (let i = 0; i < layout.indexes.length; i++) if (layout.indexes[i] !== read.indexes[i]) return false;
   return sameSlots(header.count, layout.slot, read.slot);

@@ -79,9 +79,9 @@ function* readNames(pins: Pins, ids: IdTables): Steps<ReadNames> {
 function backendImageOf(image: Image, id: number, found: UsableBackend | undefined): BackendImage {
   if (!found) {
     const none = { service: '', first: 0, generation: 0, maglevFirst: 0, maglevSlots: 0, serviceId: 0, viaId: 0 };
-    return { id, ...none, workloadIds: [], wanted: undefined, read: undefined };
+    return { id, ...none, listed: 0, workloadIds: [], wanted: undefined, read: undefined };
   }
-  const { header, first, slot, via } = found;
+  const { header, first, slot, via, listed } = found;
   return {
     id,
     service: image.ids.service.nameOf(header.service_id) as string,
@@ -92,8 +92,9 @@ function backendImageOf(image: Image, id: number, found: UsableBackend | undefin
     serviceId: header.service_id,
     workloadIds: Array.from({ length: header.count }, (_, i) => slot(i).workload_id),
     viaId: via?.backend_id ?? 0,
+    listed: listed.length,
     wanted: undefined,
-    read: { header, slot, indexes: found.indexes, via },
+    read: { header, slot, indexes: found.indexes, via, listed },
   };
 }
 

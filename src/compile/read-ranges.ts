@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranges as the pinned maps hold them, each checked before anything relies on it.
 import type { ValueOfMap } from '../abi/maps.ts';
-import { backendFlag } from '../abi/structs.ts';
+import { backendFlag, slotsOfListed } from '../abi/structs.ts';
 import type { Steps } from '../mesh/steps.ts';
 import type { Header, IdTables, SlotAt, TakenRanges, ViaSlot } from './image.ts';
 import type { Sizes } from './limited-maps.ts';
@@ -16,6 +16,10 @@ interface Candidate {
   readonly first: number;
   readonly header: Header;
   readonly via: ViaSlot | undefined;
+  /** Ports behind it. */
+  readonly listed: readonly number[];
+  /** Slots from the header on. */
+  readonly length: number;
 }
 
 export interface UsableBackend extends Candidate {
@@ -42,15 +46,25 @@ export function* readHeaders(pins: Pins, sizes: Sizes, each: (id: number) => voi
     const header = pins.header(first);
     if (header.backend_id !== id || header.generation !== generation) return;
     const goesThrough = (header.flags & backendFlag.via) !== 0;
-    const length = header.count + 1 + (goesThrough ? 1 : 0);
+    const at = first + 1 + header.count;
+    if (at + (goesThrough ? 1 : 0) > sizes.endpoint) return;
+    const via = goesThrough ? pins.via(at) : undefined;
+    const length = header.count + 1 + (via ? 1 + slotsOfListed(via.listed) : 0);
     const places = maglevSlots(header.maglev_size);
     if (first + length > sizes.endpoint || header.maglev_first + places > sizes.maglev) return;
     if (overlaps(slots, first, length) || overlaps(maglev, header.maglev_first, places)) return;
     slots.fill(1, first, first + length);
     maglev.fill(1, header.maglev_first, header.maglev_first + places);
-    found.push({ id, first, header, via: goesThrough ? pins.via(first + 1 + header.count) : undefined });
+    found.push({ id, first, header, via, listed: via ? listedAfter(pins, at, via) : [], length });
   });
   return found;
+}
+
+/** The ports that the slots behind `at` list. */
+function listedAfter(pins: Pins, at: number, { listed }: ViaSlot): readonly number[] {
+  const ports: number[] = [];
+  for (let i = 1; i <= slotsOfListed(listed); i++) ports.push(...pins.ports(at + i).ports);
+  return ports.slice(0, listed);
 }
 
 /** All indexes of `maglev`, if any table lies there. */
@@ -151,15 +165,25 @@ export function* readRanges(
   const endpointRanges: [number, number][] = [];
   const maglevRanges: [number, number][] = [];
   for (const candidate of candidates) {
-    const { id, first, header, via } = candidate;
+    const { id, first, header, via, listed, length } = candidate;
     if (ids.service.nameOf(header.service_id) === undefined || !isWhole(columns, candidate, ids)) continue;
     if (via && ids.backend.nameOf(via.backend_id) === undefined) continue;
     const from = 2 * header.maglev_first;
     const indexes = tables.slice(from, from + header.maglev_size);
     if (indexes.some((i) => i >= header.count)) continue;
     const places = maglevSlots(header.maglev_size);
-    usable.set(id, { id, first, header, via, slot: slotsFrom(columns, first), indexes, maglevSlots: places });
-    endpointRanges.push([first, header.count + 1 + (via ? 1 : 0)]);
+    usable.set(id, {
+      id,
+      first,
+      header,
+      via,
+      listed,
+      length,
+      slot: slotsFrom(columns, first),
+      indexes,
+      maglevSlots: places,
+    });
+    endpointRanges.push([first, length]);
     if (places > 0) maglevRanges.push([header.maglev_first, places]);
     if (usable.size % rangesAStep === 0) yield;
   }

@@ -24,13 +24,16 @@ export interface WantedVia {
   readonly unready: Otherwise;
   /** Refused whatever the waypoint has: the server would speak first. */
   readonly serverFirst: boolean;
+  /** Of workloads, whose every port leads here: those where the server would speak first, ascending, and what becomes of connections there. */
+  readonly listed?: { readonly ports: readonly number[]; readonly otherwise: Otherwise };
 }
 
 /** One set of endpoints that one or more frontends lead to. */
 export interface WantedBackend {
   /**
    * "namespace/hostname:port/4" or "/6" by the frontend's family; "/4/udp" when UDP's set differs from TCP's. Of a waypoint
-   * "waypoint:namespace/hostname/4", of the workloads behind one "workloads:waypoint:…/4".
+   * "waypoint:namespace/hostname/4", of the workloads behind one "workloads:waypoint:…/4",
+   * or "workloads:waypoint:…[+13306,-25]/4" of those whose server speaks first at 13306, and at 25 does not.
    */
   readonly name: string;
   /** "namespace/hostname"; of waypoints and of workloads behind them the name without the family. */

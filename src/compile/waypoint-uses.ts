@@ -42,6 +42,8 @@ export interface WaypointEditor {
   /** Addresses at which a workload with a waypoint has to be found; those of before and of now are `moved`. */
   place(uid: string, addresses: readonly Address[]): void;
   readonly moved: ReadonlySet<Address>;
+  /** Something that its frontends follow from changed: its addresses are `moved`. */
+  move(uid: string): void;
   /** uids of those with an address. */
   workloadsAt(address: Address): readonly string[];
   /** Backends that came into use, are used no more, or follow from something that was touched. */
@@ -114,6 +116,9 @@ export function editWaypoints(
       }
       if (now.length > 0) addresses.set(uid, now);
       else if (had.length > 0) addresses.delete(uid);
+    },
+    move(uid) {
+      for (const address of addresses.get(uid) ?? none) moved.add(address);
     },
     workloadsAt: (address) => workloads.get(address) ?? none,
     stale() {

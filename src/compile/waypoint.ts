@@ -18,7 +18,7 @@ import { type Address, isV4 } from '../net/address.ts';
 import { type Eligible, eligibleFor } from './eligible.ts';
 import { endpointsOf, type Family } from './endpoints.ts';
 import type { ModelReader } from './reader.ts';
-import { isServerFirst } from './server-first.ts';
+import { isServerFirst, serverFirstNumbers } from './server-first.ts';
 import type { WantedBackend, WantedEndpoint, WantedVia } from './wanted.ts';
 import { integerShares } from './weights.ts';
 
@@ -102,17 +102,40 @@ export interface WaypointUse {
   readonly ref: WaypointRef;
   readonly family: Family;
   /** Set: of the workloads behind it. */
-  readonly workloads?: Otherwise;
+  readonly workloads?: Behind;
   readonly count: number;
 }
 
-/** Backend of all workloads behind a waypoint: connections to them go through it, or where they were dialled. */
-export function workloadsBackend(ref: WaypointRef, family: Family, unready: Otherwise): WantedBackend {
-  const service = `${behind}${ref.name}${unready === 'direct' ? ':direct' : ''}`;
+/** What workloads behind a waypoint have in common. */
+export interface Behind {
+  readonly unready: Otherwise;
+  /** Ports of theirs of which services say something else than their numbers do: whether the server begins. Ascending. */
+  readonly said: readonly (readonly [port: number, serverFirst: boolean])[];
+}
+
+/** What stands where a service does for all of them. */
+export function workloadsService(ref: WaypointRef, unready: Otherwise): string {
+  return `${behind}${ref.name}${unready === 'direct' ? ':direct' : ''}`;
+}
+
+export function workloadsName(ref: WaypointRef, family: Family, { unready, said }: Behind): string {
+  const ports = said.map(([port, first]) => `${first ? '+' : '-'}${port}`);
+  return `${workloadsService(ref, unready)}${ports.length === 0 ? '' : `[${ports.join()}]`}/${family}`;
+}
+
+/** Backend of workloads behind a waypoint: connections to them go through it, or where they were dialled. */
+export function workloadsBackend(ref: WaypointRef, family: Family, of: Behind, view: NodeView): WantedBackend {
+  const { serverFirst, serverFirstPorts } = view.waypoints ?? defaultWaypointSettings;
+  const ports = new Set(serverFirstNumbers(serverFirstPorts));
+  for (const [port, first] of of.said) {
+    if (first) ports.add(port);
+    else ports.delete(port);
+  }
+  const listed = { ports: [...ports].sort((a, b) => a - b), otherwise: serverFirst };
   return {
-    ...{ name: `${service}/${family}`, service, policy: 'random', affinitySeconds: 0 },
-    ...{ passthrough: true, emptyDirect: false, endpoints: [] },
-    via: { backend: `${ref.name}/${family}`, unready, serverFirst: false },
+    ...{ name: workloadsName(ref, family, of), service: workloadsService(ref, of.unready) },
+    ...{ policy: 'random', affinitySeconds: 0, passthrough: true, emptyDirect: false, endpoints: [] },
+    via: { backend: `${ref.name}/${family}`, unready: of.unready, serverFirst: false, listed },
   };
 }
 

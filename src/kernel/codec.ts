@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of each map as bytes; endpoint slots take any of three structs.
+// Keys and values of each map as bytes; endpoint slots take any of four structs.
 import type { Layout } from '../abi/layout.ts';
 import { type KeyOf, type MapName, type MapType, maps, type ValueOfMap } from '../abi/maps.ts';
-import { backendHeader, backendVia } from '../abi/structs.ts';
-import type { HeaderSlot, ViaSlot, WritableValue } from './dataplane.ts';
+import { backendHeader, backendVia, viaPorts } from '../abi/structs.ts';
+import type { HeaderSlot, PortsSlot, ViaSlot, WritableValue } from './dataplane.ts';
 
 export interface Codec<M extends MapName> {
   readonly name: M;
@@ -28,6 +28,7 @@ export function isKeyless(type: MapType): boolean {
 
 const isHeader = (value: object): value is HeaderSlot => 'generation' in value;
 const isVia = (value: object): value is ViaSlot => 'backend_id' in value;
+const isPorts = (value: object): value is PortsSlot => 'ports' in value;
 
 /** The bytes of map `name`. */
 export function codecOf<M extends MapName>(name: M): Codec<M> {
@@ -44,6 +45,7 @@ export function codecOf<M extends MapName>(name: M): Codec<M> {
         ? (v, view, offset) => {
             if (isHeader(v as object)) backendHeader.encodeInto(v as HeaderSlot, view, offset);
             else if (isVia(v as object)) backendVia.encodeInto(v as ViaSlot, view, offset);
+            else if (isPorts(v as object)) viaPorts.encodeInto(v as PortsSlot, view, offset);
             else value.encodeInto(v, view, offset);
           }
         : value.encodeInto,

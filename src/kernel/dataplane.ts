@@ -2,12 +2,21 @@
 // The kernel as the rest of the program sees it. memory.ts and pinned.ts implement it and pass the same contract suite.
 import type { KeyOf, MapName, ValueOfMap } from '../abi/maps.ts';
 import type { Reason } from '../abi/reasons.ts';
-import type { backendHeader, backendVia, denialRecord, missRecord, oldRecord, sockRecord } from '../abi/structs.ts';
+import type {
+  backendHeader,
+  backendVia,
+  denialRecord,
+  missRecord,
+  oldRecord,
+  sockRecord,
+  viaPorts,
+} from '../abi/structs.ts';
 import type { KmeshError } from '../errors.ts';
 import type { HostSide } from './pod-network.ts';
 
 export type HeaderSlot = ReturnType<typeof backendHeader.decode>;
 export type ViaSlot = ReturnType<typeof backendVia.decode>;
+export type PortsSlot = ReturnType<typeof viaPorts.decode>;
 export type SockRecord = ReturnType<typeof sockRecord.decode>;
 export type OldRecord = ReturnType<typeof oldRecord.decode>;
 export type MissRecord = ReturnType<typeof missRecord.decode>;
@@ -15,7 +24,7 @@ export type Denial = ReturnType<typeof denialRecord.decode>;
 
 /** Values that may be written: endpoint slots take a header or what follows the endpoints, too. */
 export type WritableValue<M extends MapName> = M extends 'endpoint'
-  ? ValueOfMap<M> | HeaderSlot | ViaSlot
+  ? ValueOfMap<M> | HeaderSlot | ViaSlot | PortsSlot
   : ValueOfMap<M>;
 
 /** One map. Every failure is a KmeshError (KM_MAP, KM_MAP_FULL) naming map, operation and errno. */
@@ -53,6 +62,8 @@ export interface DataPlane {
   header(slot: number): HeaderSlot;
   /** An endpoint slot read as what says which waypoint comes before a backend. */
   via(slot: number): ViaSlot;
+  /** An endpoint slot read as ports that it lists. */
+  ports(slot: number): PortsSlot;
   /** Reason counters summed over CPUs. */
   reasons(): ReadonlyMap<Reason, bigint>;
   /** Resolves once every program run that had begun has ended. Never blocks the event loop. */

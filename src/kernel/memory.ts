@@ -2,7 +2,7 @@
 // The data plane without a kernel: sizes are enforced and faults can be ordered, for tests and dry runs.
 import type { KeyOf, MapName } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
-import { backendHeader, backendVia, missState } from '../abi/structs.ts';
+import { backendHeader, backendVia, missState, viaPorts } from '../abi/structs.ts';
 import type { DataPlane, Denial, MapHandle, MissRecord, OldRecord, SockRecord } from './dataplane.ts';
 import type { ErrnoName } from './map-error.ts';
 import { type MemoryMap, memoryMap } from './memory-map.ts';
@@ -66,6 +66,9 @@ export function openMemory(sizes: MapSizes = {}): MemoryDataPlane {
     },
     via(slot) {
       return backendVia.decode(mapOf('endpoint').bytes(slot) ?? new Uint8Array(backendVia.size));
+    },
+    ports(slot) {
+      return viaPorts.decode(mapOf('endpoint').bytes(slot) ?? new Uint8Array(viaPorts.size));
     },
     reasons() {
       const counts = new Map<Reason, bigint>();

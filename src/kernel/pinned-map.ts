@@ -2,7 +2,7 @@
 // Any pinned map as its own BTF describes it: no table of ours needed, so maps of another version can be read too.
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
-import { backendFlag, backendHeader } from '../abi/structs.ts';
+import { backendFlag, backendHeader, slotsOfListed } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import { findType, parseBtf } from './btf.ts';
 import { type BtfValue, decodeBtf } from './btf-value.ts';
@@ -48,6 +48,12 @@ export function pinnedMapNames(bpffs: string): readonly string[] {
   return pinNames(pinFolders(bpffs).maps);
 }
 
+/** Slots behind the endpoints of the headers seen so far. */
+interface Behind {
+  readonly vias: Set<number>;
+  readonly ports: Set<number>;
+}
+
 /** Opens a pinned map for reading. KM_NOT_FOUND when there is none of that name. */
 export function openPinnedMap(bpffs: string, name: string): PinnedMap {
   const fd = openPin(join(pinFolders(bpffs).maps, name));
@@ -68,18 +74,24 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
   const header = ranged && btf ? findType(btf, 'struct', 'km_backend_header') : undefined;
 
   const via = ranged && btf ? findType(btf, 'struct', 'km_backend_via') : undefined;
+  const ports = ranged && btf ? findType(btf, 'struct', 'km_via_ports') : undefined;
 
-  /** `vias`: slots behind the endpoints of the headers seen so far. */
-  const decodeValue = (bytes: Uint8Array, key: BtfValue, headers: ReadonlySet<number>, vias: Set<number>): BtfValue => {
+  const decodeValue = (bytes: Uint8Array, key: BtfValue, headers: ReadonlySet<number>, behind: Behind): BtfValue => {
     if (!btf) return hex(bytes);
     if (headers.has(key as number)) {
       // Another version's header may differ from ours. Versions whose BTF does not tell it had ours.
       const value = header ? decodeBtf(btf, header.id, bytes) : { ...backendHeader.decode(bytes) };
       const { flags, count } = value as { readonly flags: number; readonly count: number };
-      if (flags & backendFlag.via) vias.add((key as number) + 1 + count);
+      if (flags & backendFlag.via) behind.vias.add((key as number) + 1 + count);
       return value;
     }
-    if (via && vias.has(key as number)) return decodeBtf(btf, via.id, bytes);
+    if (via && behind.vias.has(key as number)) {
+      const value = decodeBtf(btf, via.id, bytes);
+      const { listed = 0 } = value as { readonly listed?: number };
+      for (let i = 1; i <= slotsOfListed(listed); i++) behind.ports.add((key as number) + i);
+      return value;
+    }
+    if (ports && behind.ports.has(key as number)) return decodeBtf(btf, ports.id, bytes);
     if (!perCpu) return decodeBtf(btf, info.valueTypeId, bytes);
     let sum = decodeBtf(btf, info.valueTypeId, bytes);
     for (let cpu = 1; cpu < cpus; cpu++) sum = added(sum, decodeBtf(btf, info.valueTypeId, bytes, cpu * step));
@@ -89,7 +101,7 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
   function* entries(raw = false): Generator<PinnedEntry> {
     const map = { fd: fd as number, keySize: info.keySize, valueSize };
     const headers = ranged && !raw ? headerSlots(bpffs) : new Set<number>();
-    const vias = new Set<number>();
+    const behind: Behind = { vias: new Set(), ports: new Set() };
     const fault = (errno: string) => new KmeshError('KM_MAP', `reading map "${name}" failed: ${errno}`);
     for (const { count, keys, values } of walkRaw(map, fault)) {
       for (let i = 0; i < count; i++) {
@@ -101,7 +113,7 @@ export function openPinnedMap(bpffs: string, name: string): PinnedMap {
           continue;
         }
         const key = decodeBtf(btf, info.keyTypeId, keyBytes);
-        yield { key, value: decodeValue(value, key, headers, vias) };
+        yield { key, value: decodeValue(value, key, headers, behind) };
       }
     }
   }

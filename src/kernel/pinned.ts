@@ -4,7 +4,7 @@ import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type KeyOf, type MapName, maps } from '../abi/maps.ts';
 import { type Reason, reasons } from '../abi/reasons.ts';
-import { abiVersion, backendHeader, backendVia } from '../abi/structs.ts';
+import { abiVersion, backendHeader, backendVia, viaPorts } from '../abi/structs.ts';
 import { KmeshError } from '../errors.ts';
 import type { DataPlane, MapHandle } from './dataplane.ts';
 import { openDenials } from './denials.ts';
@@ -140,6 +140,7 @@ export function openMapsIn(bpffs: string, folders: PinFolders, folder: string, p
     fd: (name) => at(name).fd,
     header: (slot) => backendHeader.decode(slotBytes(slot)),
     via: (slot) => backendVia.decode(slotBytes(slot)),
+    ports: (slot) => viaPorts.decode(slotBytes(slot)),
     reasons() {
       const counters = map('reason');
       return new Map<Reason, bigint>(reasons.map((reason, i) => [reason, counters.get(i as KeyOf<'reason'>) ?? 0n]));

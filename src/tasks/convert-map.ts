@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Contents of a map of another layout: read by the old map's BTF, written by our table. Members are matched by name.
 import { type KeyOf, type MapName, maps, type ValueOfMap } from '../abi/maps.ts';
-import { backendHeader, backendVia } from '../abi/structs.ts';
+import { backendHeader, backendVia, viaPorts } from '../abi/structs.ts';
 import type { BtfValue } from '../kernel/btf-value.ts';
 import type { DataPlane, MapHandle, WritableValue } from '../kernel/dataplane.ts';
 import { openPinnedMap } from '../kernel/pinned-map.ts';
@@ -24,7 +24,9 @@ function flat(value: BtfValue): unknown {
 
 /** Of what a slot of `endpoint` holds, where that is no endpoint. */
 function zeroSlot(value: BtfValue): object | undefined {
-  if (typeof value !== 'object' || !('backend_id' in value)) return undefined;
+  if (typeof value !== 'object') return undefined;
+  if ('ports' in value) return viaPorts.decode(new Uint8Array(viaPorts.size));
+  if (!('backend_id' in value)) return undefined;
   const layout = 'generation' in value ? backendHeader : backendVia;
   return layout.decode(new Uint8Array(layout.size));
 }

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { explainByModel } from '../../src/agent/explain.ts';
 import { compileAll } from '../../src/compile/compile.ts';
 import { apply } from '../../src/mesh/apply.ts';
-import type { GatewayAddress } from '../../src/mesh/gateway.ts';
+import { defaultWaypointSettings, type GatewayAddress } from '../../src/mesh/gateway.ts';
 import { parseLocality } from '../../src/mesh/locality.ts';
-import type { Model } from '../../src/mesh/model.ts';
+import type { Model, NodeView } from '../../src/mesh/model.ts';
 import { model, port, service, view, workload } from '../mesh/make.ts';
 
 const far = parseLocality('r2/z1/s1');
@@ -32,7 +32,7 @@ const shopModel = model(
     workload('client', { addresses: ['10.0.0.5'], namespace: 'dev', node: 'n1', services: new Map() }),
   ],
 );
-const state = (m: Model) => ({ model: m, view, wanted: compileAll(m, view) });
+const state = (m: Model, from: NodeView = view) => ({ model: m, view: from, wanted: compileAll(m, from) });
 
 describe('explanation by the model', () => {
   it('names service, candidates with shares, and why the others are out', () => {
@@ -203,10 +203,26 @@ describe('waypoints', () => {
     expect(explainByModel(state(m), { address: '10.0.0.1', port: 9999, protocol: 'tcp' })).toMatchObject({
       ...{ service: '', candidates: [{ workload: 'p', port: 15088 }], notes: [through] },
     });
-    // Nobody says what is behind a port of a workload's own address: it goes through all the same.
-    expect(explainByModel(state(m), { address: '10.0.0.1', port: 3306, protocol: 'tcp' }).notes).toEqual([
-      through,
-      'servers on port 3306 often speak first: such a one is not heard through a waypoint, dial its service',
+  });
+
+  it('of workloads: where the server speaks first, and who says so', () => {
+    const ports = [port(3306, { targetPort: 13306 }), port(8025, { targetPort: 25, appProtocol: 'http' })];
+    const of = (number: number, serverFirst: 'refuse' | 'direct' = 'refuse') => {
+      const made = model([way, service({ ports })], [workload('w', { waypoint: byHost }), proxy]);
+      const settings = { ...defaultWaypointSettings, serverFirst };
+      const asked = { address: '10.0.0.1', port: number, protocol: 'tcp' } as const;
+      const { candidates, notes } = explainByModel(state(made, { ...view, waypoints: settings }), asked);
+      return [candidates.length, ...notes.slice(1)];
+    };
+    const waits = "the waypoint would wait for the client's first bytes";
+    const known = 'by port 3306 of service "shop/cart.shop", which leads there';
+    expect(of(3306)).toEqual([0, `the server speaks first on port 3306 (by its number): ${waits}, so refused`]);
+    expect(of(13306)).toEqual([0, `the server speaks first on port 13306 (${known}): ${waits}, so refused`]);
+    expect(of(25)).toEqual([
+      1,
+      'on port 25 the client speaks first (by port 8025 of service "shop/cart.shop", which leads there)',
     ]);
+    expect(of(80)).toEqual([1]);
+    expect(of(13306, 'direct')[1]).toContain('so past it by --server-first direct');
   });
 });

@@ -55,6 +55,9 @@ function views(plane: DataPlane, clients: ReadonlyMap<string, number>): Map<stri
   return out;
 }
 
+/** Slots of what a range goes through, and of the ports where not. */
+const behind = (plane: DataPlane, at: number): number => 1 + Math.ceil(plane.via(at).listed / 16);
+
 /** Whether some reader may look at the slot that `op` wrote. What none can reach changes nothing for anybody. */
 function isPublished(plane: DataPlane, op: Operation): boolean {
   if (op.kind === 'grace' || op.map === 'name') return false;
@@ -63,7 +66,7 @@ function isPublished(plane: DataPlane, op: Operation): boolean {
     const header = plane.header(first);
     const [start, length] =
       op.map === 'endpoint'
-        ? [first, header.count + 1 + (header.flags & backendFlag.via ? 1 : 0)]
+        ? [first, header.count + 1 + (header.flags & backendFlag.via ? behind(plane, first + 1 + header.count) : 0)]
         : [header.maglev_first, (header.maglev_size + 1) >>> 1];
     if (op.key >= start && op.key < start + length) return true;
   }

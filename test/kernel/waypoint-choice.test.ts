@@ -223,6 +223,6 @@ test('the slot behind the endpoints is read as what it is, and survives another 
   expect(read.get(at)).toMatchObject({ backend_id: waypoint_id, flags: viaFlag.direct });
   const copy = openMemory();
   convertMap(mesh.plane.bpffs, 'endpoint', copy);
-  expect(copy.via(at)).toEqual({ backend_id: waypoint_id, flags: viaFlag.direct });
+  expect(copy.via(at)).toEqual({ backend_id: waypoint_id, flags: viaFlag.direct, listed: 0 });
   expect(copy.header(first)).toEqual(mesh.plane.header(first));
 });

@@ -114,8 +114,10 @@ export const anyService: fc.Arbitrary<Service> = fc
             port: fc.constantFrom(...ports),
             targetPort: fc.constantFrom(0, 8080, 9090),
             protocol: fc.constantFrom('tcp', 'udp', 'any'),
+            appProtocol: fc.constantFrom('', '', '', 'http', 'mysql'),
+            first: fc.constantFrom(undefined, undefined, true, false),
           })
-          .map((p) => port(p.port, p)),
+          .map(({ first, ...p }) => port(p.port, { ...p, ...(first !== undefined && { serverFirst: first }) })),
         { maxLength: 3 },
       ),
       loadBalancing: fc.record({
@@ -180,6 +182,7 @@ export const anyView: fc.Arbitrary<NodeView> = fc.record({
     binding: fc.constantFrom({ header: 'proxy', port: 15088 } as const, { header: 'none', port: 0 } as const),
     unready: fc.constantFrom('refuse', 'direct'),
     serverFirst: fc.constantFrom('refuse', 'direct'),
+    serverFirstPorts: fc.constantFrom([], [8080], [9090, 53]),
   }),
 });
 

@@ -130,14 +130,16 @@ export function describeContract(name: string, open: () => { dataPlane: DataPlan
       map.put([
         [1, header],
         [2, endpoint(2)],
-        [3, { backend_id: 7, flags: 1 }],
+        [3, { backend_id: 7, flags: 1, listed: 18 }],
+        [4, { ports: [25, 3306] }],
       ]);
       expect(plane.header(1)).toEqual(header);
-      expect(plane.via(3)).toEqual({ backend_id: 7, flags: 1 });
-      expect(plane.via(50_000)).toEqual({ backend_id: 0, flags: 0 });
+      expect(plane.via(3)).toEqual({ backend_id: 7, flags: 1, listed: 18 });
+      expect(plane.ports(4).ports).toEqual([25, 3306, ...Array(14).fill(0)]);
+      expect(plane.via(50_000)).toEqual({ backend_id: 0, flags: 0, listed: 0 });
       expect(map.get(2)).toEqual(endpoint(2));
       expect(plane.header(50_000).count).toBe(0);
-      map.delete([1, 2, 3]);
+      map.delete([1, 2, 3, 4]);
       expect(plane.header(1).count).toBe(0);
     });
 

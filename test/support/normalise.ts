@@ -53,7 +53,7 @@ function normalBackend(image: Image, backend: BackendImage): NormalBackend | 'un
     policy: read.header.policy,
     flags: read.header.flags,
     affinitySeconds: read.header.affinity_seconds,
-    via: read.via ? `${image.ids.backend.nameOf(read.via.backend_id)} ${read.via.flags}` : '',
+    via: read.via ? `${image.ids.backend.nameOf(read.via.backend_id)} ${read.via.flags} [${read.listed}]` : '',
     endpoints: endpoints.map((e, i) => `${named[i]} ${e.threshold}>${named[e.alias]}`).sort(),
     indexes: Array.from(read.indexes, (i) => named[i] as string),
   };

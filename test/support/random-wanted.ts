@@ -58,6 +58,13 @@ const viaArb: fc.Arbitrary<WantedVia | undefined> = fc.option(
   { nil: undefined, freq: 1 },
 );
 
+const listedArb = fc.record({
+  ports: fc
+    .uniqueArray(fc.oneof(fc.constantFrom(25, 80, 3306), fc.integer({ min: 1, max: 65_535 })), { maxLength: 40 })
+    .map((ports) => ports.sort((a, b) => a - b)),
+  otherwise: fc.constantFrom('refuse', 'direct'),
+});
+
 /** Sets of endpoints for the waypoints, and which of them pods are behind. */
 const waypointsArb = fc.record({
   backends: fc.tuple(...waypoints.map((name) => backendArb(name, ''))).map((all) =>
@@ -72,19 +79,24 @@ const waypointsArb = fc.record({
     ),
   ),
   pods: fc.tuple(...pods.map(() => fc.constantFrom(-1, -1, -1, 0, 1))),
+  /** Ports where servers speak first: those of all, and of the pods with an odd number. */
+  listed: fc.tuple(listedArb, listedArb),
 });
 type Waypoints = typeof waypointsArb extends fc.Arbitrary<infer T> ? T : never;
 
 /** Those that are used, and the frontends of the pods behind them. */
 function addWaypoints(
-  { backends: all, pods: behind }: Waypoints,
+  { backends: all, pods: behind, listed }: Waypoints,
   backends: Map<string, WantedBackend>,
   frontends: Map<string, WantedFrontend>,
 ): void {
   for (const [pod, of] of behind.entries()) {
     if (of < 0) continue;
     const service = `workloads:${waypoints[of]}`;
-    const via = { backend: `${waypoints[of]}/4`, unready: 'refuse', serverFirst: false } as const;
+    const odd = pod % 2;
+    const name = `${service}${odd ? '[odd]' : ''}/4`;
+    const base = { backend: `${waypoints[of]}/4`, unready: 'refuse', serverFirst: false } as const;
+    const via: WantedVia = { ...base, ...(listed[odd] && { listed: listed[odd] }) };
     const rest = {
       policy: 'random',
       affinitySeconds: 0,
@@ -92,10 +104,10 @@ function addWaypoints(
       emptyDirect: false,
       endpoints: [],
     } as const;
-    backends.set(`${service}/4`, { name: `${service}/4`, service, ...rest, via });
+    backends.set(name, { name, service, ...rest, via });
     const address = `172.16.0.${pod + 1}`;
     const key = `tcp/${address}:0`;
-    frontends.set(key, { key, protocol: 'tcp', address, port: 0, backend: `${service}/4` });
+    frontends.set(key, { key, protocol: 'tcp', address, port: 0, backend: name });
   }
   const used = new Set([...backends.values()].map(({ via }) => via?.backend));
   for (const backend of all) if (used.has(backend.name)) backends.set(backend.name, backend);

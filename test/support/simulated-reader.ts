@@ -49,11 +49,13 @@ export function look(plane: DataPlane, dialled: Dialled, nameOf: NameOf): Seen {
   const through = rangeOf(plane, via.backend_id);
   if (!through) return { ...seen, via: 'torn', viaSet: '' };
   const viaSet = describe(plane, through.first, through.header, nameOf);
+  const slots = Array.from({ length: Math.ceil(via.listed / 16) }, (_, i) => plane.ports(first + 2 + header.count + i));
+  const listed = slots.flatMap(({ ports }) => ports).slice(0, via.listed);
   const told = plane.map('waypoint_service').get(header.service_id);
   const untold = told?.id === header.service_id || seen.backend.startsWith('workloads:') ? '' : ', not told';
   return {
     backend: seen.backend,
-    set: `${seen.set} via ${nameOf('backend', via.backend_id)} ${via.flags}${untold}`,
+    set: `${seen.set} via ${nameOf('backend', via.backend_id)} ${via.flags} [${listed}]${untold}`,
     via: nameOf('backend', via.backend_id),
     viaSet,
   };

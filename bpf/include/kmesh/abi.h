@@ -123,12 +123,21 @@ struct km_backend_header {
 
 #define KM_VIA_DIRECT 1u /* while the waypoint has no endpoint: as if there were no waypoint; else refused */
 #define KM_VIA_REFUSE 2u /* always refused: the server speaks first */
+#define KM_VIA_LISTED_DIRECT 4u /* at ports that are listed: as if there were no waypoint; else refused there */
 
 /* endpoint[first + 1 + count] of a header with KM_BACKEND_VIA */
 struct km_backend_via {
 	__u32 backend_id; /* of the waypoint: its endpoints say which header they want */
 	__u32 flags; /* KM_VIA_* */
-	__u32 pad[6];
+	__u32 listed; /* ports whose server speaks first, in the slots that follow this one */
+	__u32 pad[5];
+};
+
+#define KM_LISTED 16 /* in a slot */
+
+/* endpoint[first + 2 + count + i] of a header whose km_backend_via lists ports: all of them in ascending order, the rest of the last slot 0 */
+struct km_via_ports {
+	__u16 ports[KM_LISTED];
 };
 
 /* Of endpoints of waypoints; neither: no header */
@@ -364,6 +373,7 @@ KM_SIZE(km_cidr_key, 24);
 KM_SIZE(km_backend, 8);
 KM_SIZE(km_backend_header, 32);
 KM_SIZE(km_backend_via, 32);
+KM_SIZE(km_via_ports, 32);
 KM_SIZE(km_endpoint, 32);
 KM_SIZE(km_maglev, 8);
 KM_SIZE(km_sock, 104);

@@ -56,6 +56,7 @@ enum km_reason {
 	KM_REASON_WAYPOINT_HEADER, /* the header was put before the first bytes */
 	KM_REASON_WAYPOINT_ENDED, /* a connection that would have gone on without its header */
 	KM_REASON_WAYPOINT_PORT, /* would have reached a port where a waypoint reads a header, and none is written: refused */
+	KM_REASON_SERVER_FIRST_DIRECT, /* the server speaks first there, and such connections go without the waypoint */
 	KM_REASON_MAX,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One backend as the programs read it: header, endpoints, and the share of new connections that each gets.
-import { backendFlag, endpointFlag, policyCode, viaFlag } from '../../abi/structs.ts';
-import type { DataPlane, HeaderSlot, ViaSlot } from '../../kernel/dataplane.ts';
+import { backendFlag, endpointFlag, policyCode, slotsOfListed, viaFlag } from '../../abi/structs.ts';
+import type { DataPlane, HeaderSlot } from '../../kernel/dataplane.ts';
 import type { BalancerPolicy } from '../../mesh/service.ts';
 
 export interface HeldEndpoint {
@@ -23,7 +23,14 @@ export interface HeldBackend {
   readonly passthrough: boolean;
   readonly emptyDirect: boolean;
   /** The waypoint's backend that TCP goes through. */
-  readonly via?: { readonly backendId: number; readonly direct: boolean; readonly refuse: boolean };
+  readonly via?: {
+    readonly backendId: number;
+    readonly direct: boolean;
+    readonly refuse: boolean;
+    /** Ports whose server speaks first, of a backend that stands for all ports. */
+    readonly listed: readonly number[];
+    readonly listedDirect: boolean;
+  };
   readonly maglevFirst: number;
   readonly maglevSize: number;
   readonly endpoints: readonly HeldEndpoint[];
@@ -67,7 +74,7 @@ function decodeRange(plane: DataPlane, first: number, header: HeaderSlot, probab
     affinitySeconds: header.affinity_seconds,
     passthrough: (header.flags & backendFlag.passthrough) !== 0,
     emptyDirect: (header.flags & backendFlag.emptyDirect) !== 0,
-    ...((header.flags & backendFlag.via) === 0 ? {} : { via: viaOf(plane.via(first + 1 + header.count)) }),
+    ...((header.flags & backendFlag.via) === 0 ? {} : { via: viaAt(plane, first + 1 + header.count) }),
     maglevFirst: header.maglev_first,
     maglevSize: header.maglev_size,
     endpoints: slots.map((slot, i) => ({
@@ -80,8 +87,16 @@ function decodeRange(plane: DataPlane, first: number, header: HeaderSlot, probab
   };
 }
 
-function viaOf({ backend_id, flags }: ViaSlot): NonNullable<HeldBackend['via']> {
-  return { backendId: backend_id, direct: (flags & viaFlag.direct) !== 0, refuse: (flags & viaFlag.refuse) !== 0 };
+function viaAt(plane: DataPlane, slot: number): NonNullable<HeldBackend['via']> {
+  const { backend_id, flags, listed } = plane.via(slot);
+  const slots = Array.from({ length: slotsOfListed(listed) }, (_, i) => plane.ports(slot + 1 + i));
+  return {
+    backendId: backend_id,
+    direct: (flags & viaFlag.direct) !== 0,
+    refuse: (flags & viaFlag.refuse) !== 0,
+    listed: slots.flatMap(({ ports }) => ports).slice(0, listed),
+    listedDirect: (flags & viaFlag.listedDirect) !== 0,
+  };
 }
 
 function headerOf(flags: number): Pick<HeldEndpoint, 'header'> {

@@ -146,7 +146,7 @@ const headers = { proxy: 'PROXY protocol v2', kmesh: "Kmesh's header", none: 'no
 /** Whether a connection goes through the waypoint of its service. */
 function goThrough(
   plane: DataPlane,
-  { backendId, direct, refuse }: NonNullable<HeldBackend['via']>,
+  { backendId, direct, refuse, listed, listedDirect }: NonNullable<HeldBackend['via']>,
   own: HeldBackend,
   client: HeldClient | undefined,
   target: Target,
@@ -156,7 +156,9 @@ function goThrough(
   if (client && !client.enrolled) return { notes: [] };
   const isWaypoint = client?.waypoint || through?.endpoints.some((e) => e.workloadId === client?.workloadId);
   if (client && isWaypoint) return { notes: [`the client is a waypoint itself: past ${name}`] };
-  if (refuse) {
+  const isListed = listed.includes(target.port);
+  if (isListed && listedDirect) return { notes: [`the server speaks first on this port: past ${name}`] };
+  if (refuse || isListed) {
     const why = `the server speaks first on this port: ${name} would wait for the client's first bytes`;
     return { outcome: { outcome: 'refused', why }, notes: [] };
   }

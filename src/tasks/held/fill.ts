@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How full each map is, from the maps alone.
 import type { MapName } from '../../abi/maps.ts';
-import { backendFlag, nameKind } from '../../abi/structs.ts';
+import { backendFlag, nameKind, slotsOfListed } from '../../abi/structs.ts';
 import { countedMaps } from '../../compile/limited-maps.ts';
 import { rangesOf, type TakenRange } from '../../compile/ranges.ts';
 import type { DataPlane } from '../../kernel/dataplane.ts';
@@ -51,7 +51,8 @@ function takenRanges(plane: DataPlane): { endpoint: TakenRange[]; maglev: TakenR
     const header = plane.header(first);
     // A range that is being replaced is counted at the next look.
     if (header.backend_id !== id || header.generation !== generation) continue;
-    const more = (header.flags & backendFlag.via) === 0 ? 0 : 1;
+    const more =
+      (header.flags & backendFlag.via) === 0 ? 0 : 1 + slotsOfListed(plane.via(first + 1 + header.count).listed);
     endpoint.push([first, header.count + 1 + more]);
     if (header.maglev_size > 0) maglev.push([header.maglev_first, Math.ceil(header.maglev_size / 2)]);
   }

@@ -31,6 +31,8 @@ export interface ServiceBackend {
   readonly emptyDirect: boolean;
   /** Backend of the waypoint that TCP goes through. */
   readonly waypoint?: string;
+  /** Of workloads behind one: ports where the server speaks first, and what becomes of connections there. */
+  readonly serverFirst?: { readonly ports: readonly number[]; readonly otherwise: 'refuse' | 'direct' };
   readonly frontends: readonly ServiceFrontend[];
   readonly endpoints: readonly {
     readonly workload: string;
@@ -123,6 +125,9 @@ function backendRow(
     passthrough,
     emptyDirect,
     ...(held.via && { waypoint: names.nameOf('backend', held.via.backendId) }),
+    ...(held.via?.listed.length && {
+      serverFirst: { ports: held.via.listed, otherwise: held.via.listedDirect ? 'direct' : 'refuse' },
+    }),
     frontends: frontends.map((f) => frontendRow(f, names)),
     endpoints: held.endpoints.map(({ workloadId, ...rest }) => ({
       workload: names.nameOf('workload', workloadId),
